@@ -1,0 +1,52 @@
+# Every target sets itself up: it needs python3 (3.11 or newer) and package access, nothing else.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
+.PHONY: help demo test test-slow lint docs parity bench clean
+
+help:
+	@echo "make demo       make a photo, predict with rule-made weights, write pictures (under a minute)"
+	@echo "make test       everything that CI runs: lint, types, import contracts, tests"
+	@echo "make test-slow  the minutes-long tests"
+	@echo "make docs       write docs/zoo.md and the README's table anew from the model files"
+	@echo "make parity     measure against the golden sets and write docs/parity.md's table anew"
+	@echo "make bench      build the peers outside the checkout and time maskzoo against them"
+	@echo "make clean      remove the virtual environment and caches"
+
+# torch comes first and pinned: asked for without a version it brings gigabytes of CUDA libraries.
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install --quiet --constraint constraints.txt torch
+	$(PIP) install --quiet --constraint constraints.txt --editable ".[dev]"
+	@touch $@
+
+demo: $(STAMP)
+	$(BIN)/python examples/demo.py
+
+lint: $(STAMP)
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: lint
+	$(BIN)/python -m pytest --durations=10
+
+test-slow: $(STAMP)
+	$(BIN)/python -m pytest -m slow --durations=10
+
+docs: $(STAMP)
+	$(BIN)/python tools/write_docs.py
+
+parity: $(STAMP)
+	MASKZOO_PARITY_REPORT=benchmarks/results/parity.json $(BIN)/python -m pytest tests/parity -m "slow or not slow"
+	$(BIN)/python tools/write_docs.py
+
+bench: $(STAMP)
+	benchmarks/peers.sh torchvision
+	$(BIN)/python benchmarks/predict.py
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis demo-out

@@ -1,0 +1,80 @@
+"""The command line, one file per verb: parse, call, print.
+
+Exit codes: 0 done, 1 an error that says what to do, 2 a wrong call, 3 some images could not be read, 130 Ctrl-C.
+Whatever is slow to import (torch, OpenCV) is imported inside the verb that needs it, so that help appears at once.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from typing import Annotated, NoReturn
+
+import typer
+
+from maskzoo.cli.convert import convert
+from maskzoo.cli.models import app as models_app
+from maskzoo.cli.predict import predict
+from maskzoo.cli.terminal import print_error
+from maskzoo.errors import MaskzooError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="maskzoo",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("predict", no_args_is_help=True)(predict)
+app.add_typer(models_app, name="models")
+app.command("convert", no_args_is_help=True)(convert)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        try:
+            number = version("maskzoo")
+        except PackageNotFoundError:
+            number = "(not installed, run from its source)"
+        typer.echo(f"maskzoo {number}")
+        raise typer.Exit
+
+
+@app.callback()
+def _start(
+    show_version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Find the objects in images with Mask R-CNN: published networks, safe weights, one command.
+
+    Begin with:
+      maskzoo models
+      maskzoo predict mask_rcnn_r50_fpn_1x_coco photo.jpg
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and exit; `arguments` are those of the process unless given."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a file's name may not be text in this terminal's encoding
+    code: int | str | None = 0
+    try:
+        app(arguments, prog_name="maskzoo")
+    except SystemExit as end:
+        code = end.code
+    except MaskzooError as error:
+        print_error(error)
+        code = 1
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader (`| head`) has gone; let the flush at exit find an open file
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    sys.exit(code)

@@ -1,0 +1,37 @@
+"""`maskzoo convert`: other libraries' weights into one safe file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from maskzoo.cli.terminal import open_stdout
+
+__all__ = ["convert"]
+
+
+def convert(
+    source: Annotated[Path, typer.Argument(metavar="IN", help="The weights as published, a [bold].pdparams[/] file.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The [bold].safetensors[/] file to write.")],
+    model: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|FILE",
+            help="The network they belong to; not needed if IN is named as in [bold]maskzoo models[/].",
+        ),
+    ] = None,
+) -> None:
+    """Convert PaddleDetection's weights to one safe file.
+
+    OUT holds the weights and the model file: [bold]maskzoo predict[/] needs no more.
+    No code in IN is run.
+
+    Example:
+      maskzoo convert mask_rcnn_r50_fpn_1x_coco.pdparams r50.safetensors
+    """
+    from maskzoo.zoo.load import convert as convert_weights
+
+    convert_weights(source, out, model)
+    open_stdout().print(f"Wrote {out}. Use it as a model: maskzoo predict {out} photo.jpg", soft_wrap=True)

@@ -1,0 +1,1 @@
+"""From photos on disk to the network's input."""

@@ -1,0 +1,37 @@
+"""The tree of everything that maskzoo raises on purpose.
+
+Every message says what was found, what was expected and what to do.
+"""
+
+__all__ = [
+    "ConfigError",
+    "DownloadError",
+    "ImageError",
+    "MaskzooError",
+    "SourceError",
+    "WeightsError",
+]
+
+
+class MaskzooError(Exception):
+    """Base of all errors that maskzoo raises on purpose."""
+
+
+class ConfigError(MaskzooError):
+    """A model file or an override is not valid, or no model has the given name."""
+
+
+class WeightsError(MaskzooError):
+    """A weights file is damaged, unsafe, or does not fit the network."""
+
+
+class DownloadError(WeightsError):
+    """Weights are neither on this machine nor could they be fetched."""
+
+
+class ImageError(MaskzooError):
+    """An image cannot be read, or is larger than the limit."""
+
+
+class SourceError(MaskzooError):
+    """A path, folder or pattern names no image."""

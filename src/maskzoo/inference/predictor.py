@@ -1,0 +1,143 @@
+"""From photos to predictions: the only way out of the network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, overload
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL.Image import Image
+
+from maskzoo.config import ModelConfig
+from maskzoo.data.batching import canvas_size, make_batch
+from maskzoo.data.images import read_image
+from maskzoo.data.transforms import ResizedImage, resize_image
+from maskzoo.errors import ImageError
+from maskzoo.inference.result import Prediction, make_prediction
+from maskzoo.models.layers import pack
+from maskzoo.models.mask_rcnn import MaskRCNN
+from maskzoo.structures import Detections, ImageBatch
+
+__all__ = ["Predictor", "Source"]
+
+Source = str | Path | bytes | Image | NDArray[np.uint8]
+Sources = list[Source] | tuple[Source, ...]
+WINDOW = 4  # batches read ahead, so that images of one canvas size can share a batch
+
+
+@dataclass(frozen=True, slots=True)
+class _Photo:
+    source: Source
+    pixels: NDArray[np.uint8]
+    resized: ResizedImage
+    canvas: tuple[int, int]
+
+
+class Predictor:
+    """A network ready to look at photos. `maskzoo.load` makes one.
+
+    The network is packed for inference: norms folded, layers fused, memory channels-last. It cannot train any more.
+    """
+
+    def __init__(self, model: MaskRCNN, config: ModelConfig, device: torch.device, dtype: torch.dtype) -> None:
+        self.config, self.device, self.dtype = config, device, dtype
+        self.model = model.eval().requires_grad_(False)
+        self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        pack(self.model)
+        self.model.to(device, dtype)
+
+    @overload
+    def predict(self, source: Source, *, batch_size: int = 1) -> Prediction: ...
+    @overload
+    def predict(self, source: Sources, *, batch_size: int = 1) -> list[Prediction]: ...
+    def predict(self, source: Source | Sources, *, batch_size: int = 1) -> Prediction | list[Prediction]:
+        """Predict one photo (path, bytes, PIL image, RGB array `[H W 3]` uint8), or each of a list.
+
+        Raises ImageError for a photo that cannot be read; see `predict_each` to go on with the others.
+        """
+        if isinstance(source, list | tuple):
+            return [_checked(result) for _, result in self.predict_each(source, batch_size=batch_size)]
+        return _checked(next(self.predict_each([source]))[1])
+
+    def predict_each(
+        self, sources: Iterable[Source], *, batch_size: int = 1
+    ) -> Iterator[tuple[Source, Prediction | ImageError]]:
+        """Yield every source with its prediction, or with the ImageError of one that cannot be read, in order.
+
+        Only images that fill the same canvas share a batch: padding an image further would change its numbers a
+        little, so the batch size never alters a result.
+        """
+        if batch_size < 1:
+            raise ValueError(f"batch_size is {batch_size}; expected 1 or more")
+        remaining = iter(sources)
+        while window := list(islice(remaining, 1 if batch_size == 1 else batch_size * WINDOW)):
+            yield from zip(window, self._predict_window(window, batch_size), strict=True)
+
+    def _predict_window(self, sources: list[Source], batch_size: int) -> list[Prediction | ImageError]:
+        results: list[Prediction | ImageError | None] = [None] * len(sources)
+        by_canvas: dict[tuple[int, int], list[tuple[int, _Photo]]] = {}
+        for place, source in enumerate(sources):
+            try:
+                photo = self._read(source)
+            except ImageError as error:
+                results[place] = error
+            else:
+                by_canvas.setdefault(photo.canvas, []).append((place, photo))
+        for group in by_canvas.values():
+            for start in range(0, len(group), batch_size):
+                places, photos = zip(*group[start : start + batch_size], strict=True)
+                for place, prediction in zip(places, self._predict_batch(photos), strict=True):
+                    results[place] = prediction
+        return [result for result in results if result is not None]
+
+    def _read(self, source: Source) -> _Photo:
+        settings = self.config.input
+        pixels = read_image(source)
+        resized = resize_image(pixels, settings.short_side, settings.long_side)
+        height, width = resized.pixels.shape[:2]
+        return _Photo(source, pixels, resized, canvas_size(height, width, settings.canvas_multiple))
+
+    def _predict_batch(self, photos: Sequence[_Photo]) -> list[Prediction]:
+        batch = make_batch([photo.resized.pixels for photo in photos], self.config.input)
+        detections = self.detect(batch)
+        return [self._to_prediction(photo, detections, slot) for slot, photo in enumerate(photos)]
+
+    @torch.inference_mode()
+    def detect(self, batch: ImageBatch) -> Detections:
+        """Run the network on a batch; detections come back on the CPU, in pixels of the resized images."""
+        on_device = ImageBatch(batch.pixels.to(self.device, self.dtype), batch.sizes.to(self.device))
+        detections, table = self.model.find(on_device)
+        done = self.model.add_masks(detections.trimmed(), table)
+        masks = None if done.masks is None else done.masks.cpu()
+        return Detections(
+            done.boxes.cpu(), done.scores.cpu(), done.labels.cpu(), done.rois.cpu(), done.valid.cpu(), masks
+        )
+
+    def _to_prediction(self, photo: _Photo, detections: Detections, slot: int) -> Prediction:
+        valid = detections.valid[slot]
+        masks: Any = detections.masks
+        is_path = isinstance(photo.source, str | Path)
+        return make_prediction(
+            detections.boxes[slot][valid].numpy(),
+            detections.scores[slot][valid].numpy(),
+            detections.labels[slot][valid].numpy(),
+            masks[slot][valid].numpy(),
+            size=(photo.pixels.shape[0], photo.pixels.shape[1]),
+            scale=photo.resized.scale,
+            classes=self.config.classes,
+            threshold=self.config.limits.detections.mask_threshold,
+            # A file is read again when it is drawn: a thousand predictions must not hold a thousand photos.
+            image=None if is_path else photo.pixels,
+            source=str(photo.source) if is_path else None,
+        )
+
+
+def _checked(result: Prediction | ImageError) -> Prediction:
+    if isinstance(result, ImageError):
+        raise result
+    return result

@@ -1,0 +1,1 @@
+"""The inference graph: from a batch of pixels to detections. Knows torch and nothing else."""

@@ -1,0 +1,86 @@
+"""From class logits and box deltas to detections."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from maskzoo.config import BoxLimits
+from maskzoo.ops.boxes import BOX_WEIGHTS, clip, decode
+from maskzoo.ops.gather import to_slots
+from maskzoo.ops.nms import nms
+from maskzoo.structures import Detections, Proposals
+
+__all__ = ["detect"]
+
+
+def detect(
+    class_scores: Tensor, box_deltas: Tensor, proposals: Proposals, sizes: Tensor, limits: BoxLimits
+) -> Detections:
+    """Return the best `limits.total` detections an image, by label, then by proposal.
+
+    `class_scores` logits `[B P C+1]`, background last; `box_deltas` `[B P C 4]`; `sizes` `[B 2]` true height, width.
+    Candidates score above `limits.score`; suppression is per class; ties go to the earlier class, then proposal.
+    """
+    batch, _, classes = box_deltas.shape[:3]
+    probability = class_scores.float().softmax(dim=-1)[..., :classes]
+    image, roi, label = ((probability > limits.score) & proposals.valid[..., None]).nonzero(as_tuple=True)
+    score = probability[image, roi, label]
+    moved = decode(proposals.boxes[image, roi], box_deltas[image, roi, label].float(), BOX_WEIGHTS)
+    box = clip(moved[:, None], sizes[image])[:, 0]
+
+    group = image * classes + label
+    order = score.argsort(descending=True, stable=True)
+    order = order[group[order].argsort(stable=True)]
+    kept = order[_suppress(box[order], group[order], limits.iou)]
+    kept = kept[_find_best(score, image, label, roi, kept, limits.total, batch)]
+    return _fill(box, score, label, roi, image, kept, batch, limits.total)
+
+
+def _suppress(boxes: Tensor, group: Tensor, iou: float) -> Tensor:
+    """Which of the `boxes` `[T 4]` survive among those of their `group` (sorted; best first inside a group)."""
+    if group.numel() == 0:
+        return torch.zeros_like(group, dtype=torch.bool)
+    compact = torch.unique_consecutive(group, return_inverse=True)[1]
+    groups = int(compact[-1]) + 1
+    slot, sizes = to_slots(compact, groups)
+    most = int(sizes.max())
+    padded = boxes.new_zeros(groups, most, 4)
+    padded[compact, slot] = boxes
+    valid = torch.arange(most, device=boxes.device) < sizes[:, None]
+    return nms(padded, valid, iou)[compact, slot]
+
+
+def _find_best(
+    score: Tensor, image: Tensor, label: Tensor, roi: Tensor, kept: Tensor, total: int, batch: int
+) -> Tensor:
+    """Positions in `kept` of each image's `total` best, by image, label, roi."""
+    key = (image[kept], label[kept], roi[kept])
+    by_place = _lexsort(key)
+    by_score = by_place[score[kept][by_place].argsort(descending=True, stable=True)]
+    by_score = by_score[key[0][by_score].argsort(stable=True)]
+    rank, _ = to_slots(key[0][by_score], batch)
+    best = by_score[rank < total]
+    return best[_lexsort((key[0][best], key[1][best], key[2][best]))]
+
+
+def _lexsort(keys: tuple[Tensor, ...]) -> Tensor:
+    """Order by the first key, then the second, ..."""
+    order = keys[-1].argsort(stable=True)
+    for key in reversed(keys[:-1]):
+        order = order[key[order].argsort(stable=True)]
+    return order
+
+
+def _fill(
+    box: Tensor, score: Tensor, label: Tensor, roi: Tensor, image: Tensor, kept: Tensor, batch: int, total: int
+) -> Detections:
+    slot, _ = to_slots(image[kept], batch)
+    at = (image[kept], slot)
+    boxes = box.new_zeros(batch, total, 4)
+    scores = score.new_zeros(batch, total)
+    labels = label.new_zeros(batch, total)
+    rois = roi.new_zeros(batch, total)
+    valid = torch.zeros(batch, total, dtype=torch.bool, device=box.device)
+    boxes[at], scores[at], labels[at], rois[at], valid[at] = box[kept], score[kept], label[kept], roi[kept], True
+    return Detections(boxes, scores, labels, rois, valid)

@@ -1,0 +1,127 @@
+"""The layers that every part of the network is made of, and their packed form for inference."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+__all__ = ["ConvLayer", "FrozenNorm", "PackedConv", "pack"]
+
+
+class FrozenNorm(nn.Module):
+    """Batch-norm that always uses its stored statistics and never trains."""
+
+    eps = 1e-5
+    weight: Tensor
+    bias: Tensor
+    mean: Tensor
+    variance: Tensor
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.register_buffer("weight", torch.ones(channels))
+        self.register_buffer("bias", torch.zeros(channels))
+        self.register_buffer("mean", torch.zeros(channels))
+        self.register_buffer("variance", torch.ones(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.batch_norm(x, self.mean, self.variance, self.weight, self.bias, training=False, eps=self.eps)
+
+
+class ConvLayer(nn.Module):
+    """Convolution of odd kernel, padded to keep its size, with a frozen norm or a bias, an optional sum and ReLU."""
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        kernel: int,
+        *,
+        stride: int = 1,
+        groups: int = 1,
+        norm: bool = False,
+        relu: bool = False,
+    ) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(inputs, outputs, kernel, stride, (kernel - 1) // 2, groups=groups, bias=not norm)
+        self.norm = FrozenNorm(outputs) if norm else None
+        self.relu = relu
+
+    def forward(self, x: Tensor, add: Tensor | None = None) -> Tensor:
+        """Return relu(norm(conv(x)) + add), each step where the layer has it. `x` `[B C H W]`."""
+        out = self.conv(x)
+        if self.norm is not None:
+            out = self.norm(out)
+        if add is not None:
+            out = out + add
+        return F.relu(out) if self.relu else out
+
+
+class PackedConv(nn.Module):
+    """A ConvLayer for inference: the norm is folded into weight and bias, and on a CPU sum and ReLU are fused.
+
+    oneDNN's fused convolution takes weights in its own blocked order. The operator is private to torch, so its
+    absence only costs time: the plain convolution is the fallback, and the path for all other devices.
+    """
+
+    weight: Tensor
+    bias: Tensor
+
+    def __init__(self, layer: ConvLayer) -> None:
+        super().__init__()
+        conv = layer.conv
+        self.stride, self.padding, self.groups, self.relu = conv.stride, conv.padding, conv.groups, layer.relu
+        weight, bias = _fold(layer)
+        self.register_buffer("weight", weight.contiguous(memory_format=torch.channels_last), persistent=False)
+        self.register_buffer("bias", bias, persistent=False)
+        self._packed: Tensor | None = None
+
+    def forward(self, x: Tensor, add: Tensor | None = None) -> Tensor:
+        """Return relu(conv(x) + add), each step where the layer has it. `x` `[B C H W]`."""
+        if x.device.type == "cpu" and not torch.compiler.is_compiling() and _fused_conv_exists():
+            return self._fused(x, add)
+        out = F.conv2d(x, self.weight, self.bias, self.stride, self.padding, groups=self.groups)
+        if add is not None:
+            out = out.add_(add)
+        return F.relu_(out) if self.relu else out
+
+    def _fused(self, x: Tensor, add: Tensor | None) -> Tensor:
+        ops = torch.ops.mkldnn
+        padding, stride, dilation = list(self.padding), list(self.stride), [1, 1]
+        if self._packed is None:
+            self._packed = ops._reorder_convolution_weight(
+                self.weight, padding, stride, dilation, self.groups, list(x.shape)
+            )
+            self.weight = self.weight[:0]  # one copy of the weights is enough
+        geometry = (self._packed, self.bias, padding, stride, dilation, self.groups)
+        if add is None:
+            out: Tensor = ops._convolution_pointwise(x, *geometry, "relu" if self.relu else "none", [], "")
+        else:
+            unary = "relu" if self.relu else None
+            out = ops._convolution_pointwise.binary(x, add, *geometry, "add", 1.0, unary, [], None)
+        return out
+
+
+def pack(module: nn.Module) -> None:
+    """Replace every ConvLayer inside `module` by its PackedConv. The module can no longer train or be saved."""
+    for name, child in module.named_children():
+        if isinstance(child, ConvLayer):
+            setattr(module, name, PackedConv(child))
+        else:
+            pack(child)
+
+
+def _fold(layer: ConvLayer) -> tuple[Tensor, Tensor]:
+    """Weight and bias of the one convolution that equals convolution and norm; computed in float64."""
+    weight, norm = layer.conv.weight.detach(), layer.norm
+    if norm is None:
+        bias = layer.conv.bias
+        return weight, weight.new_zeros(weight.shape[0]) if bias is None else bias.detach()
+    scale = norm.weight.double() / (norm.variance.double() + norm.eps).sqrt()
+    folded = weight.double() * scale[:, None, None, None]
+    return folded.to(weight.dtype), (norm.bias.double() - norm.mean.double() * scale).to(weight.dtype)
+
+
+def _fused_conv_exists() -> bool:
+    return bool(torch.backends.mkldnn.is_available()) and hasattr(torch.ops.mkldnn, "_convolution_pointwise")

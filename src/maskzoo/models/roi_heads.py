@@ -1,0 +1,149 @@
+"""The heads that look at regions: boxes and masks, on a pyramid (FPN) or on one level with res5 (C4)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from maskzoo.models.layers import ConvLayer
+from maskzoo.ops.roi_align import FeatureTable, assign_levels, make_table, roi_align
+
+__all__ = ["BoxPredictor", "C4RoiHeads", "FpnRoiHeads", "MaskPredictor", "RoiHeads"]
+
+BOX_SIDE = 7  # cells of a RoI feature of the FPN box head
+MASK_SIDE = 14  # of the FPN mask head and of res5
+
+
+class BoxPredictor(nn.Module):
+    """Class logits `[N C+1]`, background last, and class-specific deltas `[N C 4]` from a feature `[N F]`."""
+
+    def __init__(self, features: int, classes: int) -> None:
+        super().__init__()
+        self.score = nn.Linear(features, classes + 1)
+        self.delta = nn.Linear(features, classes * 4)
+
+    def forward(self, feature: Tensor) -> tuple[Tensor, Tensor]:
+        return self.score(feature), self.delta(feature).unflatten(1, (-1, 4))
+
+
+class MaskPredictor(nn.Module):
+    """Doubles the resolution (transposed convolution 2x2, ReLU), then a 1x1 convolution to the classes' logits."""
+
+    def __init__(self, features: int, classes: int, hidden: int = 256) -> None:
+        super().__init__()
+        self.upsample = nn.ConvTranspose2d(features, hidden, 2, 2)
+        self.logits = nn.Conv2d(hidden, classes, 1)
+
+    def forward(self, features: Tensor, labels: Tensor) -> Tensor:
+        """Return the logits `[N 2m 2m]` of class `labels` `[N]` from features `[N F m m]`; no other is computed."""
+        hidden = self.widen(features)
+        count, side, classes = features.shape[0], features.shape[2], self.logits
+        assert classes.bias is not None  # built with one
+        weight, bias = classes.weight[labels, :, 0, 0], classes.bias[labels]
+        cells = hidden.reshape(count, side * side * 4, hidden.shape[-1])
+        logits = torch.baddbmm(bias[:, None, None], cells, weight[:, :, None])
+        return logits.reshape(count, side, side, 2, 2).transpose(2, 3).reshape(count, 2 * side, 2 * side)
+
+    def widen(self, features: Tensor) -> Tensor:
+        """Return the hidden feature of every subpixel `[N m m 2 2 hidden]`: the transposed convolution as a product."""
+        weight, bias = self.upsample.weight, self.upsample.bias
+        assert bias is not None  # built with one
+        product = F.linear(
+            features.permute(0, 2, 3, 1), weight.permute(2, 3, 1, 0).reshape(-1, weight.shape[0]), bias.repeat(4)
+        )
+        hidden: Tensor = F.relu_(product).unflatten(-1, (2, 2, -1))
+        return hidden
+
+
+class RoiHeads(nn.Module):
+    """What both kinds of heads share: RoIs are pooled level by level, in chunks, and looked at twice.
+
+    A kind says how a pooled feature becomes one vector for the box predictor (`embed`) and a map for the mask predictor
+    (`look`).
+    """
+
+    strides: tuple[int, ...]
+    box_side: int
+    chunk: int
+    box: BoxPredictor
+    mask: MaskPredictor
+
+    def embed(self, pooled: Tensor) -> Tensor:
+        """Return the box predictor's input `[N F]` from RoI features `[N C box_side box_side]`."""
+        raise NotImplementedError
+
+    def look(self, pooled: Tensor) -> Tensor:
+        """Return the mask predictor's input `[N F m m]` from RoI features `[N C 14 14]`."""
+        raise NotImplementedError
+
+    def table(self, features: list[Tensor]) -> FeatureTable:
+        """Lay out the levels that RoIs look at."""
+        return make_table(features[: len(self.strides)], self.strides)
+
+    def boxes(self, table: FeatureTable, boxes: Tensor) -> tuple[Tensor, Tensor]:
+        """Return class logits `[B P C+1]` and deltas `[B P C 4]` of boxes `[B P 4]`."""
+        scores, deltas = self.box(self._visit(table, boxes, self.box_side, self.embed))
+        return scores.unflatten(0, boxes.shape[:2]), deltas.unflatten(0, boxes.shape[:2])
+
+    def masks(self, table: FeatureTable, boxes: Tensor, labels: Tensor) -> Tensor:
+        """Return mask logits `[B D 2m 2m]` of class `labels` `[B D]` in boxes `[B D 4]`."""
+        logits: Tensor = self.mask(self._visit(table, boxes, MASK_SIDE, self.look), labels.flatten())
+        return logits.reshape(*boxes.shape[:2], *logits.shape[1:])
+
+    def _visit(self, table: FeatureTable, boxes: Tensor, side: int, work: Callable[[Tensor], Tensor]) -> Tensor:
+        """Pool boxes `[B N 4]` in the order of their levels, `work` on each chunk; results `[B*N ...]` in box order."""
+        levels, order = assign_levels(boxes, len(self.strides)).flatten().sort(stable=True)
+        images = torch.arange(boxes.shape[0], device=boxes.device).repeat_interleave(boxes.shape[1])
+        flat, images, chunk = boxes.flatten(0, 1)[order], images[order], self.chunk
+        parts = zip(flat.split(chunk), images.split(chunk), levels.split(chunk), strict=True)
+        done = torch.cat([work(roi_align(table, *part, side)) for part in parts])
+        return done[order.argsort()]
+
+
+class FpnRoiHeads(RoiHeads):
+    """Two linear layers for boxes, four convolutions for masks, on features of P2..P5."""
+
+    strides = (4, 8, 16, 32)
+    box_side = BOX_SIDE
+    chunk = 512  # 25 MB of box features: as much as the allocator reuses
+
+    def __init__(self, channels: int, classes: int, hidden: int = 1024) -> None:
+        super().__init__()
+        # fc6 reads cells outermost, channels innermost: the order in which RoIAlign writes.
+        self.fc6 = nn.Linear(BOX_SIDE * BOX_SIDE * channels, hidden)
+        self.fc7 = nn.Linear(hidden, hidden)
+        self.box = BoxPredictor(hidden, classes)
+        self.convs = nn.Sequential(*(ConvLayer(channels, channels, 3, relu=True) for _ in range(4)))
+        self.mask = MaskPredictor(channels, classes)
+
+    def embed(self, pooled: Tensor) -> Tensor:
+        hidden = F.relu_(self.fc6(pooled.permute(0, 2, 3, 1).flatten(1)))
+        return F.relu_(self.fc7(hidden))
+
+    def look(self, pooled: Tensor) -> Tensor:
+        features: Tensor = self.convs(pooled)
+        return features
+
+
+class C4RoiHeads(RoiHeads):
+    """res5 on the 14x14 feature of every RoI of the one level; its mean for boxes, itself for masks."""
+
+    strides = (16,)
+    box_side = MASK_SIDE
+    chunk = 128  # the features of 1,000 RoIs at once would need 800 MB
+
+    def __init__(self, res5: nn.Module, channels: int, classes: int) -> None:
+        super().__init__()
+        self.res5 = res5
+        self.box = BoxPredictor(channels, classes)
+        self.mask = MaskPredictor(channels, classes)
+
+    def embed(self, pooled: Tensor) -> Tensor:
+        return self.look(pooled).mean(dim=(2, 3))
+
+    def look(self, pooled: Tensor) -> Tensor:
+        features: Tensor = self.res5(pooled)
+        return features

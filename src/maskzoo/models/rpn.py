@@ -1,0 +1,27 @@
+"""The region proposal network's head."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from maskzoo.models.layers import ConvLayer
+
+__all__ = ["RpnHead"]
+
+
+class RpnHead(nn.Module):
+    """One logit and four deltas per anchor, shared by all levels: `[B C H W]` in, `[B H*W*A]` and `[B H*W*A 4]` out."""
+
+    def __init__(self, channels: int, anchors: int) -> None:
+        super().__init__()
+        self.conv = ConvLayer(channels, channels, 3, relu=True)
+        self.score = ConvLayer(channels, anchors, 1)
+        self.delta = ConvLayer(channels, 4 * anchors, 1)
+
+    def forward(self, features: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+        scores, deltas = [], []
+        for level in features:
+            hidden = self.conv(level)
+            scores.append(self.score(hidden).permute(0, 2, 3, 1).flatten(1).float())
+            deltas.append(self.delta(hidden).permute(0, 2, 3, 1).flatten(1).unflatten(1, (-1, 4)).float())
+        return scores, deltas

@@ -1,0 +1,57 @@
+"""Greedy non-maximum suppression, exact, in blocks, over many independent lists at once."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from maskzoo.ops.boxes import pairwise_iou
+
+__all__ = ["nms"]
+
+BLOCK = 128  # of 64, 128 and 256 the fastest from 500 to 8,000 boxes on a CPU
+
+
+def nms(boxes: Tensor, valid: Tensor, iou: float, limit: int | None = None) -> Tensor:
+    """Return which boxes greedy suppression keeps, bool `[N K]`.
+
+    `boxes` `[N K 4]` are N independent lists, each in falling order of preference (the order decides ties); `valid`
+    `[N K]` marks real slots. A box goes when its IoU with a kept, earlier one is above `iou`. `limit` keeps at most
+    that many of each list, the first ones.
+    """
+    keep = valid.clone()
+    count = boxes.shape[1]
+    for start in range(0, count, BLOCK):
+        stop = min(start + BLOCK, count)
+        block = boxes[:, start:stop]
+        keep[:, start:stop] = kept = _resolve(keep[:, start:stop], pairwise_iou(block, block) > iou)
+        if stop == count:
+            break
+        if limit is not None and bool((keep[:, :stop].sum(dim=1) >= limit).all()):
+            keep[:, stop:] = False
+            break
+        most = int(kept.sum(dim=1).max())
+        if most == 0:
+            continue
+        first = kept.to(torch.uint8).argsort(dim=1, descending=True, stable=True)[:, :most]
+        rows = block.gather(1, first[..., None].expand(-1, -1, 4))
+        suppressed = (pairwise_iou(rows, boxes[:, stop:]) > iou) & kept.gather(1, first)[..., None]
+        keep[:, stop:] &= ~suppressed.any(dim=1)
+    if limit is not None:
+        keep &= keep.cumsum(dim=1) <= limit
+    return keep
+
+
+def _resolve(alive: Tensor, over: Tensor) -> Tensor:
+    """Greedy choice within one block: `alive` `[N K]`, `over` `[N K K]` says which pairs overlap too much.
+
+    A box is kept when no kept, earlier box is over it. Repeating that rule from any start settles the first box in
+    the first round and at least one more in each further round, so the fixed point is the greedy answer.
+    """
+    earlier = torch.triu(over, diagonal=1).to(torch.float32)
+    kept = alive
+    while True:
+        again = alive & (torch.bmm(kept.to(torch.float32)[:, None], earlier)[:, 0] == 0)
+        if torch.equal(again, kept):
+            return kept
+        kept = again

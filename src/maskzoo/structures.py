@@ -1,0 +1,68 @@
+"""The data types that walk through the network. Letters: B images, P proposals, D detections, C classes, M mask side.
+
+Every tensor leads with the batch axis and has a fixed number of slots; `valid` says which slots are real.
+Boxes are x1 y1 x2 y2 in pixels of the resized image, continuous corners: width is x2 - x1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from torch import Tensor
+
+__all__ = ["Detections", "ImageBatch", "Proposals"]
+
+
+@dataclass(frozen=True, slots=True)
+class ImageBatch:
+    """Normalised RGB `pixels` float `[B 3 H W]`, zero beyond each image; `sizes` float32 `[B 2]`, true height, width."""
+
+    pixels: Tensor
+    sizes: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Proposals:
+    """`boxes` float32 `[B P 4]`, `scores` (RPN logits) float32 `[B P]`, `valid` bool `[B P]`: valid slots come first."""
+
+    boxes: Tensor
+    scores: Tensor
+    valid: Tensor
+
+    def trimmed(self) -> Proposals:
+        """Drop the slots that are empty in every image."""
+        count = int(self.valid.sum(dim=1).max()) if self.valid.numel() else 0
+        return Proposals(self.boxes[:, :count], self.scores[:, :count], self.valid[:, :count])
+
+
+@dataclass(frozen=True, slots=True)
+class Detections:
+    """`boxes` float32 `[B D 4]`, `scores` `[B D]`, `labels` int64 `[B D]` (0..C-1), `rois` int64 `[B D]`, `valid` bool `[B D]`.
+
+    Valid slots come first, by label, then by the proposal they were decoded from (`rois`). `masks` float `[B D M M]`:
+    the probability that a cell of the box belongs to the object, of the predicted class; None before the mask head ran.
+    """
+
+    boxes: Tensor
+    scores: Tensor
+    labels: Tensor
+    rois: Tensor
+    valid: Tensor
+    masks: Tensor | None = None
+
+    def trimmed(self) -> Detections:
+        """Drop the slots that are empty in every image, so that the mask head runs on real detections only."""
+        count = int(self.valid.sum(dim=1).max()) if self.valid.numel() else 0
+        masks = None if self.masks is None else self.masks[:, :count]
+        return Detections(
+            self.boxes[:, :count],
+            self.scores[:, :count],
+            self.labels[:, :count],
+            self.rois[:, :count],
+            self.valid[:, :count],
+            masks,
+        )
+
+    def with_masks(self, masks: Tensor) -> Detections:
+        """Return the same detections with their `masks`."""
+        return replace(self, masks=masks)

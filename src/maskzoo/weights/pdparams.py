@@ -1,0 +1,130 @@
+"""Paddle's `.pdparams` files: what Paddle means by the pickles that it writes."""
+
+from __future__ import annotations
+
+import math
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from maskzoo.errors import WeightsError
+from maskzoo.weights.pickles import AGAIN, MAX_AXES, Stored, name_kind, read_pickle, to_text
+
+__all__ = ["MAX_FILE_BYTES", "looks_like_page", "read_pdparams"]
+
+Array = NDArray[Any]
+
+MAX_FILE_BYTES = 8 << 30  # the largest published file has 0.4 GB
+INTERNAL_NAMES = "StructuredToParameterName@@"  # Paddle's map from our names to its variables' names
+SPLIT_ARRAYS = "UnpackBigParamInfor@@"  # protocols 2 and 3 cannot hold 4 GiB; Paddle splits what is larger
+
+_PAGE = re.compile(rb'(\xef\xbb\xbf)?\s*(<!doctype|<!--|<html|<head|<body|<\?xml|<error|\{\s*")', re.IGNORECASE)
+_HEAD = 512
+
+
+def read_pdparams(path: str | Path) -> dict[str, Array]:
+    """Read a `.pdparams` file into a dict of name -> array, without executing anything in it.
+
+    Floating arrays come as float32: float16 and bfloat16 (which Paddle stores as uint16) widened, float64 rounded.
+    Other integer and bool arrays come as they are. Layouts are Paddle's. The arrays may be read-only views of the
+    file's bytes. Raises WeightsError for any other content, and for a file above MAX_FILE_BYTES.
+    """
+    path = Path(path)
+    data = _read_bytes(path)
+    try:
+        _refuse_foreign(data[:_HEAD])
+        return _collect_arrays(read_pickle(data))
+    except WeightsError as error:
+        raise WeightsError(f"{path}: {error}") from None
+
+
+def looks_like_page(head: bytes) -> bool:
+    """Tell whether the first bytes of a file are those of an HTML, XML or JSON answer instead of weights."""
+    return _PAGE.match(head[:_HEAD]) is not None
+
+
+def _read_bytes(path: Path) -> bytes:
+    if not path.is_file():  # a folder, or a device that never ends
+        raise WeightsError(f"{path}: no such file; expected the path of a weights file")
+    try:
+        size = path.stat().st_size
+        if size <= MAX_FILE_BYTES:
+            return path.read_bytes()
+    except (OSError, MemoryError) as error:
+        raise WeightsError(f"{path}: cannot be read: {str(error) or type(error).__name__}") from error
+    raise WeightsError(f"{path}: {size} bytes; expected at most {MAX_FILE_BYTES}: not weights of a maskzoo model")
+
+
+def _refuse_foreign(head: bytes) -> None:
+    """Refuse what is certainly no `.pdparams`, with what it seems to be and what to do."""
+    if not head:
+        raise WeightsError(f"is empty; expected Paddle weights; {AGAIN}")
+    if looks_like_page(head):
+        raise WeightsError(f"looks like an HTML page: the download address answered with a page; {AGAIN}")
+    if head.startswith((b"PK\x03\x04", b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.")):  # zip; its older magic number
+        raise WeightsError("looks like a PyTorch file (or another zip archive); expected Paddle weights (.pdparams)")
+    if head[8:9] == b"{" and head[4:8] == bytes(4):  # the header's length, 8 bytes; then the header, JSON
+        raise WeightsError("looks like a safetensors file; expected Paddle weights (.pdparams)")
+    if head.startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"7z\xbc\xaf")) or head[257:262] == b"ustar":
+        raise WeightsError("looks like a packed archive; expected Paddle weights (.pdparams): unpack it first")
+    if head.startswith(b"version https://git-lfs"):
+        raise WeightsError("is a Git LFS pointer; expected the weights themselves: run `git lfs pull`")
+
+
+def _collect_arrays(content: Any) -> dict[str, Array]:
+    if type(content) is not dict:
+        raise WeightsError(f"holds {name_kind(content)}; expected a dict of name -> array, as Paddle saves it")
+    content.pop(INTERNAL_NAMES, None)
+    splits = content.pop(SPLIT_ARRAYS, {})
+    arrays = {name: _unwrap(name, value) for name, value in content.items()}
+    if type(splits) is not dict:
+        raise WeightsError(f"{SPLIT_ARRAYS} is {name_kind(splits)}; expected a dict of name -> parts; {AGAIN}")
+    for name, split in splits.items():
+        if name in arrays:
+            raise WeightsError(f"entry {name!r} stands whole and in parts; expected one of both; {AGAIN}")
+        arrays[name] = _join(name, split, arrays)
+    return {name: _widen(array) for name, array in arrays.items()}
+
+
+def _unwrap(name: str, value: Any) -> Array:
+    match value:
+        case Stored(value=np.ndarray() as array):
+            return array
+        case (str() | memoryview(), Stored(value=np.ndarray() as array)):  # Paddle's (internal name, array)
+            return array
+    raise WeightsError(f"entry {name!r} is {name_kind(value)}; expected an array: this is not a file of plain weights")
+
+
+def _join(name: str, split: Any, arrays: dict[str, Array]) -> Array:
+    """Put the flat parts of a large array together, and take them out of `arrays`."""
+    match split:
+        case {"OriginShape": tuple() as shape, "slices": list() as slices} if len(shape) <= MAX_AXES and slices:
+            pass
+        case _:
+            raise WeightsError(f"{SPLIT_ARRAYS} of {name!r} has no shape and parts; {AGAIN}")
+    parts = []
+    for part in map(to_text, slices):
+        if part not in arrays:
+            raise WeightsError(f"part {part!r} of entry {name!r} is missing; {AGAIN}")
+        parts.append(arrays.pop(part).reshape(-1))
+    if any(type(side) is not int or side < 0 for side in shape) or len({part.dtype for part in parts}) != 1:
+        raise WeightsError(f"entry {name!r}: its shape is no tuple of sizes, or its parts have several types; {AGAIN}")
+    found = sum(part.size for part in parts)
+    if found != math.prod(shape):
+        raise WeightsError(f"the parts of entry {name!r} hold {found} values, expected shape {list(shape)}; {AGAIN}")
+    try:
+        return np.concatenate(parts).reshape(shape)
+    except (ValueError, MemoryError) as error:  # a shape such as 0 x 2**62
+        raise WeightsError(f"entry {name!r} cannot be put together: {error}; {AGAIN}") from None
+
+
+def _widen(array: Array) -> Array:
+    if array.dtype.kind == "f":
+        with np.errstate(over="ignore"):  # a float64 beyond float32 becomes infinite, which `rename` refuses by name
+            return np.asarray(array, np.float32, order="C")
+    if array.dtype.newbyteorder("=") == np.uint16:  # bfloat16 is the upper half of a float32
+        return np.asarray(array.astype(np.uint32, order="C") << 16).view(np.float32)
+    return np.asarray(array, array.dtype.newbyteorder("="), order="C")

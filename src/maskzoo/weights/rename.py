@@ -1,0 +1,119 @@
+"""From another library's names to ours: a table, followed strictly in both directions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from maskzoo.errors import WeightsError
+
+__all__ = ["Layout", "Rename", "rename"]
+
+MAX_LISTED = 10
+ROI_SIDE = 7
+
+
+class Layout(Enum):
+    """How a tensor lies in the source: as ours; TRANSPOSED, a linear weight stored [in, out]; ROI_LINEAR, transposed too,
+    with the inputs of a 7x7 RoI feature ordered channel, y, x, where ours are y, x, channel."""
+
+    SAME = auto()
+    TRANSPOSED = auto()
+    ROI_LINEAR = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Rename:
+    """One line of a table: their name, our name, and how theirs lies."""
+
+    theirs: str
+    ours: str
+    layout: Layout = Layout.SAME
+
+
+def rename(
+    source: Mapping[str, NDArray[Any]],
+    table: Sequence[Rename],
+    expected: Mapping[str, tuple[int, ...]],
+    origin: str,
+    *,
+    allow_surplus: bool = False,
+) -> dict[str, torch.Tensor]:
+    """Return our tensors, float32 and contiguous, in the order of `expected` (our name -> shape).
+
+    Every line of the table must find a finite floating array of its shape in `source`, and every array of `source` must
+    have a line, unless `allow_surplus`. `origin` names the source in errors. Raises WeightsError that lists all faults
+    at once, and ValueError for a table that does not cover `expected` exactly.
+    """
+    by_ours = _index(table, expected)
+    missing = [line.theirs for line in table if line.theirs not in source]
+    surplus = [] if allow_surplus else sorted(source.keys() - {line.theirs for line in table})
+    misshapen, unsuitable, tensors = [], [], {}
+    for ours, shape in expected.items():
+        line = by_ours[ours]
+        if line.theirs not in source:
+            continue
+        array = source[line.theirs]
+        wanted = tuple(shape) if line.layout is Layout.SAME else tuple(shape)[::-1]
+        if array.shape != wanted:
+            misshapen.append(f"{line.theirs}: found {list(array.shape)}, expected {list(wanted)}")
+        elif array.dtype.kind != "f":
+            unsuitable.append(f"{line.theirs}: {array.dtype}")
+        else:
+            tensors[ours] = _to_tensor(_lay_out(array, line.layout))
+    endless = [f"{by_ours[ours].theirs}: {count}" for ours, tensor in tensors.items() if (count := _count_bad(tensor))]
+    faults = [
+        *_report("missing, expected in the file", missing),
+        *_report("not part of this network", surplus),
+        *_report("of another shape than this network's", misshapen),
+        *_report("not floating-point", unsuitable),
+        *_report("with values that are infinite or not a number", endless),
+    ]
+    if faults:
+        raise WeightsError(
+            f"{origin}: does not fit the network; nothing was loaded. Check that file and model belong together, "
+            "and fetch a damaged file again.\n" + "\n".join(faults)
+        )
+    return tensors
+
+
+def _index(table: Sequence[Rename], expected: Mapping[str, tuple[int, ...]]) -> dict[str, Rename]:
+    by_ours = {line.ours: line for line in table}
+    if len(by_ours) != len(table) or len({line.theirs for line in table}) != len(table):
+        raise ValueError("the table gives a name twice")
+    if by_ours.keys() != expected.keys():
+        raise ValueError(f"the table does not cover the network exactly: {sorted(by_ours.keys() ^ expected.keys())}")
+    return by_ours
+
+
+def _lay_out(array: NDArray[Any], layout: Layout) -> NDArray[Any]:
+    if layout is Layout.SAME:
+        return array
+    if layout is Layout.TRANSPOSED:
+        return array.T
+    outputs = array.shape[1]
+    return array.reshape(-1, ROI_SIDE, ROI_SIDE, outputs).transpose(3, 1, 2, 0).reshape(outputs, -1)
+
+
+def _to_tensor(array: NDArray[Any]) -> torch.Tensor:
+    """Copy: a file's array may be read-only, unaligned, or share its memory with others."""
+    with np.errstate(over="ignore"):  # a float64 beyond float32 becomes infinite, and is reported as such
+        return torch.from_numpy(np.array(array, np.float32, order="C", copy=True))
+
+
+def _count_bad(tensor: torch.Tensor) -> int:
+    return int(tensor.numel() - torch.isfinite(tensor).sum())
+
+
+def _report(fault: str, names: Iterable[str]) -> list[str]:
+    names = list(names)
+    if not names:
+        return []
+    more = [f"    and {len(names) - MAX_LISTED} more"] if len(names) > MAX_LISTED else []
+    return [f"  {len(names)} {fault}:", *(f"    {name}" for name in names[:MAX_LISTED]), *more]

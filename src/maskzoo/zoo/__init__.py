@@ -1,0 +1,1 @@
+"""The published models: their files, their weights, and loading both."""

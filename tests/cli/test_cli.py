@@ -1,0 +1,105 @@
+"""The command as a whole: help, exit codes, errors, pipes. Verbs have their own files."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from maskzoo.cli import main
+
+VERBS = [[], ["predict"], ["models"], ["models", "show"], ["models", "copy"], ["convert"]]
+
+
+def run(capsys, *arguments):
+    """Run the command in this process; return its exit code, standard output and standard error."""
+    with pytest.raises(SystemExit) as end:
+        main([str(argument) for argument in arguments])
+    captured = capsys.readouterr()
+    return end.value.code, captured.out, captured.err
+
+
+@pytest.mark.parametrize("verb", VERBS, ids=lambda verb: " ".join(verb) or "maskzoo")
+def test_every_verb_explains_itself_with_an_example(verb, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    code, out, err = run(capsys, *verb, "--help")
+    assert (code, err) == (0, "")
+    assert " ".join(["maskzoo", *verb]) + " " in out.split("Usage:")[1].split("\n", 2)[2]
+    assert max(len(line) for line in out.splitlines()) <= 80
+
+
+def test_the_version_is_printed_alone(capsys):
+    code, out, _ = run(capsys, "--version")
+    assert code == 0 and out.startswith("maskzoo ") and out.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["nonsense"],
+        ["predict", "some_model"],
+        ["predict", "some_model", "a.jpg", "--score", "2"],
+        ["predict", "some_model", "a.jpg", "--batch", "0"],
+        ["predict", "some_model", "a.jpg", "--save", "image,xml"],
+        ["predict", "some_model", "a.jpg", "--device", "tpu"],
+        ["models", "show"],
+        ["convert", "in.pdparams"],
+    ],
+    ids=" ".join,
+)
+def test_a_wrong_call_exits_with_2_and_says_how_to_get_help(arguments, capsys):
+    code, out, err = run(capsys, *arguments)
+    assert code == 2
+    assert "Usage:" in out + err
+
+
+def test_an_error_is_one_block_on_standard_error_without_a_traceback(capsys):
+    code, out, err = run(capsys, "predict", "some_model", "nowhere [/bold.jpg")
+    assert (code, out) == (1, "")
+    assert err.startswith("Error: nowhere [/bold.jpg: no image") and err.count("\n") == 1
+
+
+def test_help_imports_nothing_slow():
+    code = (
+        "import sys; from maskzoo.cli import main\n"
+        "try: main(['predict', '--help'])\n"
+        "except SystemExit: pass\n"
+        "print(*{'torch', 'cv2', 'numpy', 'PIL', 'hotcoco'} & set(sys.modules), file=sys.stderr)"
+    )
+    finished = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert finished.stderr.strip() == ""
+
+
+def test_python_m_maskzoo_is_the_command():
+    finished = subprocess.run([sys.executable, "-m", "maskzoo", "nonsense"], capture_output=True, text=True, timeout=60)
+    assert finished.returncode == 2 and "maskzoo" in finished.stderr
+
+
+def test_a_reader_that_goes_away_leaves_no_message():
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "wb") as closed:
+        finished = subprocess.run(
+            [sys.executable, "-m", "maskzoo", "--help"], stdout=closed, stderr=subprocess.PIPE, timeout=60
+        )
+    assert finished.stderr == b""
+
+
+def test_ctrl_c_exits_with_130_and_no_traceback():
+    command = [sys.executable, "-m", "maskzoo", "predict", "some_model", "-"]  # waits for standard input
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdin.write(bytes(1 << 20))  # more than a pipe holds: once it is written, the command is reading
+        process.stdin.flush()
+        time.sleep(0.5)  # and now it waits for the rest
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=30) == 130
+        assert b"Traceback" not in process.stderr.read()
+
+
+def test_no_color_leaves_no_escape_in_the_output():
+    environment = {**os.environ, "NO_COLOR": "1"}
+    command = [sys.executable, "-m", "maskzoo", "predict", "m", "nowhere.jpg"]
+    finished = subprocess.run(command, capture_output=True, env=environment, timeout=60)
+    assert finished.returncode == 1 and b"\x1b" not in finished.stderr

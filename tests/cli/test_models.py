@@ -1,0 +1,83 @@
+"""`maskzoo models`: the list, the facts, the copy."""
+
+import json
+
+import pytest
+
+from maskzoo.cli import main
+from maskzoo.config import read_config
+
+NAME = "mask_rcnn_r50_fpn_1x_coco"
+
+
+@pytest.fixture
+def run(capsys):
+    def call(*arguments):
+        with pytest.raises(SystemExit) as end:
+            main([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        return end.value.code, captured.out, captured.err
+
+    return call
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_the_list_fits_the_terminal_and_names_every_row_whole(run, width, monkeypatch):
+    monkeypatch.setenv("COLUMNS", str(width))
+    code, out, err = run("models")
+    assert (code, err) == (0, "")
+    assert max(len(line) for line in out.splitlines()) <= width
+    assert sum(line.startswith("mask_rcnn_") for line in out.splitlines()) == 12
+    assert "mask_rcnn_x101_vd_64x4d_fpn_1x_coco " in out
+
+
+def test_the_list_for_a_script_is_one_json_array(run):
+    code, out, _ = run("models", "--json")
+    rows = {row["name"]: row for row in json.loads(out)}
+    assert code == 0 and len(rows) == 12
+    assert rows[NAME]["mask_ap"] == 35.6 and rows[NAME]["parameters"] > 40_000_000
+    assert rows[NAME]["weights"] is None or isinstance(rows[NAME]["weights"], str)
+
+
+def test_the_facts_of_a_row_are_shown(run, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    code, out, _ = run("models", "show", NAME)
+    assert code == 0
+    for fact in (NAME, "35.6", "80: person", "short side 800", "12 epochs", "Apache-2.0", "https://"):
+        assert fact in out
+    assert max(len(line) for line in out.splitlines()) <= 80
+
+
+def test_the_facts_for_a_script_hold_the_whole_model_file(run):
+    _, out, _ = run("models", "show", NAME, "--json")
+    facts = json.loads(out)
+    assert facts["name"] == NAME and facts["config"]["limits"]["detections"]["total"] == 100
+
+
+def test_a_copy_is_a_model_file_that_can_be_shown(run, tmp_path):
+    code, out, _ = run("models", "copy", NAME, tmp_path / "my.yml")
+    assert code == 0 and str(tmp_path / "my.yml") in out
+    assert read_config(tmp_path / "my.yml").name == NAME
+    assert run("models", "show", tmp_path / "my.yml")[0] == 0
+
+
+def test_a_copy_overwrites_nothing_unless_it_is_told_to(run, tmp_path):
+    (tmp_path / "my.yml").write_text("mine")
+    code, _, err = run("models", "copy", NAME, tmp_path / "my.yml")
+    assert code == 1 and "my.yml: exists already" in err and "--force" in err
+    assert (tmp_path / "my.yml").read_text() == "mine"
+    assert run("models", "copy", NAME, tmp_path / "my.yml", "--force")[0] == 0
+    assert read_config(tmp_path / "my.yml").name == NAME
+
+
+def test_a_copy_to_nowhere_says_so(run, tmp_path):
+    code, _, err = run("models", "copy", NAME, tmp_path / "none" / "my.yml")
+    assert code == 1 and "cannot be written" in err
+
+
+def test_an_unknown_name_is_an_error_with_the_nearest_name(run, tmp_path):
+    misspelt = "mask_rcnn_r50_fpn_1x_coca"
+    for arguments in (("show", misspelt), ("copy", misspelt, tmp_path / "my.yml")):
+        code, _, err = run("models", *arguments)
+        assert code == 1 and NAME in err
+    assert list(tmp_path.iterdir()) == []

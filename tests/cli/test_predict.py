@@ -1,0 +1,137 @@
+"""`maskzoo predict` and `convert` end to end, with a small input and random weights."""
+
+import io
+import json
+import sys
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from pycocotools.coco import COCO
+
+from maskzoo.cli import main
+from maskzoo.data.images import read_image
+from maskzoo.models.build import build
+from maskzoo.weights.checkpoint import write_checkpoint
+from maskzoo.zoo.table import read_row
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """Write a checkpoint whose network finds objects of about equal, small scores everywhere."""
+    config = read_row("mask_rcnn_r50_fpn_1x_coco")
+    limits = config.limits
+    small = {
+        "input": config.input.model_copy(update={"short_side": 64, "long_side": 96}),
+        "limits": limits.model_copy(
+            update={
+                "proposals": limits.proposals.model_copy(update={"total": 20}),
+                "detections": limits.detections.model_copy(update={"score": 0.0, "total": 5}),
+            }
+        ),
+    }
+    config = config.model_copy(update=small)
+    network = build(config.network, len(config.classes), config.limits)
+    generator = torch.Generator().manual_seed(0)
+    tensors = {
+        name: torch.randn(tensor.shape, generator=generator) * 0.01 if tensor.ndim > 1 else torch.ones_like(tensor)
+        for name, tensor in network.state_dict().items()
+    }
+    path = tmp_path_factory.mktemp("model") / "small.safetensors"
+    write_checkpoint(path, tensors, config, {"source": "random"})
+    return path
+
+
+@pytest.fixture
+def photos(tmp_path, monkeypatch):
+    """Work in a folder with two images of equal stems, one of another, and one that is damaged."""
+    monkeypatch.chdir(tmp_path)
+    random = np.random.default_rng(0)
+    for name in ("a/x.jpg", "b/x.png", "y.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        Image.fromarray(random.integers(0, 256, (40, 60, 3)).astype(np.uint8)).save(tmp_path / name)
+    (tmp_path / "damaged.jpg").write_bytes((tmp_path / "a" / "x.jpg").read_bytes()[:400])
+    return tmp_path
+
+
+@pytest.fixture
+def run(capsys):
+    def call(*arguments):
+        with pytest.raises(SystemExit) as end:
+            main([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        return end.value.code, captured.out, captured.err
+
+    return call
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # pycocotools' own, under NumPy 2
+def test_pictures_and_coco_results_are_saved_and_a_table_is_printed(run, model, photos, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    before = (photos / "y.png").read_bytes()
+    code, out, err = run("predict", model, "a/x.jpg", "b/x.png", ".", "--score", "0")
+    assert code == 3  # damaged.jpg
+    assert "damaged.jpg: the JPEG is damaged or truncated" in err and "1 of 4 images" in err
+    results = photos / "maskzoo-predictions"
+    assert sorted(path.name for path in results.iterdir()) == [
+        "images.json", "predictions.json", "x-2.jpg", "x.jpg", "y.jpg",
+    ]  # fmt: skip
+    assert (photos / "y.png").read_bytes() == before
+    for name in ("x.jpg", "x-2.jpg", "y.jpg"):
+        assert read_image(results / name).shape == (40, 60, 3)
+    for text in ("a/x.jpg", "b/x.png", "60 x 40", "3 images, 15 objects", "maskzoo-predictions"):
+        assert text in out
+
+    coco = COCO(str(results / "images.json"))
+    found = coco.loadRes(str(results / "predictions.json"))
+    assert [image["file_name"] for image in coco.loadImgs(coco.getImgIds())] == ["a/x.jpg", "b/x.png", "y.png"]
+    assert len(found.getAnnIds()) == 15 and set(found.getCatIds()) == set(coco.getCatIds())
+    for annotation in found.loadAnns(found.getAnnIds()):
+        assert found.annToMask(annotation).shape == (40, 60)
+
+
+def test_json_is_alone_on_standard_output_and_counts_as_the_score_says(run, model, photos):
+    code, out, err = run("predict", model, "y.png", "damaged.jpg", "--score", "0", "--save", "none", "--json")
+    assert code == 3 and "damaged.jpg" in err
+    printed = json.loads(out)
+    assert [failure["source"] for failure in printed["failed"]] == ["damaged.jpg"]
+    (image,) = printed["images"]
+    assert (image["source"], image["height"], image["width"]) == ("y.png", 40, 60)
+    assert len(image["detections"]) == 5
+    assert not (photos / "maskzoo-predictions").exists()
+
+    code, out, err = run("predict", model, "y.png", "--save", "none", "--json", "--score", "0.9")
+    assert (code, err) == (0, "")
+    assert json.loads(out)["images"][0]["detections"] == []
+
+
+def test_an_image_on_standard_input_is_read(run, model, photos, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO((photos / "y.png").read_bytes())))
+    code, out, _ = run("predict", model, "-", "--out", "found", "--save", "image", "--batch", "2")
+    assert code == 0 and "1 image, " in out
+    assert [path.name for path in (photos / "found").iterdir()] == ["stdin.jpg"]
+
+
+def test_without_any_detection_the_results_are_empty_but_there(run, model, photos):
+    assert run("predict", model, "y.png", "--score", "1", "--save", "json", "--out", "empty")[0] == 0
+    assert json.loads((photos / "empty" / "predictions.json").read_text()) == []
+    assert len(json.loads((photos / "empty" / "images.json").read_text())["images"]) == 1
+
+
+def test_an_override_reaches_the_model(run, model, photos):
+    arguments = ("predict", model, "y.png", "--score", "0", "--save", "none", "--json")
+    _, out, _ = run(*arguments, "--set", "limits.detections.total=2")
+    assert len(json.loads(out)["images"][0]["detections"]) == 2
+    code, _, err = run(*arguments, "--set", "limits.detections.totl=2")
+    assert code == 1 and "total" in err
+
+
+def test_a_missing_model_or_source_is_an_error_before_anything_is_written(run, model, photos):
+    code, _, err = run("predict", model, "none.png")
+    assert code == 1 and "none.png" in err
+    code, _, err = run("predict", "no_such_model", "y.png")
+    assert code == 1 and "no_such_model" in err
+    code, _, err = run("convert", "none.pdparams", "out.safetensors")
+    assert code == 1 and "none.pdparams" in err
+    assert not (photos / "maskzoo-predictions").exists() and not (photos / "out.safetensors").exists()

@@ -1,0 +1,37 @@
+"""Where test data lies that is not part of the project, and what to do where it is absent."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SHARED = Path(os.environ.get("MASKZOO_SHARED", ROOT.parent / "shared"))
+
+
+def need_shared(*parts: str) -> Path:
+    """Return a path of the shared folder, or skip; with MASKZOO_REQUIRE_SHARED set (in CI) its absence is a failure."""
+    path = SHARED.joinpath(*parts)
+    if not path.exists():
+        _go_without(f"{'/'.join(parts)} of the shared test data is not there (MASKZOO_SHARED)")
+    return path
+
+
+def _go_without(reason: str) -> None:
+    if os.environ.get("MASKZOO_REQUIRE_SHARED"):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+# The portable set is part of the project; the other one is where MASKZOO_GOLDEN says.
+PORTABLE = ROOT / "tests" / "golden" / "portable"
+GOLDEN = Path(os.environ.get("MASKZOO_GOLDEN", SHARED / "golden" / "public"))
+GOLDEN_SETS = (PORTABLE, GOLDEN)
+MANIFESTS = ROOT / "tests" / "golden" / "manifest"
+
+
+def need_golden(folder: Path) -> Path:
+    """Return a golden set's folder, or skip where it is absent."""
+    if not (folder / "set.json").exists():
+        _go_without(f"there is no golden set in {folder.name} (MASKZOO_GOLDEN)")
+    return folder

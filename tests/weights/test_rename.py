@@ -1,0 +1,102 @@
+import numpy as np
+import pytest
+import torch
+
+from maskzoo.errors import WeightsError
+from maskzoo.weights.rename import Layout, Rename, rename
+
+TABLE = [Rename("fc.w", "head.weight", Layout.TRANSPOSED), Rename("conv.w", "stem.weight")]
+EXPECTED = {"stem.weight": (2, 1, 3, 3), "head.weight": (4, 3)}
+
+
+def make_source(**changes):
+    generator = np.random.default_rng(0)
+    source = {
+        "fc.w": generator.normal(size=(3, 4)).astype(np.float32),
+        "conv.w": generator.normal(size=(2, 1, 3, 3)).astype(np.float32),
+    }
+    return {name: array for name, array in {**source, **changes}.items() if array is not None}
+
+
+def fail(source, **options):
+    with pytest.raises(WeightsError) as caught:
+        rename(source, TABLE, EXPECTED, "some.pdparams", **options)
+    return str(caught.value)
+
+
+def test_tensors_come_under_our_names_in_our_order_and_layout():
+    source = make_source()
+    tensors = rename(source, TABLE, EXPECTED, "some.pdparams")
+    assert list(tensors) == list(EXPECTED)
+    assert all(tensor.dtype == torch.float32 and tensor.is_contiguous() for tensor in tensors.values())
+    np.testing.assert_array_equal(tensors["head.weight"].numpy(), source["fc.w"].T)
+    np.testing.assert_array_equal(tensors["stem.weight"].numpy(), source["conv.w"])
+
+
+def test_tensors_are_copies_even_of_read_only_unaligned_arrays():
+    values = np.arange(12, dtype=np.float32)
+    unaligned = np.frombuffer(b"x" + values.tobytes(), np.uint8)[1:].view(np.float32).reshape(3, 4)
+    assert not unaligned.flags.writeable
+    tensors = rename(make_source(**{"fc.w": unaligned}), TABLE, EXPECTED, "some.pdparams")
+    tensors["head.weight"].zero_()  # a read-only or shared tensor would crash or change the source
+    assert tensors["head.weight"].data_ptr() % 4 == 0
+    np.testing.assert_array_equal(unaligned.reshape(-1), values)
+
+
+def test_float64_is_rounded_to_float32():
+    tensors = rename(make_source(**{"fc.w": np.full((3, 4), 1 / 3)}), TABLE, EXPECTED, "some.pdparams")
+    assert tensors["head.weight"].unique().tolist() == [float(np.float32(1 / 3))]
+
+
+def test_all_faults_are_listed_at_once_with_the_file():
+    message = fail(make_source(**{"conv.w": None, "fc.w": np.zeros((4, 3), np.float32), "extra": np.zeros(1)}))
+    assert message.startswith("some.pdparams: ")
+    assert "1 missing, expected in the file:\n    conv.w" in message
+    assert "1 not part of this network:\n    extra" in message
+    assert "fc.w: found [4, 3], expected [3, 4]" in message, "shapes are given in the file's own layout"
+
+
+def test_integers_are_refused_by_name():
+    assert "fc.w: int64" in fail(make_source(**{"fc.w": np.zeros((3, 4), np.int64)}))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e300])
+def test_values_that_are_not_finite_are_refused_with_name_and_count(value):
+    array = np.zeros((3, 4))
+    array[1, 1:3] = value
+    assert "fc.w: 2" in fail(make_source(**{"fc.w": array}))
+
+
+def test_surplus_is_allowed_only_on_request():
+    source = make_source(extra=np.zeros(1))
+    assert "extra" in fail(source)
+    assert list(rename(source, TABLE, EXPECTED, "some.pdparams", allow_surplus=True)) == list(EXPECTED)
+    assert "conv.w" in fail(make_source(**{"conv.w": None}), allow_surplus=True)
+
+
+def test_a_long_list_is_cut_with_its_rest_counted():
+    message = fail(make_source(**{f"extra{place:02}": np.zeros(1) for place in range(25)}))
+    assert "25 not part of this network" in message
+    assert "extra09" in message and "extra10" not in message and "and 15 more" in message
+
+
+@pytest.mark.parametrize(
+    "table",
+    [TABLE[:1], [*TABLE, Rename("b", "bias")], [TABLE[0], Rename("conv.w", "head.weight")], [*TABLE, TABLE[0]],
+     [TABLE[0], Rename("fc.w", "stem.weight")]],
+)  # fmt: skip
+def test_a_table_that_does_not_cover_the_network_is_a_programming_error(table):
+    with pytest.raises(ValueError, match="the table"):
+        rename(make_source(), table, EXPECTED, "some.pdparams")
+
+
+def test_inputs_of_a_roi_feature_are_reordered_from_channel_first_to_channel_last():
+    channels, outputs = 3, 4
+    theirs = np.random.default_rng(0).normal(size=(channels * 49, outputs)).astype(np.float32)
+    tensors = rename(
+        {"fc6": theirs}, [Rename("fc6", "fc6", Layout.ROI_LINEAR)], {"fc6": (outputs, 49 * channels)}, "some.pdparams"
+    )
+    feature = torch.randn(channels, 7, 7)
+    expected = feature.reshape(-1) @ torch.from_numpy(theirs)
+    found = tensors["fc6"] @ feature.permute(1, 2, 0).reshape(-1)
+    torch.testing.assert_close(found, expected)
