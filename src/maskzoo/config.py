@@ -115,7 +115,7 @@ class BoxLimits(_Section):
     score: Fraction
     iou: Fraction
     total: Positive
-    mask_threshold: Fraction
+    mask_threshold: Annotated[float, Field(gt=0, le=1)]
 
 
 class Limits(_Section):

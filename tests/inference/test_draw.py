@@ -85,7 +85,7 @@ def test_small_objects_lie_above_large_ones_in_whatever_order_they_come():
 def test_objects_of_a_pixel_and_at_every_border_are_drawn():
     size = (100, 120)
     boxes = [[0, 0, 1, 1], [119, 99, 120, 100], [119, 0, 120, 1], [50, 50, 51, 51], [0, 99, 120, 100]]
-    boxes.append([60.2, 3, 60.4, 9])
+    boxes += [[60.2, 3, 60.4, 9], [119.6, 50, 120, 51], [50, 99.7, 51, 100]]
     photo = gray(*size)
     for box in boxes:
         marks = changed(draw_prediction(photo, predict([box], size), labels=False), photo)
@@ -105,9 +105,10 @@ def read_labels(prediction, size):
 
 def test_labels_do_not_cover_each_other_where_there_is_room():
     size = (480, 640)
-    boxes = [[200, 200, 240, 240], [205, 200, 245, 240], [200, 205, 240, 245], [210, 210, 250, 250]]
-    boxes += [[0, 0, 640, 480], [600, 0, 640, 30], [600, 450, 640, 480], [0, 460, 20, 480]]
-    rectangles = read_labels(predict(boxes, size), size)
+    corners = [(200, 200), (205, 200), (200, 205), (210, 210), (0, 0), (600, 0), (600, 440), (0, 440), (3, 437)]
+    boxes = [[x, y, x + 40, y + 40] for x, y in corners]
+    rectangles = read_labels(predict(boxes, size, scores=[0.5] * len(boxes)), size)
+    assert len({(x2 - x1, y2 - y1) for x1, y1, x2, y2 in rectangles}) == 1, "a label lies partly below another"
     for one, other in itertools.combinations(rectangles, 2):
         across = min(one[2], other[2]) - max(one[0], other[0])
         down = min(one[3], other[3]) - max(one[1], other[1])

@@ -122,7 +122,7 @@ class Walk:
         self.inputs = {
             key: inputs[f"infer.{case.photo}.{key}"] for key in ("resized", "im_shape", "scale_factor", "image_id")
         }
-        self.levels = ("p2", "p3", "p4", "p5", "p6") if self.config.network.heads == "fpn" else ("res4",)
+        self.levels = ("p2", "p3", "p4", "p5", "p6") if self.config.network.heads == "fpn" else ("c4",)
 
     def read(self, key: str) -> torch.Tensor:
         return torch.from_numpy(self.golden[key])

@@ -180,8 +180,10 @@ def _load(model: str, weights: Path | None, **options: Any) -> Predictor:
             size = f"{done / 1e6:.0f} MB" if total is None else f"{done / 1e6:.0f} of {total / 1e6:.0f} MB"
             progress.update(task, completed=done, total=total, description=f"Fetching weights, {size}")
 
+        from maskzoo.inference.memory import keep_freed_memory
         from maskzoo.zoo.load import load  # here, so that the spinner turns while torch is imported
 
+        keep_freed_memory()  # this process does nothing else
         return load(model, weights, progress=show, **options)
 
 

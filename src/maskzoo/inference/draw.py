@@ -122,7 +122,8 @@ def _shrink(mask: NDArray[np.bool_], width: int) -> NDArray[np.bool_]:
 
 def _draw_box(canvas: Image.Image, box: NDArray[np.float32], color: Color, width: int) -> None:
     x1, y1, x2, y2 = (round(side) for side in box.tolist())
-    corners = (x1, y1, max(x1, min(x2, canvas.width) - 1), max(y1, min(y2, canvas.height) - 1))
+    x1, y1 = min(x1, canvas.width - 1), min(y1, canvas.height - 1)
+    corners = (x1, y1, max(x1, x2 - 1), max(y1, y2 - 1))
     ImageDraw.Draw(canvas).rectangle(corners, outline=color, width=max(1, width // 2))
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = ["ConvLayer", "FrozenNorm", "PackedConv", "pack"]
+__all__ = ["ConvLayer", "FrozenNorm", "PackedConv", "has_fast_bfloat16", "pack"]
 
 
 class FrozenNorm(nn.Module):
@@ -79,7 +81,7 @@ class PackedConv(nn.Module):
 
     def forward(self, x: Tensor, add: Tensor | None = None) -> Tensor:
         """Return relu(conv(x) + add), each step where the layer has it. `x` `[B C H W]`."""
-        if x.device.type == "cpu" and not torch.compiler.is_compiling() and _fused_conv_exists():
+        if x.device.type == "cpu" and not torch.compiler.is_compiling() and _fused_conv_exists(x.dtype):
             return self._fused(x, add)
         out = F.conv2d(x, self.weight, self.bias, self.stride, self.padding, groups=self.groups)
         if add is not None:
@@ -103,6 +105,12 @@ class PackedConv(nn.Module):
         return out
 
 
+def has_fast_bfloat16() -> bool:
+    """Say whether this CPU computes in bfloat16; others convert at every step and are slower than with float32."""
+    supported = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)
+    return supported is not None and bool(supported())
+
+
 def pack(module: nn.Module) -> None:
     """Replace every ConvLayer inside `module` by its PackedConv. The module can no longer train or be saved."""
     for name, child in module.named_children():
@@ -123,5 +131,8 @@ def _fold(layer: ConvLayer) -> tuple[Tensor, Tensor]:
     return folded.to(weight.dtype), (norm.bias.double() - norm.mean.double() * scale).to(weight.dtype)
 
 
-def _fused_conv_exists() -> bool:
-    return bool(torch.backends.mkldnn.is_available()) and hasattr(torch.ops.mkldnn, "_convolution_pointwise")
+@cache
+def _fused_conv_exists(dtype: torch.dtype) -> bool:
+    if not torch.backends.mkldnn.is_available() or not hasattr(torch.ops.mkldnn, "_convolution_pointwise"):
+        return False
+    return dtype == torch.float32 or (dtype == torch.bfloat16 and has_fast_bfloat16())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -15,6 +16,7 @@ from maskzoo.config import ModelConfig, dump_config, parse_config
 from maskzoo.errors import ConfigError, WeightsError
 from maskzoo.inference.predictor import Predictor
 from maskzoo.models.build import build
+from maskzoo.models.layers import has_fast_bfloat16
 from maskzoo.models.mask_rcnn import MaskRCNN
 from maskzoo.weights.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from maskzoo.weights.paddledetection import list_renames
@@ -45,8 +47,11 @@ def load(
     """
     if dtype not in DTYPES:
         raise ConfigError(f"dtype is {dtype!r}; expected one of {', '.join(DTYPES)}")
+    place = _choose_device(device)
+    if dtype == "bfloat16" and place.type == "cpu" and not has_fast_bfloat16():
+        warnings.warn("this CPU has no bfloat16 arithmetic: float32 is faster here, and more exact", stacklevel=2)
     network, config = load_network(model, weights, overrides=overrides, progress=progress)
-    return Predictor(network, config, _choose_device(device), DTYPES[dtype])
+    return Predictor(network, config, place, DTYPES[dtype])
 
 
 def load_network(
