@@ -6,11 +6,12 @@ Boxes are x1 y1 x2 y2 in pixels of the resized image, continuous corners: width 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from torch import Tensor
 
-__all__ = ["Detections", "ImageBatch", "Proposals"]
+__all__ = ["Detections", "GroundTruth", "ImageBatch", "Losses", "Proposals", "Samples"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,3 +67,47 @@ class Detections:
     def with_masks(self, masks: Tensor) -> Detections:
         """Return the same detections with their `masks`."""
         return replace(self, masks=masks)
+
+
+@dataclass(frozen=True, slots=True)
+class GroundTruth:
+    """The annotated objects of a batch: `boxes` float32 `[B G 4]`, `labels` int64 `[B G]`, `crowd`, `valid` bool `[B G]`.
+
+    Boxes and outlines are in pixels of the resized images. `outlines[image][object]` is a list of polygons, each a flat
+    sequence x y x y ...: ragged, so they stay on the host.
+    """
+
+    boxes: Tensor
+    labels: Tensor
+    crowd: Tensor
+    valid: Tensor
+    outlines: Sequence[Sequence[Sequence[Sequence[float]]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """The RoIs that train the heads: `boxes` `[B S 4]`, `labels` `[B S]` (C is background), `truth_index` `[B S]`.
+
+    `foreground` and `valid` bool `[B S]`; the foreground comes first in each image.
+    """
+
+    boxes: Tensor
+    labels: Tensor
+    truth_index: Tensor
+    foreground: Tensor
+    valid: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Losses:
+    """The five losses of Mask R-CNN, each a scalar; their plain sum is what is minimised."""
+
+    rpn_class: Tensor
+    rpn_box: Tensor
+    box_class: Tensor
+    box_delta: Tensor
+    mask: Tensor
+
+    @property
+    def total(self) -> Tensor:
+        return self.rpn_class + self.rpn_box + self.box_class + self.box_delta + self.mask

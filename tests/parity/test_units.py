@@ -4,17 +4,20 @@ import numpy as np
 import pytest
 import torch
 
-from maskzoo.config import ProposalLimits
+from maskzoo.config import BoxSampling, ProposalLimits, RpnSampling
 from maskzoo.data.transforms import target_size
 from maskzoo.inference.result import make_prediction
 from maskzoo.models.anchors import make_anchors
 from maskzoo.models.detections import detect
 from maskzoo.models.proposals import propose
-from maskzoo.ops.boxes import BOX_WEIGHTS, RPN_WEIGHTS, clip, decode, encode
+from maskzoo.ops.boxes import BOX_WEIGHTS, RPN_WEIGHTS, clip, decode, encode, pairwise_iou
 from maskzoo.ops.masks import paste
 from maskzoo.ops.nms import nms
 from maskzoo.ops.roi_align import assign_levels, make_table, roi_align
-from maskzoo.structures import Proposals
+from maskzoo.structures import GroundTruth, Proposals
+from maskzoo.training.mask_targets import rasterize
+from maskzoo.training.matching import match
+from maskzoo.training.sampling import in_order, sample_anchors, sample_boxes
 from maskzoo.zoo.table import read_row
 from shared_data import GOLDEN_SETS, need_golden
 
@@ -166,3 +169,55 @@ def test_masks_are_pasted_equally(units, side):
         full[top : top + values.shape[0], left : left + values.shape[1]] = values
         assert np.abs(full - soft).max() <= 1e-5
         assert ((full >= 0.5) != (binary > 0)).sum() <= 2
+
+
+@pytest.mark.parametrize("crowd", ["nocrowd", "crowd"])
+def test_anchors_and_proposals_are_matched_and_sampled_equally(units, crowd):
+    boxes, objects = tensor(units["match.anchors"]), tensor(units["match.gt"])
+    flags = (
+        tensor(units["match.crowd"][:, 0]).bool() if crowd == "crowd" else torch.zeros(len(objects), dtype=torch.bool)
+    )
+    truth = GroundTruth(
+        objects[None],
+        tensor(units["match.cls"][:, 0]).long()[None],
+        flags[None],
+        torch.ones(1, len(objects)).bool(),
+        [],
+    )
+    iou = pairwise_iou(objects, boxes)
+    assert np.abs(iou.numpy() - units["match.iou"]).max() <= 1e-6
+    usable = torch.where(flags[:, None], -1.0, iou)
+    best = usable.max(dim=0).values
+    clear = ((best > 0) & ((usable == best).sum(dim=0) == 1)).numpy()  # a tie's winner is arbitrary in the reference
+    assert clear.sum() > 50
+    for kind, positive, negative, rescue in (("rpn", 0.7, 0.3, True), ("box", 0.5, 0.5, False)):
+        ours = match(boxes, objects, flags, positive, negative, rescue=rescue)
+        assert ours.kind.tolist() == units[f"match.{crowd}.{kind}.label"].tolist()
+        assert (ours.truth_index.numpy() == units[f"match.{crowd}.{kind}.gt_index"])[clear].all()
+
+    settings = RpnSampling(samples=64, positive_fraction=0.5, positive_iou=0.7, negative_iou=0.3)
+    chosen, rest, targets = sample_anchors(boxes, truth, 0, settings, in_order)
+    labels = torch.full((len(boxes),), -1)
+    labels[rest], labels[chosen] = 0, 1
+    assert labels.tolist() == units[f"match.{crowd}.rpn.sampled"].tolist()
+    deltas = encode(boxes[chosen], targets, RPN_WEIGHTS).numpy()
+    known = clear[chosen.numpy()]
+    assert np.abs(deltas - units[f"match.{crowd}.rpn.deltas"][chosen])[known].max() <= 1e-5
+
+    proposals = Proposals(boxes[None], torch.zeros(1, len(boxes)), torch.ones(1, len(boxes), dtype=torch.bool))
+    sampling = BoxSampling(samples=64, foreground_fraction=0.25, foreground_iou=0.5)
+    samples = sample_boxes(proposals, truth, sampling, 80, in_order)
+    assert np.abs(samples.boxes[0].numpy() - units[f"match.{crowd}.box.rois"]).max() == 0
+    assert samples.labels[0].tolist() == units[f"match.{crowd}.box.cls"].tolist()
+    foreground = samples.foreground[0].numpy()
+    assert (samples.truth_index[0].numpy() == units[f"match.{crowd}.box.gtidx"])[foreground].all()
+
+
+@pytest.mark.parametrize("side", [14, 28])
+def test_outlines_are_rasterised_equally(units, side):
+    counts = units["raster.inst_len"]
+    polygons = np.split(units["raster.poly"], np.cumsum(counts[:, 1])[:-1])
+    for instance, (box, expected) in enumerate(zip(units["raster.boxes"], units[f"raster.{side}"], strict=True)):
+        outline = [polygon.tolist() for polygon, (owner, _) in zip(polygons, counts, strict=True) if owner == instance]
+        assert len(outline) > 0
+        assert (rasterize(outline, box.tolist(), side) == expected).all()

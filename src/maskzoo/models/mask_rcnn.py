@@ -56,12 +56,15 @@ class MaskRCNN(nn.Module):
     def propose(self, features: list[Tensor], sizes: Tensor) -> Proposals:
         """Return the regions worth a look, from the feature maps and the images' sizes `[B 2]`."""
         scores, deltas = self.rpn(features)
+        return propose(scores, deltas, self.make_anchors(features), sizes, self.limits.proposals)
+
+    def make_anchors(self, features: list[Tensor]) -> list[Tensor]:
+        """Return the anchors `[h*w*A 4]` of each feature map."""
         shape = self.anchors
-        anchors = [
+        return [
             make_anchors(level.shape[2], level.shape[3], stride, level_sizes, shape.ratios, level.device)
             for level, stride, level_sizes in zip(features, shape.strides, shape.sizes, strict=True)
         ]
-        return propose(scores, deltas, anchors, sizes, self.limits.proposals)
 
     def add_masks(self, detections: Detections, table: FeatureTable) -> Detections:
         """Run the mask head on the detections' boxes: the probability of the predicted class."""

@@ -85,20 +85,29 @@ class RoiHeads(nn.Module):
 
     def boxes(self, table: FeatureTable, boxes: Tensor) -> tuple[Tensor, Tensor]:
         """Return class logits `[B P C+1]` and deltas `[B P C 4]` of boxes `[B P 4]`."""
-        scores, deltas = self.box(self._visit(table, boxes, self.box_side, self.embed))
+        scores, deltas = self.box(self.visit(table, boxes.flatten(0, 1), _images(boxes), self.box_side, self.embed))
         return scores.unflatten(0, boxes.shape[:2]), deltas.unflatten(0, boxes.shape[:2])
+
+    def boxes_and_maps(self, table: FeatureTable, boxes: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Return what `boxes` returns, and the mask predictor's input `[B*P F m m]` where boxes come from it too."""
+        return *self.boxes(table, boxes), None
+
+    def maps(self, table: FeatureTable, boxes: Tensor, images: Tensor) -> Tensor:
+        """Return the mask predictor's input `[N F m m]` of boxes `[N 4]` on `images` `[N]`."""
+        return self.visit(table, boxes, images, MASK_SIDE, self.look)
 
     def masks(self, table: FeatureTable, boxes: Tensor, labels: Tensor) -> Tensor:
         """Return mask logits `[B D 2m 2m]` of class `labels` `[B D]` in boxes `[B D 4]`."""
-        logits: Tensor = self.mask(self._visit(table, boxes, MASK_SIDE, self.look), labels.flatten())
+        logits: Tensor = self.mask(self.maps(table, boxes.flatten(0, 1), _images(boxes)), labels.flatten())
         return logits.reshape(*boxes.shape[:2], *logits.shape[1:])
 
-    def _visit(self, table: FeatureTable, boxes: Tensor, side: int, work: Callable[[Tensor], Tensor]) -> Tensor:
-        """Pool boxes `[B N 4]` in the order of their levels, `work` on each chunk; results `[B*N ...]` in box order."""
-        levels, order = assign_levels(boxes, len(self.strides)).flatten().sort(stable=True)
-        images = torch.arange(boxes.shape[0], device=boxes.device).repeat_interleave(boxes.shape[1])
-        flat, images, chunk = boxes.flatten(0, 1)[order], images[order], self.chunk
-        parts = zip(flat.split(chunk), images.split(chunk), levels.split(chunk), strict=True)
+    def visit(
+        self, table: FeatureTable, boxes: Tensor, images: Tensor, side: int, work: Callable[[Tensor], Tensor]
+    ) -> Tensor:
+        """Pool boxes `[N 4]` on `images` `[N]` level by level, `work` on each chunk; results `[N ...]` in box order."""
+        levels, order = assign_levels(boxes, len(self.strides)).sort(stable=True)
+        boxes, images, chunk = boxes[order], images[order], self.chunk
+        parts = zip(boxes.split(chunk), images.split(chunk), levels.split(chunk), strict=True)
         done = torch.cat([work(roi_align(table, *part, side)) for part in parts])
         return done[order.argsort()]
 
@@ -147,3 +156,13 @@ class C4RoiHeads(RoiHeads):
     def look(self, pooled: Tensor) -> Tensor:
         features: Tensor = self.res5(pooled)
         return features
+
+    def boxes_and_maps(self, table: FeatureTable, boxes: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        maps = self.maps(table, boxes.flatten(0, 1), _images(boxes))
+        scores, deltas = self.box(maps.mean(dim=(2, 3)))
+        return scores.unflatten(0, boxes.shape[:2]), deltas.unflatten(0, boxes.shape[:2]), maps
+
+
+def _images(boxes: Tensor) -> Tensor:
+    """Image index `[B*N]` of each of the boxes `[B N 4]`."""
+    return torch.arange(boxes.shape[0], device=boxes.device).repeat_interleave(boxes.shape[1])

@@ -1,0 +1,1 @@
+"""From annotated photos to losses: targets, sampling, the five losses, the published schedule."""

@@ -1,0 +1,75 @@
+"""What a training step minimises: the network's losses on a batch."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from maskzoo.config import Training
+from maskzoo.models.mask_rcnn import MaskRCNN
+from maskzoo.models.proposals import propose
+from maskzoo.ops.gather import take_rows
+from maskzoo.structures import GroundTruth, ImageBatch, Losses, Samples
+from maskzoo.training.losses import box_losses, mask_loss, rpn_losses
+from maskzoo.training.mask_targets import rasterize
+from maskzoo.training.sampling import Shuffle, sample_anchors, sample_boxes
+
+__all__ = ["Objective"]
+
+
+class Objective(nn.Module):
+    """The losses of `model` under a recipe. The model itself holds none; this is the module that trains, and that DDP wraps."""
+
+    def __init__(self, model: MaskRCNN, recipe: Training, classes: int) -> None:
+        super().__init__()
+        self.model, self.recipe, self.classes = model, recipe, classes
+
+    def forward(self, batch: ImageBatch, truth: GroundTruth, shuffle: Shuffle) -> Losses:
+        """Return the losses of a batch; `shuffle` draws the samples, in a fixed order, so that a seed repeats a step."""
+        model = self.model
+        features = model.features(batch.pixels)
+        scores, deltas = model.rpn(features)
+        anchors = model.make_anchors(features)
+        rpn_class, rpn_box = self._rpn(scores, deltas, torch.cat(anchors), truth, shuffle)
+        with torch.no_grad():  # proposals are constants
+            proposals = propose(scores, deltas, anchors, batch.sizes, self.recipe.proposals)
+            samples = sample_boxes(proposals, truth, self.recipe.boxes, self.classes, shuffle)
+        table = model.heads.table(features)
+        class_scores, box_deltas, maps = model.heads.boxes_and_maps(table, samples.boxes)
+        objects = take_rows(truth.boxes, samples.truth_index) if truth.boxes.shape[1] else samples.boxes
+        box_class, box_delta = box_losses(class_scores.float(), box_deltas.float(), samples, objects)
+        chosen = samples.foreground
+        if maps is None:
+            maps = model.heads.maps(table, samples.boxes[chosen], chosen.nonzero()[:, 0])
+        else:  # the box head's own maps, in the order of the samples
+            maps = maps[chosen.flatten()]
+        logits = model.heads.mask(maps, samples.labels[chosen]).float()
+        targets = self._mask_targets(samples, truth, logits.shape[-1]).to(logits)
+        empty = int((~chosen.any(dim=1)).sum())
+        return Losses(rpn_class, rpn_box, box_class, box_delta, mask_loss(logits, targets, empty))
+
+    def _rpn(
+        self, scores: list[Tensor], deltas: list[Tensor], anchors: Tensor, truth: GroundTruth, shuffle: Shuffle
+    ) -> tuple[Tensor, Tensor]:
+        all_scores, all_deltas = torch.cat(scores, dim=1), torch.cat(deltas, dim=1)
+        images, settings = range(len(all_scores)), self.recipe.rpn
+        positive, negative, objects = zip(
+            *(sample_anchors(anchors, truth, image, settings, shuffle) for image in images), strict=True
+        )
+        return rpn_losses(
+            torch.cat([all_scores[image, positive[image]] for image in images]),
+            torch.cat([all_scores[image, negative[image]] for image in images]),
+            torch.cat([all_deltas[image, positive[image]] for image in images]),
+            anchors[torch.cat(positive)],
+            torch.cat(objects),
+            settings.samples * len(images),
+        )
+
+    def _mask_targets(self, samples: Samples, truth: GroundTruth, side: int) -> Tensor:
+        """The 0/1 masks `[N side side]` of all foreground RoIs, image by image."""
+        masks = []
+        for image, slot in samples.foreground.nonzero().tolist():
+            outline = truth.outlines[image][int(samples.truth_index[image, slot])]
+            masks.append(rasterize(outline, samples.boxes[image, slot].tolist(), side))
+        return torch.from_numpy(np.stack(masks)) if masks else torch.zeros(0, side, side)

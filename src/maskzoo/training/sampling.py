@@ -1,0 +1,84 @@
+"""Which anchors and proposals of a step train the network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from maskzoo.config import BoxSampling, RpnSampling
+from maskzoo.structures import GroundTruth, Proposals, Samples
+from maskzoo.training.matching import BACKGROUND, FOREGROUND, match
+
+__all__ = ["Shuffle", "in_order", "sample_anchors", "sample_boxes", "shuffle_by"]
+
+Shuffle = Callable[[int], Tensor]  # a permutation of 0..n-1
+
+
+def in_order(count: int) -> Tensor:
+    """Leave candidates in their order."""
+    return torch.arange(count)
+
+
+def shuffle_by(generator: torch.Generator) -> Shuffle:
+    """Shuffle candidates by a seeded generator."""
+    return lambda count: torch.randperm(count, generator=generator)
+
+
+def sample_anchors(
+    anchors: Tensor, truth: GroundTruth, image: int, settings: RpnSampling, shuffle: Shuffle
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Choose the anchors `[A 4]` that train the RPN on one image.
+
+    Returns the indices of the positive `[P]` and the negative ones `[N]`, and the positives' objects `[P 4]`.
+    """
+    boxes, crowd = truth.boxes[image][truth.valid[image]], truth.crowd[image][truth.valid[image]]
+    matches = match(anchors, boxes, crowd, settings.positive_iou, settings.negative_iou, rescue=True)
+    positive, negative = _choose(matches.kind, settings.samples, settings.positive_fraction, shuffle)
+    return positive, negative, boxes[matches.truth_index[positive]]
+
+
+def sample_boxes(
+    proposals: Proposals, truth: GroundTruth, settings: BoxSampling, background: int, shuffle: Shuffle
+) -> Samples:
+    """Choose the RoIs that train the heads, from the proposals and the objects themselves; `background` is their label."""
+    images = [
+        _sample_image(proposals.boxes[image][proposals.valid[image]], truth, image, settings, background, shuffle)
+        for image in range(proposals.boxes.shape[0])
+    ]
+    slots = max(len(labels) for _, labels, _ in images)
+    batch = len(images)
+    boxes = proposals.boxes.new_zeros(batch, slots, 4)
+    labels = torch.full((batch, slots), background, device=boxes.device)
+    index = torch.zeros_like(labels)
+    valid = torch.zeros_like(labels, dtype=torch.bool)
+    for image, (image_boxes, image_labels, image_index) in enumerate(images):
+        count = len(image_labels)
+        boxes[image, :count], labels[image, :count], index[image, :count] = image_boxes, image_labels, image_index
+        valid[image, :count] = True
+    return Samples(boxes, labels, index, valid & (labels != background), valid)
+
+
+def _sample_image(
+    boxes: Tensor, truth: GroundTruth, image: int, settings: BoxSampling, background: int, shuffle: Shuffle
+) -> tuple[Tensor, Tensor, Tensor]:
+    objects, valid = truth.boxes[image], truth.valid[image]
+    candidates = torch.cat([boxes, objects[valid]])
+    threshold = settings.foreground_iou
+    matches = match(candidates, objects[valid], truth.crowd[image][valid], threshold, threshold)
+    foreground, rest = _choose(matches.kind, settings.samples, settings.foreground_fraction, shuffle)
+    chosen = torch.cat([foreground, rest])
+    index = matches.truth_index[chosen]
+    labels = torch.full_like(chosen, background)
+    labels[: len(foreground)] = truth.labels[image][valid][index[: len(foreground)]]
+    return candidates[chosen], labels, index
+
+
+def _choose(kind: Tensor, samples: int, fraction: float, shuffle: Shuffle) -> tuple[Tensor, Tensor]:
+    """Indices of at most int(samples * fraction) foreground boxes, and of background ones that fill up to `samples`."""
+    foreground, rest = ((kind == wanted).nonzero()[:, 0] for wanted in (FOREGROUND, BACKGROUND))
+    count = min(int(samples * fraction), len(foreground))
+    # The background is drawn first: the golden files fix the order of the draws.
+    rest = rest[shuffle(len(rest)).to(rest.device)[: samples - count]]
+    return foreground[shuffle(len(foreground)).to(foreground.device)[:count]], rest

@@ -1,0 +1,112 @@
+import itertools
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from maskzoo.models.layers import ConvLayer, FrozenNorm, PackedConv, pack
+
+FLAGS = list(itertools.product([False, True], repeat=3))  # norm, relu, a sum
+SHAPES = [(1, 1, 1), (1, 2, 1), (3, 1, 1), (3, 2, 1), (3, 1, 4), (3, 2, 4), (7, 2, 1)]  # kernel, stride, groups
+
+
+def fill(layer, seed=0):
+    random = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for name, tensor in layer.state_dict().items():
+            if name.endswith("variance"):
+                tensor.uniform_(0.2, 3, generator=random)
+            else:
+                tensor.normal_(0, 0.5, generator=random)
+    return layer.requires_grad_(False)
+
+
+def make_input(*shape, seed=1):
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed)).to(memory_format=torch.channels_last)
+
+
+def test_the_frozen_norm_is_the_published_formula_in_training_too():
+    norm, x = fill(FrozenNorm(5)).train(), make_input(2, 5, 3, 4)
+    shaped = {name: value.double()[:, None, None] for name, value in norm.state_dict().items()}
+    scale = shaped["weight"] / (shaped["variance"] + 1e-5).sqrt()
+    expected = (x.double() - shaped["mean"]) * scale + shaped["bias"]
+    before = {name: value.clone() for name, value in norm.state_dict().items()}
+    assert (norm(x).double() - expected).abs().max() <= 1e-5
+    assert all(torch.equal(value, before[name]) for name, value in norm.state_dict().items())
+    assert list(norm.parameters()) == []
+
+
+@pytest.mark.parametrize(("norm", "relu", "added"), FLAGS)
+def test_a_layer_is_convolution_norm_sum_and_relu_in_this_order(norm, relu, added):
+    layer, x = fill(ConvLayer(4, 8, 3, norm=norm, relu=relu)), make_input(2, 4, 5, 6)
+    add = make_input(2, 8, 5, 6, seed=2) if added else None
+    expected = F.conv2d(x, layer.conv.weight, layer.conv.bias, padding=1)
+    expected = layer.norm(expected) if norm else expected
+    expected = expected + add if added else expected
+    expected = expected.clamp(min=0) if relu else expected
+    assert torch.allclose(layer(x, add), expected, atol=1e-6)
+    assert (layer.conv.bias is None) == norm
+
+
+@pytest.mark.parametrize(("kernel", "stride", "groups"), SHAPES)
+@pytest.mark.parametrize(("norm", "relu", "added"), FLAGS)
+def test_a_packed_layer_equals_the_layer_whatever_it_is_made_of(kernel, stride, groups, norm, relu, added):
+    layer = fill(ConvLayer(8, 12, kernel, stride=stride, groups=groups, norm=norm, relu=relu))
+    packed = PackedConv(layer)
+    for height, width, batch in ((9, 7, 2), (6, 10, 1), (1, 1, 3)):  # the weights are reordered at the first
+        x = make_input(batch, 8, height, width)
+        plain = layer(x)
+        add = make_input(*plain.shape, seed=2) if added else None
+        assert torch.allclose(packed(x, add), layer(x, add), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(("norm", "relu", "added"), FLAGS)
+def test_where_the_fused_operator_does_not_serve_the_plain_one_gives_the_same(norm, relu, added):
+    layer = fill(ConvLayer(8, 12, 3, stride=2, groups=4, norm=norm, relu=relu)).double()
+    packed, x = PackedConv(layer), make_input(2, 8, 9, 7).double()  # oneDNN has no float64
+    plain = layer(x)
+    add = make_input(*plain.shape, seed=2).double() if added else None
+    assert torch.allclose(packed(x, add), layer(x, add), rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("norm", [False, True])
+def test_a_packed_layer_in_bfloat16_is_near_the_layer(norm):
+    layer, x = fill(ConvLayer(16, 16, 3, norm=norm, relu=True)), make_input(1, 16, 8, 8)
+    add = make_input(1, 16, 8, 8, seed=2)
+    half = PackedConv(layer).to(torch.bfloat16)(x.bfloat16(), add.bfloat16())
+    full = layer(x, add)
+    assert half.dtype == torch.bfloat16
+    assert (half.float() - full).abs().max() <= 0.03 * full.abs().max()
+
+
+@pytest.mark.parametrize("added", [False, True])
+def test_a_packed_layer_takes_nothing_first_and_something_later(added):
+    layer = fill(ConvLayer(8, 12, 3, norm=True, relu=True))
+    packed = PackedConv(layer)
+    for batch in (0, 2, 0):
+        x, add = make_input(batch, 8, 5, 4), make_input(batch, 12, 5, 4, seed=2) if added else None
+        out = packed(x, add)
+        assert out.shape == (batch, 12, 5, 4)
+        assert torch.allclose(out, layer(x, add), rtol=1e-4, atol=1e-4)
+
+
+def test_a_packed_layer_leaves_its_input_and_the_sum_as_they_are():
+    layer, x, add = fill(ConvLayer(8, 8, 3, relu=True)), make_input(1, 8, 5, 4), make_input(1, 8, 5, 4, seed=2)
+    before = x.clone(), add.clone()
+    PackedConv(layer)(x, add)
+    assert torch.equal(x, before[0]) and torch.equal(add, before[1])
+
+
+def test_a_packed_layer_takes_any_memory_order():
+    layer, x = fill(ConvLayer(8, 12, 3, norm=True)), make_input(2, 8, 6, 5)
+    assert torch.allclose(PackedConv(layer)(x.contiguous()), PackedConv(layer)(x), atol=1e-5)
+
+
+def test_every_layer_is_packed_however_deep_it_lies():
+    inner = nn.ModuleDict({"conv": fill(ConvLayer(4, 4, 1)), "other": nn.Linear(2, 2)})
+    module = nn.Sequential(fill(ConvLayer(3, 4, 3, norm=True)), nn.ModuleList([inner]))
+    pack(module)
+    kinds = [type(part) for part in module.modules()]
+    assert kinds.count(PackedConv) == 2 and kinds.count(nn.Linear) == 1
+    assert ConvLayer not in kinds and FrozenNorm not in kinds

@@ -1,0 +1,228 @@
+"""Training equals PaddleDetection: targets, samples, the five losses and every gradient, on the golden sets' pictures."""
+
+import json
+import zlib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from maskzoo.data.batching import make_batch
+from maskzoo.models.proposals import propose
+from maskzoo.ops.boxes import RPN_WEIGHTS, encode
+from maskzoo.structures import GroundTruth
+from maskzoo.training.mask_targets import rasterize
+from maskzoo.training.objective import Objective
+from maskzoo.training.sampling import in_order, sample_anchors, sample_boxes
+from maskzoo.weights.paddledetection import list_renames
+from maskzoo.weights.rename import Layout
+from maskzoo.zoo.load import load_network
+from pdparams_files import rule_state, write_pdparams
+from shared_data import GOLDEN_SETS, MANIFESTS, need_golden
+
+ARCHS = ("r50_vd_fpn", "r50_fpn", "r50_c4")
+
+
+@dataclass(frozen=True)
+class Case:
+    folder: Path
+    arch: str
+    name: str  # one, flip, pair, perm
+
+
+def _find_cases() -> list[Any]:
+    cases = []
+    for folder in GOLDEN_SETS:
+        files = sorted(folder.glob("train_*.npz"))
+        for file in files:
+            arch = next(arch for arch in ARCHS if file.stem.startswith(f"train_{arch}_"))
+            name = file.stem.removeprefix(f"train_{arch}_")
+            cases.append(pytest.param(Case(folder, arch, name), id=f"{folder.name}-{arch}-{name}"))
+        if not files:
+            cases.append(pytest.param(Case(folder, "none", "none"), id=f"{folder.name}-absent"))
+    return cases
+
+
+@pytest.fixture(scope="module", params=_find_cases())
+def step(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> "Step":
+    case: Case = request.param
+    need_golden(case.folder)
+    row = f"mask_rcnn_{'r50' if case.arch == 'r50_c4' else case.arch}_1x_coco"
+    seed = json.loads((case.folder / "set.json").read_text())["weight_seed"]
+    file = tmp_path_factory.mktemp("weights") / f"{row}.pdparams"
+    write_pdparams(file, rule_state(json.loads((MANIFESTS / f"{row}.json").read_text()), seed))
+    network, config = load_network(row, file)
+    file.unlink()
+    return Step(case, network, config)
+
+
+class Step:
+    """One training step on a golden picture, run once for all tests of a case."""
+
+    def __init__(self, case: Case, network: Any, config: Any) -> None:
+        self.case, self.network, self.config = case, network, config
+        self.golden = dict(np.load(case.folder / f"train_{case.arch}_{case.name}.npz"))
+        inputs = np.load(case.folder / "inputs.npz")
+        self.pictures = [inputs[f"train.{case.name}.im{j}.resized"] for j in range(2 if case.name == "pair" else 1)]
+        if case.name == "flip":
+            self.pictures = [np.ascontiguousarray(picture[:, ::-1]) for picture in self.pictures]
+        self.batch = make_batch(self.pictures, config.input)
+        self.truth = self._read_truth()
+
+    def _read_truth(self) -> GroundTruth:
+        batch = range(len(self.pictures))
+        most = max(len(self.golden[f"im{j}.gt_bbox"]) for j in batch)
+        boxes, labels = torch.zeros(len(batch), most, 4), torch.zeros(len(batch), most, dtype=torch.int64)
+        valid = torch.zeros(len(batch), most, dtype=torch.bool)
+        outlines = []
+        for j in batch:
+            count = len(self.golden[f"im{j}.gt_bbox"])
+            boxes[j, :count] = torch.from_numpy(self.golden[f"im{j}.gt_bbox"])
+            labels[j, :count] = torch.from_numpy(self.golden[f"im{j}.gt_class"][:, 0]).long()
+            valid[j, :count] = True
+            ends = np.cumsum(self.golden[f"im{j}.gt_poly.lengths"])
+            polygons = iter(np.split(self.golden[f"im{j}.gt_poly.xy"], ends[:-1]))
+            parts = self.golden[f"im{j}.gt_poly.parts"]
+            outlines.append([[next(polygons).tolist() for _ in range(int(count))] for count in parts])
+        return GroundTruth(boxes, labels, torch.zeros_like(valid), valid, outlines)
+
+    def make_shuffle(self):
+        """Draws in the golden file's order; `perm` files replace the c-th draw by a stored rule's permutation."""
+        if self.case.name != "perm":
+            return in_order
+        calls = iter(range(10**6))
+
+        def draw(count: int) -> torch.Tensor:
+            seed = zlib.crc32(f"perm:randperm:{next(calls)}".encode())
+            raw = np.random.PCG64(seed).random_raw(count)
+            return torch.from_numpy(np.argsort((raw >> np.uint64(11)).astype(np.float64), kind="stable"))
+
+        return draw
+
+    @cached_property
+    def outputs(self) -> tuple[Any, ...]:
+        """RPN maps, anchors, the samples of the RPN and of the heads."""
+        model, recipe = self.network, self.config.training
+        shuffle = self.make_shuffle()
+        with torch.no_grad():
+            features = model.features(self.batch.pixels)
+            scores, deltas = model.rpn(features)
+            anchors = model.make_anchors(features)
+        joined = torch.cat(anchors)
+        rpn = [sample_anchors(joined, self.truth, j, recipe.rpn, shuffle) for j in range(len(self.pictures))]
+        proposals = propose(scores, deltas, anchors, self.batch.sizes, recipe.proposals)
+        samples = sample_boxes(proposals, self.truth, recipe.boxes, len(self.config.classes), shuffle)
+        return scores, deltas, joined, rpn, proposals, samples
+
+    @cached_property
+    def losses(self):
+        objective = Objective(self.network, self.config.training, len(self.config.classes))
+        self.network.zero_grad()
+        losses = objective(self.batch, self.truth, self.make_shuffle())
+        losses.total.backward()
+        return losses
+
+
+def test_the_batch_is_equal(step):
+    values = step.batch.pixels.contiguous().numpy()
+    assert values.shape == tuple(step.golden["image.shape"])
+    kept = values.ravel()[:: max(1, values.size // 4096) | 1]
+    assert np.abs(kept - step.golden["image.sample"]).max() <= 1e-6
+
+
+def test_rpn_maps_are_equal(step):
+    scores, deltas = step.outputs[:2]
+    names = ("p2", "p3", "p4", "p5", "p6") if len(scores) > 1 else ("c4",)
+    with torch.no_grad():
+        shapes = [level.shape[2:] for level in step.network.features(step.batch.pixels)]
+    for name, (height, width), *maps in zip(names, shapes, scores, deltas, strict=True):
+        for kind, ours in zip(("logits", "deltas"), maps, strict=True):
+            values = ours.reshape(len(ours), height, width, -1).permute(0, 3, 1, 2).contiguous().numpy()
+            stored = step.golden[f"rpn.{kind}.{name}.sample"]
+            assert values.shape == tuple(step.golden[f"rpn.{kind}.{name}.shape"])
+            kept = values.ravel()[:: max(1, values.size // 1024) | 1]
+            assert np.abs(kept - stored).max() <= 2e-4 * step.golden[f"rpn.{kind}.{name}.stats"][1]
+
+
+def test_sampled_anchors_and_their_targets_are_equal(step):
+    _, _, anchors, rpn, *_ = step.outputs
+    for j, (positive, negative, objects) in enumerate(rpn):
+        assert len(anchors) == int(step.golden[f"im{j}.rpn.num_anchors"])
+        order = positive.argsort()
+        assert positive[order].tolist() == step.golden[f"im{j}.rpn.pos"].tolist()
+        assert negative.sort().values.tolist() == step.golden[f"im{j}.rpn.neg"].tolist()
+        assert (objects[order].numpy() == step.golden[f"im{j}.rpn.pos_matched"]).all()
+        deltas = encode(anchors[positive], objects, RPN_WEIGHTS)[order].numpy()
+        assert np.abs(deltas - step.golden[f"im{j}.rpn.pos_deltas"]).max() <= 1e-5
+
+
+def test_sampled_rois_are_equal(step):
+    samples = step.outputs[5]
+    for j in range(len(step.pictures)):
+        valid = samples.valid[j]
+        stored, labels = step.golden[f"im{j}.rois"], step.golden[f"im{j}.rois.labels"]
+        ours, our_labels = samples.boxes[j][valid].numpy(), samples.labels[j][valid].numpy()
+        assert len(ours) == len(stored)
+        assert samples.foreground[j].sum() == step.golden["mask.rois_num"][j]
+        # Proposals of nearly equal logits may swap places, so that RoIs are compared as a set, with what they stand for.
+        same = np.abs(ours[:, None] - stored[None]).max(axis=-1) <= 0.05
+        same &= our_labels[:, None] == labels[None]
+        both = (our_labels[:, None] < 80) & (labels[None] < 80)
+        same &= ~both | (samples.truth_index[j][valid].numpy()[:, None] == step.golden[f"im{j}.rois.gt_index"][None])
+        assert same.any(axis=0).mean() >= 0.995 and same.any(axis=1).mean() >= 0.995
+        assert same.any(axis=0)[labels < 80].all()
+
+
+def test_mask_targets_of_the_stored_rois_are_equal(step):
+    count, side, _ = (int(value) for value in step.golden["mask.targets.shape"])
+    stored = np.unpackbits(step.golden["mask.targets.bits"])[: count * side * side].reshape(count, side, side)
+    place = 0
+    for j, number in enumerate(step.golden["mask.rois_num"]):
+        for index in step.golden["mask.index"][place : place + int(number)]:
+            outline = step.truth.outlines[j][int(step.golden[f"im{j}.rois.gt_index"][index])]
+            ours = rasterize(outline, step.golden[f"im{j}.rois"][index].tolist(), side)
+            assert (ours == stored[place]).all()
+            place += 1
+    assert place == count > 0
+
+
+def test_losses_are_equal(step):
+    names = {
+        "rpn_class": "loss_rpn_cls", "rpn_box": "loss_rpn_reg", "box_class": "loss_bbox_cls",
+        "box_delta": "loss_bbox_reg", "mask": "loss_mask", "total": "loss",
+    }  # fmt: skip
+    for ours, theirs in names.items():
+        expected = float(step.golden[f"loss.{theirs}"])
+        assert abs(float(getattr(step.losses, ours).detach()) - expected) <= 1e-4 * abs(expected), ours
+
+
+def test_gradients_are_equal(step):
+    assert float(step.losses.total.detach()) > 0
+    table = {entry.theirs: entry for entry in list_renames(step.config.network)}
+    parameters = dict(step.network.named_parameters())
+    trained = {
+        entry.theirs for entry in table.values() if entry.ours in parameters and parameters[entry.ours].requires_grad
+    }
+    assert trained == set(step.golden["grad.names"].tolist())
+    for name, (norm, _) in zip(step.golden["grad.names"].tolist(), step.golden["grad.norm_sum"], strict=True):
+        gradient = _as_theirs(parameters[table[name].ours].grad, table[name].layout)
+        assert abs(float(np.linalg.norm(gradient.astype(np.float64))) - norm) <= 5e-3 * norm + 1e-9, name
+        if f"grad.{name}.sample" in step.golden and norm > 0:
+            stored, std = step.golden[f"grad.{name}.sample"], step.golden[f"grad.{name}.stats"][1]
+            kept = gradient.ravel()[:: max(1, gradient.size // 512) | 1]
+            error = (kept - stored) / std
+            assert np.abs(error).max() <= 0.15 and np.sqrt((error**2).mean()) <= 0.02, name
+
+
+def _as_theirs(gradient: torch.Tensor, layout: Layout) -> np.ndarray:
+    values = gradient.detach().numpy()
+    if layout is Layout.TRANSPOSED:
+        values = values.T
+    elif layout is Layout.ROI_LINEAR:
+        outputs = values.shape[0]
+        values = values.reshape(outputs, 7, 7, -1).transpose(3, 1, 2, 0).reshape(-1, outputs)
+    return np.ascontiguousarray(values)
