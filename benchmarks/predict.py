@@ -26,7 +26,9 @@ SIZE = (427, 640)  # becomes 800 x 1199, on a canvas of 800 x 1216
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5, help="interleaved processes of each contender")
-    parser.add_argument("--repeats", type=int, default=3, help="predictions in a process, after one that is not counted")
+    parser.add_argument(
+        "--repeats", type=int, default=3, help="predictions in a process, after one that is not counted"
+    )
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--dtypes", nargs="+", default=["float32"], choices=["float32", "bfloat16"])
     parser.add_argument("--out", type=Path, default=HERE / "results" / "predict.json")

@@ -77,7 +77,8 @@ class Maskzoo:
         boxes = proposals.boxes[0]
         levels, order = assign_levels(boxes, 4).sort(stable=True)
         images = torch.zeros_like(levels)
-        for part in zip(boxes[order].split(heads.chunk), images.split(heads.chunk), levels.split(heads.chunk)):
+        chunks = (x.split(heads.chunk) for x in (boxes[order], images, levels))
+        for part in zip(*chunks, strict=True):
             roi_align(table, *part, 7)
         clock.lap("box RoIAlign")
         scores, deltas = heads.boxes(table, proposals.boxes)
@@ -106,8 +107,8 @@ class Torchvision:
         self.model = maskrcnn_resnet50_fpn(
             weights=None, weights_backbone=None, num_classes=81, box_detections_per_img=100, box_score_thresh=0.05
         ).eval()
-        state = {name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in np.load(folder / "torchvision.npz").items()}
-        self.model.load_state_dict(state)
+        stored = np.load(folder / "torchvision.npz")
+        self.model.load_state_dict({name: torch.from_numpy(np.ascontiguousarray(stored[name])) for name in stored})
         self.encode = lambda masks: [coco_mask.encode(np.asfortranarray(mask)) for mask in masks]
         self.versions = {"torch": torch.__version__, "torchvision": torchvision.__version__}
         self.counts = {}

@@ -36,12 +36,12 @@ def detect_plainly(logits, deltas, boxes, valid, size, limits):
     survivors = []
     for label in range(CLASSES):
         candidates = [roi for roi in range(len(boxes)) if valid[roi] and scores[roi, label] > limits.score]
-        kept = []
+        moved = clip(decode(boxes, deltas[:, label], BOX_WEIGHTS)[None], size[None])[0]
+        shares, kept = pairwise_iou(moved, moved).tolist(), []
         for roi in sorted(candidates, key=lambda roi: -float(scores[roi, label])):  # stable: the earlier one first
-            box = clip(decode(boxes[roi], deltas[roi, label], BOX_WEIGHTS)[None, None], size[None])[0, 0]
-            if all(float(pairwise_iou(box[None], other[None])) <= limits.iou for _, other in kept):
-                kept.append((roi, box))
-        survivors += [(label, roi, float(scores[roi, label]), box.tolist()) for roi, box in kept]
+            if all(shares[roi][other] <= limits.iou for other in kept):
+                kept.append(roi)
+        survivors += [(label, roi, float(scores[roi, label]), moved[roi].tolist()) for roi in kept]
     best = sorted(survivors, key=lambda entry: (-entry[2], entry[0], entry[1]))[: limits.total]
     return sorted(best)
 

@@ -40,18 +40,16 @@ def propose_plainly(scores, deltas, anchors, size, limits):
     found = []
     for level_scores, level_deltas, level_anchors in zip(scores, deltas, anchors, strict=True):
         best = level_scores.argsort(descending=True)[: limits.before_nms]
-        moved = decode(level_anchors[best], level_deltas[best], RPN_WEIGHTS)
-        kept = []
-        for place, box in zip(best.tolist(), clip(moved[None], size[None])[0], strict=True):
-            large = all(side >= limits.min_side for side in (box[2] - box[0], box[3] - box[1]))
-            if large and len(kept) < limits.after_nms:
-                shares = [float(pairwise_iou(box[None], other[None])) for _, other in kept]
-                if all(share <= limits.iou for share in shares):
-                    kept.append((float(level_scores[place]), box))
-        found += kept
+        moved = clip(decode(level_anchors[best], level_deltas[best], RPN_WEIGHTS)[None], size[None])[0]
+        shares, kept = pairwise_iou(moved, moved).tolist(), []
+        for place, (x1, y1, x2, y2) in enumerate(moved.tolist()):
+            large = x2 - x1 >= limits.min_side and y2 - y1 >= limits.min_side
+            if large and len(kept) < limits.after_nms and all(shares[place][other] <= limits.iou for other in kept):
+                kept.append(place)
+        found += [(float(level_scores[best[place]]), moved[place].tolist()) for place in kept]
     if len(found) > limits.total:
         found = sorted(found, key=lambda entry: -entry[0])[: limits.total]
-    return [box.tolist() for _, box in found], [logit for logit, _ in found]
+    return [box for _, box in found], [logit for logit, _ in found]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,57 @@
+import re
+import subprocess
+import sys
+
+import pytest
+from shared_data import ROOT
+
+import maskzoo
+
+PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")])
+
+
+def test_generated_parts_are_up_to_date():
+    done = subprocess.run(
+        [sys.executable, ROOT / "tools" / "write_docs.py", "--check"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_readme_has_at_most_150_lines():
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 150
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_and_paths_lead_somewhere(page):
+    text = page.read_text()
+    links = [link for link in re.findall(r"\]\(([^)#]+)\)", text) if "://" not in link]
+    for link in links:
+        assert (page.parent / link).exists(), link
+    for path in re.findall(r"`((?:src|tests|docs|tools|benchmarks|examples)/[\w./*-]+)`", text):
+        assert list(ROOT.glob(path.rstrip("/"))), path
+    for path in re.findall(r"`((?:models|ops|data|inference|weights|zoo|training|cli)/\w+\.py)`", text):
+        assert (ROOT / "src" / "maskzoo" / path).exists(), path
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_public_names_exist(page):
+    for name in re.findall(r"maskzoo\.([A-Za-z_]+)\b(?!\.)", page.read_text()):
+        assert hasattr(maskzoo, name) or (ROOT / "src" / "maskzoo" / name).exists(), name
+
+
+def test_every_published_row_is_in_the_readme():
+    text = (ROOT / "README.md").read_text()
+    assert all(f"`{name}`" in text for name in maskzoo.names())
+    assert len(maskzoo.names()) == 12
+
+
+def test_every_deliberate_difference_is_listed():
+    page = (ROOT / "docs" / "parity.md").read_text()
+    marked = [
+        path.relative_to(ROOT / "src" / "maskzoo").as_posix()
+        for path in (ROOT / "src").rglob("*.py")
+        if "# DIFFERS:" in path.read_text()
+    ]
+    assert marked
+    for path in marked:
+        assert path in page, path
