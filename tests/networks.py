@@ -4,12 +4,10 @@ from functools import cache
 
 import numpy as np
 import torch
-from torch import nn
 
 from maskzoo.config import ModelConfig
 from maskzoo.inference.predictor import Predictor
 from maskzoo.models.build import build
-from maskzoo.models.layers import ConvLayer
 from maskzoo.models.mask_rcnn import MaskRCNN
 from maskzoo.models.resnet import Bottleneck
 from maskzoo.zoo.table import read_row
@@ -84,8 +82,10 @@ def small_network(config: ModelConfig, seed: int = 0) -> MaskRCNN:
         for block in network.modules():
             if isinstance(block, Bottleneck) and block.conv3.norm is not None:
                 block.conv3.norm.weight.mul_(0.3)  # sixteen blocks add up
-        network.rpn.delta.conv.weight.mul_(0.2)
-        spread = 1.0 if config.network.heads == "fpn" else 4.0  # the mean over res5's cells varies little
+        for level in network.pyramid.output if network.pyramid is not None else ():
+            level.conv.weight.mul_(0.3)
+        network.rpn.delta.conv.weight.mul_(0.5)
+        spread = 2.0 if config.network.heads == "fpn" else 4.0  # the mean over res5's cells varies little
         network.heads.box.score.weight.mul_(spread)
         network.heads.box.score.bias[-1] += 1
     return network
@@ -101,6 +101,3 @@ def _small_predictor(row: str, overrides: tuple[str, ...]) -> Predictor:
     config = small_config(row, *overrides)
     return Predictor(small_network(config), config, torch.device("cpu"), torch.float32)
 
-
-def count_layers(module: nn.Module) -> int:
-    return sum(isinstance(layer, ConvLayer) for layer in module.modules())

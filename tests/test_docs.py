@@ -3,9 +3,9 @@ import subprocess
 import sys
 
 import pytest
-from shared_data import ROOT
 
 import maskzoo
+from shared_data import ROOT
 
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")])
 

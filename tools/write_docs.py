@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PARITY = ROOT / "benchmarks" / "results" / "parity.json"
 BENCHMARK = ROOT / "benchmarks" / "results" / "predict.json"
 PICTURE = ROOT / "docs" / "images" / "drawing.jpg"
+MASK_SIDE = 112  # four times a network's, so that the outlines show the drawing and not the map
 
 ZOO_INTRODUCTION = """# The zoo
 
@@ -133,14 +134,14 @@ def draw_picture() -> None:
     label_of = {name: label for label, name in enumerate(classes.values())}
     boxes = [mask.getbbox() for _, mask in things]
     crops = [
-        np.asarray(mask.crop(box).resize((112, 112), Image.Resampling.BOX))
+        np.asarray(mask.crop(box).resize((MASK_SIDE, MASK_SIDE), Image.Resampling.BOX))
         for (_, mask), box in zip(things, boxes, strict=True)
     ]
     prediction = make_prediction(
         np.array(boxes, np.float32),
         np.linspace(0.99, 0.9, len(things), dtype=np.float32),
         np.array([label_of[name] for name, _ in things]),
-        np.stack(crops).astype(np.float32) / 255,
+        np.stack(crops).astype(np.float32) / np.float32(255),
         size=(photo.height, photo.width),
         scale=(1.0, 1.0),
         classes=classes,

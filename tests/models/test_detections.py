@@ -93,7 +93,7 @@ def test_the_background_is_the_last_column_and_never_a_detection():
 
 
 @pytest.mark.parametrize("images", [1, 3])
-@pytest.mark.parametrize("count", [0, 5])
+@pytest.mark.parametrize("count", [0, 8])
 def test_no_proposal_gives_no_detection(images, count):
     logits, deltas, proposals = make_outputs(images, count)
     none = Proposals(proposals.boxes, proposals.scores, torch.zeros_like(proposals.valid))

@@ -1,0 +1,161 @@
+import json
+
+import pytest
+
+from maskzoo.config import dump_config, parse_config, read_config
+from maskzoo.errors import ConfigError
+from maskzoo.training.schedule import learning_rate
+from maskzoo.zoo.table import names, read_row, row_text
+from shared_data import ROOT
+
+ROW = "mask_rcnn_r50_fpn_1x_coco"
+PUBLISHED = {
+    "r50_1x": (37.4, 32.8), "r50_2x": (39.7, 34.5), "r50_fpn_1x": (39.2, 35.6), "r50_fpn_2x": (40.5, 36.7),
+    "r50_vd_fpn_1x": (40.3, 36.4), "r50_vd_fpn_2x": (41.4, 37.5), "r101_fpn_1x": (40.6, 36.6),
+    "r101_vd_fpn_1x": (42.4, 38.1), "x101_vd_64x4d_fpn_1x": (44.0, 39.5), "x101_vd_64x4d_fpn_2x": (44.6, 39.8),
+    "r50_vd_fpn_ssld_1x": (42.0, 38.2), "r50_vd_fpn_ssld_2x": (42.7, 38.9),
+}  # fmt: skip
+IMAGENET = {
+    "r50": "ResNet50_cos", "r50_fpn": "ResNet50_cos", "r50_vd_fpn": "ResNet50_vd", "r101_fpn": "ResNet101",
+    "r101_vd_fpn": "ResNet101_vd", "x101_vd_64x4d_fpn": "ResNeXt101_vd_64x4d", "r50_vd_fpn_ssld": "ResNet50_vd_ssld_v2",
+}  # fmt: skip
+
+
+def flatten(value, path=""):
+    if isinstance(value, dict):
+        return {
+            k: v for key, inner in value.items() for k, v in flatten(inner, f"{path}.{key}" if path else key).items()
+        }
+    return {path: value}
+
+
+def keys_that_differ(first, second):
+    one, two = (flatten(read_row(f"mask_rcnn_{row}_coco").model_dump(mode="json")) for row in (first, second))
+    return {key for key in one.keys() | two.keys() if one.get(key) != two.get(key)}
+
+
+@pytest.mark.parametrize("name", names())
+def test_a_row_is_named_as_its_file_and_survives_a_round_trip(name):
+    config = read_row(name)
+    assert config.name == name
+    assert parse_config(dump_config(config), "round trip") == config
+
+
+@pytest.mark.parametrize("name", names())
+def test_a_row_states_its_published_figures_and_sources(name):
+    source, short = read_row(name).source, name.removeprefix("mask_rcnn_").removesuffix("_coco")
+    base = "https://paddledet.bj.bcebos.com/models/"
+    assert (source.published.box_ap, source.published.mask_ap) == PUBLISHED[short]
+    assert source.weights == f"{base}{name}.pdparams"
+    assert source.imagenet == f"{base}pretrained/{IMAGENET[short[:-3]]}_pretrained.pdparams"
+    assert source.licence == "Apache-2.0"
+
+
+@pytest.mark.parametrize("name", names())
+def test_a_recipe_gives_the_published_learning_rates(name):
+    published = json.loads((ROOT / "tests" / "golden" / "lr.json").read_text())[name]
+    recipe = read_row(name).training
+    assert (recipe.epochs, list(recipe.milestones)) == (published["epochs"], published["milestones"])
+    for iteration, expected in published["lr"].items():
+        ours = learning_rate(recipe, int(iteration), published["steps_per_epoch"])
+        assert abs(ours - expected) <= 1e-12, iteration
+
+
+SCHEDULE = {"name", "schedule", "training.epochs", "training.milestones"}
+FIGURES = {"source.weights", "source.published.box_ap", "source.published.mask_ap"}
+COSTS = {"source.published.parameters", "source.published.gflops"}
+WARMUP = {"training.warmup.iterations", "training.warmup.start_factor"}
+RATES = {f"training.stage_rates.res{stage}" for stage in (2, 3, 4, 5)}
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "keys"),
+    [
+        ("r50_fpn_1x", "r50_fpn_2x", SCHEDULE | FIGURES | WARMUP),
+        ("r50_1x", "r50_2x", SCHEDULE | FIGURES | WARMUP),
+        ("r50_vd_fpn_1x", "r50_vd_fpn_2x", SCHEDULE | FIGURES | WARMUP),
+        ("x101_vd_64x4d_fpn_1x", "x101_vd_64x4d_fpn_2x", SCHEDULE | FIGURES),
+        ("r50_vd_fpn_ssld_1x", "r50_vd_fpn_ssld_2x", SCHEDULE | FIGURES),
+        ("r50_fpn_1x", "r101_fpn_1x", {"name", "network.backbone.depth", "source.imagenet"} | FIGURES | COSTS),
+        ("r50_fpn_1x", "r50_vd_fpn_1x", {"name", "network.backbone.variant", "source.imagenet"} | FIGURES | COSTS),
+        ("r101_fpn_1x", "r101_vd_fpn_1x", {"name", "network.backbone.variant", "source.imagenet"} | FIGURES | COSTS),
+        (
+            "r50_vd_fpn_1x", "r50_vd_fpn_ssld_1x",
+            {"name", "source.imagenet", "training.warmup.start_factor"} | FIGURES | RATES,
+        ),
+        (
+            "r101_vd_fpn_1x", "x101_vd_64x4d_fpn_1x",
+            {"name", "network.backbone.groups", "network.backbone.group_width", "source.imagenet",
+             "training.warmup.start_factor"} | FIGURES | COSTS,
+        ),
+        (
+            "r50_1x", "r50_fpn_1x",
+            {"name", "network.heads", "network.anchors.sizes", "network.anchors.strides", "input.canvas_multiple",
+             "limits.proposals.before_nms", "training.proposals.before_nms", "training.proposals.total"}
+            | FIGURES | COSTS,
+        ),
+    ],
+)  # fmt: skip
+def test_two_rows_differ_in_nothing_but_what_sets_them_apart(first, second, keys):
+    assert keys_that_differ(first, second) == keys
+
+
+def changed(old, new):
+    text = row_text(ROW)
+    assert old in text
+    return text.replace(old, new)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (changed("depth: 50", "dept: 50"), ["my.yml", "'network.backbone.dept'", "did you mean 'depth'"]),
+        (changed("depth: 50", "depth: 49"), ["network.backbone.depth", "49"]),
+        (changed("depth: 50", "depth: fifty"), ["network.backbone.depth", "fifty"]),
+        (changed("  short_side: 800\n", ""), ["'input.short_side' is missing"]),
+        (changed("iou: 0.5", "iou: .nan"), ["limits.detections.iou"]),
+        (changed("iou: 0.5", "iou: 1.5"), ["limits.detections.iou", "1.5"]),
+        (changed("mask_threshold: 0.5", "mask_threshold: 0"), ["limits.detections.mask_threshold"]),
+        (changed("schedule: 1x", "schedule: 1x\nschedule: 2x"), ["'schedule' stands twice"]),
+        (changed("[4, 8, 16, 32, 64]", "[4, 8, 16, 32]"), ["strides"]),
+        (changed("heads: fpn", "heads: c4"), ["strides"]),
+        (changed("name: mask_rcnn", "name: !!python/object/apply:os.system [touch hacked] #"), ["not valid YAML"]),
+        ("a: &a [1]\nb: [*a, *a]\n", ["aliases"]),
+        ("- 1\n- 2\n", ["expected a mapping", "list"]),
+        ("a: {b: [", ["not valid YAML"]),
+        ("", ["expected a mapping"]),
+        (changed("weights: https:", "weights: file:"), ["source.weights", "http"]),
+    ],
+)
+def test_a_wrong_model_file_is_refused_with_file_key_and_reason(text, words, tmp_path):
+    path = tmp_path / "my.yml"
+    path.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        read_config(path)
+    assert str(path) in str(caught.value)
+    assert all(word in str(caught.value) for word in words), str(caught.value)
+
+
+def test_all_faults_are_reported_at_once():
+    with pytest.raises(ConfigError) as caught:
+        parse_config(changed("depth: 50", "depth: 49").replace("flip: 0.5", "flip: 7"), "my.yml")
+    assert "network.backbone.depth" in str(caught.value) and "training.flip" in str(caught.value)
+
+
+def test_a_missing_or_huge_file_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="no such model file"):
+        read_config(tmp_path / "none.yml")
+    big = tmp_path / "big.yml"
+    big.write_text("a: " + "x" * (1 << 20))
+    with pytest.raises(ConfigError, match="at most"):
+        read_config(big)
+
+
+def test_overrides_change_one_value_and_are_checked():
+    config = read_row(ROW, ["limits.detections.score=0.3", "classes={1: cat}"])
+    assert config.limits.detections.score == 0.3
+    assert config.classes == {1: "cat"}
+    assert config.input == read_row(ROW).input
+    for override in ("limits.detections.scor=0.3", "limits.nothing.here=1", "limits", "input.mean=[1, 2]", "a=[", "=1"):
+        with pytest.raises(ConfigError):
+            read_row(ROW, [override])

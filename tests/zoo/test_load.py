@@ -1,0 +1,141 @@
+import hashlib
+
+import numpy as np
+import pytest
+import torch
+
+import maskzoo
+from maskzoo.config import dump_config
+from maskzoo.errors import ConfigError, DownloadError, WeightsError
+from maskzoo.models.layers import has_fast_bfloat16
+from maskzoo.weights.checkpoint import read_checkpoint
+from maskzoo.weights.paddledetection import list_renames
+from maskzoo.weights.rename import Layout
+from maskzoo.zoo.load import convert, load
+from networks import small_config, small_network
+from pdparams_files import write_pdparams
+
+ROW = "mask_rcnn_r50_fpn_1x_coco"
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """A small network of one's own: my.yml and its weights as PaddleDetection would have written them."""
+    folder = tmp_path_factory.mktemp("own")
+    config = small_config()
+    (folder / "my.yml").write_text(dump_config(config))
+    state = small_network(config).state_dict()
+    arrays = {}
+    for entry in list_renames(config.network):
+        array = state[entry.ours].numpy()
+        if entry.layout is Layout.TRANSPOSED:
+            array = array.T
+        elif entry.layout is Layout.ROI_LINEAR:
+            array = array.reshape(len(array), 7, 7, -1).transpose(3, 1, 2, 0).reshape(-1, len(array))
+        arrays[entry.theirs] = np.ascontiguousarray(array)
+    write_pdparams(folder / "my.pdparams", arrays)
+    convert(folder / "my.pdparams", folder / "my.safetensors", folder / "my.yml")
+    return folder, config
+
+
+@pytest.fixture
+def photo():
+    return np.random.default_rng(3).integers(0, 256, (60, 90, 3), np.uint8)
+
+
+def same(first, second):
+    return (
+        first.masks.rle() == second.masks.rle() and first.scores.tolist() == second.scores.tolist() and len(first) > 0
+    )
+
+
+def test_a_file_of_ones_own_loads_from_pdparams_and_from_one_safetensors_alike(files, photo):
+    folder, config = files
+    first = load(folder / "my.yml", folder / "my.pdparams").predict(photo)
+    single = load(folder / "my.safetensors")
+    assert single.config == config
+    assert same(first, single.predict(photo))
+    assert same(first, load(str(folder / "my.yml"), folder / "my.safetensors").predict(photo))
+
+
+def test_a_converted_file_says_where_it_comes_from(files):
+    folder, config = files
+    found = read_checkpoint(folder / "my.safetensors")
+    digest = hashlib.sha256((folder / "my.pdparams").read_bytes()).hexdigest()
+    assert found.config.classes == config.classes
+    assert found.provenance["source_file"] == "my.pdparams"
+    assert found.provenance["source_sha256"] == digest
+    assert found.provenance["licence"] == "Apache-2.0"
+
+
+def test_overrides_reach_the_network(files, photo):
+    folder, _ = files
+    predictor = load(folder / "my.safetensors", overrides=["limits.detections.total=2"])
+    assert len(predictor.predict(photo)) == 2
+
+
+def test_an_override_that_changes_the_network_does_not_fit_its_weights(files):
+    folder, _ = files
+    with pytest.raises(WeightsError, match=r"heads\.box\.score\.weight"):
+        load(folder / "my.safetensors", overrides=["classes={1: cat}"])
+
+
+def test_weights_of_another_network_are_refused_by_name(files):
+    folder, _ = files
+    with pytest.raises(WeightsError, match="expected"):
+        load(ROW, folder / "my.pdparams")
+
+
+def test_a_published_row_without_a_network_says_which_file_to_put_where(tmp_path, monkeypatch):
+    monkeypatch.setenv("MASKZOO_HOME", str(tmp_path))
+    with pytest.raises(DownloadError) as caught:
+        load(ROW)
+    assert str(tmp_path / "weights" / f"{ROW}.pdparams") in str(caught.value)
+
+
+def test_wrong_calls_are_refused_with_what_was_expected(files, tmp_path):
+    folder, config = files
+    with pytest.raises(ConfigError, match="float32, bfloat16"):
+        load(folder / "my.safetensors", dtype="float8")
+    with pytest.raises(ConfigError, match="auto, cpu or cuda"):
+        load(folder / "my.safetensors", device="tpu")
+    with pytest.raises(ConfigError, match="its own weights"):
+        load(folder / "my.safetensors", folder / "my.pdparams")
+    own = tmp_path / "own.yml"
+    own.write_text(dump_config(config.model_copy(update={"source": config.source.model_copy(update={"weights": ""})})))
+    with pytest.raises(WeightsError, match="--weights"):
+        load(own)
+    with pytest.raises(ConfigError, match="--model"):
+        convert(folder / "my.pdparams", tmp_path / "out.safetensors")
+    with pytest.raises(WeightsError, match=r"\.safetensors"):
+        convert(folder / "my.pdparams", tmp_path / "out.bin", folder / "my.yml")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_a_gpu_that_is_not_there_is_refused(files):
+    with pytest.raises(ConfigError, match="no GPU"):
+        load(files[0] / "my.safetensors", device="cuda")
+
+
+def test_a_damaged_file_is_refused_by_name(files, tmp_path):
+    whole = (files[0] / "my.safetensors").read_bytes()
+    damaged = tmp_path / "damaged.safetensors"
+    damaged.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(WeightsError, match="damaged"):
+        load(damaged)
+
+
+def test_bfloat16_predicts_and_warns_where_the_processor_has_none(files, photo):
+    if has_fast_bfloat16():
+        predictor = load(files[0] / "my.safetensors", dtype="bfloat16", device="cpu")
+    else:
+        with pytest.warns(UserWarning, match="float32 is faster"):
+            predictor = load(files[0] / "my.safetensors", dtype="bfloat16", device="cpu")
+    prediction = predictor.predict(photo)
+    assert len(prediction) > 0
+    assert np.isfinite(prediction.boxes).all() and prediction.boxes.dtype == np.float32
+    assert len(prediction.masks.rle()) == len(prediction)
+
+
+def test_load_and_convert_are_public():
+    assert maskzoo.load is load and maskzoo.convert is convert
