@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 .PHONY: help demo test test-slow lint docs parity bench clean
 
 help:
-	@echo "make demo       make a photo, predict with rule-made weights, write pictures (under a minute)"
+	@echo "make demo       make a photo, predict with rule-made weights, write pictures"
 	@echo "make test       everything that CI runs: lint, types, import contracts, tests"
 	@echo "make test-slow  the minutes-long tests"
 	@echo "make docs       write docs/zoo.md and the README's table anew from the model files"
@@ -16,10 +16,11 @@ help:
 	@echo "make bench      build the peers outside the checkout and time maskzoo against them"
 	@echo "make clean      remove the virtual environment and caches"
 
-# torch comes first and pinned: asked for without a version it brings gigabytes of CUDA libraries.
+# torch comes first and pinned: asked for without a version it brings gigabytes of CUDA libraries. Where the default index
+# has those for the pinned version too: make test TORCH_INDEX=https://download.pytorch.org/whl/cpu
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) install --quiet --constraint constraints.txt torch
+	$(PIP) install --quiet --constraint constraints.txt $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch
 	$(PIP) install --quiet --constraint constraints.txt --editable ".[dev]"
 	@touch $@
 

@@ -3,8 +3,12 @@ import subprocess
 import sys
 
 import pytest
+import torch
+from PIL import Image
 
 import maskzoo
+from maskzoo.weights.checkpoint import write_checkpoint
+from networks import FPN, make_photo, small_config, small_network
 from shared_data import ROOT
 
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")])
@@ -37,6 +41,29 @@ def test_links_and_paths_lead_somewhere(page):
 def test_public_names_exist(page):
     for name in re.findall(r"maskzoo\.([A-Za-z_]+)\b(?!\.)", page.read_text()):
         assert hasattr(maskzoo, name) or (ROOT / "src" / "maskzoo" / name).exists(), name
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_make_targets_exist(page):
+    makefile = (ROOT / "Makefile").read_text()
+    for target in re.findall(r"^make ([a-z-]+)|`make ([a-z-]+)`", page.read_text(), re.MULTILINE):
+        assert re.search(rf"^{''.join(target)}:", makefile, re.MULTILINE), target
+
+
+def test_the_python_of_the_readme_runs(tmp_path, monkeypatch):
+    """On a small network that is sure of what it finds, in place of the published weights."""
+    config = small_config()
+    network = small_network(config)
+    with torch.no_grad():
+        network.heads.box.score.weight.mul_(20)
+    write_checkpoint(tmp_path / "small.safetensors", network.state_dict(), config, {})
+    Image.fromarray(make_photo(60, 80)).save(tmp_path / "street.jpg")
+    monkeypatch.chdir(tmp_path)
+    (snippet,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert f'"{FPN}"' in snippet
+    exec(snippet.replace(f'"{FPN}"', '"small.safetensors"'), {})  # noqa: S102 - our own text
+    with Image.open("out.jpg") as picture:
+        assert picture.size == (80, 60)
 
 
 def test_every_published_row_is_in_the_readme():

@@ -2,11 +2,9 @@ import io
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from maskzoo.errors import ImageError
-from maskzoo.inference.memory import keep_freed_memory
 from networks import C4, EDGE_SIZES, FPN, VD, make_photo, small_predictor
 
 
@@ -117,10 +115,3 @@ def test_class_names_and_ids_are_the_model_files():
 
 def test_a_packed_network_has_no_gradients():
     assert not any(parameter.requires_grad for parameter in small_predictor().model.parameters())
-
-
-@pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="no fused convolution to compare with")
-def test_keeping_memory_is_agreed_to_on_glibc_and_changes_no_result():
-    before = small_predictor().predict(make_photo(60, 90))
-    assert keep_freed_memory() in (True, False)
-    assert_same(small_predictor().predict(make_photo(60, 90)), before)

@@ -64,6 +64,7 @@ def propose_plainly(scores, deltas, anchors, size, limits):
         {"iou": 1.0},
         {"min_side": 20.0},
         {"min_side": 0.0},
+        {"min_side": 0.0, "after_nms": 1000, "total": 2000},  # levels smaller than before_nms leave slots empty
     ],
     ids=str,
 )
@@ -105,6 +106,6 @@ def test_logits_that_are_not_finite_propose_nothing():
     scores, deltas, anchors = make_maps()
     scores[1][0] = torch.nan
     scores[2][0] = -torch.inf
-    ours = propose(scores, deltas, anchors, IMAGE_SIZES, make_limits())
+    ours = propose(scores, deltas, anchors, IMAGE_SIZES, make_limits(total=1000))
     assert ours.scores[ours.valid].isfinite().all()
     assert ours.valid.any(dim=1).all()

@@ -82,9 +82,10 @@ def test_no_delta_leaves_the_box_where_it_is(weights):
 
 def test_growth_is_capped_at_1000_sixteenths_and_shrinking_is_not():
     source = torch.tensor([0.0, 0.0, 16.0, 16.0])
-    width, height = sides(decode(source, torch.tensor([0.0, 0.0, 50.0, -50.0]), RPN_WEIGHTS))
-    assert float(width) == pytest.approx(1000.0, rel=1e-5)
-    assert 0 <= float(height) < 1e-5
+    for grown, shrunk, deltas in ((0, 1, [0.0, 0.0, 50.0, -50.0]), (1, 0, [0.0, 0.0, -50.0, 50.0])):
+        found = sides(decode(source, torch.tensor(deltas), RPN_WEIGHTS))
+        assert float(found[grown]) == pytest.approx(1000.0, rel=1e-5)
+        assert 0 <= float(found[shrunk]) < 1e-5
     width, _ = sides(decode(source, torch.tensor([0.0, 0.0, 5 * (MAX_GROWTH - 0.1), 0.0]), BOX_WEIGHTS))
     assert float(width) == pytest.approx(1000.0 * math.exp(-0.1), rel=1e-5)
 

@@ -1,5 +1,7 @@
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from maskzoo.ops.nms import BLOCK, nms
 
@@ -100,3 +102,25 @@ def test_the_arguments_stay_as_they_are():
     before = boxes.clone(), valid.clone()
     nms(boxes, valid, 0.5, 3)
     assert torch.equal(boxes, before[0]) and torch.equal(valid, before[1])
+
+
+@st.composite
+def lists_of_boxes(draw):
+    """Lists of boxes on a coarse grid: equal boxes, overlaps of exactly the threshold and boxes without area."""
+    count = draw(st.sampled_from([0, 1, 5, 40, BLOCK - 1, BLOCK, BLOCK + 1, 300]))
+    spread, largest = draw(st.integers(1, 60)), draw(st.integers(1, 30))
+    return make_boxes(draw(st.integers(1, 3)), count, draw(st.integers(0, 2**32 - 1)), spread, largest)
+
+
+@settings(deadline=None, max_examples=25)
+@given(lists_of_boxes(), st.sampled_from(THRESHOLDS), st.one_of(st.none(), st.integers(1, 150)))
+def test_any_lists_keep_what_the_ten_lines_keep(lists, iou, limit):
+    check(*lists, iou, limit)
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.lists(st.tuples(*[st.integers(0, 8)] * 4), max_size=12), st.sampled_from(THRESHOLDS))
+def test_a_few_chosen_boxes_keep_what_the_ten_lines_keep(corners, iou):
+    boxes = torch.tensor(corners, dtype=torch.float32).reshape(1, -1, 4)
+    boxes = torch.cat([boxes[..., :2], boxes[..., :2] + boxes[..., 2:]], dim=-1)
+    check(boxes, torch.ones(boxes.shape[:2], dtype=torch.bool), iou)

@@ -1,7 +1,7 @@
 """RoIAlign with adaptive sampling as one `embedding_bag`: every output bin is a weighted sum of feature rows.
 
 The bilinear samples of a bin lie on a regular grid, so their mean separates into one set of weights along y and one
-along x; a bin's taps are the products of the two. All levels of the pyramid are one table of rows `[rows C]`.
+along x; a bin's taps are the products of the two. Each level of the pyramid is one table of rows `[rows C]`.
 """
 
 from __future__ import annotations

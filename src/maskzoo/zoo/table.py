@@ -36,8 +36,14 @@ class RowSummary:
 def names() -> list[str]:
     """List the published rows, small networks first."""
     rows = [Path(entry.name).stem for entry in _folder().iterdir() if entry.name.endswith(".yml")]
-    order = ("r50_", "r50_fpn", "r50_vd_fpn_", "r50_vd_fpn_ssld", "r101_fpn", "r101_vd_fpn", "x101_vd_64x4d_fpn")
-    return sorted(rows, key=lambda row: (max((len(p), i) for i, p in enumerate(order) if f"rcnn_{p}" in row)[1], row))
+    return sorted(rows, key=_rank)
+
+
+def _rank(row: str) -> tuple[int, str, bool, bool, bool, str]:
+    """Depth, family, pyramid, variant, schedule: mask_rcnn_x101_vd_64x4d_fpn_1x_coco is depth 101 of family x."""
+    family = row.removeprefix("mask_rcnn_").partition("_")[0]
+    depth = int(family[1:]) if family[1:].isdecimal() else 0
+    return depth, family[:1], "_fpn" in row, "_vd" in row, "_ssld" in row, row
 
 
 def row_text(name: str) -> str:
