@@ -59,7 +59,7 @@ def propose_plainly(scores, deltas, anchors, size, limits):
         {"total": 500},
         {"total": 7},
         {"before_nms": 5, "after_nms": 3},
-        {"before_nms": 10**6, "after_nms": 10**6, "total": 10**6},
+        {"before_nms": 400, "after_nms": 400, "total": 2000},
         {"iou": 0.0},
         {"iou": 1.0},
         {"min_side": 20.0},
