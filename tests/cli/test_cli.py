@@ -10,7 +10,7 @@ import pytest
 
 from maskzoo.cli import main
 
-VERBS = [[], ["predict"], ["models"], ["models", "show"], ["models", "copy"], ["convert"]]
+VERBS = [[], ["predict"], ["eval"], ["models"], ["models", "show"], ["models", "copy"], ["convert"]]
 
 
 def run(capsys, *arguments):

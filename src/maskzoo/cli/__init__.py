@@ -16,6 +16,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from maskzoo.cli.convert import convert
+from maskzoo.cli.evaluate import evaluate
 from maskzoo.cli.models import app as models_app
 from maskzoo.cli.predict import predict
 from maskzoo.cli.terminal import print_error
@@ -32,6 +33,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("predict", no_args_is_help=True)(predict)
+app.command("eval", no_args_is_help=True)(evaluate)
 app.add_typer(models_app, name="models")
 app.command("convert", no_args_is_help=True)(convert)
 

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich import box
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from maskzoo.cli.loading import load_predictor
 from maskzoo.cli.outputs import encode_picture, make_folder, name_pictures, number_images, write_file, write_json
 from maskzoo.cli.terminal import open_stderr, open_stdout, print_json
 from maskzoo.errors import ImageError, SourceError
@@ -115,7 +116,7 @@ def predict(
 
     kinds = _parse_kinds(save)
     jobs = _plan(sources, out)
-    predictor = _load(model, weights, device=device.value, dtype=dtype.value, overrides=override or ())
+    predictor = load_predictor(model, weights, device=device.value, dtype=dtype.value, overrides=override or ())
     if kinds:
         make_folder(out)
     found: list[Found] = []
@@ -168,23 +169,6 @@ def _plan(sources: Sequence[str], out: Path) -> list[Job]:
     files = ["stdin" if name == STDIN else name for name, _ in named]
     numbered = zip(named, number_images(files), name_pictures(files, out), strict=True)
     return [Job(name, source, image_id, picture) for (name, source), image_id, picture in numbered]
-
-
-def _load(model: str, weights: Path | None, **options: Any) -> Predictor:
-    console = open_stderr()
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task(f"Loading {model}", total=None)
-
-        def show(done: int, total: int | None) -> None:
-            size = f"{done / 1e6:.0f} MB" if total is None else f"{done / 1e6:.0f} of {total / 1e6:.0f} MB"
-            progress.update(task, completed=done, total=total, description=f"Fetching weights, {size}")
-
-        from maskzoo.inference.memory import keep_freed_memory
-        from maskzoo.zoo.load import load  # here, so that the spinner turns while torch is imported
-
-        keep_freed_memory()  # this process does nothing else
-        return load(model, weights, progress=show, **options)
 
 
 def _track(predictor: Predictor, jobs: list[Job], batch: int) -> Iterator[tuple[Job, Prediction | ImageError, float]]:

@@ -1,0 +1,211 @@
+"""Time COCO's box and mask evaluation against pycocotools on the same made-up files, and hold the numbers together.
+
+    python benchmarks/evaluate.py [--images 1000] [--detections 100] [--rounds 3]
+
+Every contender runs in a process of its own, one after the other, A B A B, and is timed twice over:
+- from files: from the annotation and the result file on disk to the 24 numbers. maskzoo checks every row and mask here.
+- from rows: ground truth loaded, rows in memory, as after a run of a model: maskzoo's columns, pycocotools' list of dicts.
+  maskzoo's columns hold the masks' areas already; pycocotools counts them here.
+
+Objects are polygons and a few crowds; detections are shifted objects and false ones, written once by seed.
+"""
+
+import argparse
+import contextlib
+import io
+import json
+import os
+import platform
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+
+HERE = Path(__file__).parent
+SIZE = (480, 640)
+CLASSES = 80
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--images", type=int, default=1000)
+    parser.add_argument("--objects", type=int, default=7, help="on average, of an image")
+    parser.add_argument("--detections", type=int, default=100, help="of an image")
+    parser.add_argument("--rounds", type=int, default=3, help="interleaved processes of each contender")
+    parser.add_argument("--out", type=Path, default=HERE / "results" / "evaluate.json")
+    parser.add_argument("--worker", nargs=2, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.worker:
+        print(json.dumps(WORKERS[options.worker[0]](Path(options.worker[1]))))
+        return
+    runs = {name: [] for name in WORKERS}
+    with tempfile.TemporaryDirectory() as folder:
+        print("making the files", file=sys.stderr)
+        counts = make_files(Path(folder), options)
+        for number in range(options.rounds):
+            for name, values in runs.items():
+                values.append(run_worker(name, folder))
+                print(f"round {number + 1}/{options.rounds}: {name} {values[-1]['from_files']:.2f} s", file=sys.stderr)
+    result = summarize(runs) | {"rounds": options.rounds, "data": counts, "machine": describe_machine()}
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    options.out.write_text(json.dumps(result, indent=1) + "\n")
+    print(json.dumps(result, indent=1))
+    if result["largest_difference"] > 1e-9:
+        sys.exit("the numbers differ")
+
+
+def make_files(folder, options):
+    """Write truth.json and results.json."""
+    from hotcoco import mask
+
+    random = np.random.default_rng(0)
+    height, width = SIZE
+    images = [{"id": n + 1, "file_name": f"{n}.jpg", "height": height, "width": width} for n in range(options.images)]
+    annotations, rows = [], []
+    for image in images:
+        objects = []
+        for _ in range(random.poisson(options.objects)):
+            side = np.exp(random.uniform(np.log(12), np.log(300), 2))
+            centre = random.uniform((0, 0), (width, height))
+            objects.append((make_outline(random, centre, side), int(random.integers(CLASSES)) + 1))
+        for outline, category in objects:
+            crowd = random.random() < 0.01
+            annotations.append(annotate(len(annotations) + 1, image, category, outline, crowd, mask))
+        for number in range(options.detections):
+            if objects and number % 3:
+                outline, category = objects[int(random.integers(len(objects)))]
+                outline = outline * np.exp(random.normal(0, 0.01)) + random.normal(0, 4, 2)
+            else:
+                outline = make_outline(random, random.uniform((0, 0), (width, height)), random.uniform(10, 200, 2))
+                category = int(random.integers(CLASSES)) + 1
+            rows.append(detect(image, category, np.clip(outline, 0, (width, height)), random, mask))
+    categories = [{"id": n + 1, "name": f"class {n}"} for n in range(CLASSES)]
+    truth = {"info": {}, "images": images, "annotations": annotations, "categories": categories}
+    (folder / "truth.json").write_text(json.dumps(truth))
+    (folder / "results.json").write_text(json.dumps(rows))
+    return {"images": len(images), "objects": len(annotations), "detections": len(rows)}
+
+
+def make_outline(random, centre, side):
+    """A wobbly oval of 24 points `[24 2]`, inside the image."""
+    angle = np.linspace(0, 2 * np.pi, 24, endpoint=False)
+    radius = random.uniform(0.8, 1, 24)[:, None] * side / 2
+    points = centre + radius * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    return np.clip(points, 0, SIZE[::-1]).round(2)
+
+
+def annotate(number, image, category, outline, crowd, mask):
+    polygon = outline.ravel().tolist()
+    runs = mask.frPyObjects([polygon], *SIZE)[0]
+    start, end = outline.min(axis=0), outline.max(axis=0)
+    encoded = {"size": list(SIZE), "counts": runs["counts"].decode()}
+    return {
+        "id": number,
+        "image_id": image["id"],
+        "category_id": category,
+        "bbox": [*start.tolist(), *(end - start).tolist()],
+        "area": float(mask.area(runs)),
+        "iscrowd": int(crowd),
+        "segmentation": encoded if crowd else [polygon],
+    }
+
+
+def detect(image, category, outline, random, mask):
+    runs = mask.frPyObjects([outline.ravel().tolist()], *SIZE)[0]
+    start, end = outline.min(axis=0), outline.max(axis=0)
+    return {
+        "image_id": image["id"],
+        "category_id": category,
+        "bbox": [*start.tolist(), *(end - start).tolist()],
+        "score": float(random.random()),
+        "segmentation": {"size": list(SIZE), "counts": runs["counts"].decode()},
+    }
+
+
+def run_worker(name, folder):
+    command = [sys.executable, __file__, "--worker", name, folder]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.exit(f"{name} failed:\n{done.stderr}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def evaluate_with_maskzoo(folder):
+    from maskzoo.data.coco import read_annotations
+    from maskzoo.evaluation.metrics import evaluate
+    from maskzoo.evaluation.results import read_results
+
+    began = time.perf_counter()
+    annotations = read_annotations(folder / "truth.json")
+    results = read_results(folder / "results.json", annotations)
+    loaded = time.perf_counter()
+    evaluation = evaluate(annotations, results)
+    return measure(began, loaded, (*evaluation.box.values, *evaluation.mask.values))
+
+
+def evaluate_with_pycocotools(folder):
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
+
+    numbers = []
+    with contextlib.redirect_stdout(io.StringIO()):
+        began = time.perf_counter()
+        truth = COCO(folder / "truth.json")
+        rows = json.loads((folder / "results.json").read_text())
+        loaded = time.perf_counter()
+        for kind in ("bbox", "segm"):
+            if kind == "segm":  # so that the mask's area decides between small and large
+                rows = [{key: value for key, value in row.items() if key != "bbox"} for row in rows]
+            evaluator = COCOeval(truth, truth.loadRes(rows), kind)
+            evaluator.evaluate()
+            evaluator.accumulate()
+            evaluator.summarize()
+            numbers += evaluator.stats.tolist()
+    return measure(began, loaded, numbers)
+
+
+WORKERS = {"maskzoo": evaluate_with_maskzoo, "pycocotools": evaluate_with_pycocotools}
+
+
+def measure(began, loaded, numbers):
+    ended = time.perf_counter()
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {
+        "from_files": ended - began,
+        "from_rows": ended - loaded,
+        "peak_memory_mb": peak,
+        "numbers": [-1 if value is None else value for value in numbers],
+    }
+
+
+def summarize(runs):
+    ours, theirs = runs["maskzoo"], runs["pycocotools"]
+    result = {}
+    for name, values in runs.items():
+        result[name] = {
+            key: round(median(value[key] for value in values), 2)
+            for key in ("from_files", "from_rows", "peak_memory_mb")
+        } | {"all_from_files": [round(value["from_files"], 2) for value in values]}
+    for key, name in (("from_files", "times_faster_from_files"), ("from_rows", "times_faster_from_rows")):
+        result[name] = round(median(b[key] for b in theirs) / median(a[key] for a in ours), 1)
+    pairs = zip(ours[0]["numbers"], theirs[0]["numbers"], strict=True)
+    result["largest_difference"] = max(abs(a - b) for a, b in pairs)
+    result["box_ap"], result["mask_ap"] = (round(ours[0]["numbers"][place], 4) for place in (0, 12))
+    result["versions"] = {name: version(name) for name in ("hotcoco", "pycocotools", "numpy")}
+    return result
+
+
+def describe_machine():
+    info = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
+    models = [line.split(":", 1)[1].strip() for line in info.splitlines() if line.startswith("model name")]
+    return {"processor": models[0] if models else platform.processor(), "cores": os.cpu_count()}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,148 @@
+"""COCO's twelve numbers for boxes and for masks, and AP of every class, from checked annotations and results.
+
+hotcoco does the matching. It sees images and classes by their place, not by their ids: a layout of ids cannot matter.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from hotcoco import COCO, COCOeval
+from numpy.typing import NDArray
+
+from maskzoo.data.annotations import AnnotationSet
+from maskzoo.evaluation.results import Results
+
+__all__ = ["NAMES", "ClassMetrics", "Evaluation", "Metrics", "evaluate"]
+
+NAMES = (
+    "AP", "AP50", "AP75", "AP_small", "AP_medium", "AP_large",
+    "AR1", "AR10", "AR100", "AR_small", "AR_medium", "AR_large",
+)  # fmt: skip
+AREAS = ("all", "small", "medium", "large")  # the order of COCO's ranges: below 32 x 32, up to 96 x 96, above
+IOU50, IOU75 = 0, 5  # places in 0.50, 0.55 ... 0.95
+Kind = Literal["bbox", "segm"]
+Precision = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class ClassMetrics:
+    """AP of one class: 0 to 1, over IoU 0.50 to 0.95, and at 0.50; by area. None where there is no such object."""
+
+    ap: float | None
+    ap50: float | None
+    ap_small: float | None
+    ap_medium: float | None
+    ap_large: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Metrics:
+    """COCO's twelve `values` in the order of NAMES, 0 to 1, None where the data set has no such object; `classes` by label."""
+
+    values: tuple[float | None, ...]
+    classes: tuple[ClassMetrics, ...]
+
+    @property
+    def ap(self) -> float | None:
+        return self.values[0]
+
+    def to_dict(self) -> dict[str, float | None]:
+        """Return name -> value of the twelve."""
+        return dict(zip(NAMES, self.values, strict=True))
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What an evaluation gives: `box` and `mask` (None for what the results do not have), and what was counted.
+
+    `objects` int64 `[C]`: how many of each class count, crowds left out.
+    """
+
+    box: Metrics | None
+    mask: Metrics | None
+    objects: NDArray[np.int64]
+    images: int
+    detections: int
+
+
+def evaluate(annotations: AnnotationSet, results: Results) -> Evaluation:
+    """Score results on all images of the data set: COCO's default protocol, 1, 10 and 100 detections of an image."""
+    classes = len(annotations.classes)
+    return Evaluation(
+        box=_score(annotations, results, "bbox") if results.has_boxes else None,
+        mask=_score(annotations, results, "segm") if results.has_masks else None,
+        objects=np.bincount(annotations.labels[~annotations.crowd], minlength=classes),
+        images=len(annotations),
+        detections=len(results),
+    )
+
+
+def _score(annotations: AnnotationSet, results: Results, kind: Kind) -> Metrics:
+    classes = len(annotations.classes)
+    if not len(annotations.ids):
+        return Metrics((None,) * len(NAMES), (ClassMetrics(*(None,) * 5),) * classes)
+    truth = _load_truth(annotations, kind)
+    evaluator = COCOeval(truth, _load_results(truth, annotations, results, kind), kind)
+    evaluator.evaluate()
+    evaluator.accumulate()
+    tables: dict[str, Any] | None = evaluator.eval
+    if tables is None:
+        raise RuntimeError("hotcoco gave no result after accumulate()")
+    precision, recall = np.asarray(tables["precision"]), np.asarray(tables["recall"])  # [T R K A M] and [T K A M]
+    values = [
+        _average(precision[..., 0, 2]), _average(precision[IOU50, ..., 0, 2]), _average(precision[IOU75, ..., 0, 2]),
+        *(_average(precision[..., area, 2]) for area in (1, 2, 3)),
+        *(_average(recall[..., 0, most]) for most in (0, 1, 2)),
+        *(_average(recall[..., area, 2]) for area in (1, 2, 3)),
+    ]  # fmt: skip
+    return Metrics(tuple(values), tuple(_score_class(precision[:, :, label, :, 2]) for label in range(classes)))
+
+
+def _score_class(precision: Precision) -> ClassMetrics:
+    """`precision` `[T R A]` of one class."""
+    by_area = [_average(precision[:, :, area]) for area in range(len(AREAS))]
+    return ClassMetrics(by_area[0], _average(precision[IOU50, :, 0]), *by_area[1:])
+
+
+def _average(values: Precision) -> float | None:
+    """The mean of what there is: -1 stands where no object counts."""
+    there = values[values > -1]
+    return float(there.mean()) if there.size else None
+
+
+def _load_truth(annotations: AnnotationSet, kind: Kind) -> COCO:
+    sizes = annotations.sizes.tolist()
+    images = [{"id": place, "height": height, "width": width} for place, (height, width) in enumerate(sizes, 1)]
+    names = annotations.classes.names
+    masks = [annotations.segmentation(row) for row in range(len(annotations.ids))] if kind == "segm" else None
+    return COCO.from_arrays(
+        images,
+        [{"id": label, "name": name} for label, name in enumerate(names, 1)],
+        annotations.image_index.astype(np.int64) + 1,
+        annotations.labels.astype(np.int64) + 1,
+        annotations.bbox,
+        area=annotations.area,
+        iscrowd=annotations.crowd.astype(np.int64),
+        segmentation=masks,
+    )
+
+
+def _load_results(truth: COCO, annotations: AnnotationSet, results: Results, kind: Kind) -> COCO:
+    columns = np.zeros((len(results), 7))
+    columns[:, 0], columns[:, 5], columns[:, 6] = results.images + 1, results.scores, results.labels + 1
+    if kind == "bbox":
+        columns[:, 1:5] = results.boxes
+        return truth.load_res(columns)
+    if not len(results):
+        return truth.load_res(columns)
+    sizes = annotations.sizes.tolist()
+    masks: list[dict[str, Any] | list[list[float]]] = [
+        {"size": sizes[image], "counts": runs} for image, runs in zip(results.images.tolist(), results.runs, strict=True)
+    ]
+    loaded = truth.load_res(columns, segmentation=masks)
+    # The published figures have the mask's area decide between small and large; a row with a box would have the box's.
+    loaded.update_anns(ids=np.arange(1, len(results) + 1), area=results.areas.astype(np.float64))
+    return loaded

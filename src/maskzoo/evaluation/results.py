@@ -1,0 +1,244 @@
+"""Detections as COCO result rows, kept in columns: from predictions as they come, from a file, and to one."""
+
+from __future__ import annotations
+
+import json
+from array import array
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from maskzoo.data.annotations import AnnotationSet
+from maskzoo.data.coco import LARGEST_NUMBER, AnnotationsError, Fault, is_number, read_json
+from maskzoo.data.run_lengths import compress, find_bad_runs, measure
+from maskzoo.errors import MaskzooError
+from maskzoo.inference.result import Prediction
+
+__all__ = ["Results", "check_results", "read_results"]
+
+Integers = NDArray[np.int64]
+BOX = "x, y, width and height, finite, the last two not below 0"
+
+
+class Results:
+    """Detections on a data set, K rows in the order they came: tens of bytes each, and the mask's run lengths.
+
+    `images` (place in the data set) and `labels` (the data set's) int64 `[K]`, `scores` float64 `[K]`; `boxes` float64
+    `[K 4]`, x y width height; `runs`, compressed run lengths, and their `areas` in pixels, int64 `[K]`. `has_boxes` and
+    `has_masks` say which of the two the rows have.
+    """
+
+    def __init__(self, *, has_boxes: bool = True, has_masks: bool = True) -> None:
+        self.has_boxes, self.has_masks = has_boxes, has_masks
+        self.runs: list[bytes] = []
+        self._images, self._labels, self._areas = array("q"), array("q"), array("q")
+        self._scores, self._boxes = array("d"), array("d")
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    @property
+    def images(self) -> Integers:
+        return np.array(self._images, dtype=np.int64)
+
+    @property
+    def labels(self) -> Integers:
+        return np.array(self._labels, dtype=np.int64)
+
+    @property
+    def scores(self) -> NDArray[np.float64]:
+        return np.array(self._scores, dtype=np.float64)
+
+    @property
+    def boxes(self) -> NDArray[np.float64]:
+        return np.array(self._boxes, dtype=np.float64).reshape(-1, 4)
+
+    @property
+    def areas(self) -> Integers:
+        return np.array(self._areas, dtype=np.int64)
+
+    def add_prediction(self, image: int, prediction: Prediction, size: tuple[int, int], labels: Integers) -> None:
+        """Add what was found on image `image`, of height and width `size` in the data set.
+
+        `labels` has the data set's label of each of the model's. The masks are encoded here, so that the prediction
+        can go. Raises MaskzooError if the photo has another size than the data set says.
+        """
+        if tuple(prediction.size) != tuple(size):
+            raise MaskzooError(
+                f"found a photo of {prediction.size[1]} x {prediction.size[0]} pixels (turned as its EXIF says); "
+                f"expected {size[1]} x {size[0]} as the annotations say; correct the annotations or the photo"
+            )
+        corners = prediction.boxes.astype(np.float64)
+        self.add(
+            image=image,
+            labels=labels[prediction.labels],
+            scores=prediction.scores.astype(np.float64),
+            boxes=np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], axis=1),
+            runs=[row["counts"].encode("ascii") for row in prediction.masks.rle()],
+            areas=prediction.masks.area(),
+        )
+
+    def add(
+        self,
+        image: int,
+        labels: Integers,
+        scores: NDArray[np.float64],
+        boxes: NDArray[np.float64],
+        runs: Sequence[bytes],
+        areas: Integers,
+    ) -> None:
+        """Add rows of one image, checked already; what these results do not have is given empty."""
+        self._images.extend([image] * len(labels))
+        self._labels.extend(labels.tolist())
+        self._scores.extend(scores.tolist())
+        self._boxes.extend(boxes.ravel().tolist())
+        self._areas.extend(areas.tolist())
+        self.runs.extend(runs)
+
+    def take_images(self, keep: NDArray[np.bool_]) -> Results:
+        """Return the rows of the images in `keep`, bool `[I]`; these are numbered anew, in order."""
+        some = Results(has_boxes=self.has_boxes, has_masks=self.has_masks)
+        new = np.cumsum(keep) - 1
+        for row in np.flatnonzero(keep[self.images]).tolist():
+            some._images.append(int(new[self._images[row]]))
+            some._labels.append(self._labels[row])
+            some._scores.append(self._scores[row])
+            some._boxes.extend(self._boxes[4 * row : 4 * row + 4])
+            some._areas.extend(self._areas[row : row + 1])
+            some.runs.extend(self.runs[row : row + 1])
+        return some
+
+    def to_json(self, annotations: AnnotationSet) -> bytes:
+        """Return the rows as a COCO result file, with the data set's image and category ids."""
+        return b"[" + b",\n".join(json.dumps(row).encode("ascii") for row in self.to_rows(annotations)) + b"]\n"
+
+    def to_rows(self, annotations: AnnotationSet) -> Iterator[dict[str, Any]]:
+        """Yield each row as COCO's JSON has it."""
+        sizes, image_ids, class_ids = annotations.sizes.tolist(), annotations.image_ids.tolist(), annotations.classes.ids
+        for row, (image, label, score) in enumerate(zip(self._images, self._labels, self._scores, strict=True)):
+            line: dict[str, Any] = {"image_id": image_ids[image], "category_id": class_ids[label]}
+            if self.has_boxes:
+                line["bbox"] = self._boxes[4 * row : 4 * row + 4].tolist()
+            line["score"] = score
+            if self.has_masks:
+                line["segmentation"] = {"size": sizes[image], "counts": self.runs[row].decode("ascii")}
+            yield line
+
+
+def read_results(path: str | Path, annotations: AnnotationSet) -> Results:
+    """Read a COCO result file and hold every row against the data set.
+
+    Rows have a bbox, a segmentation (run lengths) or both, all of them alike. Raises AnnotationsError with every fault.
+    """
+    return check_results(read_json(path), annotations, str(path))
+
+
+def check_results(rows: Any, annotations: AnnotationSet, source: str) -> Results:
+    """Hold the content of a result file against the data set; `source` names it in faults. Raises AnnotationsError."""
+    reader = _Reader(source, annotations)
+    if not isinstance(rows, list):
+        reader.add_fault("", "file", type(rows).__name__, "a list of COCO result rows")
+        raise AnnotationsError(reader.faults)
+    results = reader.read(rows)
+    if reader.faults:
+        raise AnnotationsError(reader.faults)
+    return results
+
+
+class _Reader:
+    """Checks rows one by one and notes faults; the run lengths of all rows are checked together at the end."""
+
+    def __init__(self, source: str, annotations: AnnotationSet) -> None:
+        self.source, self.annotations = source, annotations
+        self.faults: list[Fault] = []
+        self.place = {number: place for place, number in enumerate(annotations.image_ids.tolist())}
+        self.label = {number: label for label, number in enumerate(annotations.classes.ids)}
+        self.sizes: list[list[int]] = annotations.sizes.tolist()
+
+    def add_fault(self, row: str, field: str, found: object, expected: str) -> None:
+        text = found if isinstance(found, str) else repr(found)
+        self.faults.append(Fault(self.source, row, field, text if len(text) <= 80 else text[:77] + "...", expected))
+
+    def read(self, rows: list[Any]) -> Results:
+        first = rows[0] if rows and isinstance(rows[0], dict) else {}
+        has_boxes, has_masks = "bbox" in first, "segmentation" in first
+        if rows and not (has_boxes or has_masks):
+            self.add_fault("row 0", "row", first, "a bbox, a segmentation or both")
+            return Results()
+        results = Results(has_boxes=has_boxes or not rows, has_masks=has_masks or not rows)
+        numbers = [number for number, row in enumerate(rows) if self._read_row(number, row, results)]
+        self._check_numbers(results, numbers)
+        return results
+
+    def _check_numbers(self, results: Results, numbers: list[int]) -> None:
+        """Check all that was read at once; `numbers` are the rows' places in the file."""
+        for place in np.flatnonzero(~(np.abs(results.scores) < LARGEST_NUMBER)).tolist():
+            self.add_fault(f"row {numbers[place]}", "score", results.scores[place], "a finite number")
+        if results.has_boxes:
+            boxes = results.boxes
+            near = (np.abs(boxes) < LARGEST_NUMBER).all(axis=1)
+            for place in np.flatnonzero(~(near & (boxes[:, 2:] >= 0).all(axis=1))).tolist():
+                self.add_fault(f"row {numbers[place]}", "bbox", boxes[place].tolist(), BOX)
+        if results.has_masks:
+            pixels = self.annotations.sizes.astype(np.int64).prod(axis=1)[results.images]
+            areas, sound = measure(results.runs, pixels)
+            for place in np.flatnonzero(~sound).tolist():
+                text, expected = results.runs[place].decode("ascii"), f"compressed run lengths that sum to {pixels[place]}"
+                self.add_fault(f"row {numbers[place]}", "segmentation.counts", text, expected)
+            results._areas.extend(areas.tolist())
+
+    def _read_row(self, number: int, row: Any, results: Results) -> bool:
+        """Add one row; whether there was no fault. Numbers are looked at later, all at once: here only their types."""
+        where, before = f"row {number}", len(self.faults)
+        if not isinstance(row, dict):
+            self.add_fault(where, "row", row, "an object")
+            return False
+        if ("bbox" in row) is not results.has_boxes or ("segmentation" in row) is not results.has_masks:
+            self.add_fault(where, "row", "other fields than in row 0", "bbox and segmentation as in row 0")
+            return False
+        image, category, score, bbox = row.get("image_id"), row.get("category_id"), row.get("score"), row.get("bbox")
+        if type(image) is not int or image not in self.place:
+            self.add_fault(where, "image_id", image, "the id of an image of the data set")
+        if type(category) is not int or category not in self.label:
+            self.add_fault(where, "category_id", category, "the id of a category of the data set")
+        if type(score) is not float and not is_number(score):
+            self.add_fault(where, "score", score, "a finite number")
+        if results.has_boxes and not (type(bbox) is list and len(bbox) == 4 and _are_numbers(bbox)):
+            self.add_fault(where, "bbox", bbox, BOX)
+        if len(self.faults) > before:
+            return False
+        place = self.place[image]
+        if results.has_masks:
+            runs = self._read_runs(where, row["segmentation"], self.sizes[place])
+            if len(self.faults) > before:
+                return False
+            results.runs.append(runs)
+        results._images.append(place)
+        results._labels.append(self.label[category])  # type: ignore[index]
+        results._scores.append(score)  # type: ignore[arg-type]
+        if results.has_boxes:
+            results._boxes.extend(bbox)  # type: ignore[arg-type]
+        return True
+
+    def _read_runs(self, where: str, runs: Any, size: list[int]) -> bytes:
+        counts = runs.get("counts") if isinstance(runs, dict) else None
+        if not isinstance(runs, dict) or runs.get("size") != size:
+            found = runs.get("size") if isinstance(runs, dict) else runs
+            self.add_fault(where, "segmentation.size", found, f"run lengths with the image's height and width {size}")
+        elif isinstance(counts, str) and counts.isascii():
+            return counts.encode("ascii")
+        elif isinstance(counts, list) and counts:
+            wrong = find_bad_runs(counts, size[0] * size[1])
+            if wrong is None:
+                return compress(counts)
+            self.add_fault(where, "segmentation.counts", wrong, f"whole numbers that sum to {size[0] * size[1]}")
+        else:
+            self.add_fault(where, "segmentation.counts", counts, "a list of whole numbers, or compressed run lengths")
+        return b""
+
+
+def _are_numbers(values: list[Any]) -> bool:
+    return set(map(type, values)) == {float} or all(map(is_number, values))

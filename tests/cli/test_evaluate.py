@@ -1,0 +1,183 @@
+"""`maskzoo eval` end to end, with a small network and made-up photos."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from coco_files import disturb, judge, make_data, write
+from maskzoo.cli import main
+from maskzoo.weights.checkpoint import write_checkpoint
+from networks import make_photo, small_config, small_network
+
+NAMES = ["person", "car", "train", "dog", "toothbrush"]
+IDS = (1, 3, 7, 18, 90)  # the small network's
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    path = tmp_path_factory.mktemp("model") / "small.safetensors"
+    config = small_config()
+    write_checkpoint(path, small_network(config).state_dict(), config, {"source": "rule-made"})
+    return path
+
+
+@pytest.fixture
+def data(tmp_path, monkeypatch):
+    """Work in a folder with four photos and their annotations; the last photo has only a crowd."""
+    monkeypatch.chdir(tmp_path)
+    content = make_data(images=4, objects=4, ids=IDS)
+    for row, name in zip(content["categories"], NAMES, strict=True):
+        row["name"] = name
+    crowd = content["annotations"][-1]
+    content["annotations"] = [row for row in content["annotations"] if row["image_id"] != 40] + [crowd]
+    (tmp_path / "images").mkdir()
+    for image in content["images"]:
+        Image.fromarray(make_photo(image["height"], image["width"])).save(tmp_path / "images" / image["file_name"])
+    write(tmp_path / "val.json", content)
+    return content
+
+
+@pytest.fixture
+def run(capsys):
+    def call(*arguments):
+        with pytest.raises(SystemExit) as end:
+            main(["eval", *(str(argument) for argument in arguments)])
+        captured = capsys.readouterr()
+        return end.value.code, captured.out, captured.err
+
+    return call
+
+
+def test_numbers_are_pycocotools_on_the_predictions_that_were_written(run, model, data, tmp_path):
+    code, out, err = run(model, "val.json", "--json", "--out", "found", "--batch", "2")
+    assert (code, err) == (0, "")
+    printed = json.loads(out)
+    rows = json.loads((tmp_path / "found" / "predictions.json").read_text())
+    assert printed["detections"] == len(rows) > 10
+    assert {row["image_id"] for row in rows} == {10, 20, 30}
+    for name, kind in (("box", "bbox"), ("mask", "segm")):
+        expected = judge(data, rows, kind)[0]
+        np.testing.assert_allclose(
+            np.array(list(printed[name].values()), float), np.array(expected, float), rtol=0, atol=1e-9
+        )
+    assert (printed["images"], printed["images_run"], printed["objects"]) == (4, 3, 12)
+    assert "5,000 images" in printed["published"]["reason"] and printed["published"]["reached"] is None
+    assert json.loads((tmp_path / "found" / "metrics.json").read_text()) == printed
+
+
+def test_images_without_objects_are_run_if_asked(run, model, data):
+    printed = json.loads(run(model, "val.json", "--json", "--all-images")[1])
+    assert printed["images_run"] == 4
+
+
+def test_the_tables_show_both_kinds_and_every_class_that_is_there(run, model, data):
+    code, out, err = run(model, "val.json", "--limit", "2")
+    assert (code, err) == (0, "")
+    lines = out.splitlines()
+    assert any(line.split() == ["percent", "box", "mask"] for line in lines)
+    assert sum(line.startswith(("AP", "AR")) for line in lines) == 12
+    present = {row["category_id"] for row in data["annotations"] if row["image_id"] in (10, 20)}
+    for number, name in zip(IDS, NAMES, strict=True):
+        assert any(line.startswith(name + " ") for line in lines) == (number in present)
+    assert "2 images, 8 objects" in out and "2 images run in" in out and "images/s" in out
+    assert "Not comparable" in out
+
+
+def test_results_in_a_file_are_scored_without_a_model(run, data, tmp_path):
+    rows = disturb(data)
+    write(tmp_path / "rows.json", rows)
+    code, out, err = run("-", "val.json", "--from-predictions", "rows.json", "--json")
+    assert (code, err) == (0, "")
+    printed = json.loads(out)
+    assert printed["box"]["AP"] == pytest.approx(judge(data, rows, "bbox")[0][0], abs=1e-9)
+    assert printed["mask"]["AP_large"] == judge(data, rows, "segm")[0][5]
+    assert (printed["model"], printed["published"], printed["images_run"]) == ("rows.json", None, 0)
+    printed = json.loads(run("-", "val.json", "--from-predictions", "rows.json", "--json", "--limit", "2")[1])
+    some = [row for row in rows if row["image_id"] in (10, 20)]
+    assert printed["images"] == 2 and printed["detections"] == len(some)
+
+
+def test_boxes_alone_are_scored_as_boxes_alone(run, data, tmp_path):
+    rows = [{key: value for key, value in row.items() if key != "segmentation"} for row in disturb(data)]
+    write(tmp_path / "rows.json", rows)
+    code, out, _ = run("-", "val.json", "--from-predictions", "rows.json")
+    assert code == 0 and "box AP" in out and "mask AP" not in out
+
+
+def test_images_that_cannot_be_run_are_named_and_count(run, model, data, tmp_path):
+    names = {image["id"]: image["file_name"] for image in data["images"]}
+    (tmp_path / "images" / names[10]).unlink()
+    (tmp_path / "images" / names[20]).write_bytes(b"no image")
+    Image.fromarray(make_photo(80, 61)).save(tmp_path / "images" / names[30])  # as if it had been turned
+    code, out, err = run(model, "val.json", "--json")
+    assert code == 3
+    printed = json.loads(out)
+    assert [failure["image_id"] for failure in printed["failed"]] == [10, 20, 30]
+    assert printed["images"] == 4 and printed["mask"]["AP"] == 0
+    assert err.startswith("3 of 3 images could not be run")
+    assert all(names[number] in err for number in (10, 20, 30)) and "found a photo of 61 x 80" in err
+
+
+def test_other_ids_of_the_same_names_are_matched_and_other_names_are_an_error(run, model, data, tmp_path):
+    before = json.loads(run(model, "val.json", "--json")[1])
+    for row in (*data["categories"], *data["annotations"]):
+        key = "id" if "name" in row else "category_id"
+        row[key] = IDS.index(row[key])
+    write(tmp_path / "val.json", data)
+    printed = json.loads(run(model, "val.json", "--json")[1])
+    assert "by name" in printed["classes_matched"] and before["classes_matched"] is None
+    assert printed["box"] == before["box"] and printed["mask"] == before["mask"]
+
+    data["categories"][0]["name"] = "zebra"
+    write(tmp_path / "val.json", data)
+    code, out, err = run(model, "val.json")
+    assert (code, out) == (1, "") and "zebra" in err and "person" in err
+
+
+def test_an_override_reaches_the_model_and_is_said(run, model, data):
+    printed = json.loads(run(model, "val.json", "--json", "--set", "limits.detections.total=2")[1])
+    assert printed["detections"] == 6
+    code, _, err = run(model, "val.json", "--set", "limits.detections.totl=2")
+    assert code == 1 and "total" in err
+
+
+def test_faults_of_the_annotations_are_an_error_before_the_model_is_loaded(run, data, tmp_path):
+    data["annotations"][0]["area"] = None
+    data["annotations"][1]["bbox"] = []
+    write(tmp_path / "val.json", data)
+    code, out, err = run("no_such_model", "val.json")
+    assert (code, out) == (1, "")
+    assert "val.json: annotation 104: area" in err and "val.json: annotation 105: bbox" in err
+
+
+def test_images_that_are_elsewhere_need_their_folder(run, model, data, tmp_path):
+    (tmp_path / "images").rename(tmp_path / "elsewhere")
+    code, _, err = run(model, "val.json")
+    assert code == 1 and "--images" in err
+    assert run(model, "val.json", "--images", "elsewhere", "--limit", "1")[0] == 0
+    code, _, err = run(model, "val.json", "--images", "nowhere")
+    assert code == 1 and "nowhere" in err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["-", "val.json"],
+        ["m.yml", "val.json", "--limit", "0"],
+        ["m.yml", "val.json", "--from-predictions", "p.json", "--images", "x"],
+        ["-", "val.json", "--from-predictions", "p.json", "--set", "a=1"],
+        ["m.yml"],
+    ],
+    ids=" ".join,
+)
+def test_a_wrong_call_exits_with_2(run, arguments):
+    assert run(*arguments)[0] == 2
+
+
+def test_help_fits_a_narrow_terminal_and_has_examples(run, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    code, out, _ = run("--help")
+    assert code == 0 and "maskzoo eval my.yml val.json" in out
+    assert max(len(line) for line in out.splitlines()) <= 80
