@@ -95,14 +95,14 @@ def performance_tables() -> str:
     extensions = ", ".join(machine["extensions"])
     lines = [
         "## A photo to run-length masks, R50-FPN, 800 x 1216, 1,000 proposals, 100 masks\n",
-        f"`python benchmarks/predict.py`, medians of {result['rounds']} alternating processes each, on "
+        f"`python benchmarks/predict.py`, medians over alternating processes, on "
         f"{machine['cores']} cores of {machine['processor']} ({extensions}). The goals: float32 at most 0.75 of torchvision's "
         "time, bfloat16 at most 0.40 on processors that compute in it, RoIAlign at most 0.12, no more memory.",
     ]
     for threads, table in result["runs"].items():
         base = table["torchvision float32"]
         lines += [
-            f"\n### {threads} thread{'s' if threads != '1' else ''}\n",
+            f"\n### {threads} thread{'s' if threads != '1' else ''}, {len(base['all_seconds'])} processes of each\n",
             "| | of torchvision's time | seconds | RoIAlign, of torchvision's | peak memory, MB | proposals, detections |",
             "|---|---|---|---|---|---|",
         ]
