@@ -155,9 +155,9 @@ def _read_config(model: str, overrides: Sequence[str]) -> ModelConfig | None:
     if model == NO_MODEL:
         return None
     if Path(model).suffix == ".safetensors":
-        from maskzoo.weights.checkpoint import read_checkpoint
+        from maskzoo.weights.checkpoint import read_checkpoint_config
 
-        return read_checkpoint(model).config
+        return read_checkpoint_config(model)
     from maskzoo.zoo.table import read_row
 
     return read_row(model, overrides)

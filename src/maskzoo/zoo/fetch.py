@@ -23,7 +23,7 @@ from filelock import FileLock
 from maskzoo.errors import DownloadError, WeightsError
 from maskzoo.weights.pdparams import MAX_FILE_BYTES, looks_like_page
 
-__all__ = ["cached", "fetch", "home"]
+__all__ = ["cached", "fetch", "hash_file", "home"]
 
 Progress = Callable[[int, int | None], None]  # bytes here, bytes in all (None: the server does not say)
 
@@ -68,7 +68,7 @@ def fetch(url: str, *, progress: Progress | None = None, retries: int = 4, timeo
                 return _verify(path)
             part = _Part(path.with_name(f"{path.name}.part"))
             _download(url, part, progress or (lambda done, total: None), retries, timeout)
-            _remember(path, _hash(part.path))
+            _remember(path, hash_file(part.path))
             part.path.replace(path)
             part.note.unlink(missing_ok=True)
     return path
@@ -114,7 +114,7 @@ def _verify(path: Path) -> Path:
     """Compare a file with its remembered checksum; remember that of a file which has none."""
     beside = _checksum_file(path)
     try:
-        found = _hash(path)
+        found = hash_file(path)
         if not beside.is_file():
             if os.access(path.parent, os.W_OK):  # else a cache that we may only read: nobody here changes it either
                 _remember(path, found)
@@ -130,7 +130,8 @@ def _verify(path: Path) -> Path:
     return path
 
 
-def _hash(path: Path) -> str:
+def hash_file(path: Path) -> str:
+    """Return the SHA-256 of a file in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

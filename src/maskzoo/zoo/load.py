@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import warnings
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
@@ -22,7 +21,7 @@ from maskzoo.weights.checkpoint import Checkpoint, read_checkpoint, write_checkp
 from maskzoo.weights.paddledetection import list_renames
 from maskzoo.weights.pdparams import read_pdparams
 from maskzoo.weights.rename import Rename, rename
-from maskzoo.zoo.fetch import fetch
+from maskzoo.zoo.fetch import fetch, hash_file
 from maskzoo.zoo.table import names, read_row
 
 __all__ = ["convert", "load", "load_network", "read_weights"]
@@ -99,7 +98,7 @@ def convert(source: str | Path, out: str | Path, model: str | Path | None = None
     tensors = read_weights(source, config, network)
     provenance = {
         "source_file": source.name,
-        "source_sha256": _hash(source),
+        "source_sha256": hash_file(source),
         "source_url": config.source.weights,
         "licence": config.source.licence,
         "maskzoo_version": version("maskzoo"),
@@ -143,8 +142,3 @@ def _choose_device(device: str) -> torch.device:
     if device == "cuda" and not available:
         raise ConfigError("device is cuda, but this machine has no GPU that PyTorch can use; choose cpu or auto")
     return torch.device(device)
-
-
-def _hash(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
