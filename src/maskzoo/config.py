@@ -29,6 +29,7 @@ __all__ = [
     "ProposalLimits",
     "Published",
     "RpnSampling",
+    "RunSettings",
     "Source",
     "Training",
     "Warmup",
@@ -47,12 +48,18 @@ class _Section(BaseModel):
 
 
 class Backbone(_Section):
-    """A ResNet: `variant` b is the plain one, d has the three-convolution stem and pooled shortcuts."""
+    """A ResNet: `variant` b is the plain one, d has the three-convolution stem and pooled shortcuts.
 
-    depth: Literal[50, 101]
+    `width` is the number of channels of the stem; all stages follow it. `norm` frozen uses stored statistics and never
+    trains, as published; the others learn: bn, sync_bn (statistics over all processes), gn (groups of channels).
+    """
+
+    depth: Literal[18, 34, 50, 101]
     variant: Literal["b", "d"]
+    width: Annotated[int, Field(ge=8, multiple_of=8)]
     groups: Positive
     group_width: Positive
+    norm: Literal["frozen", "bn", "sync_bn", "gn"]
     frozen: tuple[Literal["stem", "res2", "res3", "res4", "res5"], ...]
 
 
@@ -73,9 +80,16 @@ class Anchors(_Section):
 
 
 class Network(_Section):
-    """`heads` fpn: a pyramid and two-layer box head; c4: one level of stride 16 and res5 on every RoI."""
+    """`heads` fpn: a pyramid and two-layer box head; c4: one level of stride 16 and res5 on every RoI.
+
+    `channels` are those of pyramid, RPN and mask head (of c4, of the mask head), `box_features` those of the two-layer
+    box head. `norm` stands in pyramid and mask convolutions; the published networks have none there.
+    """
 
     heads: Literal["fpn", "c4"]
+    channels: Annotated[int, Field(ge=8, multiple_of=8)]
+    box_features: Positive
+    norm: Literal["none", "bn", "sync_bn", "gn"]
     backbone: Backbone
     anchors: Anchors
 
@@ -204,6 +218,32 @@ class ModelConfig(_Section):
     classes: Annotated[dict[int, str], Field(min_length=1)]
     training: Training
     source: Source
+
+
+class RunSettings(_Section):
+    """How a training run uses its machine and its data; the recipe itself stands in the model file.
+
+    A step takes `batch` images in each process and adds up `accumulate` such batches: the learning rate follows their
+    total. `short_sides`, flip and long side are the recipe's; `jitter` (smallest and largest factor) replaces them by
+    large-scale jitter, and `copy_paste` is the probability that objects of another image are pasted.
+    """
+
+    batch: Positive = 1
+    accumulate: Positive = 1
+    workers: Annotated[int, Field(ge=0)] = 2
+    seed: Annotated[int, Field(ge=0)] = 0
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    clip_norm: Annotated[float, Field(gt=0)] | None = None
+    ema: Annotated[float, Field(gt=0, lt=1)] | None = None
+    patience: Positive | None = None
+    evaluate_every: Positive = 1
+    snapshot_every: Positive = 1000
+    deterministic: bool = False
+    empty_images: bool = False
+    damaged_images: Literal["replace", "stop"] = "replace"
+    group_by_aspect: bool = False
+    jitter: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]] | None = None
+    copy_paste: Fraction = 0.0
 
 
 class _Loader(yaml.SafeLoader):
