@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from maskzoo.errors import MaskzooError
+from maskzoo.files import write_whole
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -82,13 +83,8 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def write_file(path: Path, data: bytes) -> None:
-    """Write `path` under another name first, so that it is the old file or the whole new one, never half of it."""
-    temporary = path.with_name(f".{path.stem[:40]}.{os.getpid()}.part")
+    """Write `path`, the old file or the whole new one. Raises MaskzooError if that cannot be."""
     try:
-        try:
-            temporary.write_bytes(data)
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        write_whole(path, data)
     except OSError as error:
         raise MaskzooError(f"{path}: cannot be written: {error}; free some space or choose another --out") from error

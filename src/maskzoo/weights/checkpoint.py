@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +13,7 @@ from safetensors.torch import load_file, save
 
 from maskzoo.config import MAX_MODEL_FILE_BYTES, ModelConfig, dump_config, parse_config
 from maskzoo.errors import ConfigError, WeightsError
+from maskzoo.files import write_whole
 
 __all__ = ["Checkpoint", "read_checkpoint", "read_checkpoint_config", "write_checkpoint"]
 
@@ -47,19 +45,10 @@ def write_checkpoint(
         "provenance": json.dumps(dict(provenance), ensure_ascii=False),
     }
     content = save({name: _plain(tensor) for name, tensor in tensors.items()}, metadata)
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
-        with part.open("xb") as file:  # not safetensors' save_file: it makes files that only their owner may read
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-        _flush_folder(path.parent)
+        write_whole(path, content)  # not safetensors' save_file: it makes files that only their owner may read
     except OSError as error:
         raise WeightsError(f"{path}: cannot be written ({error}); check folder, rights and free space") from error
-    finally:
-        with contextlib.suppress(OSError):  # it is gone when all went well; an unwritable folder was reported above
-            part.unlink()
 
 
 def read_checkpoint(path: str | Path) -> Checkpoint:
@@ -130,14 +119,3 @@ def _damaged(path: Path, error: Exception) -> WeightsError:
 def _plain(tensor: torch.Tensor) -> torch.Tensor:
     """Copy: safetensors takes neither shared memory nor other layouts, such as channels-last."""
     return tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
-
-
-def _flush_folder(path: Path) -> None:
-    """Wait until a folder's list of names is on the disk."""
-    if os.name == "nt":
-        return  # Windows cannot open a folder
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
