@@ -8,7 +8,9 @@ __all__ = [
     "DownloadError",
     "ImageError",
     "MaskzooError",
+    "SnapshotError",
     "SourceError",
+    "TrainingError",
     "WeightsError",
 ]
 
@@ -35,3 +37,11 @@ class ImageError(MaskzooError):
 
 class SourceError(MaskzooError):
     """A path, folder or pattern names no image."""
+
+
+class SnapshotError(MaskzooError):
+    """A training run's snapshot cannot be written, or none can be read to go on from."""
+
+
+class TrainingError(MaskzooError):
+    """A training run cannot start as asked, or had to stop."""

@@ -115,14 +115,14 @@ class Step:
         joined = torch.cat(anchors)
         rpn = [sample_anchors(joined, self.truth, j, recipe.rpn, shuffle) for j in range(len(self.pictures))]
         proposals = propose(scores, deltas, anchors, self.batch.sizes, recipe.proposals)
-        samples = sample_boxes(proposals, self.truth, recipe.boxes, len(self.config.classes), shuffle)
+        samples = sample_boxes(proposals, self.truth, recipe.boxes, len(self.config.classes), [shuffle] * len(self.pictures))
         return scores, deltas, joined, rpn, proposals, samples
 
     @cached_property
     def losses(self):
         objective = Objective(self.network, self.config.training, len(self.config.classes))
         self.network.zero_grad()
-        losses = objective(self.batch, self.truth, self.make_shuffle())
+        losses = objective(self.batch, self.truth, [self.make_shuffle()] * len(self.pictures))
         losses.total.backward()
         return losses
 

@@ -206,7 +206,7 @@ def test_anchors_and_proposals_are_matched_and_sampled_equally(units, crowd):
 
     proposals = Proposals(boxes[None], torch.zeros(1, len(boxes)), torch.ones(1, len(boxes), dtype=torch.bool))
     sampling = BoxSampling(samples=64, foreground_fraction=0.25, foreground_iou=0.5)
-    samples = sample_boxes(proposals, truth, sampling, 80, in_order)
+    samples = sample_boxes(proposals, truth, sampling, 80, [in_order])
     assert np.abs(samples.boxes[0].numpy() - units[f"match.{crowd}.box.rois"]).max() == 0
     assert samples.labels[0].tolist() == units[f"match.{crowd}.box.cls"].tolist()
     foreground = samples.foreground[0].numpy()

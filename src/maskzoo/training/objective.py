@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -25,17 +27,19 @@ class Objective(nn.Module):
         super().__init__()
         self.model, self.recipe, self.classes = model, recipe, classes
 
-    def forward(self, batch: ImageBatch, truth: GroundTruth, shuffle: Shuffle) -> Losses:
-        """Return the losses of a batch; `shuffle` draws the samples, in a fixed order, so that a seed repeats a step."""
+    def forward(self, batch: ImageBatch, truth: GroundTruth, shuffles: Sequence[Shuffle]) -> Losses:
+        """Return the losses of a batch. `shuffles` draw the samples of each image, so that what an image is sampled for
+        depends on its seed alone, not on its place in a batch or on which process has it."""
         model = self.model
         features = model.features(batch.pixels)
         scores, deltas = model.rpn(features)
+        scores, deltas = [level.float() for level in scores], [level.float() for level in deltas]
         anchors = model.make_anchors(features)
-        rpn_class, rpn_box = self._rpn(scores, deltas, torch.cat(anchors), truth, shuffle)
+        rpn_class, rpn_box = self._rpn(scores, deltas, torch.cat(anchors), truth, shuffles)
         with torch.no_grad():  # proposals are constants
             proposals = propose(scores, deltas, anchors, batch.sizes, self.recipe.proposals)
-            samples = sample_boxes(proposals, truth, self.recipe.boxes, self.classes, shuffle)
-        table = model.heads.table(features)
+            samples = sample_boxes(proposals, truth, self.recipe.boxes, self.classes, shuffles)
+        table = model.heads.table([level.float() for level in features])  # half floats would lose sums of gradients
         class_scores, box_deltas, maps = model.heads.boxes_and_maps(table, samples.boxes)
         objects = take_rows(truth.boxes, samples.truth_index) if truth.boxes.shape[1] else samples.boxes
         box_class, box_delta = box_losses(class_scores.float(), box_deltas.float(), samples, objects)
@@ -50,12 +54,12 @@ class Objective(nn.Module):
         return Losses(rpn_class, rpn_box, box_class, box_delta, mask_loss(logits, targets, empty))
 
     def _rpn(
-        self, scores: list[Tensor], deltas: list[Tensor], anchors: Tensor, truth: GroundTruth, shuffle: Shuffle
+        self, scores: list[Tensor], deltas: list[Tensor], anchors: Tensor, truth: GroundTruth, shuffles: Sequence[Shuffle]
     ) -> tuple[Tensor, Tensor]:
         all_scores, all_deltas = torch.cat(scores, dim=1), torch.cat(deltas, dim=1)
         images, settings = range(len(all_scores)), self.recipe.rpn
         positive, negative, objects = zip(
-            *(sample_anchors(anchors, truth, image, settings, shuffle) for image in images), strict=True
+            *(sample_anchors(anchors, truth, image, settings, shuffles[image]) for image in images), strict=True
         )
         return rpn_losses(
             torch.cat([all_scores[image, positive[image]] for image in images]),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -40,11 +40,11 @@ def sample_anchors(
 
 
 def sample_boxes(
-    proposals: Proposals, truth: GroundTruth, settings: BoxSampling, background: int, shuffle: Shuffle
+    proposals: Proposals, truth: GroundTruth, settings: BoxSampling, background: int, shuffles: Sequence[Shuffle]
 ) -> Samples:
     """Choose the RoIs that train the heads, from the proposals and the objects themselves; `background` is their label."""
     images = [
-        _sample_image(proposals.boxes[image][proposals.valid[image]], truth, image, settings, background, shuffle)
+        _sample_image(proposals.boxes[image][proposals.valid[image]], truth, image, settings, background, shuffles[image])
         for image in range(proposals.boxes.shape[0])
     ]
     slots = max(len(labels) for _, labels, _ in images)
