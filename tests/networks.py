@@ -5,7 +5,7 @@ from functools import cache
 import numpy as np
 import torch
 
-from maskzoo.config import ModelConfig
+from maskzoo.config import Backbone, ModelConfig
 from maskzoo.inference.predictor import Predictor
 from maskzoo.models.build import build
 from maskzoo.models.mask_rcnn import MaskRCNN
@@ -53,6 +53,12 @@ def make_photo(height: int, width: int, seed: int = 0) -> np.ndarray:
     random = np.random.default_rng([seed, height, width])
     coarse = random.integers(0, 200, (-(-height // 8), -(-width // 8), 3)).repeat(8, 0).repeat(8, 1)[:height, :width]
     return (coarse + random.integers(0, 56, (height, width, 3))).astype(np.uint8)
+
+
+def make_shape(**changes: object) -> Backbone:
+    """Return a backbone's shape: ResNet-50, thin, with the published norms, unless changed."""
+    usual = {"depth": 50, "variant": "b", "width": 64, "groups": 1, "group_width": 4, "norm": "frozen", "frozen": ()}
+    return Backbone(**(usual | changes))  # type: ignore[arg-type]
 
 
 def small_config(row: str = FPN, *overrides: str) -> ModelConfig:

@@ -35,6 +35,7 @@ __all__ = [
     "Warmup",
     "dump_config",
     "parse_config",
+    "parse_settings",
     "read_config",
 ]
 
@@ -61,6 +62,12 @@ class Backbone(_Section):
     group_width: Positive
     norm: Literal["frozen", "bn", "sync_bn", "gn"]
     frozen: tuple[Literal["stem", "res2", "res3", "res4", "res5"], ...]
+
+    @model_validator(mode="after")
+    def _check(self) -> Backbone:
+        if self.depth < 50 and (self.groups, self.group_width) != (1, 64):
+            raise ValueError(f"depth {self.depth} has no grouped convolutions; it needs groups 1 and group_width 64")
+        return self
 
 
 class Anchors(_Section):
@@ -95,6 +102,8 @@ class Network(_Section):
 
     @model_validator(mode="after")
     def _check(self) -> Network:
+        if self.heads == "c4" and "res5" in self.backbone.frozen:
+            raise ValueError("backbone.frozen names res5, which is part of the c4 heads; it cannot be frozen")
         expected = (4, 8, 16, 32, 64) if self.heads == "fpn" else (16,)
         if self.anchors.strides != expected:
             raise ValueError(
@@ -307,7 +316,21 @@ def parse_config(text: str, origin: str, overrides: Sequence[str] = ()) -> Model
     try:
         return ModelConfig.model_validate_json(_to_json(data, origin))
     except ValidationError as error:
-        raise ConfigError("\n".join(f"{origin}: {line}" for line in _explain(error))) from None
+        raise ConfigError("\n".join(f"{origin}: {line}" for line in _explain(error, ModelConfig))) from None
+
+
+def parse_settings(overrides: Sequence[str] = (), base: RunSettings | None = None) -> RunSettings:
+    """Return the settings of a run: `base` or the defaults, with `overrides`, which are `key=value` texts.
+
+    Raises ConfigError that names the key and the nearest valid one.
+    """
+    data = (base or RunSettings()).model_dump(mode="json")
+    for override in overrides:
+        _override(data, override)
+    try:
+        return RunSettings.model_validate_json(_to_json(data, "--set run"))
+    except ValidationError as error:
+        raise ConfigError("\n".join(f"--set run: {line}" for line in _explain(error, RunSettings))) from None
 
 
 def dump_config(config: ModelConfig) -> str:
@@ -340,13 +363,13 @@ def _override(data: dict[str, Any], override: str) -> None:
         raise ConfigError(f"--set {override}: the value is not valid YAML: {error}") from error
 
 
-def _explain(error: ValidationError) -> list[str]:
+def _explain(error: ValidationError, schema: type[_Section]) -> list[str]:
     """One line per fault: key path, what was found, what was expected, nearest valid name of an unknown key."""
     lines = []
     for fault in error.errors(include_url=False):
         key = ".".join(str(part) for part in fault["loc"]) or "the file"
         if fault["type"] == "extra_forbidden":
-            lines.append(f"unknown key {key!r}{_nearest(fault['loc'])}")
+            lines.append(f"unknown key {key!r}{_nearest(fault['loc'], schema)}")
         elif fault["type"] == "missing":
             lines.append(f"key {key!r} is missing")
         else:
@@ -355,8 +378,8 @@ def _explain(error: ValidationError) -> list[str]:
     return lines
 
 
-def _nearest(location: tuple[int | str, ...]) -> str:
-    section: Any = ModelConfig
+def _nearest(location: tuple[int | str, ...], schema: type[_Section]) -> str:
+    section: Any = schema
     for part in location[:-1]:
         field: Any = section.model_fields.get(part) if _is_section(section) else None
         section = next((kind for kind in _kinds(field.annotation) if _is_section(kind)), None) if field else None

@@ -5,8 +5,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from maskzoo.models.layers import ConvLayer, FrozenNorm, PackedConv, pack
+from maskzoo.models.layers import ConvLayer, PackedConv, pack
+from maskzoo.models.norms import FrozenNorm
 
+KINDS = ("none", "frozen")
 FLAGS = list(itertools.product([False, True], repeat=3))  # norm, relu, a sum
 SHAPES = [(1, 1, 1), (1, 2, 1), (3, 1, 1), (3, 2, 1), (3, 1, 4), (3, 2, 4), (7, 2, 1)]  # kernel, stride, groups
 
@@ -39,7 +41,7 @@ def test_the_frozen_norm_is_the_published_formula_in_training_too():
 
 @pytest.mark.parametrize(("norm", "relu", "added"), FLAGS)
 def test_a_layer_is_convolution_norm_sum_and_relu_in_this_order(norm, relu, added):
-    layer, x = fill(ConvLayer(4, 8, 3, norm=norm, relu=relu)), make_input(2, 4, 5, 6)
+    layer, x = fill(ConvLayer(4, 8, 3, norm=KINDS[norm], relu=relu)), make_input(2, 4, 5, 6)
     add = make_input(2, 8, 5, 6, seed=2) if added else None
     expected = F.conv2d(x, layer.conv.weight, layer.conv.bias, padding=1)
     expected = layer.norm(expected) if norm else expected
@@ -52,7 +54,7 @@ def test_a_layer_is_convolution_norm_sum_and_relu_in_this_order(norm, relu, adde
 @pytest.mark.parametrize(("kernel", "stride", "groups"), SHAPES)
 @pytest.mark.parametrize(("norm", "relu", "added"), FLAGS)
 def test_a_packed_layer_equals_the_layer_whatever_it_is_made_of(kernel, stride, groups, norm, relu, added):
-    layer = fill(ConvLayer(8, 12, kernel, stride=stride, groups=groups, norm=norm, relu=relu))
+    layer = fill(ConvLayer(8, 12, kernel, stride=stride, groups=groups, norm=KINDS[norm], relu=relu))
     packed = PackedConv(layer)
     for height, width, batch in ((9, 7, 2), (6, 10, 1), (1, 1, 3)):  # the weights are reordered at the first
         x = make_input(batch, 8, height, width)
@@ -63,7 +65,7 @@ def test_a_packed_layer_equals_the_layer_whatever_it_is_made_of(kernel, stride, 
 
 @pytest.mark.parametrize(("norm", "relu", "added"), FLAGS)
 def test_where_the_fused_operator_does_not_serve_the_plain_one_gives_the_same(norm, relu, added):
-    layer = fill(ConvLayer(8, 12, 3, stride=2, groups=4, norm=norm, relu=relu)).double()
+    layer = fill(ConvLayer(8, 12, 3, stride=2, groups=4, norm=KINDS[norm], relu=relu)).double()
     packed, x = PackedConv(layer), make_input(2, 8, 9, 7).double()  # oneDNN has no float64
     plain = layer(x)
     add = make_input(*plain.shape, seed=2).double() if added else None
@@ -72,7 +74,7 @@ def test_where_the_fused_operator_does_not_serve_the_plain_one_gives_the_same(no
 
 @pytest.mark.parametrize("norm", [False, True])
 def test_a_packed_layer_in_bfloat16_is_near_the_layer(norm):
-    layer, x = fill(ConvLayer(16, 16, 3, norm=norm, relu=True)), make_input(1, 16, 8, 8)
+    layer, x = fill(ConvLayer(16, 16, 3, norm=KINDS[norm], relu=True)), make_input(1, 16, 8, 8)
     add = make_input(1, 16, 8, 8, seed=2)
     half = PackedConv(layer).to(torch.bfloat16)(x.bfloat16(), add.bfloat16())
     full = layer(x, add)
@@ -82,7 +84,7 @@ def test_a_packed_layer_in_bfloat16_is_near_the_layer(norm):
 
 @pytest.mark.parametrize("added", [False, True])
 def test_a_packed_layer_takes_nothing_first_and_something_later(added):
-    layer = fill(ConvLayer(8, 12, 3, norm=True, relu=True))
+    layer = fill(ConvLayer(8, 12, 3, norm="frozen", relu=True))
     packed = PackedConv(layer)
     for batch in (0, 2, 0):
         x, add = make_input(batch, 8, 5, 4), make_input(batch, 12, 5, 4, seed=2) if added else None
@@ -99,13 +101,13 @@ def test_a_packed_layer_leaves_its_input_and_the_sum_as_they_are():
 
 
 def test_a_packed_layer_takes_any_memory_order():
-    layer, x = fill(ConvLayer(8, 12, 3, norm=True)), make_input(2, 8, 6, 5)
+    layer, x = fill(ConvLayer(8, 12, 3, norm="frozen")), make_input(2, 8, 6, 5)
     assert torch.allclose(PackedConv(layer)(x.contiguous()), PackedConv(layer)(x), atol=1e-5)
 
 
 def test_every_layer_is_packed_however_deep_it_lies():
     inner = nn.ModuleDict({"conv": fill(ConvLayer(4, 4, 1)), "other": nn.Linear(2, 2)})
-    module = nn.Sequential(fill(ConvLayer(3, 4, 3, norm=True)), nn.ModuleList([inner]))
+    module = nn.Sequential(fill(ConvLayer(3, 4, 3, norm="frozen")), nn.ModuleList([inner]))
     pack(module)
     kinds = [type(part) for part in module.modules()]
     assert kinds.count(PackedConv) == 2 and kinds.count(nn.Linear) == 1

@@ -1,5 +1,6 @@
 import pytest
 import torch
+from networks import make_shape
 
 from maskzoo.models.resnet import BLOCKS, Bottleneck, ResNet, Shortcut
 
@@ -8,10 +9,10 @@ def make_input(*shape):
     return torch.randn(shape, generator=torch.Generator().manual_seed(0))
 
 
-def make_resnet(depth=50, variant="b", groups=1, group_width=4, stages=(2, 3, 4, 5)):
+def make_resnet(stages=(2, 3, 4, 5), **changes):
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        return ResNet(depth, variant, groups, group_width, stages).requires_grad_(False)
+        return ResNet(make_shape(**changes), stages).requires_grad_(False)
 
 
 @pytest.mark.parametrize("variant", ["b", "d"])
@@ -32,17 +33,17 @@ def test_only_the_asked_stages_are_built_and_returned():
     assert [feature.shape[1] for feature in network(make_input(1, 3, 32, 32))] == [1024]
 
 
-@pytest.mark.parametrize("depth", [50, 101])
+@pytest.mark.parametrize("depth", [18, 34, 50, 101])
 def test_stages_have_the_published_number_of_blocks(depth):
     with torch.device("meta"):
-        network = ResNet(depth, "b", 1, 64, (2, 3, 4, 5))
+        network = ResNet(make_shape(depth=depth, group_width=64), (2, 3, 4, 5))
     assert tuple(len(network.get_submodule(f"res{stage}")) for stage in (2, 3, 4, 5)) == BLOCKS[depth]
-    assert sum(BLOCKS[depth]) * 3 + 2 == depth
+    assert sum(BLOCKS[depth]) * (3 if depth >= 50 else 2) + 2 == depth
 
 
 def test_resnext_is_wide_in_the_middle_and_grouped():
     with torch.device("meta"):
-        network = ResNet(101, "d", 64, 4, (2, 3, 4, 5))
+        network = ResNet(make_shape(depth=101, variant="d", groups=64), (2, 3, 4, 5))
     for stage, width in zip((2, 3, 4, 5), (256, 512, 1024, 2048), strict=True):
         for block in network.get_submodule(f"res{stage}"):
             assert block.conv1.conv.out_channels == block.conv2.conv.in_channels == width
@@ -52,7 +53,7 @@ def test_resnext_is_wide_in_the_middle_and_grouped():
 
 def test_the_stride_is_on_the_3x3_of_the_first_block():
     with torch.device("meta"):
-        network = ResNet(50, "b", 1, 64, (2, 3, 4, 5))
+        network = ResNet(make_shape(group_width=64), (2, 3, 4, 5))
     for stage in (2, 3, 4, 5):
         for index, block in enumerate(network.get_submodule(f"res{stage}")):
             strides = [layer.conv.stride[0] for layer in (block.conv1, block.conv2, block.conv3)]
@@ -62,7 +63,7 @@ def test_the_stride_is_on_the_3x3_of_the_first_block():
 
 def test_variant_d_pools_the_shortcut_only_where_the_stage_strides():
     with torch.device("meta"):
-        variants = {variant: ResNet(50, variant, 1, 64, (2, 3, 4, 5)) for variant in "bd"}
+        variants = {variant: ResNet(make_shape(variant=variant), (2, 3, 4, 5)) for variant in "bd"}
     for stage in (2, 3, 4, 5):
         plain, pooled = (variants[variant].get_submodule(f"res{stage}.0.shortcut") for variant in "bd")
         assert (plain.pooled, pooled.pooled) == (False, stage > 2)
@@ -72,7 +73,7 @@ def test_variant_d_pools_the_shortcut_only_where_the_stage_strides():
 
 @pytest.mark.parametrize(("height", "width"), [(4, 6), (5, 7), (1, 1), (1, 4), (3, 2)])
 def test_a_pooled_shortcut_averages_only_real_pixels_at_an_odd_edge(height, width):
-    shortcut, x = Shortcut(3, 5, 2, pooled=True).requires_grad_(False), make_input(1, 3, height, width)
+    shortcut, x = Shortcut(make_shape(variant="d"), 3, 5, 2).requires_grad_(False), make_input(1, 3, height, width)
     means = torch.stack(
         [
             torch.stack(
@@ -86,9 +87,35 @@ def test_a_pooled_shortcut_averages_only_real_pixels_at_an_odd_edge(height, widt
 
 
 def test_a_block_adds_its_input_before_the_last_relu():
-    block = Bottleneck(8, 4, 8, 1, 1, "b", first=False).requires_grad_(False)
+    block = Bottleneck(make_shape(group_width=64), 8, 2, 1, first=False).requires_grad_(False)
     assert block.conv3.norm is not None
     block.conv3.norm.weight.zero_()
     block.conv3.norm.bias.fill_(-0.25)
     x = make_input(1, 8, 4, 4)
     assert torch.allclose(block(x), (x - 0.25).clamp(min=0), atol=1e-6)
+
+
+@pytest.mark.parametrize("depth", [18, 34])
+@pytest.mark.parametrize("variant", ["b", "d"])
+def test_shallow_networks_have_two_3x3_convolutions_a_block_and_narrow_stages(depth, variant):
+    network = make_resnet(depth=depth, variant=variant, group_width=64, width=16)
+    assert network.channels == (16, 32, 64, 128)
+    assert network.res2[0].shortcut is None  # nothing changes there
+    assert network.res3[0].shortcut.pooled == (variant == "d")
+    strides = [layer.conv.stride[0] for layer in (network.res3[0].conv1, network.res3[0].conv2)]
+    assert strides == [2, 1]
+    features = network(make_input(1, 3, 64, 32))
+    assert [tuple(feature.shape[1:]) for feature in features] == [(16, 16, 8), (32, 8, 4), (64, 4, 2), (128, 2, 1)]
+
+
+@pytest.mark.parametrize("norm", ["bn", "sync_bn", "gn", "frozen"])
+def test_frozen_stages_neither_train_nor_move_their_statistics(norm):
+    network = ResNet(make_shape(norm=norm, frozen=("stem", "res2"), width=16, depth=18, group_width=64), (2, 3, 4, 5)).train()
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    sum(feature.mean() for feature in network(make_input(2, 3, 32, 32))).backward()
+    moved = {name for name, tensor in network.state_dict().items() if not torch.equal(tensor, before[name])}
+    assert not any(name.startswith(("stem", "res2")) for name in moved)
+    assert bool(moved) == (norm in ("bn", "sync_bn"))
+    for name, parameter in network.named_parameters():
+        frozen = name.startswith(("stem", "res2"))
+        assert parameter.requires_grad != frozen and (parameter.grad is None) == frozen, name

@@ -17,7 +17,7 @@ def make_heads(kind):
         if kind == "fpn":
             heads = FpnRoiHeads(4, CLASSES, hidden=16)
         else:
-            heads = C4RoiHeads(ConvLayer(4, 8, 3, stride=2, relu=True), 8, CLASSES)
+            heads = C4RoiHeads(ConvLayer(4, 8, 3, stride=2, relu=True), 8, CLASSES, 256)
     return heads.requires_grad_(False)
 
 

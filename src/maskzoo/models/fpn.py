@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from maskzoo.models.layers import ConvLayer
+from maskzoo.models.norms import Norm
 
 __all__ = ["FeaturePyramid"]
 
@@ -12,10 +13,10 @@ __all__ = ["FeaturePyramid"]
 class FeaturePyramid(nn.Module):
     """res2..res5 in, P2..P6 out, all of `channels`. The canvas must be a multiple of 32, so that levels fit twice."""
 
-    def __init__(self, inputs: tuple[int, ...], channels: int = 256) -> None:
+    def __init__(self, inputs: tuple[int, ...], channels: int, norm: Norm = "none") -> None:
         super().__init__()
-        self.lateral = nn.ModuleList(ConvLayer(count, channels, 1) for count in inputs)
-        self.output = nn.ModuleList(ConvLayer(channels, channels, 3) for _ in inputs)
+        self.lateral = nn.ModuleList(ConvLayer(count, channels, 1, norm=norm) for count in inputs)
+        self.output = nn.ModuleList(ConvLayer(channels, channels, 3, norm=norm) for _ in inputs)
 
     def forward(self, features: list[Tensor]) -> list[Tensor]:
         merged = [self.lateral[-1](features[-1])]

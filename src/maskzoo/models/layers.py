@@ -8,31 +8,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = ["ConvLayer", "FrozenNorm", "PackedConv", "has_fast_bfloat16", "pack"]
+from maskzoo.models.norms import BatchNorm, FrozenNorm, Norm, make_norm
+from maskzoo.ops.convolution import convolve
 
-
-class FrozenNorm(nn.Module):
-    """Batch-norm that always uses its stored statistics and never trains."""
-
-    eps = 1e-5
-    weight: Tensor
-    bias: Tensor
-    mean: Tensor
-    variance: Tensor
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.register_buffer("weight", torch.ones(channels))
-        self.register_buffer("bias", torch.zeros(channels))
-        self.register_buffer("mean", torch.zeros(channels))
-        self.register_buffer("variance", torch.ones(channels))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.batch_norm(x, self.mean, self.variance, self.weight, self.bias, training=False, eps=self.eps)
+__all__ = ["ConvLayer", "PackedConv", "has_fast_bfloat16", "pack"]
 
 
 class ConvLayer(nn.Module):
-    """Convolution of odd kernel, padded to keep its size, with a frozen norm or a bias, an optional sum and ReLU."""
+    """Convolution of odd kernel, padded to keep its size, with a norm or a bias, an optional sum and ReLU."""
 
     def __init__(
         self,
@@ -42,22 +25,27 @@ class ConvLayer(nn.Module):
         *,
         stride: int = 1,
         groups: int = 1,
-        norm: bool = False,
+        norm: Norm = "none",
         relu: bool = False,
     ) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(inputs, outputs, kernel, stride, (kernel - 1) // 2, groups=groups, bias=not norm)
-        self.norm = FrozenNorm(outputs) if norm else None
+        bias = norm == "none"
+        self.conv = nn.Conv2d(inputs, outputs, kernel, stride, (kernel - 1) // 2, groups=groups, bias=bias)
+        self.norm = make_norm(norm, outputs)
         self.relu = relu
 
     def forward(self, x: Tensor, add: Tensor | None = None) -> Tensor:
         """Return relu(norm(conv(x)) + add), each step where the layer has it. `x` `[B C H W]`."""
-        out = self.conv(x)
-        if self.norm is not None:
+        conv, weight, bias = self.conv, self.conv.weight, self.conv.bias
+        if isinstance(self.norm, FrozenNorm):  # folded: nothing of a norm is kept for the backward pass
+            scale = self.norm.weight * (self.norm.variance + self.norm.eps).rsqrt()
+            weight, bias = weight * scale[:, None, None, None], self.norm.bias - self.norm.mean * scale
+        out = convolve(x, weight, bias, conv.stride, conv.groups)
+        if self.norm is not None and not isinstance(self.norm, FrozenNorm):
             out = self.norm(out)
         if add is not None:
-            out = out + add
-        return F.relu(out) if self.relu else out
+            out = out.add_(add)
+        return F.relu_(out) if self.relu else out
 
 
 class PackedConv(nn.Module):
@@ -112,23 +100,27 @@ def has_fast_bfloat16() -> bool:
 
 
 def pack(module: nn.Module) -> None:
-    """Replace every ConvLayer inside `module` by its PackedConv. The module can no longer train or be saved."""
+    """Replace every ConvLayer inside `module` by its PackedConv. The module can no longer train or be saved.
+
+    A group norm depends on the image and cannot be folded: such a layer stays as it is.
+    """
     for name, child in module.named_children():
-        if isinstance(child, ConvLayer):
-            setattr(module, name, PackedConv(child))
-        else:
+        if not isinstance(child, ConvLayer):
             pack(child)
+        elif not isinstance(child.norm, nn.GroupNorm):
+            setattr(module, name, PackedConv(child))
 
 
 def _fold(layer: ConvLayer) -> tuple[Tensor, Tensor]:
     """Weight and bias of the one convolution that equals convolution and norm; computed in float64."""
     weight, norm = layer.conv.weight.detach(), layer.norm
-    if norm is None:
+    if not isinstance(norm, FrozenNorm | BatchNorm):
         bias = layer.conv.bias
         return weight, weight.new_zeros(weight.shape[0]) if bias is None else bias.detach()
-    scale = norm.weight.double() / (norm.variance.double() + norm.eps).sqrt()
+    mean, variance = norm.statistics()
+    scale = norm.weight.detach().double() / (variance.double() + norm.eps).sqrt()
     folded = weight.double() * scale[:, None, None, None]
-    return folded.to(weight.dtype), (norm.bias.double() - norm.mean.double() * scale).to(weight.dtype)
+    return folded.to(weight.dtype), (norm.bias.detach().double() - mean.double() * scale).to(weight.dtype)
 
 
 @cache

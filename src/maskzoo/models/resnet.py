@@ -1,25 +1,28 @@
-"""ResNet and ResNeXt backbones, variants b and d, with frozen batch-norms."""
+"""ResNet and ResNeXt backbones, variants b and d."""
 
 from __future__ import annotations
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from maskzoo.config import Backbone
 from maskzoo.models.layers import ConvLayer
 
-__all__ = ["BLOCKS", "EXPANSION", "ResNet", "make_stage"]
+__all__ = ["BLOCKS", "ResNet", "count_channels", "make_stage"]
 
-BLOCKS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
-EXPANSION = 4
+BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
+DEEP = 50  # from this depth on, blocks have three convolutions
+EXPANSION = 4  # of their outputs
+BASE_WIDTH = 64  # to which `group_width` refers
 
 
 class Shortcut(nn.Module):
-    """The projection around the first block of a stage. `pooled` averages 2x2 pixels instead of striding."""
+    """The projection around the first block of a stage. Where variant d strides, it averages 2x2 pixels instead."""
 
-    def __init__(self, inputs: int, outputs: int, stride: int, pooled: bool) -> None:
+    def __init__(self, shape: Backbone, inputs: int, outputs: int, stride: int) -> None:
         super().__init__()
-        self.pooled = pooled
-        self.project = ConvLayer(inputs, outputs, 1, stride=1 if pooled else stride, norm=True)
+        self.pooled = shape.variant == "d" and stride == 2
+        self.project = ConvLayer(inputs, outputs, 1, stride=1 if self.pooled else stride, norm=shape.norm)
 
     def forward(self, x: Tensor) -> Tensor:
         if self.pooled:  # a window that hangs over an odd edge averages the real pixels only
@@ -29,17 +32,16 @@ class Shortcut(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """1x1, 3x3, 1x1; the stride sits on the 3x3."""
+    """1x1, 3x3, 1x1; the stride sits on the 3x3. `channels` is 64 in res2 of the usual width."""
 
-    def __init__(
-        self, inputs: int, width: int, outputs: int, stride: int, groups: int, variant: str, first: bool
-    ) -> None:
+    def __init__(self, shape: Backbone, inputs: int, channels: int, stride: int, first: bool) -> None:
         super().__init__()
-        self.conv1 = ConvLayer(inputs, width, 1, norm=True, relu=True)
-        self.conv2 = ConvLayer(width, width, 3, stride=stride, groups=groups, norm=True, relu=True)
-        self.conv3 = ConvLayer(width, outputs, 1, norm=True, relu=True)
-        pooled = variant == "d" and stride == 2
-        self.shortcut = Shortcut(inputs, outputs, stride, pooled) if first else None
+        outputs, norm = channels * EXPANSION, shape.norm
+        width = int(channels * (shape.group_width / BASE_WIDTH)) * shape.groups
+        self.conv1 = ConvLayer(inputs, width, 1, norm=norm, relu=True)
+        self.conv2 = ConvLayer(width, width, 3, stride=stride, groups=shape.groups, norm=norm, relu=True)
+        self.conv3 = ConvLayer(width, outputs, 1, norm=norm, relu=True)
+        self.shortcut = Shortcut(shape, inputs, outputs, stride) if first else None
 
     def forward(self, x: Tensor) -> Tensor:
         around = x if self.shortcut is None else self.shortcut(x)
@@ -47,51 +49,69 @@ class Bottleneck(nn.Module):
         return out
 
 
-def make_stage(
-    inputs: int, channels: int, blocks: int, stride: int, groups: int, group_width: int, variant: str
-) -> nn.Sequential:
-    """Build one residual stage; `channels` is 64 for res2, doubled with every stage, outputs are four times that."""
-    width = int(channels * (group_width / 64)) * groups
-    outputs = channels * EXPANSION
+class BasicBlock(nn.Module):
+    """3x3, 3x3, of depths 18 and 34; the stride sits on the first."""
+
+    def __init__(self, shape: Backbone, inputs: int, channels: int, stride: int, first: bool) -> None:
+        super().__init__()
+        self.conv1 = ConvLayer(inputs, channels, 3, stride=stride, norm=shape.norm, relu=True)
+        self.conv2 = ConvLayer(channels, channels, 3, norm=shape.norm, relu=True)
+        changes = first and (stride != 1 or inputs != channels)
+        self.shortcut = Shortcut(shape, inputs, channels, stride) if changes else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        around = x if self.shortcut is None else self.shortcut(x)
+        out: Tensor = self.conv2(self.conv1(x), around)
+        return out
+
+
+def count_channels(shape: Backbone, stage: int) -> int:
+    """Return the channels of res2 to res5, or of the stem, `stage` 1."""
+    if stage == 1:
+        return shape.width
+    return (shape.width << (stage - 2)) * (EXPANSION if shape.depth >= DEEP else 1)
+
+
+def make_stage(shape: Backbone, stage: int) -> nn.Sequential:
+    """Build one residual stage, 2 to 5."""
+    block = Bottleneck if shape.depth >= DEEP else BasicBlock
+    channels, stride = shape.width << (stage - 2), 1 if stage == 2 else 2
+    inputs, outputs = count_channels(shape, stage - 1), count_channels(shape, stage)
+    rest = range(1, BLOCKS[shape.depth][stage - 2])
     return nn.Sequential(
-        *(
-            Bottleneck(
-                inputs if index == 0 else outputs,
-                width,
-                outputs,
-                stride if index == 0 else 1,
-                groups,
-                variant,
-                index == 0,
-            )
-            for index in range(blocks)
-        )
+        block(shape, inputs, channels, stride, True), *(block(shape, outputs, channels, 1, False) for _ in rest)
     )
 
 
 class ResNet(nn.Module):
-    """Features of the asked `stages` (2..5) of an image: strides 4, 8, 16, 32; `[B 3 H W]` in, one `[B C h w]` a stage out."""
+    """Features of the asked `stages` (2..5) of an image: strides 4, 8, 16, 32; `[B 3 H W]` in, one `[B C h w]` a stage out.
 
-    def __init__(self, depth: int, variant: str, groups: int, group_width: int, stages: tuple[int, ...]) -> None:
+    Its frozen stages do not train, and their norms keep their running statistics.
+    """
+
+    def __init__(self, shape: Backbone, stages: tuple[int, ...]) -> None:
         super().__init__()
-        self.stages = stages
-        if variant == "d":
+        self.stages, self.frozen = stages, shape.frozen
+        width = shape.width
+        if shape.variant == "d":
             self.stem = nn.Sequential(
-                ConvLayer(3, 32, 3, stride=2, norm=True, relu=True),
-                ConvLayer(32, 32, 3, norm=True, relu=True),
-                ConvLayer(32, 64, 3, norm=True, relu=True),
+                ConvLayer(3, width // 2, 3, stride=2, norm=shape.norm, relu=True),
+                ConvLayer(width // 2, width // 2, 3, norm=shape.norm, relu=True),
+                ConvLayer(width // 2, width, 3, norm=shape.norm, relu=True),
             )
         else:
-            self.stem = nn.Sequential(ConvLayer(3, 64, 7, stride=2, norm=True, relu=True))
-        inputs = 64
-        for index in range(max(stages) - 1):
-            channels = 64 << index
-            stage = make_stage(
-                inputs, channels, BLOCKS[depth][index], 1 if index == 0 else 2, groups, group_width, variant
-            )
-            self.add_module(f"res{index + 2}", stage)
-            inputs = channels * EXPANSION
-        self.channels = tuple((64 << (stage - 2)) * EXPANSION for stage in stages)
+            self.stem = nn.Sequential(ConvLayer(3, width, 7, stride=2, norm=shape.norm, relu=True))
+        for stage in range(2, max(stages) + 1):
+            self.add_module(f"res{stage}", make_stage(shape, stage))
+        self.channels = tuple(count_channels(shape, stage) for stage in stages)
+        for name in self.frozen:
+            self.get_submodule(name).requires_grad_(False)
+
+    def train(self, mode: bool = True) -> ResNet:
+        super().train(mode)
+        for name in self.frozen:
+            self.get_submodule(name).train(False)
+        return self
 
     def forward(self, pixels: Tensor) -> list[Tensor]:
         x = F.max_pool2d(self.stem(pixels), 3, 2, 1)

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from maskzoo.models.layers import ConvLayer
+from maskzoo.models.norms import Norm
 from maskzoo.ops.roi_align import FeatureTable, assign_levels, make_table, roi_align
 
 __all__ = ["BoxPredictor", "C4RoiHeads", "FpnRoiHeads", "MaskPredictor", "RoiHeads"]
@@ -32,7 +33,7 @@ class BoxPredictor(nn.Module):
 class MaskPredictor(nn.Module):
     """Doubles the resolution (transposed convolution 2x2, ReLU), then a 1x1 convolution to the classes' logits."""
 
-    def __init__(self, features: int, classes: int, hidden: int = 256) -> None:
+    def __init__(self, features: int, classes: int, hidden: int) -> None:
         super().__init__()
         self.upsample = nn.ConvTranspose2d(features, hidden, 2, 2)
         self.logits = nn.Conv2d(hidden, classes, 1)
@@ -119,14 +120,14 @@ class FpnRoiHeads(RoiHeads):
     box_side = BOX_SIDE
     chunk = 512  # 25 MB of box features: as much as the allocator reuses
 
-    def __init__(self, channels: int, classes: int, hidden: int = 1024) -> None:
+    def __init__(self, channels: int, classes: int, hidden: int, norm: Norm = "none") -> None:
         super().__init__()
         # fc6 reads cells outermost, channels innermost: the order in which RoIAlign writes.
         self.fc6 = nn.Linear(BOX_SIDE * BOX_SIDE * channels, hidden)
         self.fc7 = nn.Linear(hidden, hidden)
         self.box = BoxPredictor(hidden, classes)
-        self.convs = nn.Sequential(*(ConvLayer(channels, channels, 3, relu=True) for _ in range(4)))
-        self.mask = MaskPredictor(channels, classes)
+        self.convs = nn.Sequential(*(ConvLayer(channels, channels, 3, norm=norm, relu=True) for _ in range(4)))
+        self.mask = MaskPredictor(channels, classes, channels)
 
     def embed(self, pooled: Tensor) -> Tensor:
         hidden = F.relu_(self.fc6(pooled.permute(0, 2, 3, 1).flatten(1)))
@@ -144,11 +145,11 @@ class C4RoiHeads(RoiHeads):
     box_side = MASK_SIDE
     chunk = 128  # the features of 1,000 RoIs at once would need 800 MB
 
-    def __init__(self, res5: nn.Module, channels: int, classes: int) -> None:
+    def __init__(self, res5: nn.Module, channels: int, classes: int, hidden: int) -> None:
         super().__init__()
         self.res5 = res5
         self.box = BoxPredictor(channels, classes)
-        self.mask = MaskPredictor(channels, classes)
+        self.mask = MaskPredictor(channels, classes, hidden)
 
     def embed(self, pooled: Tensor) -> Tensor:
         return self.look(pooled).mean(dim=(2, 3))

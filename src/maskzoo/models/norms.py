@@ -1,0 +1,101 @@
+"""Norms: the published one, whose statistics are stored and never change, and those that learn."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+import torch.distributed as group
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.distributed.nn.functional import all_reduce
+
+__all__ = ["BatchNorm", "FrozenNorm", "Norm", "make_norm"]
+
+Norm = Literal["none", "frozen", "bn", "sync_bn", "gn"]
+GROUPS = 32  # of group norm, as its authors recommend; fewer where there are not two channels for each
+EPS = 1e-5
+
+
+class FrozenNorm(nn.Module):
+    """Batch-norm that always uses its stored statistics and never trains."""
+
+    eps = EPS
+    weight: Tensor
+    bias: Tensor
+    mean: Tensor
+    variance: Tensor
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.register_buffer("weight", torch.ones(channels))
+        self.register_buffer("bias", torch.zeros(channels))
+        self.register_buffer("mean", torch.zeros(channels))
+        self.register_buffer("variance", torch.ones(channels))
+
+    def statistics(self) -> tuple[Tensor, Tensor]:
+        """Return mean and variance `[C]`."""
+        return self.mean, self.variance
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.batch_norm(x, self.mean, self.variance, self.weight, self.bias, training=False, eps=self.eps)
+
+
+class BatchNorm(nn.Module):
+    """Batch-norm that learns. `synchronised` takes the statistics of a batch over all processes, on any device.
+
+    torch's own has an integer counter among its weights, and its synchronised one needs GPUs.
+    """
+
+    eps = EPS
+    momentum = 0.1
+    running_mean: Tensor
+    running_var: Tensor
+
+    def __init__(self, channels: int, *, synchronised: bool = False) -> None:
+        super().__init__()
+        self.synchronised = synchronised
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+        self.register_buffer("running_mean", torch.zeros(channels))
+        self.register_buffer("running_var", torch.ones(channels))
+
+    def statistics(self) -> tuple[Tensor, Tensor]:
+        """Return running mean and variance `[C]`."""
+        return self.running_mean, self.running_var
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training and self.synchronised and group.is_initialized() and group.get_world_size() > 1:
+            return self._normalise_together(x)
+        training = self.training and x.numel() > x.shape[1]  # one value has no variance, an empty batch no mean
+        return F.batch_norm(
+            x, self.running_mean, self.running_var, self.weight, self.bias, training, self.momentum, self.eps
+        )
+
+    def _normalise_together(self, x: Tensor) -> Tensor:
+        values = x.float()
+        count = values.new_full((1,), x.numel() // x.shape[1])
+        sums = all_reduce(torch.cat([values.sum(dim=(0, 2, 3)), (values * values).sum(dim=(0, 2, 3)), count]))
+        total = sums[-1].clamp(min=1)
+        mean, square = (sums[:-1] / total).chunk(2)
+        variance = (square - mean * mean).clamp(min=0)
+        with torch.no_grad():
+            unbiased = variance * total / (total - 1).clamp(min=1)
+            self.running_mean.lerp_(mean, self.momentum)
+            self.running_var.lerp_(unbiased, self.momentum)
+        scale = self.weight * (variance + self.eps).rsqrt()
+        shift = self.bias - mean * scale
+        out: Tensor = (values * scale[:, None, None] + shift[:, None, None]).to(x.dtype)
+        return out
+
+
+def make_norm(kind: Norm, channels: int) -> nn.Module | None:
+    """Make a norm, or None for none. Group norm has 32 groups, fewer if needed for two channels in each."""
+    if kind == "none":
+        return None
+    if kind == "frozen":
+        return FrozenNorm(channels)
+    if kind == "gn":
+        groups = next(count for count in range(min(GROUPS, max(1, channels // 2)), 0, -1) if channels % count == 0)
+        return nn.GroupNorm(groups, channels, EPS)
+    return BatchNorm(channels, synchronised=kind == "sync_bn")
