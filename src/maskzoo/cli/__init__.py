@@ -16,10 +16,12 @@ from typing import Annotated, NoReturn
 import typer
 
 from maskzoo.cli.convert import convert
+from maskzoo.cli.data import app as data_app
 from maskzoo.cli.evaluate import evaluate
 from maskzoo.cli.models import app as models_app
 from maskzoo.cli.predict import predict
 from maskzoo.cli.terminal import print_error
+from maskzoo.cli.train import train
 from maskzoo.errors import MaskzooError
 
 __all__ = ["app", "main"]
@@ -33,7 +35,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("predict", no_args_is_help=True)(predict)
+app.command("train", no_args_is_help=True)(train)
 app.command("eval", no_args_is_help=True)(evaluate)
+app.add_typer(data_app, name="data")
 app.add_typer(models_app, name="models")
 app.command("convert", no_args_is_help=True)(convert)
 

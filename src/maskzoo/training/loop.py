@@ -274,8 +274,10 @@ def _move(batch: TrainingBatch, device: torch.device) -> tuple[ImageBatch, Groun
         return batch.images, batch.truth
     images = ImageBatch(*(_to(tensor, device) for tensor in (batch.images.pixels, batch.images.sizes)))
     truth = batch.truth
-    moved = (_to(tensor, device) for tensor in (truth.boxes, truth.labels, truth.crowd, truth.valid))
-    return images, GroundTruth(*moved, truth.outlines)
+    boxes, labels, crowd, valid = (
+        _to(tensor, device) for tensor in (truth.boxes, truth.labels, truth.crowd, truth.valid)
+    )
+    return images, GroundTruth(boxes, labels, crowd, valid, truth.outlines)
 
 
 def _to(tensor: Tensor, device: torch.device) -> Tensor:

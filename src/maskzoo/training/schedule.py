@@ -7,7 +7,7 @@ import torch
 from maskzoo.config import Training
 from maskzoo.models.mask_rcnn import MaskRCNN
 
-__all__ = ["learning_rate", "make_optimizer"]
+__all__ = ["change_epochs", "fit_recipe", "learning_rate", "make_optimizer"]
 
 
 def learning_rate(recipe: Training, iteration: int, steps_per_epoch: int, scale: float = 1.0) -> float:
@@ -40,3 +40,26 @@ def make_optimizer(model: MaskRCNN, recipe: Training) -> torch.optim.SGD:
         momentum=recipe.momentum,
         weight_decay=recipe.weight_decay,
     )
+
+
+def fit_recipe(recipe: Training, steps: int, scale: float) -> tuple[Training, str]:
+    """Return the recipe with a warm-up that fits a run of so many `steps`, and a line that says what the rates will be.
+
+    A warm-up of more than a tenth of the run, as on a small data set, is shortened to that tenth. Published recipes on
+    COCO are far from it. `scale` is the total batch over the recipe's: the rate follows it (the linear rule).
+    """
+    base, warmup = recipe.learning_rate, recipe.warmup
+    line = f"learning rate {base * scale:g}"
+    if scale != 1:
+        line += f" ({base:g} for {recipe.images_per_batch} images, by the linear rule)"
+    most = max(1, steps // 10)
+    if warmup.iterations > most:
+        line += f", warm-up shortened from {warmup.iterations} to {most} iterations, a tenth of the run"
+        recipe = recipe.model_copy(update={"warmup": warmup.model_copy(update={"iterations": most})})
+    return recipe, line
+
+
+def change_epochs(recipe: Training, epochs: int) -> Training:
+    """Return the recipe for another number of epochs, its milestones in proportion."""
+    milestones = tuple(max(1, round(milestone * epochs / recipe.epochs)) for milestone in recipe.milestones)
+    return recipe.model_copy(update={"epochs": epochs, "milestones": milestones})

@@ -43,7 +43,7 @@ def write_snapshot(folder: Path, iteration: int, tensors: Mapping[str, Tensor], 
     metadata = {"format": FORMAT, "format_version": FORMAT_VERSION, "state": json.dumps(state)}
     content = save(plain, metadata)
     digest = hashlib.sha256(content).hexdigest()
-    path = folder / f"snapshot-{iteration:08d}.safetensors"
+    path = folder / f"snapshot-{iteration:08d}-{digest[:8]}.safetensors"  # never a name that an older one has
     try:
         folder.mkdir(parents=True, exist_ok=True)
         write_whole(path, content)

@@ -75,7 +75,7 @@ class State:
         self.optimizer = make_optimizer(model, recipe)
         self.scaler = torch.amp.GradScaler(device.type, enabled=settings.precision == "float16")
         self.progress = Progress()
-        self.names = {parameter: name for name, parameter in model.named_parameters()}
+        self.names: dict[Tensor, str] = {parameter: name for name, parameter in model.named_parameters()}
         self.statistics = {
             name: buffer for name, buffer in model.named_buffers() if name.rpartition(".")[2] in STATISTICS
         }

@@ -1,0 +1,137 @@
+"""A small data set made on the spot: textured shapes over textured backgrounds, in COCO's format.
+
+    python examples/shapes.py shapes --train 400 --val 80
+
+Shapes hide each other, some are thin, some are tiny. Outlines are of what can be seen.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from maskzoo.data.outlines import trace
+
+SIDE = 128  # pixels of a picture
+CLASSES = ("disk", "square", "triangle", "star", "bar")
+LEAST_VISIBLE = 12  # pixels; what shows less is not annotated
+FINE = 4  # corners are placed to a quarter of a pixel
+
+Pixels = NDArray[np.uint8]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out", type=Path, help="the folder for train.json, val.json and their pictures")
+    parser.add_argument("--train", type=int, default=400, metavar="N", help="pictures to train on")
+    parser.add_argument("--val", type=int, default=80, metavar="N", help="pictures to measure on")
+    arguments = parser.parse_args()
+    make_data(arguments.out, train=arguments.train, val=arguments.val)
+
+
+def make_data(out: Path, *, train: int, val: int, seed: int = 0) -> None:
+    """Write both splits; the same numbers give the same files."""
+    for split, (name, count) in enumerate((("train", train), ("val", val))):
+        (out / name).mkdir(parents=True, exist_ok=True)
+        images, annotations = [], []
+        for number in range(1, count + 1):
+            pixels, shapes = paint(np.random.default_rng([seed, split, number]))
+            file = f"{number:05d}.png"
+            Image.fromarray(pixels).save(out / name / file)
+            images.append({"id": number, "file_name": file, "width": SIDE, "height": SIDE})
+            for label, mask in shapes:
+                annotations.append(annotate(len(annotations) + 1, number, label, mask))
+        categories = [{"id": place, "name": text} for place, text in enumerate(CLASSES, 1)]
+        content = {"images": images, "annotations": annotations, "categories": categories}
+        (out / f"{name}.json").write_text(json.dumps(content))
+
+
+def annotate(number: int, image: int, label: int, mask: Pixels) -> dict[str, object]:
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    left, top = int(columns[0]), int(rows[0])
+    return {
+        "id": number,
+        "image_id": image,
+        "category_id": label + 1,
+        "bbox": [left, top, int(columns[-1]) + 1 - left, int(rows[-1]) + 1 - top],
+        "area": int(mask.sum()),
+        "iscrowd": 0,
+        "segmentation": [polygon.tolist() for polygon in trace(mask)],
+    }
+
+
+def paint(random: np.random.Generator) -> tuple[Pixels, list[tuple[int, Pixels]]]:
+    """Return a picture `[H W 3]` and the label and visible mask `[H W]` of each of its shapes."""
+    canvas = texture(random, pick_colour(random), 0.35)
+    shapes: list[tuple[int, Pixels]] = []
+    for _ in range(random.integers(2, 6)):
+        label = int(random.integers(len(CLASSES)))
+        size = random.uniform(6, 12) if random.random() < 0.1 else random.uniform(18, 60)
+        mask = np.zeros((SIDE, SIDE), np.uint8)
+        points = outline(label, size, random) + random.uniform(8, SIDE - 8, 2)
+        cv2.fillPoly(mask, [np.round(points * FINE).astype(np.int32)], 1, shift=2)
+        away = np.abs(canvas.mean(axis=(0, 1)) - (colours := random.uniform(20, 235, (8, 3)))).sum(axis=1)
+        body = texture(random, colours[away.argmax()], 0.5)
+        canvas = np.where(mask[:, :, None] > 0, body, canvas)
+        shapes = [(kind, below & (1 - mask)) for kind, below in shapes]
+        shapes.append((label, mask))
+    noisy = canvas + random.normal(0, 4, canvas.shape)
+    visible = [(label, mask) for label, mask in shapes if mask.sum() >= LEAST_VISIBLE]
+    return noisy.clip(0, 255).astype(np.uint8), visible
+
+
+def outline(label: int, size: float, random: np.random.Generator) -> NDArray[np.float64]:
+    """Return the corners `[N 2]` of a shape around 0, turned at random."""
+    turn = random.uniform(0, math.tau)
+    if CLASSES[label] == "disk":
+        angles = np.linspace(0, math.tau, 40, endpoint=False)
+        corners = np.stack([np.cos(angles), np.sin(angles) * random.uniform(0.8, 1)], axis=1) * size / 2
+    elif CLASSES[label] == "star":
+        angles = np.linspace(0, math.tau, 10, endpoint=False)
+        radius = np.where(np.arange(10) % 2, 0.42, 1.0)[:, None] * size * 0.6
+        corners = np.stack([np.cos(angles), np.sin(angles)], axis=1) * radius
+    elif CLASSES[label] == "triangle":
+        angles = np.array([0, math.tau / 3, 2 * math.tau / 3])
+        corners = np.stack([np.cos(angles), np.sin(angles)], axis=1) * size * 0.62
+    else:
+        thin = max(size * random.uniform(0.1, 0.2), 3) if CLASSES[label] == "bar" else size * random.uniform(0.85, 1)
+        long = size * 1.3 if CLASSES[label] == "bar" else size
+        corners = np.array([[-long, -thin], [long, -thin], [long, thin], [-long, thin]]) / 2
+    rotation = np.array([[math.cos(turn), -math.sin(turn)], [math.sin(turn), math.cos(turn)]])
+    return np.asarray(corners @ rotation.T)
+
+
+def pick_colour(random: np.random.Generator) -> NDArray[np.float64]:
+    return random.uniform(20, 235, 3)
+
+
+def texture(random: np.random.Generator, colour: NDArray[np.float64], strength: float) -> NDArray[np.float64]:
+    """Return a picture-sized pattern `[H W 3]` around a colour: stripes, checks, patches or a slope of light."""
+    y, x = np.mgrid[0:SIDE, 0:SIDE].astype(np.float64)
+    angle, period = random.uniform(0, math.pi), random.uniform(4, 16)
+    along = x * math.cos(angle) + y * math.sin(angle)
+    across = y * math.cos(angle) - x * math.sin(angle)
+    kind = random.integers(4)
+    if kind == 0:
+        pattern = np.sign(np.sin(along * math.tau / period))
+    elif kind == 1:
+        pattern = np.sign(np.sin(along * math.tau / period) * np.sin(across * math.tau / period))
+    elif kind == 2:
+        cells = random.normal(0, 0.7, (SIDE // 8, SIDE // 8))
+        pattern = np.asarray(cv2.resize(cells, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC))
+    else:
+        pattern = (along - along.mean()) / SIDE * 2
+    shift = random.normal(0, 1, 3)
+    change = 60 * strength * pattern[:, :, None] * (0.6 + 0.4 * shift)
+    return (colour + change).clip(0, 255)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,119 @@
+"""The folder of a training run: what was asked for, the metrics as they come, snapshots and checkpoints."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from maskzoo.config import ModelConfig, RunSettings, dump_config, read_config
+from maskzoo.errors import TrainingError
+from maskzoo.files import write_whole
+from maskzoo.training.snapshot import MANIFEST
+
+__all__ = ["Plan", "RunFolder"]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a run was asked to do: `config` and `settings`, and where its data is.
+
+    `data` has `train`, `train_images` and, with a validation split, `val`, `val_images` (paths), and the annotation
+    files' `train_sha256`, `val_sha256`; `start` says where the first weights came from; `processes` how many there are.
+    """
+
+    config: ModelConfig
+    settings: RunSettings
+    data: Mapping[str, str]
+    start: Mapping[str, Any]
+    processes: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """The files of a run, by name."""
+
+    path: Path
+
+    @property
+    def snapshots(self) -> Path:
+        return self.path / "snapshots"
+
+    @property
+    def metrics(self) -> Path:
+        return self.path / "metrics.jsonl"
+
+    @property
+    def best(self) -> Path:
+        return self.path / "best.safetensors"
+
+    @property
+    def last(self) -> Path:
+        return self.path / "last.safetensors"
+
+    @property
+    def report(self) -> Path:
+        return self.path / "report.html"
+
+    @property
+    def predictions(self) -> Path:
+        """What the best weights find in the validation split, a COCO result file."""
+        return self.path / "best-predictions.json"
+
+    def begin(self, plan: Plan) -> None:
+        """Make the folder and write down the plan. Raises TrainingError if a run is there already."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            if (self.path / "run.json").exists():
+                raise TrainingError(
+                    f"{self.path}: holds a run already; expected a new folder. Go on with it by --resume {self.path}, "
+                    "or choose another --out"
+                )
+            write_whole(self.path / "model.yml", dump_config(plan.config).encode())
+            rest = {
+                "settings": plan.settings.model_dump(mode="json"),
+                "data": dict(plan.data),
+                "start": dict(plan.start),
+                "processes": plan.processes,
+            }
+            write_whole(self.path / "run.json", json.dumps(rest, indent=1).encode() + b"\n")
+            self.metrics.touch()
+        except OSError as error:
+            raise TrainingError(f"{self.path}: cannot be written ({error}); choose another --out") from error
+
+    def read_plan(self) -> Plan:
+        """Read the plan of a run that was begun. Raises TrainingError or ConfigError if there is none."""
+        file = self.path / "run.json"
+        try:
+            rest = json.loads(file.read_bytes())
+            settings = RunSettings.model_validate_json(json.dumps(rest["settings"]))
+            config = read_config(self.path / "model.yml")
+            return Plan(config, settings, rest["data"], rest["start"], rest["processes"])
+        except FileNotFoundError:
+            raise TrainingError(f"{file}: not found; expected the folder of a run (--out of maskzoo train)") from None
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise TrainingError(f"{file}: cannot be read ({error}); expected what maskzoo train wrote") from error
+
+    def has_snapshot(self) -> bool:
+        """Whether the run came to its first snapshot."""
+        return (self.snapshots / MANIFEST).exists()
+
+    def append(self, row: Mapping[str, Any]) -> None:
+        """Add one row of metrics, one line of JSON. Numbers that are not finite are no JSON and raise ValueError."""
+        line = json.dumps(row, allow_nan=False)
+        with self.metrics.open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """Yield the rows of metrics; a last line that was cut short by a kill is left out."""
+        with self.metrics.open(encoding="utf-8") as file:
+            for line in file:
+                if line.endswith("\n"):
+                    yield json.loads(line)
+
+    def rewind(self, iteration: int) -> None:
+        """Drop the rows after `iteration`: a resumed run writes them again."""
+        kept = [row for row in self.rows() if row.get("iteration", 0) <= iteration]
+        write_whole(self.metrics, "".join(json.dumps(row) + "\n" for row in kept).encode())

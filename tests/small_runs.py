@@ -1,0 +1,104 @@
+"""A training run that takes seconds: a data set of a few small pictures, a tiny network, and `maskzoo train` on them."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from maskzoo.config import dump_config
+from maskzoo.zoo.table import read_row
+
+TINY = (
+    "name: tiny",
+    "network.channels: 16",
+    "network.box_features: 32",
+    "network.norm: none",
+    "network.backbone: {depth: 18, variant: b, width: 8, groups: 1, group_width: 64, norm: bn, frozen: []}",
+    "network.anchors.sizes: [[16], [32], [64], [128], [256]]",
+    "input.short_side: 64",
+    "input.long_side: 96",
+    "limits.proposals: {before_nms: 100, after_nms: 50, total: 50, iou: 0.7, min_side: 1.0}",
+    "limits.detections: {score: 0.05, iou: 0.5, total: 10, mask_threshold: 0.5}",
+    "training.epochs: 2",
+    "training.milestones: [2]",
+    "training.images_per_batch: 4",
+    "training.short_sides: [56, 64]",
+    "training.long_side: 96",
+    "training.proposals: {before_nms: 100, after_nms: 50, total: 50, iou: 0.7, min_side: 1.0}",
+    "training.rpn.samples: 32",
+    "training.boxes.samples: 32",
+    "source: {weights: '', imagenet: '', licence: none, published: null}",
+)
+
+
+def write_model(folder: Path, *changes: str) -> Path:
+    """Write a tiny model file; later changes win."""
+    overrides = [text.replace(": ", "=", 1) for text in (*TINY, *changes)]
+    path = folder / "tiny.yml"
+    path.write_text(dump_config(read_row("mask_rcnn_r50_fpn_1x_coco", overrides)))
+    return path
+
+
+def write_data(folder: Path, train: int = 8, val: int = 4, size: tuple[int, int] = (64, 80)) -> Path:
+    """Write a data set of bright squares and dark disks on noise, with the splits train and val."""
+    for split, count in (("train", train), ("val", val)):
+        random = np.random.default_rng([len(split), count])
+        (folder / split).mkdir(parents=True)
+        images, annotations = [], []
+        for number in range(1, count + 1):
+            pixels = random.integers(90, 160, (*size, 3), np.uint8)
+            for _ in range(2):
+                x, y, side = (int(value) for value in random.integers((2, 2, 14), (size[1] - 30, size[0] - 30, 28)))
+                label = int(random.integers(2))
+                if label:
+                    cv2.circle(pixels, (x + side // 2, y + side // 2), side // 2, (20, 20, 40), -1)
+                else:
+                    pixels[y : y + side, x : x + side] = 235
+                annotations.append(
+                    {
+                        "id": len(annotations) + 1,
+                        "image_id": number,
+                        "category_id": label + 5,
+                        "bbox": [x, y, side, side],
+                        "area": side * side,
+                        "iscrowd": 0,
+                        "segmentation": [[x, y, x + side, y, x + side, y + side, x, y + side]],
+                    }
+                )
+            Image.fromarray(pixels).save(folder / split / f"{number}.png")
+            images.append({"id": number, "file_name": f"{number}.png", "height": size[0], "width": size[1]})
+        categories = [{"id": 5, "name": "square"}, {"id": 6, "name": "disk"}]
+        content = {"images": images, "annotations": annotations, "categories": categories}
+        (folder / f"{split}.json").write_text(json.dumps(content))
+    return folder
+
+
+def start_training(*arguments: object, processes: int = 1) -> subprocess.Popen[str]:
+    """Start `maskzoo train` in a process of its own, or in several by torchrun."""
+    launcher = [sys.executable]
+    if processes > 1:
+        launcher += ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
+    command = [*launcher, "-m", "maskzoo", "train", *map(str, arguments)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
+
+
+def train(*arguments: object, processes: int = 1, code: int = 0) -> str:
+    """Run `maskzoo train` to its end and return all it said; it must end with `code`."""
+    process = start_training(*arguments, processes=processes)
+    said, _ = process.communicate(timeout=300)
+    assert process.returncode == code, said
+    return said
+
+
+def read_rows(run: Path, kind: str = "step") -> list[dict]:
+    """Return the whole lines of a run's metrics of one kind."""
+    path = run / "metrics.jsonl"
+    lines = path.read_text().splitlines(keepends=True) if path.exists() else []
+    rows = [json.loads(line) for line in lines if line.endswith("\n")]
+    return [row for row in rows if row["kind"] == kind]

@@ -1,0 +1,118 @@
+"""A run that was killed goes on as if it had not been: every loss and every weight, bit for bit."""
+
+import signal
+import time
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from small_runs import read_rows, start_training, train, write_data, write_model
+
+# What each case sets, its processes, and after which step it is killed.
+CASES = {
+    "plain, no workers": (["run.workers=0"], 1, 3),
+    "average, accumulation, bfloat16, 2 workers": (
+        ["run.workers=2", "run.ema=0.99", "run.accumulate=2", "run.precision=bfloat16"], 1, 2,
+    ),
+    "two processes": (["run.workers=0"], 2, 2),
+}  # fmt: skip
+SLOW_CASES = {
+    "group norm, clipping, 4 workers": (["run.workers=4", "run.clip_norm=1", "network.backbone.norm=gn"], 1, 5),
+    "float16, aspect groups, jitter": (
+        ["run.workers=2", "run.precision=float16", "run.group_by_aspect=true", "run.jitter=[0.5, 2.0]"], 1, 3,
+    ),
+    "two processes, average, accumulation, workers": (
+        ["run.workers=2", "run.ema=0.9", "run.accumulate=2", "run.copy_paste=0.5"], 2, 1,
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("inputs")
+    return write_model(folder), write_data(folder / "data")
+
+
+def kill_after(step, run, *arguments, processes):
+    """Start a run, and kill all of it without warning once its metrics hold `step` steps."""
+    process = start_training(*arguments, processes=processes)
+    limit = time.monotonic() + 120
+    while len(read_rows(run)) < step and process.poll() is None and time.monotonic() < limit:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)  # torchrun's processes see their parent go, and end too
+    process.communicate()
+
+
+def check(inputs, tmp_path, settings, processes, step):
+    model, data = inputs
+    options = [part for text in [*settings, "run.snapshot_every=1"] for part in ("--set", text)]
+    common = [model, data, "--from", "none", *options]
+    train(*common, "--out", tmp_path / "whole", processes=processes)
+    kill_after(step, tmp_path / "killed", *common, "--out", tmp_path / "killed", processes=processes)
+    before = len(read_rows(tmp_path / "killed"))
+    train("--resume", tmp_path / "killed", processes=processes)
+    whole, killed = (
+        [{key: value for key, value in row.items() if key != "images_per_second"} for row in read_rows(tmp_path / name)]
+        for name in ("whole", "killed")
+    )
+    assert len(whole) > before >= step  # it was stopped on its way
+    assert killed == whole
+    for name in ("last.safetensors", "best.safetensors"):
+        ours, theirs = load_file(tmp_path / "killed" / name), load_file(tmp_path / "whole" / name)
+        assert ours.keys() == theirs.keys()
+        assert all(torch.equal(ours[key], theirs[key]) for key in ours), name
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_killed_run_resumes_bit_for_bit(inputs, tmp_path, case):
+    check(inputs, tmp_path, *CASES[case])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", SLOW_CASES)
+def test_a_killed_run_resumes_bit_for_bit_in_every_mode(inputs, tmp_path, case):
+    check(inputs, tmp_path, *SLOW_CASES[case])
+
+
+def test_a_run_that_was_killed_before_its_first_snapshot_begins_again(inputs, tmp_path):
+    model, data = inputs
+    common = [model, data, "--from", "none", "--set", "run.workers=0", "--epochs", 1]
+    train(*common, "--out", tmp_path / "whole")
+    kill_after(0, tmp_path / "killed", *common, "--out", tmp_path / "killed", processes=1)
+    if not (tmp_path / "killed" / "run.json").exists():
+        pytest.skip("it was killed before it had a folder")
+    train("--resume", tmp_path / "killed")
+    ours, theirs = (load_file(tmp_path / name / "last.safetensors") for name in ("killed", "whole"))
+    assert all(torch.equal(ours[key], theirs[key]) for key in ours)
+
+
+def test_sigterm_saves_within_ten_seconds_and_the_run_goes_on_exactly(inputs, tmp_path):
+    model, data = inputs
+    common = [model, data, "--from", "none", "--set", "run.workers=0"]  # snapshots at the ends of epochs only
+    train(*common, "--out", tmp_path / "whole")
+    process = start_training(*common, "--out", tmp_path / "ended")
+    while len(read_rows(tmp_path / "ended")) < 3:
+        assert process.poll() is None
+        time.sleep(0.01)
+    began = time.monotonic()
+    process.terminate()
+    said, _ = process.communicate(timeout=30)
+    assert time.monotonic() - began < 10
+    assert process.returncode == 128 + signal.SIGTERM
+    assert f"--resume {tmp_path / 'ended'}" in said
+    train("--resume", tmp_path / "ended")
+    ours, theirs = (load_file(tmp_path / name / "last.safetensors") for name in ("ended", "whole"))
+    assert all(torch.equal(ours[key], theirs[key]) for key in ours)
+
+
+def test_another_number_of_processes_changed_data_and_changed_settings_are_refused(inputs, tmp_path):
+    model, _ = inputs
+    data = write_data(tmp_path / "data", train=4, val=0)
+    run = tmp_path / "run"
+    train(model, data, "--from", "none", "--set", "run.workers=0", "--epochs", 1, "--out", run)
+    assert "as many" in train("--resume", run, processes=2, code=1)
+    assert "run.ema=0.9" in train("--resume", run, "--set", "run.ema=0.9", code=2)
+    assert "holds a run already" in train(model, data, "--from", "none", "--out", run, code=1)
+    (data / "train.json").write_text((data / "train.json").read_text() + " ")
+    assert "SHA-256" in train("--resume", run, code=1)

@@ -1,0 +1,76 @@
+import json
+
+import pytest
+import torch
+
+from maskzoo.errors import SnapshotError
+from maskzoo.training.snapshot import MANIFEST, read_newest_snapshot, write_snapshot
+
+
+def tensors(value: float) -> dict[str, torch.Tensor]:
+    return {"model.a": torch.full((3, 2), value), "momentum.a": torch.arange(4).to(torch.int64)}
+
+
+def test_what_was_written_is_read(tmp_path):
+    write_snapshot(tmp_path / "new", 7, tensors(0.1), {"progress": {"iteration": 7}})
+    snapshot = read_newest_snapshot(tmp_path / "new")
+    assert snapshot.state == {"progress": {"iteration": 7}} and snapshot.notes == ()
+    assert snapshot.tensors.keys() == tensors(0.1).keys()
+    assert all(torch.equal(snapshot.tensors[name], tensor) for name, tensor in tensors(0.1).items())
+
+
+def test_channels_last_tensors_keep_their_values(tmp_path):
+    weight = torch.randn(4, 3, 2, 2).to(memory_format=torch.channels_last)
+    write_snapshot(tmp_path, 1, {"w": weight}, {})
+    assert torch.equal(read_newest_snapshot(tmp_path).tensors["w"], weight)
+
+
+def test_the_two_newest_are_kept_and_listed_newest_first(tmp_path):
+    for iteration in (1, 2, 3):
+        write_snapshot(tmp_path, iteration, tensors(iteration), {})
+    rows = json.loads((tmp_path / MANIFEST).read_text())
+    assert [row["iteration"] for row in rows] == [3, 2]
+    assert sorted(path.name for path in tmp_path.glob("snapshot-*")) == sorted(row["file"] for row in rows)
+
+
+def test_a_second_snapshot_of_one_iteration_does_not_touch_the_first(tmp_path):
+    first = write_snapshot(tmp_path, 5, tensors(1), {})
+    content = first.read_bytes()
+    second = write_snapshot(tmp_path, 5, tensors(2), {})
+    assert first != second and first.read_bytes() == content
+    assert read_newest_snapshot(tmp_path).tensors["model.a"][0, 0] == 2
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped", "gone"])
+def test_a_damaged_newest_one_is_named_and_the_one_before_is_used(tmp_path, damage):
+    write_snapshot(tmp_path, 1, tensors(1), {})
+    newest = write_snapshot(tmp_path, 2, tensors(2), {})
+    content = newest.read_bytes()
+    if damage == "gone":
+        newest.unlink()
+    else:
+        newest.write_bytes(content[:-5] if damage == "cut" else content[:-1] + bytes([content[-1] ^ 1]))
+    snapshot = read_newest_snapshot(tmp_path)
+    assert snapshot.tensors["model.a"][0, 0] == 1
+    assert len(snapshot.notes) == 1 and newest.name in snapshot.notes[0]
+
+
+def test_without_a_sound_snapshot_the_error_says_what_was_found(tmp_path):
+    with pytest.raises(SnapshotError, match="none is listed"):
+        read_newest_snapshot(tmp_path)
+    write_snapshot(tmp_path, 1, tensors(1), {}).write_bytes(b"")
+    with pytest.raises(SnapshotError, match="damaged"):
+        read_newest_snapshot(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["[", "{}", '[{"file": "../x", "sha256": "a", "iteration": 1}]', "[1]"])
+def test_a_damaged_manifest_is_refused(tmp_path, text):
+    (tmp_path / MANIFEST).write_text(text)
+    with pytest.raises(SnapshotError, match=MANIFEST if text != "{}" else "none is listed"):
+        read_newest_snapshot(tmp_path)
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SnapshotError, match="file"):
+        write_snapshot(tmp_path / "file", 1, tensors(1), {})
