@@ -6,6 +6,13 @@ from maskzoo.ops import convolution
 from maskzoo.ops.convolution import convolve, weight_gradient
 
 
+@pytest.fixture
+def by_products(monkeypatch):
+    monkeypatch.setattr(convolution, "_needs_products", lambda: True)
+    monkeypatch.setattr(convolution, "LEAST_CHANNELS", 1)
+    monkeypatch.setattr(convolution, "LEAST_PIXELS", 1)
+
+
 def inputs(batch=2, channels=5, outputs=4, size=(7, 9), kernel=3):
     torch.manual_seed(0)
     x = torch.randn(batch, channels, *size).to(memory_format=torch.channels_last).requires_grad_()
@@ -23,10 +30,9 @@ def test_the_weight_gradient_is_that_of_conv2d(size, kernel):
     torch.testing.assert_close(weight_gradient(x.detach(), grad, kernel), expected, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("products", [True, False])
+@pytest.mark.usefixtures("by_products")
 @pytest.mark.parametrize(("kernel", "stride"), [(3, 1), (3, 2), (1, 1)])
-def test_outputs_and_all_gradients_are_those_of_conv2d(monkeypatch, products, kernel, stride):
-    monkeypatch.setattr(convolution, "_needs_products", lambda: products)
+def test_outputs_and_all_gradients_are_those_of_conv2d(kernel, stride):
     x, weight, bias = inputs(kernel=kernel)
     expected = F.conv2d(x, weight, bias, stride, kernel // 2)
     found = convolve(x, weight, bias, (stride, stride), 1)
@@ -38,6 +44,7 @@ def test_outputs_and_all_gradients_are_those_of_conv2d(monkeypatch, products, ke
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.usefixtures("by_products")
 def test_an_empty_batch_gives_a_gradient_of_zeros():
     x, weight, bias = inputs(batch=0)
     convolve(x, weight, bias, (1, 1), 1).sum().backward()
@@ -45,8 +52,8 @@ def test_an_empty_batch_gives_a_gradient_of_zeros():
     assert bias.grad is not None and not bias.grad.any()
 
 
-def test_a_frozen_weight_and_a_missing_bias_have_no_gradient(monkeypatch):
-    monkeypatch.setattr(convolution, "_needs_products", lambda: True)
+@pytest.mark.usefixtures("by_products")
+def test_a_frozen_weight_and_a_missing_bias_have_no_gradient():
     x, weight, _ = inputs()
     convolve(x, weight.detach(), None, (1, 1), 1).sum().backward()
     assert x.grad is not None and weight.grad is None

@@ -11,17 +11,21 @@ from torch import Tensor
 
 __all__ = ["convolve"]
 
+LEAST_CHANNELS, LEAST_PIXELS = 64, 512  # from which the products are the quicker ones; narrow and small ones are not
+
 
 def convolve(
     x: Tensor, weight: Tensor, bias: Tensor | None, stride: tuple[int, ...], groups: int
 ) -> Tensor:
     """Return `conv2d` of its arguments, padded by k // 2: `x` `[B C H W]`, `weight` `[O C/groups k k]`, odd `k`.
 
-    oneDNN has no quick weight gradient of channels-last tensors for processors without AVX-512: 3 to 5 times the time of
-    the forward pass. There, a k x k convolution of stride 1 takes the gradient as k*k matrix products instead.
+    oneDNN has no quick weight gradient of channels-last tensors for processors without AVX-512: 3 to 7 times the time of
+    the forward pass on large maps. There, a k x k convolution of stride 1 takes it as k*k matrix products instead.
     """
     if (
         weight.shape[2] > 1
+        and min(weight.shape[:2]) >= LEAST_CHANNELS
+        and x.shape[2] * x.shape[3] >= LEAST_PIXELS
         and stride == (1, 1)
         and groups == 1
         and x.dtype == torch.float32

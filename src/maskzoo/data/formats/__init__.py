@@ -1,0 +1,1 @@
+"""Other formats of annotated images, read into the content of COCO instances files."""

@@ -1,0 +1,156 @@
+"""`maskzoo data check` end to end: tables, JSON, page, cleaned files and exit codes."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+from faulty_data import make_faulty, make_object, make_sound, rewrite
+from maskzoo.cli.data import app
+from maskzoo.data.coco import read_annotations
+from maskzoo.errors import MaskzooError
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """Work in an empty folder; return what a call printed and its exit code."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments):
+        result = CliRunner().invoke(app, ["check", *map(str, arguments)])
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception  # what `maskzoo` itself prints, with exit code 1
+        return result.exit_code, result.stdout, result.stderr
+
+    return call
+
+
+def test_a_sound_data_set_ends_with_0_and_says_so(run, tmp_path):
+    make_sound(tmp_path, "train")
+    make_sound(tmp_path, "val", first=50)
+    code, out, err = run(tmp_path)
+    assert (code, err) == (0, "")
+    assert "val.json: 6 images, 12 objects, 2 categories; images in" in out
+    assert out.splitlines()[-1] == "Nothing to complain about."
+
+
+def test_errors_end_with_3_a_table_the_worst_and_what_to_do(run, tmp_path):
+    make_faulty(tmp_path)
+    code, out, err = run("train.json")
+    assert (code, err) == (3, "")
+    assert "The worst 20 of " in out
+    assert "error: train.json: annotation 1002: iscrowd: found no; expected 0 or 1" in out
+    assert "maskzoo data check train.json --fix OUT" in out.splitlines()[-1]
+    listed = run("train.json", "--all")[1]
+    assert "warning: train.json: annotation 1021: area: found 3.0" in listed and "The worst" not in listed
+
+
+def test_warnings_alone_end_with_0(run, tmp_path):
+    file, data = make_sound(tmp_path)
+    data["annotations"][0]["area"] = 0
+    rewrite(file, data)
+    code, out, _ = run(tmp_path)
+    assert code == 0 and "No errors, 1 warning. It can be trained on." in out
+
+
+def test_json_is_one_object_with_everything(run, tmp_path):
+    make_faulty(tmp_path)
+    code, out, err = run("train.json", "--json", "--fix", "cleaned.json", "--page", "report.html")
+    assert (code, err) == (3, "")
+    printed = json.loads(out)
+    assert len(printed["problems"]) == sum(printed["counts"].values()) > 50
+    assert printed["errors"] == sum(problem["severity"] == "error" for problem in printed["problems"])
+    assert printed["fixed"]["train"]["file"] == "cleaned.json" and printed["fixed"]["train"]["left"] == []
+    assert printed["page"] == "report.html"
+
+
+def test_the_cleaned_files_pass_and_the_inputs_stay(run, tmp_path):
+    make_faulty(tmp_path)
+    make_sound(tmp_path, "val", first=50)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    code, out, _ = run(".", "--fix", "cleaned")
+    assert code == 3
+    assert "cleaned/train.json: " in out and "1 x annotation id given twice: new id" in out
+    code, out, _ = run("cleaned", "--images", ".")
+    assert code == 0 and "No errors" in out
+    assert len(read_annotations("cleaned/train.json").ids) > 10
+    assert all(path.read_bytes() == content for path, content in before.items())
+
+
+def test_what_is_left_to_a_person_is_told(run, tmp_path):
+    make_sound(tmp_path, "train")
+    file, data = make_sound(tmp_path, "val", first=50)
+    data["categories"][1]["name"] = "Dog"
+    rewrite(file, data)
+    out = run(".", "--fix", "cleaned")[1]
+    assert "left to you: val.json: category 2: name: found Dog; expected dog, as in train" in out
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--fix", "train.json"], r"train\.json: exists already"),
+        (["--fix", "."], r"train\.json: exists already"),
+        (["--page", "train.json"], r"train\.json: expected a name that ends in \.html"),
+        (["--page", "mine.html"], r"mine\.html: exists already and is no page of an earlier check"),
+        (["--images", "nowhere"], r"nowhere: no such folder"),
+    ],
+)
+def test_no_file_of_the_user_is_overwritten(run, tmp_path, options, message):
+    file, _ = make_sound(tmp_path)
+    (tmp_path / "mine.html").write_text("<p>mine</p>")
+    before = file.read_bytes()
+    with pytest.raises(MaskzooError, match=message):
+        run("train.json", *options)
+    assert file.read_bytes() == before and (tmp_path / "mine.html").read_text() == "<p>mine</p>"
+
+
+def test_several_splits_want_a_folder(run, tmp_path):
+    make_sound(tmp_path, "train")
+    make_sound(tmp_path, "val", first=50)
+    with pytest.raises(MaskzooError, match=r"cleaned\.json: there are 2 splits, train, val; expected a folder"):
+        run(".", "--fix", "cleaned.json")
+
+
+def test_a_page_of_an_earlier_check_is_renewed(run, tmp_path):
+    make_sound(tmp_path)
+    for _ in range(2):
+        code, out, _ = run("train.json", "--page", "report.html")
+        assert code == 0 and "Wrote report.html" in out
+    assert (tmp_path / "report.html").read_text().startswith("<!doctype html>")
+
+
+def test_what_cannot_be_read_at_all_is_an_error_with_its_name(run, tmp_path):
+    (tmp_path / "train.json").write_text('{"images": [')
+    with pytest.raises(MaskzooError, match=r"train\.json: file: found no JSON"):
+        run("train.json")
+    with pytest.raises(MaskzooError, match="nowhere: no such file or folder"):
+        run("nowhere")
+
+
+def test_names_in_the_data_cannot_steer_the_terminal(run, tmp_path):
+    file, data = make_sound(tmp_path)
+    data["images"][0]["file_name"] = "\x1b[2J[bold]gone\r.png"
+    data["annotations"].append(make_object(7, 1, x=30, category_id="\x1b[31m"))
+    rewrite(file, data)
+    code, out, _ = run("train.json")
+    assert code == 3 and "\x1b" not in out and "\r" not in out
+    assert "[bold]gone" in out
+
+
+def test_near_duplicates_are_not_looked_for_if_not_wanted(run, tmp_path):
+    make_sound(tmp_path, "train")
+    make_sound(tmp_path, "val", first=50)
+    (tmp_path / "val" / "51.png").write_bytes((tmp_path / "train" / "1.png").read_bytes())
+    assert "same image in two splits" in run(".")[1]
+    assert "Nothing to complain about." in run(".", "--no-duplicates")[1]
+
+
+def test_help_comes_without_heavy_imports():
+    code = (
+        "import sys\nfrom maskzoo.cli.data_check import check\n"
+        "sys.exit(any(name in sys.modules for name in ('torch', 'cv2', 'numpy')))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,112 @@
+"""`maskzoo data show` end to end: the sheet has the pictures, the colours of the classes, and names what failed."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from coco_files import make_data, write
+from maskzoo.cli import main
+from maskzoo.inference.draw import pick_color
+
+
+@pytest.fixture
+def data(tmp_path, monkeypatch):
+    """Work in a folder with a set of eight grey pictures with a crowd, and one picture without an object."""
+    monkeypatch.chdir(tmp_path)
+    content = make_data(images=8)
+    content["images"].append({"id": 7, "file_name": "empty.png", "height": 50, "width": 150})
+    (tmp_path / "images").mkdir()
+    for row in content["images"]:
+        grey = np.full((row["height"], row["width"], 3), 128, np.uint8)
+        Image.fromarray(grey).save(tmp_path / "images" / row["file_name"])
+    write(tmp_path / "set.json", content)
+    return content
+
+
+@pytest.fixture
+def run(capsys):
+    def call(*arguments):
+        with pytest.raises(SystemExit) as end:
+            main(["data", "show", *(str(argument) for argument in arguments)])
+        captured = capsys.readouterr()
+        return end.value.code, captured.out, captured.err
+
+    return call
+
+
+def count(path, color):
+    return int((np.abs(np.asarray(Image.open(path).convert("RGB")).astype(int) - color).max(axis=2) <= 2).sum())
+
+
+def test_a_sheet_shows_objects_in_the_colours_of_their_classes(run, data):
+    code, out, err = run("set.json", "--out", "sheet.png")
+    assert (code, err) == (0, "") and "9 of 9 images" in out
+    present = {row["category_id"] for row in data["annotations"]}
+    assert len(present) == 3
+    assert all(count("sheet.png", pick_color(label)) > 100 for label in range(3))
+
+
+def test_one_class_is_shown_alone(run, data):
+    code, _, _ = run("set.json", "--class", "class 1", "--out", "sheet.png")
+    assert code == 0
+    assert count("sheet.png", pick_color(1)) > 100 and count("sheet.png", pick_color(0)) == 0
+
+
+def test_an_objects_pixels_and_no_others_are_coloured(run, tmp_path):
+    """A rectangle as polygon and the same as run lengths colour the same pixels."""
+    Image.fromarray(np.zeros((300, 400, 3), np.uint8)).save(tmp_path / "a.png")
+    mask = np.zeros((300, 400), np.uint8)
+    mask[60:150, 100:300] = 1
+    counts = np.diff(np.flatnonzero(np.diff(np.pad(mask.T.ravel(), 1))), prepend=0, append=mask.size).tolist()
+    found = []
+    for outline in ([[100, 60, 300, 60, 300, 150, 100, 150]], {"size": [300, 400], "counts": counts}):
+        row = {"id": 1, "image_id": 1, "category_id": 1, "area": 18000, "bbox": [100, 60, 200, 90], "iscrowd": 0}
+        images = [{"id": 1, "file_name": "a.png", "height": 300, "width": 400}]
+        content = {"images": images, "categories": [{"id": 1, "name": "i"}], "annotations": [row | {"segmentation": outline}]}
+        write(tmp_path / "set.json", content)
+        assert run(tmp_path / "set.json", "--out", tmp_path / "sheet.png")[0] == 0
+        sheet = np.asarray(Image.open(tmp_path / "sheet.png"))[14 : 14 + 900]
+        colored = sheet[:, 14 : 14 + 1200].max(axis=2) > 30
+        found.append(colored)
+        rows, columns = np.flatnonzero(colored.any(axis=1)), np.flatnonzero(colored.any(axis=0))
+        assert (columns[0], columns[-1] + 1) == pytest.approx((300, 900), abs=2)
+        assert rows[-1] + 1 == pytest.approx(450, abs=2)
+    assert (found[0] != found[1]).mean() < 0.002
+
+
+def test_images_can_be_named_and_counted_and_the_seed_repeats_the_choice(run, data, tmp_path):
+    assert "2 of 9 images" in run("set.json", "--image", "10", "--image", "7")[1]
+    assert "3 of 9 images" in run("set.json", "--count", "3", "--seed", "4", "--out", "a.png")[1]
+    run("set.json", "--count", "3", "--seed", "4", "--out", "b.png")
+    run("set.json", "--count", "3", "--seed", "5", "--out", "c.png")
+    first, again, other = ((tmp_path / name).read_bytes() for name in ("a.png", "b.png", "c.png"))
+    assert first == again != other
+
+
+def test_pictures_that_cannot_be_shown_are_named_and_the_rest_is_drawn(run, data, tmp_path):
+    (tmp_path / "images/0.png").unlink()
+    Image.fromarray(np.zeros((5, 5, 3), np.uint8)).save(tmp_path / "images/1.png")
+    code, out, err = run("set.json")
+    assert code == 3 and "7 of 9 images" in out
+    assert "2 of 9 images could not be shown" in err and "0.png: no such file" in err
+    assert "1.png: 5 x 5 pixels; expected the 80 x 61" in err
+
+
+def test_only_a_sheet_is_overwritten(run, data, tmp_path):
+    (tmp_path / "mine.jpg").write_bytes(b"mine")
+    code, _, err = run("set.json", "--out", "mine.jpg")
+    assert code == 1 and "is no sheet" in err and (tmp_path / "mine.jpg").read_bytes() == b"mine"
+    for name in ("sheet.jpg", "sheet.png"):
+        assert [run("set.json", "--out", name, "--count", "1")[0] for _ in range(2)] == [0, 0]
+
+
+def test_calls_that_cannot_be_meant_say_why(run, data):
+    assert run("set.json", "--out", "sheet.gif")[0] == 2
+    code, _, err = run("set.json", "--class", "clas 1")
+    assert code == 1 and "did you mean class 1" in err
+    code, _, err = run("set.json", "--image", "123")
+    assert code == 1 and "no image has the id 123" in err
+    code, _, err = run("set.json", "--split", "test")
+    assert code == 1 and "no split 'test'" in err
+    code, _, err = run("set.json", "--images", "gone")
+    assert code == 1 and "gone: no such folder" in err
