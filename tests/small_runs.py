@@ -1,7 +1,9 @@
 """A training run that takes seconds: a data set of a few small pictures, a tiny network, and `maskzoo train` on them."""
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -45,8 +47,10 @@ def write_model(folder: Path, *changes: str) -> Path:
 
 
 def write_data(folder: Path, train: int = 8, val: int = 4, size: tuple[int, int] = (64, 80)) -> Path:
-    """Write a data set of bright squares and dark disks on noise, with the splits train and val."""
+    """Write a data set of bright squares and dark disks on noise, with the splits train and val, each if it has images."""
     for split, count in (("train", train), ("val", val)):
+        if not count:
+            continue
         random = np.random.default_rng([len(split), count])
         (folder / split).mkdir(parents=True)
         images, annotations = [], []
@@ -86,6 +90,24 @@ def start_training(*arguments: object, processes: int = 1) -> subprocess.Popen[s
     command = [*launcher, "-m", "maskzoo", "train", *map(str, arguments)]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
+
+
+def kill_all(process: subprocess.Popen[str]) -> None:
+    """Kill a process and all below it without warning; torchrun's are in sessions of their own. Linux."""
+    parents = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:  # it has just ended
+            continue
+        parents[int(stat.parent.name)] = int(fields[1])
+    doomed = [process.pid]
+    for pid in doomed:
+        doomed += [child for child, parent in parents.items() if parent == pid]
+    for pid in doomed:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    process.communicate()
 
 
 def train(*arguments: object, processes: int = 1, code: int = 0) -> str:

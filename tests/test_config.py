@@ -125,6 +125,10 @@ def changed(old, new):
         ("a: {b: [", ["not valid YAML"]),
         ("", ["expected a mapping"]),
         (changed("weights: https:", "weights: file:"), ["source.weights", "http"]),
+        (changed("depth: 50", "depth: 18").replace("groups: 1", "groups: 32"), ["network.backbone", "18", "grouped"]),
+        (changed("depth: 50", "depth: 34").replace("group_width: 64", "group_width: 4"), ["network.backbone", "34"]),
+        (changed("heads: fpn", "heads: c4").replace("[stem, res2]", "[res5]"), ["network", "res5", "c4 heads"]),
+        (changed("width: 64, groups", "width: 12, groups"), ["network.backbone.width", "12"]),
     ],
 )
 def test_a_wrong_model_file_is_refused_with_file_key_and_reason(text, words, tmp_path):

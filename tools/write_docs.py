@@ -120,14 +120,14 @@ def performance_tables() -> str:
 
 
 def draw_picture() -> None:
-    """Draw the demo's photo with the outlines it was painted with: a picture of the drawing, not of a network's skill."""
+    """Draw the painted photo with the outlines it was painted with: a picture of the drawing, not of a network's skill."""
     import numpy as np
     from PIL import Image
 
     from maskzoo.inference.result import make_prediction
 
     sys.path.insert(0, str(ROOT / "examples"))
-    from demo import make_photo
+    from still_life import make_photo
 
     photo, things = make_photo()
     classes = dict(enumerate(dict.fromkeys(name for name, _ in things)))

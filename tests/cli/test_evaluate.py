@@ -1,9 +1,13 @@
 """`maskzoo eval` end to end, with a small network and made-up photos."""
 
 import json
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from coco_files import disturb, judge, make_data, write
@@ -143,6 +147,76 @@ def test_an_override_reaches_the_model_and_is_said(run, model, data):
     assert code == 1 and "total" in err
 
 
+def test_an_override_reaches_a_checkpoint_that_is_not_run_too(run, model, data, tmp_path):
+    write(tmp_path / "rows.json", disturb(data))
+    code, _, err = run(model, "val.json", "--from-predictions", "rows.json", "--set", "limits.detections.totl=2")
+    assert code == 1 and "total" in err
+    other = "classes={1: person, 3: car, 7: train, 18: dog, 90: comb}"
+    code, _, err = run(model, "val.json", "--from-predictions", "rows.json", "--set", other)
+    assert code == 1 and "comb" in err  # its classes are no longer those of the data
+
+
+def test_of_a_folder_the_val_split_is_taken_unless_another_is_named(run, data, tmp_path):
+    write(tmp_path / "rows.json", disturb(data))
+    call = ("-", ".", "--from-predictions", "rows.json", "--json")
+    (tmp_path / "val.json").rename(tmp_path / "train.json")
+    code, out, err = run(*call)
+    assert code == 0 and json.loads(out)["data"].endswith("train.json") and "no val and no test split" in err
+    write(tmp_path / "test.json", data)
+    assert json.loads(run(*call)[1])["data"].endswith("test.json")
+    write(tmp_path / "val.json", data)
+    code, out, err = run(*call)
+    assert json.loads(out)["data"].endswith("val.json") and err == ""
+    assert json.loads(run(*call, "--split", "train")[1])["data"].endswith("train.json")
+    code, _, err = run(*call, "--split", "tiny")
+    assert code == 1 and "'tiny'" in err and "train, val, test" in err
+
+
+def test_a_page_is_written_with_pictures_or_without(run, data, tmp_path):
+    write(tmp_path / "rows.json", disturb(data))
+    call = ("-", "val.json", "--from-predictions", "rows.json", "--page", "found.html")
+    code, out, err = run(*call)
+    page = (tmp_path / "found.html").read_text()
+    assert (code, err) == (0, "") and "Saved to found.html" in out
+    assert page.count("data:image/jpeg;base64,") == 2 * 4 and "toothbrush" in page
+    (tmp_path / "images").rename(tmp_path / "away")
+    code, _, err = run(*call)
+    assert code == 0 and "gets no pictures" in err and "--images" in err
+    assert "data:image/jpeg" not in (tmp_path / "found.html").read_text()
+    assert run(*call, "--images", "away")[0] == 0
+    assert "data:image/jpeg" in (tmp_path / "found.html").read_text()
+
+
+@pytest.fixture
+def one_thread():
+    """As many threads as a process of torchrun has: another number may round otherwise."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def test_two_processes_write_the_bytes_of_one(run, model, tmp_path, monkeypatch, one_thread):
+    monkeypatch.chdir(tmp_path)
+    content = make_data(images=7, objects=3, ids=IDS)
+    for row, name in zip(content["categories"], NAMES, strict=True):
+        row["name"] = name
+    (tmp_path / "images").mkdir()
+    for place, image in enumerate(content["images"]):
+        Image.fromarray(make_photo(image["height"], image["width"], place)).save(tmp_path / "images" / image["file_name"])
+    write(tmp_path / "val.json", content)
+    assert run(model, "val.json", "--json", "--out", "one")[0] == 0
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command += ["-m", "maskzoo", "eval", model, "val.json", "--json", "--out", "two", "--device", "cpu"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "two" / "predictions.json").read_bytes() == (tmp_path / "one" / "predictions.json").read_bytes()
+    one, two = (json.loads((tmp_path / name / "metrics.json").read_text()) for name in ("one", "two"))
+    assert json.loads(done.stdout) == two  # once, by the first process
+    assert two["images_run"] == 7 and one | {"seconds": 0} == two | {"seconds": 0}
+
+
 def test_faults_of_the_annotations_are_an_error_before_the_model_is_loaded(run, data, tmp_path):
     data["annotations"][0]["area"] = None
     data["annotations"][1]["bbox"] = []
@@ -168,6 +242,7 @@ def test_images_that_are_elsewhere_need_their_folder(run, model, data, tmp_path)
         ["m.yml", "val.json", "--limit", "0"],
         ["m.yml", "val.json", "--from-predictions", "p.json", "--images", "x"],
         ["-", "val.json", "--from-predictions", "p.json", "--set", "a=1"],
+        ["-", "val.json", "--from-predictions", "p.json", "--page", "page.pdf"],
         ["m.yml"],
     ],
     ids=" ".join,

@@ -1,7 +1,12 @@
+import copy
+
 import pytest
 import torch
 
 from maskzoo.models.build import build
+from maskzoo.models.initial import initialize
+from maskzoo.models.layers import ConvLayer, pack
+from maskzoo.models.norms import BatchNorm, FrozenNorm
 from maskzoo.models.roi_heads import C4RoiHeads, FpnRoiHeads
 from maskzoo.zoo.table import names, read_row
 
@@ -15,6 +20,20 @@ COUNTS = {
     "r101_vd_fpn": (572, 63_407_696, 63_060_720),
     "x101_vd_64x4d_fpn": (572, 102_313_808, 101_694_192),
 }
+
+THIN = (
+    "network.channels=16", "network.box_features=32", "network.backbone.width=8", "classes={1: cat, 2: dog}",
+    "limits.proposals={before_nms: 20, after_nms: 10, total: 10, iou: 0.7, min_side: 1.0}",
+)  # fmt: skip
+KINDS = [
+    ("r50_fpn", 18, "b", "bn", "none"),
+    ("r50_fpn", 34, "d", "gn", "gn"),
+    ("r50_fpn", 50, "d", "sync_bn", "bn"),
+    ("r50_fpn", 101, "b", "frozen", "sync_bn"),
+    ("r50", 18, "d", "gn", "none"),
+    ("r50", 34, "b", "bn", "none"),
+    ("r50", 50, "b", "sync_bn", "none"),
+]
 
 
 def build_empty(config):
@@ -64,3 +83,70 @@ def test_the_number_of_classes_reaches_all_three_predictors():
     assert heads.box.score.out_features == 3
     assert heads.box.delta.out_features == 8
     assert heads.mask.logits.out_channels == 2
+
+
+def make(row, depth, variant, norm, heads_norm):
+    """Return a thin network with weights and statistics, none of them alike, and its config."""
+    shape = {"depth": depth, "variant": variant, "norm": norm, "frozen": "[]"}
+    overrides = [f"network.backbone.{key}={value}" for key, value in shape.items()]
+    config = read_row(f"mask_rcnn_{row}_1x_coco", [*THIN, *overrides, f"network.norm={heads_norm}"])
+    random = torch.Generator().manual_seed(0)
+    network = build(config.network, len(config.classes), config.limits)
+    initialize(network, random)
+    with torch.no_grad():
+        for name, tensor in network.state_dict().items():
+            if tensor.dim() == 1:
+                positive = name.endswith((".weight", "variance", "running_var"))
+                tensor.uniform_(0.5 if positive else -0.5, 1.0, generator=random)
+    return network, config
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: "-".join(map(str, kind)))
+def test_a_packed_network_of_any_depth_and_norm_computes_what_it_did_before(kind):
+    network, _ = make(*kind)
+    packed = copy.deepcopy(network.eval().requires_grad_(False))
+    pack(packed)
+    assert not any(isinstance(module, ConvLayer | BatchNorm | FrozenNorm) for module in packed.modules())
+    random = torch.Generator().manual_seed(1)
+    pixels = torch.randn(2, 3, 64, 96, generator=random)
+    boxes = torch.tensor([[4.0, 6, 60, 40], [10, 10, 90, 60]]).repeat(2, 1, 1)
+    labels = torch.tensor([[0, 1], [1, 0]])
+    found = []
+    for one in (network, packed):
+        features = one.features(pixels)
+        scores, deltas = one.rpn(features)
+        table = one.heads.table(features)
+        outputs = [*features, *scores, *deltas, *one.heads.boxes(table, boxes), one.heads.masks(table, boxes, labels)]
+        found.append(outputs)
+    for before, after in zip(*found, strict=True):
+        assert before.std() > 0
+        assert torch.allclose(after, before, rtol=1e-3, atol=1e-4 * float(before.abs().max()))
+
+
+@pytest.mark.parametrize(("row", "places"), [("r50_fpn", ("backbone.", "pyramid.", "heads.convs.")), ("r50", None)])
+def test_norms_stand_where_the_model_file_says_and_learn(row, places):
+    network, _ = make(row, 18, "b", "bn", "gn")
+    backbone = ("backbone.", "heads.res5.")
+    norms = {name for name, module in network.named_modules() if name.endswith(".norm")}
+    assert {name for name in norms if not name.startswith(backbone)} == {
+        f"{name}.norm"
+        for name, module in network.named_modules()
+        if places is not None and isinstance(module, ConvLayer) and name.startswith(places[1:])
+    }
+    for name, module in network.named_modules():
+        if isinstance(module, ConvLayer) and name.startswith(backbone):
+            assert isinstance(module.norm, BatchNorm) and module.conv.bias is None, name
+        elif isinstance(module, ConvLayer):
+            assert (module.norm is None) == (module.conv.bias is not None) == (f"{name}.norm" not in norms), name
+    assert all(parameter.requires_grad for parameter in network.parameters())
+
+
+@pytest.mark.parametrize("depth", [18, 50])
+def test_width_and_channels_scale_the_whole_network(depth):
+    network, _ = make("r50_fpn", depth, "d", "bn", "none")
+    last = 8 * 8 * (4 if depth == 50 else 1)
+    assert [layer.conv.out_channels for layer in network.backbone.stem] == [4, 4, 8]
+    assert network.backbone.channels == tuple(last >> step for step in (3, 2, 1, 0))
+    assert {layer.conv.out_channels for layer in (*network.pyramid.lateral, *network.pyramid.output)} == {16}
+    assert (network.heads.fc6.in_features, network.heads.fc6.out_features) == (49 * 16, 32)
+    assert network.heads.mask.logits.in_channels == network.rpn.conv.conv.out_channels == 16

@@ -1,8 +1,8 @@
 import pytest
 import torch
-from networks import make_shape
 
 from maskzoo.models.resnet import BLOCKS, Bottleneck, ResNet, Shortcut
+from networks import make_shape
 
 
 def make_input(*shape):
@@ -110,7 +110,8 @@ def test_shallow_networks_have_two_3x3_convolutions_a_block_and_narrow_stages(de
 
 @pytest.mark.parametrize("norm", ["bn", "sync_bn", "gn", "frozen"])
 def test_frozen_stages_neither_train_nor_move_their_statistics(norm):
-    network = ResNet(make_shape(norm=norm, frozen=("stem", "res2"), width=16, depth=18, group_width=64), (2, 3, 4, 5)).train()
+    shape = make_shape(norm=norm, frozen=("stem", "res2"), width=16, depth=18, group_width=64)
+    network = ResNet(shape, (2, 3, 4, 5)).train()
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     sum(feature.mean() for feature in network(make_input(2, 3, 32, 32))).backward()
     moved = {name for name, tensor in network.state_dict().items() if not torch.equal(tensor, before[name])}

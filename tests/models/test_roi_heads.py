@@ -116,3 +116,13 @@ def test_the_box_head_of_one_level_averages_the_cells_of_res5():
     heads = make_heads("c4")
     pooled = torch.randn(2, 4, 14, 14, generator=torch.Generator().manual_seed(1))
     assert torch.allclose(heads.embed(pooled), heads.res5(pooled).flatten(2).mean(dim=2), atol=1e-6)
+
+
+def test_norms_that_learn_see_all_regions_at_once_in_training():
+    heads = FpnRoiHeads(4, CLASSES, hidden=16, norm="bn").train()
+    table, boxes = make_table(heads), make_boxes().flatten(0, 1)
+    images = torch.arange(2).repeat_interleave(len(boxes) // 2)
+    whole = heads.maps(table, boxes, images)
+    heads.chunk = 5
+    assert torch.allclose(heads.maps(table, boxes, images), whole, atol=1e-5)
+    assert heads.maps(table, boxes[:0], images[:0]).shape == (0, 4, 14, 14)

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from maskzoo.config import BoxSampling, ProposalLimits, RpnSampling
+from maskzoo.data.augment import AnnotatedImage, flip, resize
 from maskzoo.data.transforms import target_size
 from maskzoo.inference.result import make_prediction
 from maskzoo.models.anchors import make_anchors
@@ -43,6 +44,20 @@ def test_resized_sizes_and_scales_are_equal(units):
         new_height, new_width = target_size(int(height), int(width), int(short), int(long))
         scales = np.float32(new_height / height), np.float32(new_width / width)
         assert (new_height, new_width, *scales) == tuple(expected)
+
+
+def test_boxes_and_outlines_are_resized_and_flipped_equally(units):
+    """The fixture is a picture of 427 x 640, resized to 672 and 1333, then flipped."""
+    outline = [units["aug.poly_in"]]
+    boxes = units["aug.bbox_in"]
+    image = AnnotatedImage(
+        np.zeros((427, 640, 3), np.uint8), boxes, np.zeros(len(boxes), np.int64), [outline] * len(boxes)
+    )
+    for step, kind in ((lambda image: resize(image, 672, 1333), "resized"), (flip, "flipped")):
+        image = step(image)
+        assert image.boxes.tolist() == units[f"aug.bbox_{kind}"].tolist()
+        for (polygon,) in image.outlines:
+            assert polygon.tolist() == units[f"aug.poly_{kind}"].tolist()
 
 
 def test_anchors_are_equal(units):

@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from small_runs import read_rows, start_training, train, write_data, write_model
+from small_runs import kill_all, read_rows, start_training, train, write_data, write_model
 
 # What each case sets, its processes, and after which step it is killed.
 CASES = {
@@ -40,8 +40,7 @@ def kill_after(step, run, *arguments, processes):
     limit = time.monotonic() + 120
     while len(read_rows(run)) < step and process.poll() is None and time.monotonic() < limit:
         time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)  # torchrun's processes see their parent go, and end too
-    process.communicate()
+    kill_all(process)
 
 
 def check(inputs, tmp_path, settings, processes, step):

@@ -2,69 +2,47 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich import box as boxes
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
-from maskzoo.cli.loading import load_predictor
+from maskzoo.cli.evaluation_job import NO_MODEL, Job, find_folder, read_job, run_job
+from maskzoo.cli.loading import Batch, Device, DeviceOption, Dtype, DtypeOption, Model, Overrides, Weights
 from maskzoo.cli.outputs import make_folder, write_file
-from maskzoo.cli.predict import Device, Dtype
+from maskzoo.cli.scores import tabulate_classes, tabulate_metrics
 from maskzoo.cli.terminal import open_stderr, open_stdout, print_json
-from maskzoo.errors import ConfigError, MaskzooError
+from maskzoo.errors import SourceError
 
 if TYPE_CHECKING:
-    from maskzoo.config import ModelConfig
-    from maskzoo.data.annotations import AnnotationSet
-    from maskzoo.data.classes import ClassMatch
-    from maskzoo.evaluation.metrics import Evaluation, Metrics
+    from maskzoo.evaluation.metrics import Evaluation
     from maskzoo.evaluation.report import Comparison
-    from maskzoo.evaluation.results import Results
-    from maskzoo.inference.predictor import Predictor
+    from maskzoo.evaluation.running import Evaluated
 
 __all__ = ["evaluate"]
 
-NO_MODEL = "-"
 SHOWN = 20  # images named that could not be run
 
 
-@dataclass
-class Run:
-    """What happened while the images were run: how many, how long, and which could not be."""
-
-    images: int = 0
-    seconds: float = 0.0
-    failed: list[dict[str, Any]] = field(default_factory=list)
-
-
 def evaluate(
-    model: Annotated[
-        str,
-        typer.Argument(metavar="MODEL", help="A name from [bold]maskzoo models[/], your .yml, or a .safetensors file."),
+    model: Model,
+    data: Annotated[
+        Path, typer.Argument(metavar="DATA", help="A COCO instances file (JSON), or a folder of a usual layout.")
     ],
-    data: Annotated[Path, typer.Argument(metavar="DATA", help="A COCO instances file (JSON).")],
-    weights: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Weights instead of the published; your own .yml needs them.")
-    ] = None,
+    weights: Weights = None,
     images: Annotated[
         Path | None, typer.Option(metavar="DIR", help="The images' folder, if it is not found beside DATA.")
     ] = None,
-    batch: Annotated[int, typer.Option(min=1, metavar="N", help="Images computed together.")] = 1,
-    device: Annotated[Device, typer.Option(help="auto is the GPU where there is one.")] = Device.auto,
-    dtype: Annotated[
-        Dtype, typer.Option(help="bfloat16 is faster where the hardware has it, and less exact.")
-    ] = Dtype.float32,
-    override: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Change one value of the model file; may be given again."),
+    split: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The split of a folder; else val, or test, or train.")
     ] = None,
+    batch: Batch = 1,
+    device: DeviceOption = Device.auto,
+    dtype: DtypeOption = Dtype.float32,
+    override: Overrides = None,
     limit: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Run and score the first N images only.")
     ] = None,
@@ -76,6 +54,9 @@ def evaluate(
         typer.Option(metavar="FILE", help="Score this COCO result file and run nothing; MODEL may be - then."),
     ] = None,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Write predictions.json and metrics.json here.")] = None,
+    page: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write a page with curves, confusion and pictures (.html).")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")] = False,
 ) -> None:
     """Measure box and mask AP on a data set.
@@ -85,240 +66,150 @@ def evaluate(
     still counts as one of the data set. If images are missing or cannot be read,
     they are named, the rest is scored, and the exit code is 3.
 
+    Several GPUs or machines: torchrun --nproc-per-node 8 -m maskzoo eval ...
+    The numbers are those of one process, and the first one prints them.
+
     Examples:
       maskzoo eval mask_rcnn_r50_fpn_1x_coco annotations/instances_val2017.json
+      maskzoo eval my.safetensors my-data --page report.html
       maskzoo eval my.yml val.json --weights my.safetensors --images photos
       maskzoo eval - val.json --from-predictions found/predictions.json
     """
-    from maskzoo.data.coco import read_annotations
     from maskzoo.evaluation.metrics import evaluate as score
     from maskzoo.evaluation.report import compare_with_published, to_dict
-    from maskzoo.evaluation.results import read_results
+    from maskzoo.processes import join_processes
 
-    _check_call(model, weights, images, from_predictions, override)
-    if from_predictions is not None:
-        annotations, config, run = read_annotations(data), _read_config(model, override or ()), Run()
-        match = _match(config, annotations, data)
-        results = read_results(from_predictions, annotations)
-        if limit is not None:
-            kept = _choose_images(annotations, limit, all_images)
-            annotations, results = annotations.select(kept), results.take_images(kept)
-    else:
-        annotations = read_annotations(data)
-        if limit is not None:
-            annotations = annotations.select(_choose_images(annotations, limit, all_images))
-        folder = _find_folder(annotations, images)
-        predictor = load_predictor(model, weights, device=device.value, dtype=dtype.value, overrides=override or ())
-        config = predictor.config
-        match = _match(config, annotations, data)
-        results, run = _run_images(predictor, annotations, folder, match, batch, all_images)
-    evaluation = score(annotations, results)
-    changes = _list_changes(override or (), dtype, all_images, run)
-    comparison = None if config is None else compare_with_published(config, annotations, evaluation, changes)
-    name = from_predictions.name if config is None and from_predictions is not None else config.name if config else model
+    _check_call(model, weights, images, from_predictions, override, page)
+    with join_processes(device.value) as processes:
+        if from_predictions is not None:
+            job = read_job(model, data, split, override or (), from_predictions, limit, all_images, processes)
+        else:
+            options = {"batch": batch, "all_images": all_images}
+            loading = {"dtype": dtype.value, "overrides": override or ()}
+            loading["device"] = device.value if processes.count == 1 else processes.device.type
+            job = run_job(model, weights, data, split, images, limit, processes, loading, options)
+    if job is None:
+        return  # another process has it all
+    evaluation = score(job.annotations, job.found.results)
+    changes = _list_changes(override or (), dtype, all_images, job.found)
+    comparison = None
+    if job.config is not None:
+        comparison = compare_with_published(job.config, job.annotations, evaluation, changes)
     printed = {
-        "model": name,
-        "data": str(data),
-        **to_dict(evaluation, annotations),
+        "model": job.name,
+        "data": job.annotations.source,
+        **to_dict(evaluation, job.annotations),
         "published": None if comparison is None else asdict(comparison) | {"reached": comparison.reached},
-        "classes_matched": match.note if match else None,
-        "images_run": run.images,
-        "seconds": round(run.seconds, 3),
-        "failed": run.failed,
+        "classes_matched": job.match.note if job.match else None,
+        "images_run": job.found.images,
+        "seconds": round(job.found.seconds, 3),
+        "failed": [asdict(failure) for failure in job.found.failed],
     }
     if out is not None:
-        _write(out, annotations, results, printed, write_predictions=from_predictions is None)
+        _write(out, job, printed, write_predictions=from_predictions is None)
+    if page is not None:
+        _write_page(page, job, evaluation, comparison, images)
     if json:
         print_json(printed)
     else:
-        _print_tables(name, annotations, evaluation, run, match, comparison)
-        if out is not None:
-            open_stdout().print(f"Saved to {out}", soft_wrap=True)
-    if run.failed:
-        _print_failures(run)
+        _print_tables(job, evaluation, comparison)
+        for path in (out, page):
+            if path is not None:
+                open_stdout().print(f"Saved to {path}", soft_wrap=True)
+    if job.found.failed:
+        _print_failures(job.found)
         raise typer.Exit(3)
 
 
 def _check_call(
-    model: str, weights: Path | None, images: Path | None, predictions: Path | None, overrides: list[str] | None
+    model: str,
+    weights: Path | None,
+    images: Path | None,
+    predictions: Path | None,
+    overrides: list[str] | None,
+    page: Path | None,
 ) -> None:
     if model == NO_MODEL and predictions is None:
         raise typer.BadParameter("found -, which is no model; it stands only with --from-predictions", param_hint="MODEL")
-    if predictions is not None and (weights is not None or images is not None):
+    if predictions is not None and (weights is not None or (images is not None and page is None)):
         option = "--weights" if weights is not None else "--images"
         raise typer.BadParameter("nothing is run with --from-predictions; leave it out", param_hint=option)
     if model == NO_MODEL and overrides:
         raise typer.BadParameter("MODEL is -, so there is no value to change; leave it out", param_hint="--set")
+    if page is not None and page.suffix.lower() not in (".html", ".htm"):
+        raise typer.BadParameter(f"found {str(page)!r}; expected a name that ends in .html", param_hint="--page")
 
 
-def _read_config(model: str, overrides: Sequence[str]) -> ModelConfig | None:
-    if model == NO_MODEL:
-        return None
-    if Path(model).suffix == ".safetensors":
-        from maskzoo.weights.checkpoint import read_checkpoint_config
-
-        return read_checkpoint_config(model)
-    from maskzoo.zoo.table import read_row
-
-    return read_row(model, overrides)
-
-
-def _match(config: ModelConfig | None, annotations: AnnotationSet, data: Path) -> ClassMatch | None:
-    if config is None:
-        return None
-    from maskzoo.data.classes import ClassMap, match_classes
-
-    return match_classes(ClassMap.from_classes(config.classes), annotations.classes, config.name, str(data))
-
-
-def _choose_images(annotations: AnnotationSet, limit: int | None, all_images: bool) -> Any:
-    """Which images are run, bool `[I]`: those with an object that trains, or all; by ascending id, up to the limit."""
-    import numpy as np
-
-    from maskzoo.data.annotations import find_trainable
-
-    chosen = np.ones(len(annotations), np.bool_)
-    if not all_images:
-        objects = annotations.image_index[find_trainable(annotations)]
-        chosen = np.bincount(objects, minlength=len(annotations)) > 0
-    return chosen if limit is None else chosen & (np.cumsum(chosen) <= limit)
-
-
-def _find_folder(annotations: AnnotationSet, images: Path | None) -> Path:
-    from maskzoo.data.annotations import find_image_folder
-
-    if images is None:
-        return find_image_folder(annotations)
-    if not images.is_dir():
-        raise ConfigError(f"{images}: no such folder; expected the folder of the images (--images)")
-    return images
-
-
-def _run_images(
-    predictor: Predictor, annotations: AnnotationSet, folder: Path, match: ClassMatch | None, batch: int, all_images: bool
-) -> tuple[Results, Run]:
-    """Predict image by image, and keep rows only."""
-    import numpy as np
-
-    from maskzoo.errors import ImageError
-    from maskzoo.evaluation.results import Results
-
-    results, run = Results(), Run()
-    labels = np.arange(len(annotations.classes)) if match is None else match.labels
-    places = np.flatnonzero(_choose_images(annotations, None, all_images)).tolist()
-    began = time.perf_counter()
-    paths = (folder / annotations.file_name(place) for place in places)
-    found = predictor.predict_each(paths, batch_size=batch)
-    for place, (source, prediction) in zip(places, _track(found, len(places)), strict=True):
-        try:
-            if isinstance(prediction, ImageError):
-                raise prediction
-            height, width = annotations.sizes[place].tolist()
-            results.add_prediction(place, prediction, (height, width), labels)
-        except MaskzooError as error:
-            text = str(error) if isinstance(error, ImageError) else f"{source}: {error}"
-            run.failed.append({"image_id": int(annotations.image_ids[place]), "source": str(source), "error": text})
-        run.images += 1
-    run.seconds = time.perf_counter() - began
-    return results, run
-
-
-def _track(found: Iterator[tuple[Any, Any]], total: int) -> Iterator[tuple[Any, Any]]:
-    console = open_stderr()
-    columns = (
-        TextColumn("Evaluating"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("", total=total, rate="")
-        began = time.perf_counter()
-        for number, item in enumerate(found, 1):
-            yield item
-            rate = number / (time.perf_counter() - began)
-            progress.update(task, completed=number, rate=f"{rate:.1f} images/s")
-
-
-def _list_changes(overrides: Sequence[str], dtype: Dtype, all_images: bool, run: Run) -> str | None:
+def _list_changes(overrides: Sequence[str], dtype: Dtype, all_images: bool, found: Evaluated) -> str | None:
     changes = [f"--set {override}" for override in overrides]
     changes += ["--all-images"] if all_images else []
     changes += [f"--dtype {dtype.value}"] if dtype is not Dtype.float32 else []
-    changes += [f"{len(run.failed)} images could not be run"] if run.failed else []
+    changes += [f"{len(found.failed)} images could not be run"] if found.failed else []
     return f"this run differs by {', '.join(changes)}" if changes else None
 
 
-def _write(
-    out: Path, annotations: AnnotationSet, results: Results, metrics: dict[str, Any], write_predictions: bool
-) -> None:
+def _write(out: Path, job: Job, metrics: dict[str, Any], write_predictions: bool) -> None:
     from json import dumps
 
     make_folder(out)
     if write_predictions:
-        write_file(out / "predictions.json", results.to_json(annotations))
+        write_file(out / "predictions.json", job.found.results.to_json(job.annotations))
     write_file(out / "metrics.json", dumps(metrics, indent=1, allow_nan=False).encode("ascii") + b"\n")
 
 
-def _print_tables(
-    name: str,
-    annotations: AnnotationSet,
-    evaluation: Evaluation,
-    run: Run,
-    match: ClassMatch | None,
-    comparison: Comparison | None,
+def _write_page(
+    page: Path, job: Job, evaluation: Evaluation, comparison: Comparison | None, images: Path | None
 ) -> None:
+    from maskzoo.evaluation.analysis import analyze
+    from maskzoo.evaluation.page import write_page
+    from maskzoo.evaluation.pictures import make_pictures
+
+    analysis = analyze(job.annotations, job.found.results)
+    try:
+        pictures = make_pictures(job.annotations, job.found.results, analysis, find_folder(job.annotations, images))
+    except SourceError as error:  # results can be scored without the images
+        open_stderr().print(f"{page}: gets no pictures: {error}", soft_wrap=True)
+        pictures = []
+    facts = {"Model": job.name, "Data": job.annotations.source, "Detections": f"{evaluation.detections:,}"}
+    if job.found.seconds:
+        facts["Speed"] = f"{job.found.images / job.found.seconds:.1f} images/s"
+    if comparison is not None:
+        facts["Published figures"] = str(comparison)
+    if job.found.failed:
+        facts["Could not be run"] = f"{len(job.found.failed)} of {job.found.images} images"
+    make_folder(page.parent)
+    write_page(
+        page,
+        title=f"{job.name} on {Path(job.annotations.source).name}",
+        facts=facts,
+        classes=job.annotations.classes.names,
+        evaluation=evaluation,
+        analysis=analysis,
+        pictures=pictures,
+    )
+
+
+def _print_tables(job: Job, evaluation: Evaluation, comparison: Comparison | None) -> None:
     console = open_stdout()
     kinds = {kind: metrics for kind, metrics in (("box", evaluation.box), ("mask", evaluation.mask)) if metrics}
-    console.print(_tabulate_classes(annotations, evaluation, kinds))
+    console.print(tabulate_classes(job.annotations, evaluation, kinds))
     console.print()
-    console.print(_tabulate_metrics(kinds))
+    console.print(tabulate_metrics(kinds))
     objects = int(evaluation.objects.sum())
-    line = f"{name}: {evaluation.images:,} images, {objects:,} objects, {evaluation.detections:,} detections"
-    if run.seconds:
-        line += f", {run.images:,} images run in {run.seconds:.1f} s, {run.images / run.seconds:.1f} images/s"
+    line = f"{job.name}: {evaluation.images:,} images, {objects:,} objects, {evaluation.detections:,} detections"
+    if job.found.seconds:
+        seconds, rate = job.found.seconds, job.found.images / job.found.seconds
+        line += f", {job.found.images:,} images run in {seconds:.1f} s, {rate:.1f} images/s"
     console.print(line, soft_wrap=True)
-    for note in (match.note if match else None, comparison):
+    for note in (job.match.note if job.match else None, comparison):
         if note is not None:
             console.print(str(note), soft_wrap=True)
 
 
-def _start_table(*columns: str) -> Table:
-    table = Table(box=boxes.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
-    for place, column in enumerate(columns):
-        table.add_column(column, justify="left" if place == 0 else "right", no_wrap=True)
-    return table
-
-
-def _tabulate_metrics(kinds: dict[str, Metrics]) -> Table:
-    """AP by IoU and area, AR by number of detections and area, in percent."""
-    from maskzoo.evaluation.metrics import NAMES
-
-    table = _start_table("percent", *kinds)
-    for place, name in enumerate(NAMES):
-        table.add_row(name.replace("_", " "), *(_format(metrics.values[place]) for metrics in kinds.values()))
-    return table
-
-
-def _tabulate_classes(annotations: AnnotationSet, evaluation: Evaluation, kinds: dict[str, Metrics]) -> Table:
-    columns = [f"{kind} {name}" for kind in kinds for name in ("AP", "AP50")]
-    table = _start_table("class", "objects", *columns)
-    for label, name in enumerate(annotations.classes.names):
-        if not evaluation.objects[label]:
-            continue
-        numbers = [metrics.classes[label] for metrics in kinds.values()]
-        cells = [_format(value) for row in numbers for value in (row.ap, row.ap50)]
-        table.add_row(name, str(evaluation.objects[label]), *cells)
-    return table
-
-
-def _format(value: float | None) -> str:
-    return "-" if value is None else f"{100 * value:.1f}"
-
-
-def _print_failures(run: Run) -> None:
+def _print_failures(found: Evaluated) -> None:
     console: Console = open_stderr()
-    lines = [f"{len(run.failed)} of {run.images} images could not be run; they count as images without detections:"]
-    lines += [failure["error"] for failure in run.failed[:SHOWN]]
-    lines += [f"and {len(run.failed) - SHOWN} more"] if len(run.failed) > SHOWN else []
+    count = len(found.failed)
+    lines = [f"{count} of {found.images} images could not be run; they count as images without detections:"]
+    lines += [failure.error for failure in found.failed[:SHOWN]]
+    lines += [f"and {count - SHOWN} more"] if count > SHOWN else []
     console.print("\n  ".join(lines), style="red", soft_wrap=True)

@@ -1,10 +1,12 @@
-"""Load a model while a terminal shows what takes the time."""
+"""The options that verbs which run a model share, and loading one while a terminal shows what takes the time."""
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
+import typer
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 
 from maskzoo.cli.terminal import open_stderr
@@ -12,14 +14,47 @@ from maskzoo.cli.terminal import open_stderr
 if TYPE_CHECKING:
     from maskzoo.inference.predictor import Predictor
 
-__all__ = ["load_predictor"]
+__all__ = ["Batch", "Device", "DeviceOption", "Dtype", "DtypeOption", "Model", "Overrides", "Weights", "load_predictor"]
 
 
-def load_predictor(model: str, weights: Path | None, **options: Any) -> Predictor:
-    """Return the predictor of `maskzoo.load`, with a spinner meanwhile, and freed memory kept for speed."""
+class Device(StrEnum):
+    auto = "auto"
+    cpu = "cpu"
+    cuda = "cuda"
+
+
+class Dtype(StrEnum):
+    float32 = "float32"
+    bfloat16 = "bfloat16"
+
+
+Model = Annotated[
+    str,
+    typer.Argument(metavar="MODEL", help="A name from [bold]maskzoo models[/], your .yml, or a .safetensors file."),
+]
+Weights = Annotated[
+    Path | None,
+    typer.Option("--weights", metavar="FILE", help="Weights instead of the published; your own .yml needs them."),
+]
+Batch = Annotated[int, typer.Option("--batch", min=1, metavar="N", help="Images computed together.")]
+DeviceOption = Annotated[Device, typer.Option("--device", help="auto is the GPU where there is one.")]
+DtypeOption = Annotated[
+    Dtype, typer.Option("--dtype", help="bfloat16 is faster where the hardware has it, and less exact.")
+]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change one value of the model file; may be given again."),
+]
+
+
+def load_predictor(model: str, weights: Path | None, *, silent: bool = False, **options: Any) -> Predictor:
+    """Return the predictor of `maskzoo.load`, with a spinner meanwhile, and freed memory kept for speed.
+
+    `silent` in all but one of the processes that share a terminal.
+    """
     console = open_stderr()
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+    with Progress(*columns, console=console, transient=True, disable=silent or not console.is_terminal) as progress:
         task = progress.add_task(f"Loading {model}", total=None)
 
         def show(done: int, total: int | None) -> None:

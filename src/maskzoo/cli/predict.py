@@ -7,7 +7,6 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,7 +15,17 @@ from rich import box
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from maskzoo.cli.loading import load_predictor
+from maskzoo.cli.loading import (
+    Batch,
+    Device,
+    DeviceOption,
+    Dtype,
+    DtypeOption,
+    Model,
+    Overrides,
+    Weights,
+    load_predictor,
+)
 from maskzoo.cli.outputs import encode_picture, make_folder, name_pictures, number_images, write_file, write_json
 from maskzoo.cli.terminal import open_stderr, open_stdout, print_json
 from maskzoo.errors import ImageError, SourceError
@@ -30,17 +39,6 @@ __all__ = ["predict"]
 STDIN = "-"
 SHOWN = 20  # rows of the table at the end
 TOP = 3  # classes of an image in the table
-
-
-class Device(StrEnum):
-    auto = "auto"
-    cpu = "cpu"
-    cuda = "cuda"
-
-
-class Dtype(StrEnum):
-    float32 = "float32"
-    bfloat16 = "bfloat16"
 
 
 @dataclass(frozen=True)
@@ -67,10 +65,7 @@ class Found:
 
 
 def predict(
-    model: Annotated[
-        str,
-        typer.Argument(metavar="MODEL", help="A name from [bold]maskzoo models[/], your .yml, or a .safetensors file."),
-    ],
+    model: Model,
     sources: Annotated[
         list[str],
         typer.Argument(
@@ -78,9 +73,7 @@ def predict(
             help="Images, folders, quoted patterns ('photos/**/*.jpg'), or - for an image on standard input.",
         ),
     ],
-    weights: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Weights instead of the published; your own .yml needs them.")
-    ] = None,
+    weights: Weights = None,
     out: Annotated[Path, typer.Option(metavar="DIR", help="The folder for the results.")] = Path("maskzoo-predictions"),
     save: Annotated[
         str, typer.Option(metavar="KINDS", help="What to save: image, json, both with a comma, or none.")
@@ -89,15 +82,10 @@ def predict(
         float,
         typer.Option(min=0, max=1, help="Draw, save and count objects from this score on. For an evaluation: 0."),
     ] = 0.5,
-    batch: Annotated[int, typer.Option(min=1, metavar="N", help="Images computed together.")] = 1,
-    device: Annotated[Device, typer.Option(help="auto is the GPU where there is one.")] = Device.auto,
-    dtype: Annotated[
-        Dtype, typer.Option(help="bfloat16 is faster where the hardware has it, and less exact.")
-    ] = Dtype.float32,
-    override: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Change one value of the model file; may be given again."),
-    ] = None,
+    batch: Batch = 1,
+    device: DeviceOption = Device.auto,
+    dtype: DtypeOption = Dtype.float32,
+    override: Overrides = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,
 ) -> None:
     """Find the objects in images, save pictures and COCO JSON.

@@ -1,17 +1,17 @@
-"""Batches of annotated images to train on: the same ones whatever reads them, and from wherever a run goes on.
-
-Everything random about an image hangs on (seed, epoch, position in the epoch), never on a worker or on what came before.
-"""
+"""Batches to train on: the same ones in the same order, however many workers make them and wherever a run goes on."""
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
+import os
 import signal
 import sys
-from collections.abc import Generator, Sequence
+import threading
+import warnings
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -21,37 +21,20 @@ from torch.utils.data import DataLoader, Dataset
 
 from maskzoo.config import ModelConfig, RunSettings
 from maskzoo.data.annotations import AnnotationSet
-from maskzoo.data.augment import Sample, flip, jitter, paste, resize
-from maskzoo.data.batching import make_batch
-from maskzoo.data.images import read_image
-from maskzoo.data.outlines import decode_runs, trace
-from maskzoo.errors import ConfigError, ImageError, MaskzooError
+from maskzoo.data.batching import make_batch, make_truth
+from maskzoo.data.samples import Replaced, Sample, SampleMaker, order_images
+from maskzoo.errors import ConfigError, MaskzooError, TrainingError
 from maskzoo.structures import GroundTruth, ImageBatch
 
-__all__ = ["Replaced", "TrainingBatch", "TrainingLoader", "read_sample"]
-
-SEED_BITS = (1 << 63) - 1  # a torch generator takes 64 bits, a signed number keeps 63
-ORDER, IMAGE, REPLACEMENT = range(3)  # what a random stream is for
-
-
-@dataclass(frozen=True, slots=True)
-class Replaced:
-    """A damaged image, and the one that trained in its place; `position` counts the images of the epoch."""
-
-    position: int
-    image_id: int
-    error: str
-    replacement_id: int
-
-    def __str__(self) -> str:
-        return f"image {self.image_id} was replaced by image {self.replacement_id}: {self.error}"
+__all__ = ["Replaced", "TrainingBatch", "TrainingLoader"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainingBatch:
-    """What one forward pass takes: `images`, `truth` in pixels of the resized images, `image_ids` of the data set.
+    """A batch of one process: `images`, their `truth`, the data set's ids of the images that are really in it.
 
-    `seeds` has a 63-bit number for each image, by which its samples are drawn; `replaced` names damaged images.
+    `seeds` has 63 bits for each image, made from the run's seed, the epoch and the position: what else is drawn for the
+    image is drawn by them. `replaced` names the images that could not be read.
     """
 
     images: ImageBatch
@@ -62,10 +45,11 @@ class TrainingBatch:
 
 
 class TrainingLoader:
-    """Reads a data set as the recipe of `config` trains on it, in `settings.workers` processes.
+    """Reads, transforms and batches a data set for process `rank` of `processes`, in `settings.workers` workers.
 
-    `annotations` are as `select_for_training` gives them, their images lie in `folder`. Of several `processes` each
-    takes its part: batch `b` of process `rank` is the one after batch `b` of the process before it.
+    `annotations` are what `select_for_training` left, their files are in `folder`. Batch b of rank r has the positions
+    from (b * processes + r) * batch on of an epoch's order, so that all processes together see what one with a batch as
+    large as theirs together sees. Raises ConfigError if the data set does not fill one step.
     """
 
     def __init__(
@@ -78,194 +62,150 @@ class TrainingLoader:
         rank: int = 0,
         processes: int = 1,
     ) -> None:
-        self.annotations, self.folder, self.config, self.settings = annotations, folder, config, settings
-        self.rank, self.processes = rank, processes
-        total = settings.batch * processes * settings.accumulate
-        if len(annotations) < total:
+        self._annotations, self._input, self._settings = annotations, config.input, settings
+        self._rank, self._processes = rank, processes
+        self._maker = SampleMaker(annotations, folder, config, settings)
+        step = settings.batch * processes * settings.accumulate
+        if len(annotations) < step:
             raise ConfigError(
-                f"{annotations.source}: {len(annotations)} images to train on, and a step takes {total} (batch "
-                f"{settings.batch} x accumulate {settings.accumulate} x processes {processes}); take fewer, or add images"
+                f"{annotations.source}: {len(annotations)} images to train on do not fill one step, which takes {step} "
+                f"(run.batch {settings.batch} x {processes} processes x run.accumulate {settings.accumulate}); "
+                "make these smaller"
             )
+        self._steps = len(annotations) // step
 
     @property
     def batches_per_epoch(self) -> int:
-        """Batches of this process in an epoch; images that do not fill a whole step are left out of the epoch."""
-        step = self.settings.batch * self.processes * self.settings.accumulate
-        return len(self.annotations) // step * self.settings.accumulate
+        """How many batches each process gets in an epoch; images that do not fill the last step are left out of it."""
+        return self._steps * self._settings.accumulate
 
-    def epoch(self, epoch: int, start: int = 0) -> Generator[TrainingBatch]:
-        """Yield this process's batches of an epoch from batch `start` on. Closing the iterator ends its workers.
+    def epoch(self, epoch: int, start: int = 0) -> Generator[TrainingBatch, None, None]:
+        """Yield an epoch's batches from batch `start` on: the same ones as an epoch from the beginning has there.
 
-        Raises ImageError for a damaged image if the settings say stop.
+        Close the generator to end its workers early. Raises ImageError if an image cannot be read and the settings say
+        stop, or if none can; TrainingError if a worker was killed.
         """
-        workers = self.settings.workers
-        reader = DataLoader(
-            _Batches(self, epoch),
-            batch_size=None,
-            sampler=range(start, self.batches_per_epoch),
-            num_workers=workers,
-            collate_fn=_pass_on,
-            worker_init_fn=_begin_worker if workers else None,
-            # Forked workers share the packed annotations; elsewhere each gets a copy.
-            multiprocessing_context=multiprocessing.get_context("fork") if workers and sys.platform == "linux" else None,
-        )
-        for read in reader:
-            if isinstance(read, MaskzooError):
-                raise read
-            yield self._join(read)
+        block = self._settings.batch * self._processes
+        order = order_images(self._annotations, self._settings, epoch, block)
+        own = order[: self.batches_per_epoch * block].reshape(-1, self._processes, self._settings.batch)[:, self._rank]
+        batches = _Batches(self._maker, epoch, own, self._rank, self._processes)
+        with contextlib.closing(self._make_all(batches, start)) as made:
+            for samples in made:
+                yield self._collate(samples)
 
-    def _join(self, read: list[_Read]) -> TrainingBatch:
-        samples = [one.sample for one in read]
-        return TrainingBatch(
-            make_batch([sample.pixels for sample in samples], self.config.input),
-            make_truth(samples),
-            tuple(one.image_id for one in read),
-            tuple(one.seed for one in read),
-            tuple(one.replaced for one in read if one.replaced is not None),
-        )
-
-    def order(self, epoch: int) -> NDArray[np.int64]:
-        """Return the place in the data set of each position of an epoch, int64 `[I]`: all images, shuffled."""
-        random = self._draw(epoch, 0, ORDER)
-        order = random.permutation(len(self.annotations))
-        if not self.settings.group_by_aspect:
-            return order
-        tall = (self.annotations.sizes[:, 0] > self.annotations.sizes[:, 1])[order]
-        size = self.settings.batch
-        groups, rest = [], []
-        for part in (order[tall], order[~tall]):
-            whole = len(part) // size * size
-            groups += list(part[:whole].reshape(-1, size))
-            rest.append(part[whole:])
-        mixed = [groups[place] for place in random.permutation(len(groups))]
-        return np.concatenate([*mixed, *rest])
-
-    def read_batch(self, order: NDArray[np.int64], epoch: int, batch: int) -> list[_Read]:
-        """Read this process's batch of an epoch whose `order` is given."""
-        first = (batch * self.processes + self.rank) * self.settings.batch
-        return [self._read(order, epoch, position) for position in range(first, first + self.settings.batch)]
-
-    def _read(self, order: NDArray[np.int64], epoch: int, position: int) -> _Read:
-        place = int(order[position])
-        random = self._draw(epoch, position, IMAGE)
-        seed = int(random.integers(SEED_BITS))
-        replaced = None
+    def _make_all(self, batches: _Batches, start: int) -> Generator[list[Sample], None, None]:
+        places = range(start, len(batches))
+        workers = min(self._settings.workers, len(places))
+        if workers == 0:
+            yield from (_unwrap(batches[place]) for place in places)
+            return
+        made = _start_workers(batches, places, workers)
         try:
-            sample = self._read_sound(place)
-        except ImageError as error:
-            if self.settings.damaged_images == "stop":
+            for samples in made:
+                yield _unwrap(samples)
+        except RuntimeError as error:
+            if "DataLoader worker" not in str(error):
                 raise
-            wanted, (place, sample) = place, self._replace(epoch, position, place, error)
-            ids = self.annotations.image_ids
-            replaced = Replaced(position, int(ids[wanted]), str(error), int(ids[place]))
-        sample = self._augment(sample, random)
-        if self.settings.copy_paste and random.random() < self.settings.copy_paste:
-            sample = self._paste(sample, random)
-        return _Read(sample, int(self.annotations.image_ids[place]), seed, replaced)
+            raise TrainingError(
+                f"a process that reads images was ended from outside: {error}; expected them to live as long as the run; "
+                "if memory ran short, use fewer of them (run.workers=1)"
+            ) from error.with_traceback(None)  # its frames would keep the other workers
+        finally:
+            del made  # the last reference: the workers are told to end, and waited for
 
-    def _read_sound(self, place: int) -> Sample:
-        return read_sample(self.annotations, self.folder, place)
-
-    def _replace(self, epoch: int, position: int, place: int, error: ImageError) -> tuple[int, Sample]:
-        """Find a sound image, the same for any number of workers."""
-        for other in self._draw(epoch, position, REPLACEMENT).permutation(len(self.annotations)).tolist():
-            if other != place:
-                try:
-                    return other, self._read_sound(other)
-                except ImageError:
-                    continue
-        raise ImageError(f"{self.folder}: none of {len(self.annotations)} images can be read; one of them: {error}")
-
-    def _augment(self, sample: Sample, random: np.random.Generator) -> Sample:
-        recipe, settings = self.config.training, self.settings
-        if settings.jitter is None:
-            sample = resize(sample, int(random.choice(recipe.short_sides)), recipe.long_side)
-        else:
-            factor, down, across = random.uniform(*settings.jitter), random.random(), random.random()
-            sample = jitter(sample, factor, (down, across), max(recipe.short_sides), recipe.long_side)
-        return flip(sample) if random.random() < recipe.flip else sample
-
-    def _paste(self, sample: Sample, random: np.random.Generator) -> Sample:
-        """Paste some objects of another image; where that one is damaged nothing is pasted."""
-        try:
-            other = self._augment(self._read_sound(int(random.integers(len(self.annotations)))), random)
-        except ImageError:
-            return sample
-        chosen = np.flatnonzero(random.random(len(other.boxes)) < 0.5)  # a random subset, as published
-        return paste(sample, other.take(chosen))
-
-    def _draw(self, epoch: int, position: int, purpose: int) -> np.random.Generator:
-        return np.random.default_rng([self.settings.seed, epoch, position, purpose])
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Read:
-    sample: Sample
-    image_id: int
-    seed: int
-    replaced: Replaced | None
-
-
-class _Batches(Dataset[Any]):
-    """The batches of one process and epoch, by number; errors are handed over as values."""
-
-    def __init__(self, loader: TrainingLoader, epoch: int) -> None:
-        self.loader, self.epoch, self.order = loader, epoch, loader.order(epoch)
-
-    def __getitem__(self, batch: int) -> list[_Read] | MaskzooError:
-        try:
-            return self.loader.read_batch(self.order, self.epoch, batch)
-        except MaskzooError as error:
-            return error
-
-
-def read_sample(annotations: AnnotationSet, folder: Path, place: int) -> Sample:
-    """Read image `place` of a data set with its objects; outlines given as run lengths become polygons.
-
-    Raises ImageError if the image is missing or damaged, or if its size is not the data set's.
-    """
-    file = folder / annotations.file_name(place)
-    pixels = read_image(file)
-    height, width = annotations.sizes[place].tolist()
-    if pixels.shape[:2] != (height, width):
-        raise ImageError(
-            f"{file}: is {pixels.shape[1]} x {pixels.shape[0]} pixels, {annotations.source} says {width} x {height}; "
-            "expected the same, else its outlines lie elsewhere; see maskzoo data check"
+    def _collate(self, samples: list[Sample]) -> TrainingBatch:
+        images = [sample.image for sample in samples]
+        return TrainingBatch(
+            images=make_batch([image.pixels for image in images], self._input),
+            truth=make_truth(images),
+            image_ids=tuple(sample.image_id for sample in samples),
+            seeds=tuple(sample.seed for sample in samples),
+            replaced=tuple(one for sample in samples for one in sample.replaced),
         )
-    rows = range(*annotations.first[place : place + 2].tolist())
-    outlines = []
-    for row in rows:
-        outline = annotations.outline(row)
-        polygons = trace(decode_runs(outline, (height, width))) if isinstance(outline, bytes) else outline
-        outlines.append([polygon.astype(np.float32) for polygon in polygons])
-    chosen = slice(rows.start, rows.stop)
-    labels = annotations.labels[chosen].astype(np.int64)
-    return Sample(pixels, annotations.boxes[chosen].copy(), labels, outlines)
 
 
-def make_truth(samples: Sequence[Sample]) -> GroundTruth:
-    """Put the objects of images into slots."""
-    most = max(len(sample.labels) for sample in samples)
-    boxes = torch.zeros(len(samples), most, 4)
-    labels = torch.zeros(len(samples), most, dtype=torch.int64)
-    valid = torch.zeros(len(samples), most, dtype=torch.bool)
-    for image, sample in enumerate(samples):
-        count = len(sample.labels)
-        boxes[image, :count] = torch.from_numpy(sample.boxes)
-        labels[image, :count] = torch.from_numpy(sample.labels)
-        valid[image, :count] = True
-    outlines: Any = [sample.outlines for sample in samples]
-    return GroundTruth(boxes, labels, torch.zeros_like(valid), valid, outlines)
+class _Batches(Dataset[list[Sample] | MaskzooError]):
+    """The batches of one process in an epoch, by their number: `order` int64 `[batches batch]` has their images.
+
+    An error of ours is returned, because torch would wrap one that is raised in a worker into a traceback's text.
+    """
+
+    def __init__(self, maker: SampleMaker, epoch: int, order: NDArray[np.int64], rank: int, processes: int) -> None:
+        self.maker, self.epoch, self.order, self.rank, self.processes = maker, epoch, order, rank, processes
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    def __getitem__(self, place: int) -> list[Sample] | MaskzooError:
+        images = self.order[place].tolist()
+        first = (place * self.processes + self.rank) * len(images)
+        try:
+            return [self.maker.make(self.epoch, first + number, image) for number, image in enumerate(images)]
+        except MaskzooError as error:
+            return error.with_traceback(None)
 
 
-def _pass_on(read: Any) -> Any:
-    return read
+def _unwrap(samples: list[Sample] | MaskzooError) -> list[Sample]:
+    if isinstance(samples, MaskzooError):
+        raise samples
+    return samples
 
 
-def _begin_worker(number: int) -> None:
-    """One thread each, and no part in what the main process does on a signal."""
-    signal.set_wakeup_fd(-1)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the main process ends its workers
-    torch.set_num_threads(1)
+def _start_workers(
+    batches: _Batches, places: Iterable[int], workers: int
+) -> Iterator[list[Sample] | MaskzooError]:
+    """Start processes that make the batches, in order. They share the packed annotations where processes can fork.
+
+    Samples travel as uint8 pixels through pipes: a quarter of the normalised batch, and no shared memory, of which
+    containers often have 64 MB only.
+    """
+    with warnings.catch_warnings(), _keep_child_handler():
+        warnings.filterwarnings("ignore", message="This DataLoader will create", category=UserWarning)  # more than cores
+        # Python 3.12 warns of locks that other threads may hold at the fork; the workers take none but the allocator's,
+        # which survives it: they run one thread each of numpy, Pillow, OpenCV and hotcoco.
+        warnings.filterwarnings("ignore", message=".*multi-threaded, use of fork", category=DeprecationWarning)
+        loader = DataLoader(
+            batches,
+            batch_size=None,
+            sampler=places,
+            num_workers=workers,
+            collate_fn=_pass,
+            worker_init_fn=_prepare_worker,
+            multiprocessing_context="fork" if sys.platform == "linux" else None,
+            generator=torch.Generator(),  # else it would draw from the run's
+        )
+        return iter(loader)
+
+
+@contextlib.contextmanager
+def _keep_child_handler() -> Iterator[None]:
+    """Take back the signal handler that torch sets: when a worker dies it raises in the midst of whatever the process is
+    doing, which may be an update of the weights. Without it the next batch says so."""
+    if sys.platform == "win32" or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(signal.SIGCHLD)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGCHLD, before or signal.SIG_DFL)
+
+
+def _pass(samples: list[Sample] | MaskzooError) -> list[Sample] | MaskzooError:
+    return samples
+
+
+def _prepare_worker(number: int) -> None:
+    """Make a process that was just forked a quiet one: a single thread, deaf to Ctrl-C, and gone with its parent."""
     cv2.setNumThreads(0)
+    torch.set_num_threads(1)
+    signal.set_wakeup_fd(-1)  # the parent's: a signal here is not one for it
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all; the parent ends its workers
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+
+        def follow() -> None:
+            parent.join()
+            os._exit(1)  # a plain exit would wait until somebody has read what was made
+
+        threading.Thread(target=follow, name="parent's end", daemon=True).start()

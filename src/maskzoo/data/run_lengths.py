@@ -8,7 +8,6 @@ count two places before is written. Counts alternate outside, inside, outside ..
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,59 +37,76 @@ def _measure(texts: Sequence[bytes], pixels: Integers) -> tuple[Integers, NDArra
     values = np.frombuffer(b"".join(texts), dtype=np.uint8) - np.uint8(48)  # what is below '0' wraps to above 63
     whole = lengths > 0
     whole[whole] = values[ends[whole] - 1] < 0x20  # else the text breaks off within a count
-    whole &= _sum_parts(values > 63, ends) == 0
+    foreign = np.flatnonzero(values > 63)
+    whole[np.searchsorted(ends, foreign, side="right")] = False
     if not whole.all():  # the arithmetic below wants whole texts
         area, sound = np.zeros(len(texts), np.int64), whole.copy()
         kept = [text for text, good in zip(texts, whole, strict=True) if good]
         if kept:
             area[whole], sound[whole] = _measure(kept, pixels[whole])
         return area, sound
-    counts, size = _decode(values)
-    number = _sum_parts(values < 0x20, ends)  # of counts
-    sound = _sum_parts(size > LONGEST, np.cumsum(number)) == 0
-    odd = ((np.arange(len(counts)) - np.repeat(np.cumsum(number) - number, number)) & 1).astype(np.bool_)
-    # Each count above the image's pixels is found, so the sums of the sound ones cannot overflow unseen.
-    inside = _undo_differences(counts[odd], number // 2, 0)
-    outside = _undo_differences(counts[~odd], number - number // 2, 1)
-    for part, share in ((inside, number // 2), (outside, number - number // 2)):
-        wrong = (part < 0) | (part > np.repeat(pixels, share))
-        sound &= _sum_parts(wrong, np.cumsum(share)) == 0
-    area = _sum_parts(inside, np.cumsum(number // 2))
-    sound &= area + _sum_parts(outside, np.cumsum(number - number // 2)) == pixels
-    return area, sound
+    last = np.flatnonzero(values < 0x20)  # characters that end a count
+    number = np.diff(np.searchsorted(last, ends), prepend=0)  # of counts
+    counts, long = _decode(values, last)
+    short = np.ones(len(texts), np.bool_)
+    short[np.searchsorted(np.cumsum(number), long, side="right")] = False
+    inside, right_inside = _sum_counts(_pick(counts, number, 1), number // 2, 0, pixels)
+    outside, right_outside = _sum_counts(_pick(counts, number, 0), number - number // 2, 1, pixels)
+    return inside, short & right_inside & right_outside & (inside + outside == pixels)
 
 
-def _decode(values: NDArray[np.uint8]) -> tuple[Integers, Integers]:
-    """Return what each count writes (a count or a difference), and how many characters it has."""
-    last = np.flatnonzero(values < 0x20)
-    first = np.concatenate([[0], last[:-1] + 1])
-    size = last - first + 1
-    counts = (values[first] & 0x1F).astype(np.int64)
-    for place in range(1, LONGEST):
-        longer = np.flatnonzero(size > place)
-        counts[longer] |= (values[first[longer] + place] & 0x1F).astype(np.int64) << (5 * place)
-    negative = (values[last] & 0x10) != 0
+def _decode(values: NDArray[np.uint8], last: Integers) -> tuple[Integers, Integers]:
+    """Return what each count writes (a count or a difference), and which of them have too many characters."""
+    size = np.diff(last, prepend=-1)
+    counts = (values[last - size + 1] & 0x1F).astype(np.int64)
+    longer = np.flatnonzero(size > 1)
+    place = 1
+    while len(longer) and place < LONGEST:
+        counts[longer] |= (values[last[longer] - size[longer] + 1 + place] & 0x1F).astype(np.int64) << (5 * place)
+        place += 1
+        longer = longer[size[longer] > place]
+    negative = np.flatnonzero(values[last] & 0x10)
     counts[negative] -= np.int64(1) << (5 * np.minimum(size[negative], LONGEST))
-    return counts, size
+    return counts, longer
 
 
-def _undo_differences(counts: Integers, number: Integers, plain: int) -> Integers:
-    """Return running sums within each mask's `number` of counts; its first `plain` ones stand for themselves."""
-    begin = (np.cumsum(number) - number)[number > 0]
+def _pick(counts: Integers, number: Integers, odd: int) -> Integers:
+    """Return every other one of each mask's `number` of counts, from its first (0) or second (1) on."""
+    parity = np.arange(len(counts)).astype(np.uint8) & 1
+    first = ((np.cumsum(number) - number) & 1).astype(np.uint8)
+    picked: Integers = counts[parity ^ np.repeat(first, number) == odd]
+    return picked
+
+
+def _sum_counts(
+    counts: Integers, number: Integers, plain: int, pixels: Integers
+) -> tuple[Integers, NDArray[np.bool_]]:
+    """Return the sum of each mask's `number` of counts, and whether none is negative or above its pixels.
+
+    Counts are differences to the one before, but for the first `plain` of a mask. Sums that overflow have a count that
+    is found.
+    """
+    sums, sound = np.zeros(len(number), np.int64), np.ones(len(number), np.bool_)
+    there = number > 0
+    begin = (np.cumsum(number) - number)[there]
+    if len(begin):
+        counts = _undo_differences(counts, begin, number[there], plain)
+        lowest, highest = np.minimum.reduceat(counts, begin), np.maximum.reduceat(counts, begin)
+        sound[there] = (lowest >= 0) & (highest <= pixels[there])
+        sums[there] = np.add.reduceat(counts, begin)
+    return sums, sound
+
+
+def _undo_differences(counts: Integers, begin: Integers, number: Integers, plain: int) -> Integers:
+    """Return running sums within each mask, which begins at `begin`; its first `plain` ones stand for themselves."""
     running = counts.copy()
     if plain:
         running[begin] = 0
     sums = np.cumsum(running)
-    sums -= np.repeat(sums[begin] - running[begin], number[number > 0])
+    sums -= np.repeat(sums[begin] - running[begin], number)
     if plain:
         sums[begin] = counts[begin]
     return sums
-
-
-def _sum_parts(values: NDArray[Any], ends: Integers) -> Integers:
-    """Return the sums of consecutive parts that end before `ends`; a part may be empty."""
-    sums = np.concatenate([[0], np.cumsum(values, dtype=np.int64)])[ends]
-    return np.diff(sums, prepend=0)
 
 
 def find_bad_runs(counts: Sequence[object], pixels: int) -> str | None:

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["ResizedImage", "resize_image", "target_size"]
+__all__ = ["ResizedImage", "resize_image", "resize_to", "target_size"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,12 @@ def target_size(height: int, width: int, short_side: int, long_side: int) -> tup
 def resize_image(image: NDArray[np.uint8], short_side: int, long_side: int) -> ResizedImage:
     """Resize an RGB image `[H W 3]` as the published networks were trained: OpenCV's cubic kernel on uint8."""
     height, width = image.shape[:2]
-    new_height, new_width = target_size(height, width, short_side, long_side)
+    return resize_to(image, *target_size(height, width, short_side, long_side))
+
+
+def resize_to(image: NDArray[np.uint8], new_height: int, new_width: int) -> ResizedImage:
+    """Resize an RGB image `[H W 3]` to a size, as `resize_image` does."""
+    height, width = image.shape[:2]
     scale_y, scale_x = new_height / height, new_width / width
     # Factors, not the size, are what the published pipeline hands to OpenCV; a side of one pixel could round to 0 there.
     if min(new_height, new_width) > 1:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from maskzoo.data.annotations import AnnotationSet
 from maskzoo.evaluation.results import Results
 
-__all__ = ["NAMES", "ClassMetrics", "Evaluation", "Metrics", "evaluate"]
+__all__ = ["IOU50", "IOU75", "NAMES", "ClassMetrics", "Evaluation", "Kind", "Metrics", "evaluate", "match"]
 
 NAMES = (
     "AP", "AP50", "AP75", "AP_small", "AP_medium", "AP_large",
@@ -84,13 +84,7 @@ def _score(annotations: AnnotationSet, results: Results, kind: Kind) -> Metrics:
     classes = len(annotations.classes)
     if not len(annotations.ids):
         return Metrics((None,) * len(NAMES), (ClassMetrics(*(None,) * 5),) * classes)
-    truth = _load_truth(annotations, kind)
-    evaluator = COCOeval(truth, _load_results(truth, annotations, results, kind), kind)
-    evaluator.evaluate()
-    evaluator.accumulate()
-    tables: dict[str, Any] | None = evaluator.eval
-    if tables is None:
-        raise RuntimeError("hotcoco gave no result after accumulate()")
+    _, tables = match(annotations, results, kind)
     precision, recall = np.asarray(tables["precision"]), np.asarray(tables["recall"])  # [T R K A M] and [T K A M]
     values = [
         _average(precision[..., 0, 2]), _average(precision[IOU50, ..., 0, 2]), _average(precision[IOU75, ..., 0, 2]),
@@ -99,6 +93,21 @@ def _score(annotations: AnnotationSet, results: Results, kind: Kind) -> Metrics:
         *(_average(recall[..., area, 2]) for area in (1, 2, 3)),
     ]  # fmt: skip
     return Metrics(tuple(values), tuple(_score_class(precision[:, :, label, :, 2]) for label in range(classes)))
+
+
+def match(annotations: AnnotationSet, results: Results, kind: Kind) -> tuple[COCOeval, dict[str, Any]]:
+    """Return hotcoco's evaluator after it has matched and accumulated, and its tables, `precision` `[T R K A M]` ...
+
+    Its ids are places: image and annotation rows and labels of the data set, and rows of the results, each plus 1.
+    """
+    truth = _load_truth(annotations, kind)
+    evaluator = COCOeval(truth, _load_results(truth, annotations, results, kind), kind)
+    evaluator.evaluate()
+    evaluator.accumulate()
+    tables: dict[str, Any] | None = evaluator.eval
+    if tables is None:
+        raise RuntimeError("hotcoco gave no result after accumulate()")
+    return evaluator, tables
 
 
 def _score_class(precision: Precision) -> ClassMetrics:

@@ -17,7 +17,7 @@ from maskzoo.data.run_lengths import compress, find_bad_runs, measure
 from maskzoo.errors import MaskzooError
 from maskzoo.inference.result import Prediction
 
-__all__ = ["Results", "check_results", "read_results"]
+__all__ = ["Results", "check_results", "join_results", "read_results"]
 
 Integers = NDArray[np.int64]
 BOX = "x, y, width and height, finite, the last two not below 0"
@@ -100,15 +100,20 @@ class Results:
 
     def take_images(self, keep: NDArray[np.bool_]) -> Results:
         """Return the rows of the images in `keep`, bool `[I]`; these are numbered anew, in order."""
+        some = self.take(np.flatnonzero(keep[self.images]))
+        some._images = array("q", (np.cumsum(keep) - 1)[some.images].tobytes())
+        return some
+
+    def take(self, rows: Integers) -> Results:
+        """Return some rows, in that order."""
         some = Results(has_boxes=self.has_boxes, has_masks=self.has_masks)
-        new = np.cumsum(keep) - 1
-        for row in np.flatnonzero(keep[self.images]).tolist():
-            some._images.append(int(new[self._images[row]]))
-            some._labels.append(self._labels[row])
-            some._scores.append(self._scores[row])
-            some._boxes.extend(self._boxes[4 * row : 4 * row + 4])
-            some._areas.extend(self._areas[row : row + 1])
-            some.runs.extend(self.runs[row : row + 1])
+        some._images, some._labels = (array("q", column[rows].tobytes()) for column in (self.images, self.labels))
+        some._scores = array("d", self.scores[rows].tobytes())
+        if self.has_boxes:
+            some._boxes = array("d", self.boxes[rows].tobytes())
+        if self.has_masks:
+            some._areas = array("q", self.areas[rows].tobytes())
+            some.runs = [self.runs[row] for row in rows.tolist()]
         return some
 
     def to_json(self, annotations: AnnotationSet) -> bytes:
@@ -126,6 +131,16 @@ class Results:
             if self.has_masks:
                 line["segmentation"] = {"size": sizes[image], "counts": self.runs[row].decode("ascii")}
             yield line
+
+
+def join_results(parts: Sequence[Results]) -> Results:
+    """Return the rows of several results of the same kind by image; an image's rows keep their order."""
+    whole = Results(has_boxes=parts[0].has_boxes, has_masks=parts[0].has_masks)
+    for part in parts:
+        whole.runs += part.runs
+        for name in ("_images", "_labels", "_areas", "_scores", "_boxes"):
+            getattr(whole, name).extend(getattr(part, name))
+    return whole.take(np.argsort(whole.images, kind="stable"))
 
 
 def read_results(path: str | Path, annotations: AnnotationSet) -> Results:

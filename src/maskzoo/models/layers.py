@@ -43,14 +43,13 @@ class ConvLayer(nn.Module):
         out = convolve(x, weight, bias, conv.stride, conv.groups)
         if self.norm is not None and not isinstance(self.norm, FrozenNorm):
             out = self.norm(out)
-        if add is not None:
-            out = out.add_(add)
-        return F.relu_(out) if self.relu else out
+        return _finish(out, add, self.relu)
 
 
 class PackedConv(nn.Module):
     """A ConvLayer for inference: the norm is folded into weight and bias, and on a CPU sum and ReLU are fused.
 
+    A group norm depends on the image and cannot be folded: it stays a step of its own, and sum and ReLU come after it.
     oneDNN's fused convolution takes weights in its own blocked order. The operator is private to torch, so its
     absence only costs time: the plain convolution is the fallback, and the path for all other devices.
     """
@@ -62,6 +61,7 @@ class PackedConv(nn.Module):
         super().__init__()
         conv = layer.conv
         self.stride, self.padding, self.groups, self.relu = conv.stride, conv.padding, conv.groups, layer.relu
+        self.norm = layer.norm if isinstance(layer.norm, nn.GroupNorm) else None
         weight, bias = _fold(layer)
         self.register_buffer("weight", weight.contiguous(memory_format=torch.channels_last), persistent=False)
         self.register_buffer("bias", bias, persistent=False)
@@ -69,14 +69,17 @@ class PackedConv(nn.Module):
 
     def forward(self, x: Tensor, add: Tensor | None = None) -> Tensor:
         """Return relu(conv(x) + add), each step where the layer has it. `x` `[B C H W]`."""
-        if x.device.type == "cpu" and not torch.compiler.is_compiling() and _fused_conv_exists(x.dtype):
-            return self._fused(x, add)
-        out = F.conv2d(x, self.weight, self.bias, self.stride, self.padding, groups=self.groups)
-        if add is not None:
-            out = out.add_(add)
-        return F.relu_(out) if self.relu else out
+        if self.norm is None:
+            return self._convolve(x, add, self.relu)
+        return _finish(self.norm(self._convolve(x, None, False)), add, self.relu)
 
-    def _fused(self, x: Tensor, add: Tensor | None) -> Tensor:
+    def _convolve(self, x: Tensor, add: Tensor | None, relu: bool) -> Tensor:
+        if x.device.type == "cpu" and not torch.compiler.is_compiling() and _fused_conv_exists(x.dtype):
+            return self._fused(x, add, relu)
+        out = F.conv2d(x, self.weight, self.bias, self.stride, self.padding, groups=self.groups)
+        return _finish(out, add, relu)
+
+    def _fused(self, x: Tensor, add: Tensor | None, relu: bool) -> Tensor:
         ops = torch.ops.mkldnn
         padding, stride, dilation = list(self.padding), list(self.stride), [1, 1]
         if self._packed is None:
@@ -86,11 +89,18 @@ class PackedConv(nn.Module):
             self.weight = self.weight[:0]  # one copy of the weights is enough
         geometry = (self._packed, self.bias, padding, stride, dilation, self.groups)
         if add is None:
-            out: Tensor = ops._convolution_pointwise(x, *geometry, "relu" if self.relu else "none", [], "")
+            out: Tensor = ops._convolution_pointwise(x, *geometry, "relu" if relu else "none", [], "")
         else:
-            unary = "relu" if self.relu else None
+            unary = "relu" if relu else None
             out = ops._convolution_pointwise.binary(x, add, *geometry, "add", 1.0, unary, [], None)
         return out
+
+
+def _finish(out: Tensor, add: Tensor | None, relu: bool) -> Tensor:
+    """Add and apply ReLU, in place: `out` is nobody else's."""
+    if add is not None:
+        out = out.add_(add)
+    return F.relu_(out) if relu else out
 
 
 def has_fast_bfloat16() -> bool:
@@ -100,15 +110,12 @@ def has_fast_bfloat16() -> bool:
 
 
 def pack(module: nn.Module) -> None:
-    """Replace every ConvLayer inside `module` by its PackedConv. The module can no longer train or be saved.
-
-    A group norm depends on the image and cannot be folded: such a layer stays as it is.
-    """
+    """Replace every ConvLayer inside `module` by its PackedConv. The module can no longer train or be saved."""
     for name, child in module.named_children():
-        if not isinstance(child, ConvLayer):
-            pack(child)
-        elif not isinstance(child.norm, nn.GroupNorm):
+        if isinstance(child, ConvLayer):
             setattr(module, name, PackedConv(child))
+        else:
+            pack(child)
 
 
 def _fold(layer: ConvLayer) -> tuple[Tensor, Tensor]:

@@ -5,10 +5,8 @@ from __future__ import annotations
 from typing import Literal
 
 import torch
-import torch.distributed as group
 import torch.nn.functional as F
-from torch import Tensor, nn
-from torch.distributed.nn.functional import all_reduce
+from torch import Tensor, distributed, nn
 
 __all__ = ["BatchNorm", "FrozenNorm", "Norm", "make_norm"]
 
@@ -65,7 +63,7 @@ class BatchNorm(nn.Module):
         return self.running_mean, self.running_var
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.training and self.synchronised and group.is_initialized() and group.get_world_size() > 1:
+        if self.training and self.synchronised and _has_others():
             return self._normalise_together(x)
         training = self.training and x.numel() > x.shape[1]  # one value has no variance, an empty batch no mean
         return F.batch_norm(
@@ -73,6 +71,9 @@ class BatchNorm(nn.Module):
         )
 
     def _normalise_together(self, x: Tensor) -> Tensor:
+        """Normalise by the statistics over all processes. An empty batch takes part too, or the others would wait."""
+        from torch.distributed.nn.functional import all_reduce  # whose gradient is the sum over all processes
+
         values = x.float()
         count = values.new_full((1,), x.numel() // x.shape[1])
         sums = all_reduce(torch.cat([values.sum(dim=(0, 2, 3)), (values * values).sum(dim=(0, 2, 3)), count]))
@@ -81,12 +82,17 @@ class BatchNorm(nn.Module):
         variance = (square - mean * mean).clamp(min=0)
         with torch.no_grad():
             unbiased = variance * total / (total - 1).clamp(min=1)
-            self.running_mean.lerp_(mean, self.momentum)
-            self.running_var.lerp_(unbiased, self.momentum)
+            step = self.momentum * (sums[-1] > 0)  # nothing anywhere says nothing of mean and variance
+            self.running_mean.lerp_(mean, step)
+            self.running_var.lerp_(unbiased, step)
         scale = self.weight * (variance + self.eps).rsqrt()
         shift = self.bias - mean * scale
         out: Tensor = (values * scale[:, None, None] + shift[:, None, None]).to(x.dtype)
         return out
+
+
+def _has_others() -> bool:
+    return distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1
 
 
 def make_norm(kind: Norm, channels: int) -> nn.Module | None:

@@ -9,13 +9,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from maskzoo.models.layers import ConvLayer
-from maskzoo.models.norms import Norm
+from maskzoo.models.norms import BatchNorm, Norm
 from maskzoo.ops.roi_align import FeatureTable, assign_levels, make_table, roi_align
 
 __all__ = ["BoxPredictor", "C4RoiHeads", "FpnRoiHeads", "MaskPredictor", "RoiHeads"]
 
 BOX_SIDE = 7  # cells of a RoI feature of the FPN box head
 MASK_SIDE = 14  # of the FPN mask head and of res5
+GRAIN = 8  # RoIs: a convolution's set-up is kept for every count it has met, at a megabyte each
 
 
 class BoxPredictor(nn.Module):
@@ -108,9 +109,20 @@ class RoiHeads(nn.Module):
         """Pool boxes `[N 4]` on `images` `[N]` level by level, `work` on each chunk; results `[N ...]` in box order."""
         levels, order = assign_levels(boxes, len(self.strides)).sort(stable=True)
         boxes, images, chunk = boxes[order], images[order], self.chunk
+        if self._takes_statistics():
+            chunk = max(len(boxes), 1)
+        else:  # boxes without area, whose features are zeros, are cheaper than a convolution set up for every count
+            empty = -len(boxes) % GRAIN
+            boxes, images = F.pad(boxes, (0, 0, 0, empty)), F.pad(images, (0, empty))
+            levels = F.pad(levels, (0, empty), value=len(self.strides) - 1)
         parts = zip(boxes.split(chunk), images.split(chunk), levels.split(chunk), strict=True)
         done = torch.cat([work(roi_align(table, *part, side)) for part in parts])
         return done[order.argsort()]
+
+    def _takes_statistics(self) -> bool:
+        """Whether there are norms in training, which want all RoIs at once; those of several processes would also wait for
+        each other for ever if one process had more chunks."""
+        return self.training and any(isinstance(module, BatchNorm) for module in self.modules())
 
 
 class FpnRoiHeads(RoiHeads):

@@ -245,7 +245,7 @@ class Trainer:
 
     def _dump(self, batch: TrainingBatch, losses: Losses | None) -> None:
         """Write the inputs of a batch whose loss or gradient is not finite, for a look at them."""
-        terms = {} if losses is None else {term: str(float(getattr(losses, term))) for term in TERMS}
+        terms = {} if losses is None else {term: str(float(getattr(losses, term).detach())) for term in TERMS}
         tensors = {
             "pixels": batch.images.pixels.contiguous(),
             "sizes": batch.images.sizes,

@@ -30,6 +30,7 @@ from maskzoo.inference.predictor import Predictor
 from maskzoo.models.mask_rcnn import MaskRCNN
 from maskzoo.processes import Processes
 from maskzoo.training.loop import Metrics, Row, Trainer
+from maskzoo.training.report import write_report
 from maskzoo.training.run_folder import Plan, RunFolder
 from maskzoo.training.schedule import fit_recipe
 from maskzoo.training.snapshot import read_newest_snapshot
@@ -153,6 +154,7 @@ def run_training(
     )
     if processes.rank == 0:
         if snapshot is None:
+            folder.rewind(-1)  # of a run that was killed before its first snapshot
             notes = [f"{len(train)} images, {len(train.ids)} objects to train on; {dropped}", rates, str(first.report)]
             notes += [] if validation else ["no val split: nothing is measured, the last weights are kept"]
             for note in notes:
@@ -163,6 +165,8 @@ def run_training(
         trainer.resume(snapshot)
     started(trainer)
     trainer.train()
+    if processes.rank == 0:
+        write_report(folder)
     progress = trainer.state.progress
     return Outcome(
         progress.epoch, progress.iteration, progress.best_epoch, run.find_best(), progress.dropped, progress.replaced
@@ -240,6 +244,7 @@ class _Run:
             write_whole(self.folder.predictions, self.found.results.to_json(self.validation.annotations))
             numbers = to_dict(self.evaluation, self.validation.annotations)
             write_whole(self.folder.path / "best-metrics.json", json.dumps(numbers, indent=1).encode() + b"\n")
+            write_report(self.folder)
 
     def find_best(self) -> Mapping[str, Any]:
         file = self.folder.path / "best-metrics.json"

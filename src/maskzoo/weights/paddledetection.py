@@ -8,19 +8,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from maskzoo.config import Network
-from maskzoo.weights.rename import Layout, Rename
+from maskzoo.errors import WeightsError
+from maskzoo.weights.rename import STATISTICS, Layout, Rename
 
-__all__ = ["BLOCKS", "list_renames"]
+__all__ = ["BLOCKS", "list_backbone_renames", "list_renames"]
 
+THEIRS = "PaddleDetection's weights"
+OTHERS = "Take a .safetensors file of this network, or train it from random weights (maskzoo train --from none)"
 BLOCKS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
 
 NORM = (
     ("{}.conv.weight", "{}.conv.weight"),
     ("{}.norm.weight", "{}.norm.weight"),
     ("{}.norm.bias", "{}.norm.bias"),
-    ("{}.norm._mean", "{}.norm.mean"),
-    ("{}.norm._variance", "{}.norm.variance"),
 )
+THEIR_STATISTICS = ("_mean", "_variance")
 CONV = (("{}.weight", "{}.conv.weight"), ("{}.bias", "{}.conv.bias"))
 PLAIN = (("{}.weight", "{}.weight"), ("{}.bias", "{}.bias"))
 
@@ -46,10 +48,19 @@ MASK = (
 )
 
 
-def list_renames(network: Network) -> list[Rename]:
-    """List every entry of PaddleDetection's weights file of a network, and where it goes."""
-    table = [*_backbone(network), *_expand(RPN, CONV), *_linear(LINEAR), *_expand(MASK, PLAIN)]
+def list_renames(network: Network, origin: str = THEIRS) -> list[Rename]:
+    """List every entry of PaddleDetection's weights file of a network, and where it goes.
+
+    Raises WeightsError, which begins with `origin`, for a network of which PaddleDetection cannot have weights: of depth
+    18 or 34, or with norms that learn where the published networks have a bias, or group norms.
+    """
+    table = [*list_backbone_renames(network, origin), *_expand(RPN, CONV), *_linear(LINEAR), *_expand(MASK, PLAIN)]
     if network.heads == "fpn":
+        if network.norm != "none":
+            raise WeightsError(
+                f"{origin}: does not fit network.norm {network.norm}: the convolutions of pyramid and mask head have a "
+                "bias in the file and a norm here. Set network.norm=none, or take only a backbone's ImageNet weights"
+            )
         table += _expand(PYRAMID, CONV)
         table += _linear(FPN_LINEAR)
         table.append(Rename("bbox_head.head.fc6.weight", "heads.fc6.weight", Layout.ROI_LINEAR))
@@ -57,10 +68,30 @@ def list_renames(network: Network) -> list[Rename]:
     return table
 
 
-def _backbone(network: Network) -> Iterator[Rename]:
+def list_backbone_renames(network: Network, origin: str = THEIRS) -> list[Rename]:
+    """List those lines of `list_renames` that an image classifier has too: stem and stages, res5 of C4 heads included.
+
+    Raises WeightsError for depths 18 and 34 and group norms.
+    """
     shape = network.backbone
+    if shape.depth not in BLOCKS:
+        raise WeightsError(
+            f"{origin}: depths 50 and 101 are published, found network.backbone.depth {shape.depth}. {OTHERS}"
+        )
+    if shape.norm not in STATISTICS:
+        raise WeightsError(
+            f"{origin}: its norms are batch-norms, which fit frozen, bn and sync_bn; found network.backbone.norm "
+            f"{shape.norm}. {OTHERS}"
+        )
+    return list(_backbone(network, STATISTICS[shape.norm]))
+
+
+def _backbone(network: Network, statistics: tuple[str, str]) -> Iterator[Rename]:
+    shape = network.backbone
+    names = zip(THEIR_STATISTICS, statistics, strict=True)
+    layer = (*NORM, *((f"{{}}.norm.{theirs}", f"{{}}.norm.{ours}") for theirs, ours in names))
     for index, stem in enumerate(STEMS[shape.variant]):
-        yield from _expand(((f"backbone.conv1.{stem}", f"backbone.stem.{index}"),), NORM)
+        yield from _expand(((f"backbone.conv1.{stem}", f"backbone.stem.{index}"),), layer)
     for stage, blocks in zip((2, 3, 4, 5), BLOCKS[shape.depth], strict=True):
         in_head = network.heads == "c4" and stage == 5
         theirs, ours = ("bbox_head.head.res5", "heads.res5") if in_head else (f"backbone.res{stage}",) * 2
@@ -70,7 +101,7 @@ def _backbone(network: Network) -> Iterator[Rename]:
             if block == 0:  # variant d pools first where it strides, and nests the convolution one deeper
                 nested = ".conv" if shape.variant == "d" and stage > 2 else ""
                 branches.append((f"{block_name}.short{nested}", f"{ours}.0.shortcut.project"))
-            yield from _expand(branches, NORM)
+            yield from _expand(branches, layer)
 
 
 def _letter(block: int, blocks: int) -> str:

@@ -13,9 +13,14 @@ from numpy.typing import NDArray
 
 from maskzoo.errors import WeightsError
 
-__all__ = ["Layout", "Rename", "rename"]
+__all__ = ["STATISTICS", "Layout", "Rename", "list_own_renames", "rename"]
 
 MAX_LISTED = 10
+STATISTICS = {  # what mean and variance are called by the backbone's norms that have them
+    "frozen": ("mean", "variance"),
+    "bn": ("running_mean", "running_var"),
+    "sync_bn": ("running_mean", "running_var"),
+}
 ROI_SIDE = 7
 
 
@@ -35,6 +40,21 @@ class Rename:
     theirs: str
     ours: str
     layout: Layout = Layout.SAME
+
+
+def list_own_renames(names: Iterable[str], found: str, wanted: str) -> list[Rename]:
+    """List where our own `names` stand in a checkpoint of ours whose backbone has norms `found`, where ours are `wanted`.
+
+    Stored and running statistics are the same numbers under other names; group norms have none.
+    """
+    leaves = dict(zip(STATISTICS.get(wanted, ()), STATISTICS.get(found, ()), strict=False))
+    return [Rename(_change_leaf(name, leaves), name) for name in names]
+
+
+def _change_leaf(name: str, leaves: Mapping[str, str]) -> str:
+    stem, _, leaf = name.rpartition(".")
+    inside = name.startswith(("backbone.", "heads.res5."))
+    return f"{stem}.{leaves.get(leaf, leaf)}" if inside else name
 
 
 def rename(

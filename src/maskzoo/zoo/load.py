@@ -24,7 +24,7 @@ from maskzoo.weights.rename import Rename, rename
 from maskzoo.zoo.fetch import fetch, hash_file
 from maskzoo.zoo.table import names, read_row
 
-__all__ = ["convert", "load", "load_network", "read_weights"]
+__all__ = ["build_empty", "convert", "list_shapes", "load", "load_network", "read_weights"]
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 Progress = Callable[[int, int | None], None]
@@ -66,12 +66,12 @@ def load_network(
             raise ConfigError(f"{model}: this file holds its own weights; leave {weights} out, or name a model file")
         checkpoint = read_checkpoint(model)
         config = parse_config(dump_config(checkpoint.config), str(model), overrides)
-        network = _empty(config)
+        network = build_empty(config)
         return _fill(network, _check_names(checkpoint.tensors, network, str(model))), config
     config = read_row(model, overrides)
     if weights is None and not config.source.weights:
         raise WeightsError(f"{model}: names no published weights; give a file with weights= (--weights FILE)")
-    network = _empty(config)
+    network = build_empty(config)
     file = Path(weights) if weights is not None else fetch(config.source.weights, progress=progress)
     return _fill(network, read_weights(file, config, network)), config
 
@@ -80,7 +80,7 @@ def read_weights(path: str | Path, config: ModelConfig, network: MaskRCNN) -> di
     """Read a `.safetensors` file of ours or a PaddleDetection `.pdparams` file as tensors for the network, strictly."""
     if Path(path).suffix == ".safetensors":
         return _check_names(read_checkpoint(path).tensors, network, str(path))
-    return rename(read_pdparams(path), list_renames(config.network), _shapes(network), str(path))
+    return rename(read_pdparams(path), list_renames(config.network, str(path)), list_shapes(network), str(path))
 
 
 def convert(source: str | Path, out: str | Path, model: str | Path | None = None) -> Checkpoint:
@@ -94,7 +94,7 @@ def convert(source: str | Path, out: str | Path, model: str | Path | None = None
     if model is None and source.stem not in names():
         raise ConfigError(f"{source}: the name is no zoo row's; say which network it belongs to with model= (--model)")
     config = read_row(source.stem if model is None else model)
-    network = _empty(config)
+    network = build_empty(config)
     tensors = read_weights(source, config, network)
     provenance = {
         "source_file": source.name,
@@ -107,8 +107,8 @@ def convert(source: str | Path, out: str | Path, model: str | Path | None = None
     return Checkpoint(tensors, config, provenance)
 
 
-def _empty(config: ModelConfig) -> MaskRCNN:
-    """The network without memory for weights: they come from a file."""
+def build_empty(config: ModelConfig) -> MaskRCNN:
+    """Build the network without memory for weights: they come from a file."""
     with torch.device("meta"):
         return build(config.network, len(config.classes), config.limits)
 
@@ -120,7 +120,7 @@ def _fill(network: MaskRCNN, tensors: dict[str, Tensor]) -> MaskRCNN:
 
 def _check_names(tensors: dict[str, Tensor], network: MaskRCNN, origin: str) -> dict[str, Tensor]:
     """Hold a file of ours against the network by the same strict rules as any other."""
-    shapes = _shapes(network)
+    shapes = list_shapes(network)
     return rename(
         {name: tensor.numpy() for name, tensor in tensors.items()},
         [Rename(name, name) for name in shapes],
@@ -129,7 +129,8 @@ def _check_names(tensors: dict[str, Tensor], network: MaskRCNN, origin: str) -> 
     )
 
 
-def _shapes(network: MaskRCNN) -> dict[str, tuple[int, ...]]:
+def list_shapes(network: MaskRCNN) -> dict[str, tuple[int, ...]]:
+    """List the names of all weights and statistics of a network with their shapes."""
     return {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
 
 

@@ -1,0 +1,188 @@
+"""Time reading training images, file to normalised batch and truth, against a loader in torchvision's way.
+
+    python benchmarks/loader.py [--data ../shared/data/coco] [--rounds 5] [--images 200]
+
+Both read the same photos of a COCO data set in the same order, one thread, each in a process of its own, one after the
+other, A B A B: a ratio of one run, not bare times. Seconds are those that the process had a core, whatever else the
+machine did meanwhile. Sides and flips are drawn from the same recipe.
+- maskzoo: its own loader without workers, batch 1: decode, cubic resize, flip, boxes and polygons, normalise, pad.
+- pillow: open, convert to RGB, bilinear resize by Pillow, flip, float tensor, normalise; boxes; each object's mask decoded
+  by pycocotools at the photo's full size. torchvision resizes these masks as well; here that is left out.
+"""
+
+import argparse
+import json
+import os
+import platform
+import resource
+import subprocess
+import sys
+import time
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median
+
+HERE = Path(__file__).parent
+SHARED = Path(os.environ.get("MASKZOO_SHARED", HERE.parent.parent / "shared"))
+ROW = "mask_rcnn_r50_fpn_1x_coco"
+SIDES, LONG, FLIP = (640, 672, 704, 736, 768, 800), 1333, 0.5  # that row's recipe
+WARM = 10  # images that are not counted
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=SHARED / "data" / "coco", help="with annotations/ and train2017/")
+    parser.add_argument("--images", type=int, default=200, help="photos that each process reads")
+    parser.add_argument("--rounds", type=int, default=5, help="interleaved processes of each contender")
+    parser.add_argument("--out", type=Path, default=HERE / "results" / "loader.json")
+    parser.add_argument("--worker", choices=WORKERS, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.worker:
+        print(json.dumps(WORKERS[options.worker](options.data, options.images)))
+        return
+    if options.images <= WARM:
+        parser.error(f"--images {options.images}: the first {WARM} are not counted; expected more")
+    if not (options.data / "train2017").is_dir():
+        sys.exit(f"{options.data} has no folder train2017: give a COCO data set with --data")
+    runs = {name: [] for name in WORKERS}
+    for number in range(options.rounds):
+        for name, values in runs.items():
+            values.append(run_worker(name, options))
+            print(f"round {number + 1}/{options.rounds}: {name} {values[-1]['per_second']:.1f} images/s", file=sys.stderr)
+    result = summarize(runs) | {"rounds": options.rounds, "machine": describe_machine()}
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    options.out.write_text(json.dumps(result, indent=1) + "\n")
+    print(json.dumps(result, indent=1))
+
+
+def run_worker(name, options):
+    command = [sys.executable, __file__, "--worker", name, "--data", options.data, "--images", options.images]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    done = subprocess.run(
+        [str(part) for part in command], capture_output=True, text=True, env=environment, check=False
+    )
+    if done.returncode:
+        sys.exit(f"{name} failed:\n{done.stderr}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def open_data(data):
+    """The data set, selected as for training, and the images of the first epoch in their order."""
+    from maskzoo.config import RunSettings
+    from maskzoo.data.annotations import select_for_training
+    from maskzoo.data.coco import read_annotations
+    from maskzoo.data.samples import order_images
+
+    annotations, _ = select_for_training(read_annotations(data / "annotations" / "instances_train2017.json"))
+    return annotations, order_images(annotations, RunSettings(), 0, 1).tolist()
+
+
+def read_with_maskzoo(data, images):
+    import cv2
+    import torch
+
+    from maskzoo.config import RunSettings
+    from maskzoo.data.loader import TrainingLoader
+    from maskzoo.zoo.table import read_row
+
+    cv2.setNumThreads(1)
+    torch.set_num_threads(1)
+    annotations, order = open_data(data)
+    config = read_row(ROW)
+    recipe = config.training
+    if (recipe.short_sides, recipe.long_side, recipe.flip) != (SIDES, LONG, FLIP):
+        sys.exit(f"{ROW}: its recipe is no longer the one that the other contender follows")
+    loader = TrainingLoader(annotations, data / "train2017", config, RunSettings(workers=0, damaged_images="stop"))
+    batches = ((batch.images.pixels, len(batch.truth.outlines[0])) for batch in loader.epoch(0))
+    return measure(batches, min(images, len(order)))
+
+
+def read_with_pillow(data, images):
+    import numpy as np
+    import torch
+    from PIL import Image
+    from pycocotools import mask as coco_mask
+
+    torch.set_num_threads(1)
+    annotations, order = open_data(data)
+    random = np.random.default_rng(0)
+    mean = torch.tensor([0.485, 0.456, 0.406])[:, None, None]
+    std = torch.tensor([0.229, 0.224, 0.225])[:, None, None]
+
+    def decode(place, size):
+        masks = []
+        for row in range(*annotations.first[place : place + 2].tolist()):
+            outline = annotations.segmentation(row)
+            if isinstance(outline, list):
+                outline = coco_mask.merge(coco_mask.frPyObjects(outline, *size))
+            masks.append(coco_mask.decode(outline))
+        return torch.from_numpy(np.stack(masks))
+
+    def read(place):
+        photo = Image.open(data / "train2017" / annotations.file_name(place)).convert("RGB")
+        width, height = photo.size
+        masks = decode(place, (height, width))
+        side = int(random.choice(SIDES))
+        scale = min(side / min(width, height), LONG / max(width, height))
+        photo = photo.resize((int(scale * width + 0.5), int(scale * height + 0.5)), Image.Resampling.BILINEAR)
+        pixels = torch.from_numpy(np.array(photo)).permute(2, 0, 1).contiguous().float().div_(255)
+        boxes = torch.from_numpy(annotations.boxes[annotations.first[place] : annotations.first[place + 1]]) * scale
+        if random.random() < FLIP:
+            pixels, masks = pixels.flip(2), masks.flip(2)
+            boxes[:, [0, 2]] = pixels.shape[2] - boxes[:, [2, 0]]
+        return pixels.sub_(mean).div_(std), len(masks)
+
+    return measure((read(place) for place in order), min(images, len(order)))
+
+
+WORKERS = {"maskzoo": read_with_maskzoo, "pillow": read_with_pillow}
+
+
+def measure(samples, images):
+    """Read `images` of what an iterator gives, and time all but the first few."""
+    objects = pixels = 0
+    for number in range(images):
+        if number == WARM:
+            began = time.process_time()
+        image, count = next(samples)
+        objects += count
+        pixels += image.shape[-1] * image.shape[-2]
+    seconds = time.process_time() - began
+    return {
+        "per_second": (images - WARM) / seconds,
+        "images": images,
+        "objects": objects,
+        "megapixels": pixels / images / 1e6,
+        "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
+
+
+def summarize(runs):
+    result = {
+        name: {
+            "images_per_core_second": round(median(value["per_second"] for value in values), 1),
+            "all_images_per_core_second": [round(value["per_second"], 1) for value in values],
+            "mean_megapixels": round(values[0]["megapixels"], 2),
+            "peak_memory_mb": round(median(value["peak_memory_mb"] for value in values)),
+        }
+        for name, values in runs.items()
+    }
+    if len({(values[0]["images"], values[0]["objects"]) for values in runs.values()}) != 1:
+        sys.exit("the contenders did not read the same images and objects")
+    ours, theirs = (result[name]["images_per_core_second"] for name in WORKERS)
+    first = runs["maskzoo"][0]
+    return result | {
+        "times_as_fast": round(ours / theirs, 2),
+        "data": {"images": first["images"], "objects": first["objects"]},
+        "versions": {name: version(name) for name in ("opencv-python-headless", "pillow", "pycocotools", "torch", "numpy")},
+    }
+
+
+def describe_machine():
+    info = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
+    models = [line.split(":", 1)[1].strip() for line in info.splitlines() if line.startswith("model name")]
+    return {"processor": models[0] if models else platform.processor(), "cores": os.cpu_count()}
+
+
+if __name__ == "__main__":
+    main()
