@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 .PHONY: help demo test test-slow lint docs parity bench clean
 
 help:
-	@echo "make demo       make a photo, predict with rule-made weights, write pictures"
+	@echo "make demo       offline, in minutes: make a data set, check it, train, measure, predict, report"
 	@echo "make test       everything that CI runs: lint, types, import contracts, tests"
 	@echo "make test-slow  the minutes-long tests"
 	@echo "make docs       write docs/zoo.md and the README's table anew from the model files"
@@ -48,6 +48,9 @@ parity: $(STAMP)
 bench: $(STAMP)
 	benchmarks/peers.sh torchvision
 	$(BIN)/python benchmarks/predict.py
+	$(BIN)/python benchmarks/train.py
+	$(BIN)/python benchmarks/evaluate.py
+	$(BIN)/python benchmarks/loader.py
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis demo-out

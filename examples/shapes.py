@@ -19,8 +19,8 @@ from PIL import Image
 
 from maskzoo.data.outlines import trace
 
-SIDE = 128  # pixels of a picture
-CLASSES = ("disk", "square", "triangle", "star", "bar")
+SIDE = 96  # pixels of a picture
+CLASSES = ("ellipse", "rectangle", "triangle")
 LEAST_VISIBLE = 12  # pixels; what shows less is not annotated
 FINE = 4  # corners are placed to a quarter of a pixel
 
@@ -69,16 +69,16 @@ def annotate(number: int, image: int, label: int, mask: Pixels) -> dict[str, obj
 
 def paint(random: np.random.Generator) -> tuple[Pixels, list[tuple[int, Pixels]]]:
     """Return a picture `[H W 3]` and the label and visible mask `[H W]` of each of its shapes."""
-    canvas = texture(random, pick_colour(random), 0.35)
+    canvas = texture(random, random.uniform(20, 235, 3), 0.2)
     shapes: list[tuple[int, Pixels]] = []
-    for _ in range(random.integers(2, 6)):
+    for _ in range(random.integers(1, 5)):
         label = int(random.integers(len(CLASSES)))
-        size = random.uniform(6, 12) if random.random() < 0.1 else random.uniform(18, 60)
+        size = random.uniform(6, 10) if random.random() < 0.06 else random.uniform(26, 58)
         mask = np.zeros((SIDE, SIDE), np.uint8)
-        points = outline(label, size, random) + random.uniform(8, SIDE - 8, 2)
+        points = outline(label, size, random) + random.uniform(10, SIDE - 10, 2)
         cv2.fillPoly(mask, [np.round(points * FINE).astype(np.int32)], 1, shift=2)
         away = np.abs(canvas.mean(axis=(0, 1)) - (colours := random.uniform(20, 235, (8, 3)))).sum(axis=1)
-        body = texture(random, colours[away.argmax()], 0.5)
+        body = texture(random, colours[away.argmax()], 0.25)
         canvas = np.where(mask[:, :, None] > 0, body, canvas)
         shapes = [(kind, below & (1 - mask)) for kind, below in shapes]
         shapes.append((label, mask))
@@ -88,28 +88,15 @@ def paint(random: np.random.Generator) -> tuple[Pixels, list[tuple[int, Pixels]]
 
 
 def outline(label: int, size: float, random: np.random.Generator) -> NDArray[np.float64]:
-    """Return the corners `[N 2]` of a shape around 0, turned at random."""
+    """Return the corners `[N 2]` of a shape around 0, turned at random; one of ten is thin."""
+    corners = {"ellipse": 40, "rectangle": 4, "triangle": 3}[CLASSES[label]]
+    angles = np.linspace(0, math.tau, corners, endpoint=False) + math.pi / 4
+    reach = size * {"ellipse": 0.5, "rectangle": 0.62, "triangle": 0.66}[CLASSES[label]]
+    squeeze = random.uniform(0.2, 0.35) if random.random() < 0.1 else random.uniform(0.75, 1)
+    points = np.stack([np.cos(angles), np.sin(angles) * squeeze], axis=1) * reach
     turn = random.uniform(0, math.tau)
-    if CLASSES[label] == "disk":
-        angles = np.linspace(0, math.tau, 40, endpoint=False)
-        corners = np.stack([np.cos(angles), np.sin(angles) * random.uniform(0.8, 1)], axis=1) * size / 2
-    elif CLASSES[label] == "star":
-        angles = np.linspace(0, math.tau, 10, endpoint=False)
-        radius = np.where(np.arange(10) % 2, 0.42, 1.0)[:, None] * size * 0.6
-        corners = np.stack([np.cos(angles), np.sin(angles)], axis=1) * radius
-    elif CLASSES[label] == "triangle":
-        angles = np.array([0, math.tau / 3, 2 * math.tau / 3])
-        corners = np.stack([np.cos(angles), np.sin(angles)], axis=1) * size * 0.62
-    else:
-        thin = max(size * random.uniform(0.1, 0.2), 3) if CLASSES[label] == "bar" else size * random.uniform(0.85, 1)
-        long = size * 1.3 if CLASSES[label] == "bar" else size
-        corners = np.array([[-long, -thin], [long, -thin], [long, thin], [-long, thin]]) / 2
     rotation = np.array([[math.cos(turn), -math.sin(turn)], [math.sin(turn), math.cos(turn)]])
-    return np.asarray(corners @ rotation.T)
-
-
-def pick_colour(random: np.random.Generator) -> NDArray[np.float64]:
-    return random.uniform(20, 235, 3)
+    return np.asarray(points @ rotation.T)
 
 
 def texture(random: np.random.Generator, colour: NDArray[np.float64], strength: float) -> NDArray[np.float64]:

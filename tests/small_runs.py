@@ -110,10 +110,10 @@ def kill_all(process: subprocess.Popen[str]) -> None:
     process.communicate()
 
 
-def train(*arguments: object, processes: int = 1, code: int = 0) -> str:
+def train(*arguments: object, processes: int = 1, code: int = 0, limit: float = 300) -> str:
     """Run `maskzoo train` to its end and return all it said; it must end with `code`."""
     process = start_training(*arguments, processes=processes)
-    said, _ = process.communicate(timeout=300)
+    said, _ = process.communicate(timeout=limit)
     assert process.returncode == code, said
     return said
 

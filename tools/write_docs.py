@@ -12,7 +12,8 @@ from maskzoo.zoo.table import names, read_row, summarize, to_markdown
 
 ROOT = Path(__file__).resolve().parent.parent
 PARITY = ROOT / "benchmarks" / "results" / "parity.json"
-BENCHMARK = ROOT / "benchmarks" / "results" / "predict.json"
+RESULTS = ROOT / "benchmarks" / "results"
+BENCHMARK = RESULTS / "predict.json"
 PICTURE = ROOT / "docs" / "images" / "drawing.jpg"
 MASK_SIDE = 112  # four times a network's, so that the outlines show the drawing and not the map
 
@@ -38,7 +39,7 @@ def main() -> None:
         texts[ROOT / "docs" / "parity.md"] = between(ROOT / "docs" / "parity.md", "parity", parity_table())
     if BENCHMARK.exists():
         path = ROOT / "docs" / "performance.md"
-        texts[path] = between(path, "performance", performance_tables())
+        texts[path] = between(path, "performance", performance_tables() + other_tables())
     stale = [path for path, text in texts.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
     if check:
         for path in stale:
@@ -116,6 +117,42 @@ def performance_tables() -> str:
             f"| {stage} | " + " | ".join(f"{row['stages_ms'][stage]:.0f}" for row in table.values()) + " |"
             for stage in base["stages_ms"]
         ]
+    return "\n".join(lines) + "\n"
+
+
+def other_tables() -> str:
+    """A training step, evaluation and reading of images, each beside its peer and its goal, as far as they were measured."""
+    lines = []
+    if (RESULTS / "train.json").exists():
+        result = json.loads((RESULTS / "train.json").read_text(encoding="utf-8"))
+        lines += [
+            "\n## A training step, R50-FPN, one image of 800 x 1216, 512 RoIs of which 128 foreground\n",
+            "`python benchmarks/train.py`, medians over alternating processes. The goal: at most 0.75 of torchvision's time, no "
+            "more memory.\n",
+            "| threads | | of torchvision's time | seconds | forward | backward | peak memory, MB |",
+            "|---|---|---|---|---|---|---|",
+        ]
+        lines += [
+            f"| {threads} | {name} | {row['of_torchvision']:.2f} | {row['seconds']:.1f} | {row['parts_s']['forward']:.1f} "
+            f"| {row['parts_s']['backward']:.1f} | {row['peak_memory_mb']} |"
+            for threads, table in result["runs"].items()
+            for name, row in table.items()
+        ]
+    evaluation = json.loads((RESULTS / "evaluate.json").read_text(encoding="utf-8"))
+    data = evaluation["data"]
+    lines += [
+        f"\n## Evaluation of {data['images']:,} images, {data['objects']:,} objects, {data['detections']:,} detections\n",
+        "`python benchmarks/evaluate.py`, boxes and masks, all numbers equal to pycocotools'. The goal: 20 times as fast.\n",
+        f"* from rows in memory: {evaluation['times_faster_from_rows']:.1f} times as fast as pycocotools",
+        f"* from two JSON files, every value checked: {evaluation['times_faster_from_files']:.1f} times",
+    ]
+    loader = json.loads((RESULTS / "loader.json").read_text(encoding="utf-8"))
+    own, peer = (loader[name]["images_per_core_second"] for name in ("maskzoo", "pillow"))
+    lines += [
+        "\n## Reading images to train on\n",
+        "`python benchmarks/loader.py`, COCO photos to the recipe's sizes with flip and ground truth, images per second and core: "
+        f"{own:.0f}, and {peer:.0f} for a loader as torchvision's users write it ({loader['times_as_fast']:.2f} times as fast).",
+    ]
     return "\n".join(lines) + "\n"
 
 

@@ -10,7 +10,10 @@ import pytest
 
 from maskzoo.cli import main
 
-VERBS = [[], ["predict"], ["eval"], ["models"], ["models", "show"], ["models", "copy"], ["convert"]]
+VERBS = [
+    [], ["predict"], ["train"], ["eval"], ["models"], ["models", "show"], ["models", "copy"], ["convert"],
+    ["data"], ["data", "check"], ["data", "stats"], ["data", "show"], ["data", "split"], ["data", "convert"],
+]  # fmt: skip
 
 
 def run(capsys, *arguments):

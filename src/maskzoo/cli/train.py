@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["train"]
 
+STAGES = ("stem", "res2", "res3", "res4", "res5")
 RESUMABLE = ("workers", "snapshot_every")  # settings that change nothing in the result
 
 
@@ -145,15 +146,15 @@ def _begin(
     processes: Processes,
 ) -> Plan:
     from maskzoo.config import parse_settings
-    from maskzoo.training.run import freeze, make_plan
+    from maskzoo.training.run import make_plan
     from maskzoo.training.schedule import change_epochs
     from maskzoo.zoo.table import read_row
 
+    if freeze_depth is not None:
+        changes = [*changes, f"network.backbone.frozen=[{', '.join(STAGES[:freeze_depth])}]"]
     config = read_row(model, changes)
     if epochs is not None:
         config = config.model_copy(update={"training": change_epochs(config.training, epochs)})
-    if freeze_depth is not None:
-        config = freeze(config, freeze_depth)
     run = parse_settings(settings)
     return make_plan(config, run, data, images=images, val=val, source=source, processes=processes.count)
 
@@ -196,7 +197,14 @@ def _run(plan: Plan, folder: RunFolder, processes: Processes, resume: bool, tens
 
         stack.enter_context(Terminator(save))
         return run_training(
-            plan, folder, processes, resume=resume, report=report, started=begin, on_image=listeners[0].show_image
+            plan,
+            folder,
+            processes,
+            resume=resume,
+            report=report,
+            started=begin,
+            on_image=listeners[0].show_image,
+            on_bytes=listeners[0].show_bytes,
         )
 
 

@@ -59,12 +59,16 @@ class Display:
 
     def set_length(self, steps: int, done: int) -> None:
         """Say how many steps the run has, and how many are done already."""
-        self.progress.update(self.task, total=steps, completed=done)
+        self.progress.update(self.task, description="Training", total=steps, completed=done)
         self.steps = steps
 
     def show_image(self, done: int, total: int) -> None:
         """Show how far an evaluation is."""
         self.progress.update(self.evaluating, completed=done, total=total, visible=done < total)
+
+    def show_bytes(self, done: int, total: int | None) -> None:
+        """Show how far a download of first weights is."""
+        self.progress.update(self.task, description="Fetching weights", completed=done, total=total)
 
     def add(self, row: dict[str, Any]) -> None:
         """Take in one row of the run."""

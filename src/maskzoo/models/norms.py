@@ -76,18 +76,18 @@ class BatchNorm(nn.Module):
 
         values = x.float()
         count = values.new_full((1,), x.numel() // x.shape[1])
-        sums = all_reduce(torch.cat([values.sum(dim=(0, 2, 3)), (values * values).sum(dim=(0, 2, 3)), count]))
+        sums = all_reduce(torch.cat([values.sum(dim=(0, 2, 3)), count]))
         total = sums[-1].clamp(min=1)
-        mean, square = (sums[:-1] / total).chunk(2)
-        variance = (square - mean * mean).clamp(min=0)
+        mean = sums[:-1] / total
+        centred = values - mean[:, None, None]
+        variance = all_reduce((centred * centred).sum(dim=(0, 2, 3))) / total
         with torch.no_grad():
             unbiased = variance * total / (total - 1).clamp(min=1)
             step = self.momentum * (sums[-1] > 0)  # nothing anywhere says nothing of mean and variance
             self.running_mean.lerp_(mean, step)
             self.running_var.lerp_(unbiased, step)
         scale = self.weight * (variance + self.eps).rsqrt()
-        shift = self.bias - mean * scale
-        out: Tensor = (values * scale[:, None, None] + shift[:, None, None]).to(x.dtype)
+        out: Tensor = (centred * scale[:, None, None] + self.bias[:, None, None]).to(x.dtype)
         return out
 
 

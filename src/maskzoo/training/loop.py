@@ -233,6 +233,9 @@ class Trainer:
     def _evaluate(self) -> None:
         assert self.evaluate is not None  # _is_due says so
         model = self.state.averaged()
+        statistics = {name: tensor.cpu() for name, tensor in model.named_buffers() if name in self.state.statistics}
+        # Each process has seen other images, and all must measure one model.
+        model.load_state_dict(self.processes.broadcast(statistics), strict=False)
         metrics = self.evaluate(model)
         ap = metrics.get("mask_ap")
         with self.lock:

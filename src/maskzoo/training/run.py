@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -38,9 +38,8 @@ from maskzoo.weights.checkpoint import write_checkpoint
 from maskzoo.zoo.fetch import hash_file
 from maskzoo.zoo.start import start
 
-__all__ = ["Outcome", "check_resumed", "freeze", "make_plan", "run_training"]
+__all__ = ["Outcome", "check_resumed", "make_plan", "run_training"]
 
-FREEZABLE = ("stem", "res2", "res3", "res4", "res5")
 Report = Callable[[Row], None]
 
 
@@ -120,11 +119,12 @@ def run_training(
     report: Report = lambda row: None,
     started: Callable[[Trainer], None] = lambda trainer: None,
     on_image: Callable[[int, int], None] | None = None,
+    on_bytes: Callable[[int, int | None], None] | None = None,
 ) -> Outcome:
     """Train by `plan`, in a folder that was begun; `resume` goes on from its newest snapshot.
 
     Call it in every process. `report` gets every row as it is written; `started` gets the trainer before its first
-    step; `on_image` is told images done and in all while an evaluation runs.
+    step; `on_image` is told images done and in all while an evaluation runs, `on_bytes` likewise of a download.
     """
     settings, config = plan.settings, plan.config
     if settings.deterministic:
@@ -135,7 +135,7 @@ def run_training(
     )
     validation = _read_validation(plan)
     snapshot = read_newest_snapshot(folder.snapshots) if resume and folder.has_snapshot() else None
-    first = start(config, "none" if snapshot else plan.start.get("from"), seed=settings.seed)
+    first = start(config, "none" if snapshot else plan.start.get("from"), seed=settings.seed, progress=on_bytes)
     steps = loader.batches_per_epoch // settings.accumulate * config.training.epochs
     scale = settings.batch * settings.accumulate * processes.count / config.training.images_per_batch
     recipe, rates = fit_recipe(config.training, steps, scale)
@@ -249,10 +249,3 @@ class _Run:
     def find_best(self) -> Mapping[str, Any]:
         file = self.folder.path / "best-metrics.json"
         return dict(json.loads(file.read_bytes())) if file.exists() else {}
-
-
-def freeze(config: ModelConfig, depth: int) -> ModelConfig:
-    """Return the config with the first `depth` of stem, res2, ... res5 frozen, 0 to 5."""
-    frozen: Sequence[Any] = FREEZABLE[:depth]
-    backbone = config.network.backbone.model_copy(update={"frozen": tuple(frozen)})
-    return config.model_copy(update={"network": config.network.model_copy(update={"backbone": backbone})})
