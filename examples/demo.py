@@ -19,7 +19,7 @@ from shapes import make_data
 
 HERE = Path(__file__).resolve().parent
 MODEL = HERE / "shapes.yml"
-TRAIN, VAL = 600, 100  # pictures
+TRAIN, VAL = 800, 100  # pictures
 WANTED = 0.6  # mask AP on pictures that it was not trained on
 
 
@@ -35,7 +35,8 @@ def main() -> None:
     make_data(data, train=TRAIN, val=VAL)
     command("data", "check", data)
     command("data", "show", data, "--out", out / "data.jpg", "--count", 20)
-    command("train", MODEL, data, "--from", "none", "--batch", 8, "--out", run)
+    settings = ("--batch", 4, "--workers", 0, "--set", "run.ema=0.995", "--set", "run.evaluate_every=4")
+    command("train", MODEL, data, "--from", "none", *settings, "--out", run)
     best = run / "best.safetensors"
     command("eval", best, data, "--out", out / "evaluation")
     some = sorted((data / "val").glob("*.png"))[:6]
@@ -61,6 +62,7 @@ def command(*words: object) -> None:
     done = subprocess.run([sys.executable, "-m", *typed], check=False)
     if done.returncode:
         sys.exit(done.returncode)
+
 
 
 if __name__ == "__main__":

@@ -2,7 +2,8 @@
 
     python examples/shapes.py shapes --train 400 --val 80
 
-Shapes hide each other, some are thin, some are tiny. Outlines are of what can be seen.
+Ellipses have patches, rectangles checks, triangles stripes, and so have backgrounds. Shapes hide each other, some are thin,
+some are tiny. Outlines are of what can be seen.
 """
 
 from __future__ import annotations
@@ -69,16 +70,16 @@ def annotate(number: int, image: int, label: int, mask: Pixels) -> dict[str, obj
 
 def paint(random: np.random.Generator) -> tuple[Pixels, list[tuple[int, Pixels]]]:
     """Return a picture `[H W 3]` and the label and visible mask `[H W]` of each of its shapes."""
-    canvas = texture(random, random.uniform(20, 235, 3), 0.2)
+    canvas = texture(random, int(random.integers(4)), random.uniform(20, 235, 3), 0.2)
     shapes: list[tuple[int, Pixels]] = []
-    for _ in range(random.integers(1, 5)):
+    for _ in range(random.integers(1, 4)):
         label = int(random.integers(len(CLASSES)))
-        size = random.uniform(6, 10) if random.random() < 0.06 else random.uniform(26, 58)
+        size = random.uniform(6, 10) if random.random() < 0.04 else random.uniform(30, 60)
         mask = np.zeros((SIDE, SIDE), np.uint8)
         points = outline(label, size, random) + random.uniform(10, SIDE - 10, 2)
         cv2.fillPoly(mask, [np.round(points * FINE).astype(np.int32)], 1, shift=2)
         away = np.abs(canvas.mean(axis=(0, 1)) - (colours := random.uniform(20, 235, (8, 3)))).sum(axis=1)
-        body = texture(random, colours[away.argmax()], 0.25)
+        body = texture(random, label, colours[away.argmax()], 0.4)
         canvas = np.where(mask[:, :, None] > 0, body, canvas)
         shapes = [(kind, below & (1 - mask)) for kind, below in shapes]
         shapes.append((label, mask))
@@ -88,29 +89,28 @@ def paint(random: np.random.Generator) -> tuple[Pixels, list[tuple[int, Pixels]]
 
 
 def outline(label: int, size: float, random: np.random.Generator) -> NDArray[np.float64]:
-    """Return the corners `[N 2]` of a shape around 0, turned at random; one of ten is thin."""
+    """Return the corners `[N 2]` of a shape around 0, turned at random; some are thin."""
     corners = {"ellipse": 40, "rectangle": 4, "triangle": 3}[CLASSES[label]]
     angles = np.linspace(0, math.tau, corners, endpoint=False) + math.pi / 4
     reach = size * {"ellipse": 0.5, "rectangle": 0.62, "triangle": 0.66}[CLASSES[label]]
-    squeeze = random.uniform(0.2, 0.35) if random.random() < 0.1 else random.uniform(0.75, 1)
+    squeeze = random.uniform(0.2, 0.35) if random.random() < 0.06 else random.uniform(0.75, 1)
     points = np.stack([np.cos(angles), np.sin(angles) * squeeze], axis=1) * reach
     turn = random.uniform(0, math.tau)
     rotation = np.array([[math.cos(turn), -math.sin(turn)], [math.sin(turn), math.cos(turn)]])
     return np.asarray(points @ rotation.T)
 
 
-def texture(random: np.random.Generator, colour: NDArray[np.float64], strength: float) -> NDArray[np.float64]:
-    """Return a picture-sized pattern `[H W 3]` around a colour: stripes, checks, patches or a slope of light."""
+def texture(random: np.random.Generator, kind: int, colour: NDArray[np.float64], strength: float) -> NDArray[np.float64]:
+    """Return a picture-sized pattern `[H W 3]` around a colour: patches, checks, stripes (as on the classes) or a slope."""
     y, x = np.mgrid[0:SIDE, 0:SIDE].astype(np.float64)
-    angle, period = random.uniform(0, math.pi), random.uniform(4, 16)
+    angle, period = random.uniform(0, math.pi), random.uniform(5, 12)
     along = x * math.cos(angle) + y * math.sin(angle)
     across = y * math.cos(angle) - x * math.sin(angle)
-    kind = random.integers(4)
-    if kind == 0:
+    if kind == 2:
         pattern = np.sign(np.sin(along * math.tau / period))
     elif kind == 1:
         pattern = np.sign(np.sin(along * math.tau / period) * np.sin(across * math.tau / period))
-    elif kind == 2:
+    elif kind == 0:
         cells = random.normal(0, 0.7, (SIDE // 8, SIDE // 8))
         pattern = np.asarray(cv2.resize(cells, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC))
     else:

@@ -8,6 +8,7 @@ import json
 import math
 import threading
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -84,6 +85,8 @@ class Trainer:
         self.objective: torch.nn.Module = objective
         if processes.count > 1:
             places = [self.device] if self.device.type == "cuda" else None
+            # Of a 1x1 convolution two orders of memory are the same one, and torch takes them for different.
+            warnings.filterwarnings("ignore", "Grad strides do not match bucket view strides", UserWarning)
             self.objective = DistributedDataParallel(objective, places, broadcast_buffers=False)
         self.lock = threading.RLock()  # held while the state changes; who holds it may take a snapshot
         self.steps_per_epoch = loader.batches_per_epoch // settings.accumulate
