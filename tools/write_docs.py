@@ -127,8 +127,8 @@ def other_tables() -> str:
         result = json.loads((RESULTS / "train.json").read_text(encoding="utf-8"))
         lines += [
             "\n## A training step, R50-FPN, one image of 800 x 1216, 512 RoIs of which 128 foreground\n",
-            "`python benchmarks/train.py`, medians over alternating processes. The goal: at most 0.75 of torchvision's time, no "
-            "more memory.\n",
+            "`python benchmarks/train.py`, medians over alternating processes. The goal: at most 0.75 of torchvision's time, "
+            "no more memory.\n",
             "| threads | | of torchvision's time | seconds | forward | backward | peak memory, MB |",
             "|---|---|---|---|---|---|---|",
         ]
@@ -150,8 +150,9 @@ def other_tables() -> str:
     own, peer = (loader[name]["images_per_core_second"] for name in ("maskzoo", "pillow"))
     lines += [
         "\n## Reading images to train on\n",
-        "`python benchmarks/loader.py`, COCO photos to the recipe's sizes with flip and ground truth, images per second and core: "
-        f"{own:.0f}, and {peer:.0f} for a loader as torchvision's users write it ({loader['times_as_fast']:.2f} times as fast).",
+        "`python benchmarks/loader.py`, COCO photos to the recipe's sizes with flip and ground truth, images per second and "
+        f"core: {own:.0f}, and {peer:.0f} for a loader as torchvision's users write it ({loader['times_as_fast']:.2f} times "
+        "as fast).",
     ]
     return "\n".join(lines) + "\n"
 

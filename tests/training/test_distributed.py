@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from small_runs import read_rows, start_training, train, write_data, write_model
 
 # Every image gives as many samples as every other, so that a mean of means is the mean; and as many proposals whatever

@@ -3,7 +3,6 @@ import json
 import pytest
 import torch
 from safetensors import safe_open
-from small_runs import TINY
 
 from maskzoo.config import RunSettings, parse_settings
 from maskzoo.data.loader import TrainingBatch
@@ -16,6 +15,7 @@ from maskzoo.training.loop import Trainer
 from maskzoo.training.objective import Objective
 from maskzoo.training.sampling import shuffle_by
 from maskzoo.zoo.table import read_row
+from small_runs import TINY
 
 EPOCHS = "training.epochs=2"
 
