@@ -30,6 +30,11 @@ GOLDEN_SETS = (PORTABLE, GOLDEN)
 MANIFESTS = ROOT / "tests" / "golden" / "manifest"
 
 
+def has_twin(folder: Path) -> bool:
+    """Whether a set's C4 cases, minutes of work, stand in the other set as well: then the portable ones are slow tests."""
+    return folder == PORTABLE and (GOLDEN / "set.json").exists()
+
+
 def need_golden(folder: Path) -> Path:
     """Return a golden set's folder, or skip where it is absent."""
     if not (folder / "set.json").exists():

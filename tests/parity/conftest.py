@@ -21,7 +21,7 @@ from maskzoo.ops.roi_align import FeatureTable, assign_levels, roi_align
 from maskzoo.structures import ImageBatch
 from maskzoo.zoo.load import load
 from pdparams_files import rule_state, write_pdparams
-from shared_data import GOLDEN_SETS, MANIFESTS, need_golden
+from shared_data import GOLDEN_SETS, MANIFESTS, has_twin, need_golden
 
 LARGE = ("r101_vd_fpn", "x101_vd_64x4d_fpn")  # their full-size cases are slow
 
@@ -68,6 +68,7 @@ def _find_cases() -> list[Any]:
             arch = next(arch for arch in archs if file.stem.startswith(f"infer_{arch}_"))
             case = Case(folder, arch, file.stem.removeprefix(f"infer_{arch}_"))
             slow = case.photo == "full" and (arch in LARGE or arch == "r50_c4")
+            slow |= arch == "r50_c4" and has_twin(folder)
             cases.append(
                 pytest.param(case, id=f"{folder.name}-{arch}-{case.name}", marks=[pytest.mark.slow] if slow else [])
             )

@@ -22,7 +22,7 @@ from maskzoo.weights.paddledetection import list_renames
 from maskzoo.weights.rename import Layout
 from maskzoo.zoo.load import load_network
 from pdparams_files import rule_state, write_pdparams
-from shared_data import GOLDEN_SETS, MANIFESTS, need_golden
+from shared_data import GOLDEN_SETS, MANIFESTS, has_twin, need_golden
 
 ARCHS = ("r50_vd_fpn", "r50_fpn", "r50_c4")
 
@@ -41,7 +41,8 @@ def _find_cases() -> list[Any]:
         for file in files:
             arch = next(arch for arch in ARCHS if file.stem.startswith(f"train_{arch}_"))
             name = file.stem.removeprefix(f"train_{arch}_")
-            cases.append(pytest.param(Case(folder, arch, name), id=f"{folder.name}-{arch}-{name}"))
+            slow = [pytest.mark.slow] if arch == "r50_c4" and has_twin(folder) else []
+            cases.append(pytest.param(Case(folder, arch, name), id=f"{folder.name}-{arch}-{name}", marks=slow))
         if not files:
             cases.append(pytest.param(Case(folder, "none", "none"), id=f"{folder.name}-absent"))
     return cases

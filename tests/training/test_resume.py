@@ -11,13 +11,13 @@ from small_runs import kill_all, read_rows, start_training, train, write_data, w
 
 # What each case sets, its processes, and after which step it is killed.
 CASES = {
-    "plain, no workers": (["run.workers=0"], 1, 3),
     "average, accumulation, bfloat16, 2 workers": (
         ["run.workers=2", "run.ema=0.99", "run.accumulate=2", "run.precision=bfloat16"], 1, 2,
     ),
     "two processes": (["run.workers=0"], 2, 2),
 }  # fmt: skip
 SLOW_CASES = {
+    "plain, no workers": (["run.workers=0"], 1, 3),
     "group norm, clipping, 4 workers": (["run.workers=4", "run.clip_norm=1", "network.backbone.norm=gn"], 1, 5),
     "float16, aspect groups, jitter": (
         ["run.workers=2", "run.precision=float16", "run.group_by_aspect=true", "run.jitter=[0.5, 2.0]"], 1, 3,
