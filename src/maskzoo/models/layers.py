@@ -36,12 +36,8 @@ class ConvLayer(nn.Module):
 
     def forward(self, x: Tensor, add: Tensor | None = None) -> Tensor:
         """Return relu(norm(conv(x)) + add), each step where the layer has it. `x` `[B C H W]`."""
-        conv, weight, bias = self.conv, self.conv.weight, self.conv.bias
-        if isinstance(self.norm, FrozenNorm):  # folded: nothing of a norm is kept for the backward pass
-            scale = self.norm.weight * (self.norm.variance + self.norm.eps).rsqrt()
-            weight, bias = weight * scale[:, None, None, None], self.norm.bias - self.norm.mean * scale
-        out = convolve(x, weight, bias, conv.stride, conv.groups)
-        if self.norm is not None and not isinstance(self.norm, FrozenNorm):
+        out = convolve(x, self.conv.weight, self.conv.bias, self.conv.stride, self.conv.groups)
+        if self.norm is not None:
             out = self.norm(out)
         return _finish(out, add, self.relu)
 
