@@ -32,9 +32,9 @@ def test_two_processes_have_the_losses_of_one_with_both_images(tmp_path, norm):
     for ours, theirs in zip(two, one, strict=True):
         assert ours["lr"] == theirs["lr"]
         # Sums of another order differ in the last bit; after some steps that is another rank of a proposal, another sample.
-        near = 2e-3 if ours["iteration"] <= 3 else 0.1
+        near, floor = (2e-3, 1e-5) if ours["iteration"] <= 3 else (0.1, 1e-3)
         for term in ("rpn_class", "rpn_box", "box_class", "box_delta", "mask"):
-            assert ours[term] == pytest.approx(theirs[term], rel=near, abs=1e-3), (term, ours["iteration"])
+            assert ours[term] == pytest.approx(theirs[term], rel=near, abs=floor), (term, ours["iteration"])
     assert two[0]["loss"] == pytest.approx(one[0]["loss"], rel=1e-5)
 
 
