@@ -3,14 +3,14 @@ import torch
 import torch.nn.functional as F
 
 from maskzoo.ops import convolution
-from maskzoo.ops.convolution import convolve, weight_gradient
+from maskzoo.ops.convolution import convolve, suits_winograd
 
 
 @pytest.fixture
-def by_products(monkeypatch):
-    monkeypatch.setattr(convolution, "_needs_products", lambda: True)
+def everywhere(monkeypatch):
     monkeypatch.setattr(convolution, "LEAST_CHANNELS", 1)
-    monkeypatch.setattr(convolution, "LEAST_PIXELS", 1)
+    monkeypatch.setattr(convolution, "LEAST_CHANNELS_OF_GRADIENT", 1)
+    monkeypatch.setattr(convolution, "LEAST_TILES", 0)
 
 
 def inputs(batch=2, channels=5, outputs=4, size=(7, 9), kernel=3):
@@ -20,23 +20,14 @@ def inputs(batch=2, channels=5, outputs=4, size=(7, 9), kernel=3):
     return x, weight, torch.randn(outputs, requires_grad=True)
 
 
-@pytest.mark.parametrize("size", [(7, 9), (1, 1), (1, 6), (14, 14)])
-@pytest.mark.parametrize("kernel", [3, 5])
-def test_the_weight_gradient_is_that_of_conv2d(size, kernel):
-    x, weight, _ = inputs(size=size, kernel=kernel)
-    out = F.conv2d(x, weight, padding=kernel // 2)
-    grad = torch.randn_like(out)
-    (expected,) = torch.autograd.grad(out, weight, grad)
-    torch.testing.assert_close(weight_gradient(x.detach(), grad, kernel), expected, rtol=1e-4, atol=1e-4)
-
-
-@pytest.mark.usefixtures("by_products")
+@pytest.mark.usefixtures("everywhere")
 @pytest.mark.parametrize(("kernel", "stride"), [(3, 1), (3, 2), (1, 1)])
-def test_outputs_and_all_gradients_are_those_of_conv2d(kernel, stride):
-    x, weight, bias = inputs(kernel=kernel)
+@pytest.mark.parametrize("size", [(7, 9), (1, 1), (16, 24)])
+def test_outputs_and_all_gradients_are_those_of_conv2d(kernel, stride, size):
+    x, weight, bias = inputs(kernel=kernel, size=size)
     expected = F.conv2d(x, weight, bias, stride, kernel // 2)
     found = convolve(x, weight, bias, (stride, stride), 1)
-    assert torch.equal(found, expected)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=2e-5)
     grad = torch.randn_like(expected)
     for ours, theirs in zip(
         torch.autograd.grad(found, (x, weight, bias), grad), torch.autograd.grad(expected, (x, weight, bias), grad), strict=True
@@ -44,7 +35,16 @@ def test_outputs_and_all_gradients_are_those_of_conv2d(kernel, stride):
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.usefixtures("by_products")
+def test_narrow_layers_keep_the_direct_output_and_gain_the_quick_gradient():
+    x, weight, bias = inputs(batch=1, channels=64, outputs=64, size=(48, 48))
+    expected, found = F.conv2d(x, weight, bias, padding=1), convolve(x, weight, bias, (1, 1), 1)
+    assert torch.equal(found, expected)
+    theirs, ours = torch.autograd.grad(expected.sum(), weight), torch.autograd.grad(found.sum(), weight)
+    torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-3)
+    assert not torch.equal(ours[0], theirs[0])  # another way was taken
+
+
+@pytest.mark.usefixtures("everywhere")
 def test_an_empty_batch_gives_a_gradient_of_zeros():
     x, weight, bias = inputs(batch=0)
     convolve(x, weight, bias, (1, 1), 1).sum().backward()
@@ -52,10 +52,24 @@ def test_an_empty_batch_gives_a_gradient_of_zeros():
     assert bias.grad is not None and not bias.grad.any()
 
 
-@pytest.mark.usefixtures("by_products")
+@pytest.mark.usefixtures("everywhere")
 def test_a_frozen_weight_and_a_missing_bias_have_no_gradient():
     x, weight, _ = inputs()
     convolve(x, weight.detach(), None, (1, 1), 1).sum().backward()
     assert x.grad is not None and weight.grad is None
     convolve(x.detach(), weight, None, (1, 1), 1).sum().backward()
     assert weight.grad is not None
+
+
+def test_only_wide_3x3_convolutions_of_stride_1_on_large_float32_maps_take_winograd():
+    x = torch.zeros(1, 128, 64, 64)
+    assert suits_winograd(x, (128, 128, 3, 3), (1, 1), 1)
+    assert not suits_winograd(x, (64, 128, 3, 3), (1, 1), 1)
+    assert not suits_winograd(x, (128, 128, 1, 1), (1, 1), 1)
+    assert not suits_winograd(x, (128, 128, 3, 3), (2, 2), 1)
+    assert not suits_winograd(x, (128, 4, 3, 3), (1, 1), 32)
+    assert not suits_winograd(x.bfloat16(), (128, 128, 3, 3), (1, 1), 1)
+    assert not suits_winograd(x[:, :, :8, :8], (128, 128, 3, 3), (1, 1), 1)
+    assert not suits_winograd(x.to("meta"), (128, 128, 3, 3), (1, 1), 1)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert not suits_winograd(x, (128, 128, 3, 3), (1, 1), 1)

@@ -9,7 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from maskzoo.models.norms import BatchNorm, FrozenNorm, Norm, make_norm
-from maskzoo.ops.convolution import convolve
+from maskzoo.ops import winograd
+from maskzoo.ops.convolution import LEAST_CHANNELS, convolve, suits_winograd
 
 __all__ = ["ConvLayer", "PackedConv", "has_fast_bfloat16", "pack"]
 
@@ -37,6 +38,9 @@ class ConvLayer(nn.Module):
     def forward(self, x: Tensor, add: Tensor | None = None) -> Tensor:
         """Return relu(norm(conv(x)) + add), each step where the layer has it. `x` `[B C H W]`."""
         out = convolve(x, self.conv.weight, self.conv.bias, self.conv.stride, self.conv.groups)
+        if isinstance(self.norm, FrozenNorm):
+            fused: Tensor = self.norm(out, add, self.relu)
+            return fused
         if self.norm is not None:
             out = self.norm(out)
         return _finish(out, add, self.relu)
@@ -46,8 +50,9 @@ class PackedConv(nn.Module):
     """A ConvLayer for inference: the norm is folded into weight and bias, and on a CPU sum and ReLU are fused.
 
     A group norm depends on the image and cannot be folded: it stays a step of its own, and sum and ReLU come after it.
-    oneDNN's fused convolution takes weights in its own blocked order. The operator is private to torch, so its
-    absence only costs time: the plain convolution is the fallback, and the path for all other devices.
+    Large 3x3 convolutions take Winograd's algorithm, the others oneDNN's fused convolution. Each wants the weights in an
+    order of its own, made at the first call. oneDNN's operator is private to torch, so its absence only costs time: the
+    plain convolution is the fallback, and the path for all other devices.
     """
 
     weight: Tensor
@@ -61,7 +66,9 @@ class PackedConv(nn.Module):
         weight, bias = _fold(layer)
         self.register_buffer("weight", weight.contiguous(memory_format=torch.channels_last), persistent=False)
         self.register_buffer("bias", bias, persistent=False)
+        self.shape = weight.shape
         self._packed: Tensor | None = None
+        self._transformed: Tensor | None = None
 
     def forward(self, x: Tensor, add: Tensor | None = None) -> Tensor:
         """Return relu(conv(x) + add), each step where the layer has it. `x` `[B C H W]`."""
@@ -70,10 +77,18 @@ class PackedConv(nn.Module):
         return _finish(self.norm(self._convolve(x, None, False)), add, self.relu)
 
     def _convolve(self, x: Tensor, add: Tensor | None, relu: bool) -> Tensor:
+        if suits_winograd(x, self.shape, self.stride, self.groups):
+            return self._by_winograd(x, add, relu)
         if x.device.type == "cpu" and not torch.compiler.is_compiling() and _fused_conv_exists(x.dtype):
             return self._fused(x, add, relu)
         out = F.conv2d(x, self.weight, self.bias, self.stride, self.padding, groups=self.groups)
         return _finish(out, add, relu)
+
+    def _by_winograd(self, x: Tensor, add: Tensor | None, relu: bool) -> Tensor:
+        if self._transformed is None:
+            self._transformed = winograd.transform_weight(self.weight)
+        out = winograd.convolve(x, self._transformed, self.bias, relu=relu and add is None)
+        return out if add is None else _finish(out, add, relu)
 
     def _fused(self, x: Tensor, add: Tensor | None, relu: bool) -> Tensor:
         ops = torch.ops.mkldnn
@@ -82,7 +97,8 @@ class PackedConv(nn.Module):
             self._packed = ops._reorder_convolution_weight(
                 self.weight, padding, stride, dilation, self.groups, list(x.shape)
             )
-            self.weight = self.weight[:0]  # one copy of the weights is enough
+            if min(self.shape[:2]) < LEAST_CHANNELS or self.shape[2] == 1:
+                self.weight = self.weight[:0]  # no other way will want them
         geometry = (self._packed, self.bias, padding, stride, dilation, self.groups)
         if add is None:
             out: Tensor = ops._convolution_pointwise(x, *geometry, "relu" if relu else "none", [], "")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -35,8 +35,42 @@ class FrozenNorm(nn.Module):
         """Return mean and variance `[C]`."""
         return self.mean, self.variance
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, add: Tensor | None = None, relu: bool = False) -> Tensor:
+        """Return relu(norm(x) + add), each step where it is asked for."""
+        if torch.compiler.is_compiling():
+            out = self.normalise(x) if add is None else self.normalise(x) + add
+            return out.relu() if relu else out
+        fused: Tensor = _Frozen.apply(x, add, self, relu)  # type: ignore[no-untyped-call]
+        return fused
+
+    def normalise(self, x: Tensor) -> Tensor:
         return F.batch_norm(x, self.mean, self.variance, self.weight, self.bias, training=False, eps=self.eps)
+
+
+class _Frozen(torch.autograd.Function):
+    """A frozen norm with what follows it. Its gradient needs the output alone: half the memory of the separate steps."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, add: Tensor | None, norm: FrozenNorm, relu: bool) -> Tensor:
+        out = norm.normalise(x)
+        if add is not None:
+            out.add_(add)
+        if relu:
+            out.relu_()
+        ctx.save_for_backward(out if relu else None)
+        ctx.norm = norm
+        return out
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
+        (out,) = ctx.saved_tensors
+        if out is not None:
+            grad = torch.ops.aten.threshold_backward(grad, out, 0)
+        scale = ctx.norm.weight * (ctx.norm.variance + ctx.norm.eps).rsqrt()
+        needs_x, needs_add = ctx.needs_input_grad[:2]
+        grad_x = grad * scale.to(grad.dtype)[:, None, None] if needs_x else None
+        return grad_x, grad if needs_add else None, None, None
 
 
 class BatchNorm(nn.Module):

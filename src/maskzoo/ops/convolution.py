@@ -1,81 +1,72 @@
-"""Convolution whose weight gradient is quick on channels-last tensors."""
+"""Convolution by the quickest way that there is for its shape."""
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["convolve"]
+from maskzoo.ops import winograd
 
-LEAST_CHANNELS, LEAST_PIXELS = 64, 512  # from which the products are the quicker ones; narrow and small ones are not
+__all__ = ["LEAST_CHANNELS", "convolve", "suits_winograd"]
+
+# From these on, Winograd's fewer multiplications are worth its transforms; below, the direct convolution is quicker.
+LEAST_CHANNELS, LEAST_TILES = 128, 128
+# The weight gradient has no quick direct way on channels-last tensors without AVX-512: 3 to 7 times the forward pass.
+LEAST_CHANNELS_OF_GRADIENT = 64
 
 
-def convolve(
-    x: Tensor, weight: Tensor, bias: Tensor | None, stride: tuple[int, ...], groups: int
-) -> Tensor:
-    """Return `conv2d` of its arguments, padded by k // 2: `x` `[B C H W]`, `weight` `[O C/groups k k]`, odd `k`.
+def suits_winograd(
+    x: Tensor, weight: tuple[int, ...] | torch.Size, stride: tuple[int, ...], groups: int, channels: int = LEAST_CHANNELS
+) -> bool:
+    """Say whether to convolve `x` `[B C H W]` with kernels of shape `weight` `(O, C/groups, k, k)` by Winograd's algorithm.
 
-    oneDNN has no quick weight gradient of channels-last tensors for processors without AVX-512: 3 to 7 times the time of
-    the forward pass on large maps. There, a k x k convolution of stride 1 takes it as k*k matrix products instead.
+    It computes in float32 on a CPU; compilers and exporters are left with the plain convolution.
     """
-    if (
-        weight.shape[2] > 1
-        and min(weight.shape[:2]) >= LEAST_CHANNELS
-        and x.shape[2] * x.shape[3] >= LEAST_PIXELS
-        and stride == (1, 1)
+    return (
+        tuple(weight[2:]) == (3, 3)
+        and tuple(stride) == (1, 1)
         and groups == 1
+        and min(weight[:2]) >= channels
         and x.dtype == torch.float32
         and x.device.type == "cpu"
-        and torch.is_grad_enabled()
-        and weight.requires_grad
-        and not torch.is_autocast_enabled("cpu")
         and not torch.compiler.is_compiling()
-        and _needs_products()
-    ):
-        out: Tensor = _ByProducts.apply(x, weight, bias)  # type: ignore[no-untyped-call]
+        and winograd.count_tiles(x.shape) >= LEAST_TILES
+        and not torch.is_autocast_enabled("cpu")
+    )
+
+
+def convolve(x: Tensor, weight: Tensor, bias: Tensor | None, stride: tuple[int, ...], groups: int) -> Tensor:
+    """Return `conv2d` of its arguments, padded by k // 2: `x` `[B C H W]`, `weight` `[O C/groups k k]`, odd `k`."""
+    if suits_winograd(x, weight.shape, stride, groups, LEAST_CHANNELS_OF_GRADIENT):
+        out: Tensor = _Convolution.apply(x, weight, bias)  # type: ignore[no-untyped-call]
         return out
     return F.conv2d(x, weight, bias, stride, weight.shape[2] // 2, groups=groups)
 
 
-class _ByProducts(torch.autograd.Function):
+class _Convolution(torch.autograd.Function):
+    """The 3x3 convolution of stride 1. With enough channels the gradient of its input is such a convolution, too."""
+
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         ctx.save_for_backward(x, weight)
-        ctx.has_bias = bias is not None
-        return F.conv2d(x, weight, bias, padding=weight.shape[2] // 2)
+        return _convolve(x, weight, bias)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
         x, weight = ctx.saved_tensors
-        half = weight.shape[2] // 2
-        wanted = [ctx.needs_input_grad[0], False, ctx.has_bias and ctx.needs_input_grad[2]]
-        grad_x, _, grad_bias = torch.ops.aten.convolution_backward(
-            grad, x, weight, [weight.shape[0]], [1, 1], [half, half], [1, 1], False, [0, 0], 1, wanted
+        needs_x, needs_weight, needs_bias = ctx.needs_input_grad
+        return (
+            _convolve(grad, weight.flip(2, 3).transpose(0, 1), None) if needs_x else None,
+            winograd.weight_gradient(x, grad) if needs_weight else None,
+            grad.sum(dim=(0, 2, 3)) if needs_bias else None,
         )
-        return grad_x, weight_gradient(x, grad, weight.shape[2]), grad_bias
 
 
-def weight_gradient(x: Tensor, grad: Tensor, kernel: int) -> Tensor:
-    """Return the gradient `[O C k k]` of a convolution of stride 1, padded by k // 2, from `x` `[B C H W]`, `grad` `[B O H W]`.
-
-    With `x` padded all around and `grad` on its right and below, both are tables of pixels of one width, in which a kernel's
-    cell is a fixed distance: the pairs of pixels that meet in it are two slices.
-    """
-    edge = kernel - 1
-    pixels = F.pad(x.permute(0, 2, 3, 1), (0, 0, edge // 2, edge // 2, edge // 2, edge // 2)).flatten(0, 2)
-    table = F.pad(grad.permute(0, 2, 3, 1), (0, 0, 0, edge, 0, edge)).flatten(0, 2)
-    count, width = len(table), x.shape[3] + edge
-    cells = [row * width + column for row in range(kernel) for column in range(kernel)]
-    products = [table[: count - cell].t() @ pixels[cell:] for cell in cells]
-    gradient: Tensor = torch.stack(products, dim=-1).unflatten(-1, (kernel, kernel))
-    return gradient
-
-
-@cache
-def _needs_products() -> bool:
-    return not torch.backends.cpu.get_cpu_capability().startswith("AVX512")
+def _convolve(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    if min(weight.shape[:2]) >= LEAST_CHANNELS:
+        return winograd.convolve(x, winograd.transform_weight(weight), bias)
+    return F.conv2d(x, weight, bias, padding=1)

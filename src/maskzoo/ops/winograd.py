@@ -1,0 +1,179 @@
+"""3x3 convolution with a quarter of the multiplications: Winograd's F(4x4, 3x3), its gradients included.
+
+An output tile of 4x4 pixels needs an input tile of 6x6. In one dimension, input and kernel are polynomials, evaluated in
+six points (one of them infinity), multiplied there and brought back: 6 products instead of 12; in two dimensions 36
+instead of 144. Here, every step is a matrix product, so that it runs at the speed of matrix products on any processor.
+
+The points 0, +-1/sqrt(2), +-sqrt(2) keep the rounding error as small as that of a direct convolution (1e-6 of the
+standard deviation); the textbook's 0, +-1, +-2 double it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from functools import cache
+
+import torch
+from torch import Tensor
+
+__all__ = ["convolve", "count_tiles", "transform_weight", "weight_gradient"]
+
+TILE, KERNEL = 4, 3  # pixels of an output tile, of the kernel
+SIDE = TILE + KERNEL - 1  # of an input tile
+CHUNK = 512  # tiles at once: what they need stays in the processor's cache
+
+
+def count_tiles(shape: torch.Size) -> int:
+    """Return the number of tiles of an input `[B C H W]`."""
+    return shape[0] * -(-shape[2] // TILE) * -(-shape[3] // TILE)
+
+
+def transform_weight(weight: Tensor) -> Tensor:
+    """Return the kernels `[O C 3 3]` evaluated in the points, `[36 C O]`."""
+    _, kernel, _ = _matrices()
+    points = torch.kron(kernel, kernel).to(weight)
+    taps = weight.permute(2, 3, 1, 0).reshape(KERNEL * KERNEL, -1)
+    return (points @ taps).view(SIDE * SIDE, weight.shape[1], weight.shape[0])
+
+
+def convolve(x: Tensor, transformed: Tensor, bias: Tensor | None, *, relu: bool = False) -> Tensor:
+    """Return the convolution `[B O H W]` of `x` `[B C H W]`, padded by one pixel, with what `transform_weight` returned.
+
+    Channels-last in, channels-last out; float32.
+    """
+    output, _, evaluation = (matrix.to(x) for matrix in _matrices())
+    batch, channels, height, width = x.shape
+    outputs = transformed.shape[2]
+    rows, columns = -(-height // TILE), -(-width // TILE)
+    size = (batch, outputs, rows * TILE, columns * TILE)
+    out = torch.empty(size, dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
+    places = out.permute(0, 2, 3, 1).unflatten(2, (columns, TILE)).unflatten(1, (rows, TILE))
+    cutter, room = _Cutter(x, SIDE, before=1), _Room(x, max(channels, outputs))
+    for images, lines in _chunks(batch, rows, columns):
+        points = room.apply(evaluation, room.gather(cutter.cut(images, lines)))
+        products = room.multiply(points, transformed)
+        place = places[images, lines]
+        pixels = room.apply(output, products).view(TILE, TILE, place.shape[0], -1, columns, outputs)
+        ordered = pixels.permute(2, 3, 0, 4, 1, 5)
+        if bias is None:
+            place.copy_(ordered)
+        else:
+            torch.add(ordered, bias, out=place)
+        if relu:
+            place.relu_()
+    if out.shape[2:] == x.shape[2:]:
+        return out
+    return out[:, :, :height, :width].clone(memory_format=torch.channels_last)
+
+
+def weight_gradient(x: Tensor, grad: Tensor) -> Tensor:
+    """Return the gradient `[O C 3 3]` of the kernels from the input `x` `[B C H W]` and the output's `grad` `[B O H W]`."""
+    output, kernel, evaluation = (matrix.to(x) for matrix in _matrices())
+    batch, inputs, height, width = x.shape
+    outputs = grad.shape[1]
+    total = x.new_zeros(SIDE * SIDE, outputs, inputs)
+    spread = output.t().contiguous()
+    cutter, room = _Cutter(x, SIDE, before=1), _Room(x, inputs)
+    grad_cutter, grad_room = _Cutter(grad, TILE, before=0), _Room(grad, outputs)
+    for images, lines in _chunks(batch, -(-height // TILE), -(-width // TILE)):
+        points = room.apply(evaluation, room.gather(cutter.cut(images, lines)))
+        grads = grad_room.apply(spread, grad_room.gather(grad_cutter.cut(images, lines)))
+        total.baddbmm_(grads.transpose(1, 2), points)
+    taps: Tensor = torch.kron(kernel, kernel).t() @ total.flatten(1)
+    return taps.view(KERNEL, KERNEL, outputs, inputs).permute(2, 3, 0, 1)
+
+
+class _Cutter:
+    """Cuts rows of tiles, `side` pixels wide and TILE apart, out of `[B C H W]` that begins `before` pixels late.
+
+    The rows are copied into one strip with zeros around them, which is written over at each call.
+    """
+
+    def __init__(self, x: Tensor, side: int, before: int) -> None:
+        self.pixels, self.side, self.before = x.permute(0, 2, 3, 1), side, before
+        batch, height, width, channels = self.pixels.shape
+        rows, columns = -(-height // TILE), -(-width // TILE)
+        images, lines = _chunk_size(rows, columns)
+        overlap = side - TILE
+        shape = (min(images, batch), min(lines, rows) * TILE + overlap, columns * TILE + overlap, channels)
+        self.strip = x.new_zeros(shape)
+
+    def cut(self, images: slice, lines: slice) -> Tensor:
+        """View the tiles of some images and rows, `[side side B rows columns C]`."""
+        _, height, width, _ = self.pixels.shape
+        top = lines.start * TILE - self.before
+        bottom = lines.stop * TILE - self.before + self.side - TILE
+        first, last = max(top, 0), min(bottom, height)
+        source = self.pixels[images, first:last]
+        strip = self.strip[: source.shape[0], : bottom - top]
+        strip[:, : first - top].zero_()
+        strip[:, first - top : last - top, self.before : self.before + width].copy_(source)
+        strip[:, last - top :].zero_()
+        return strip.unfold(1, self.side, TILE).unfold(2, self.side, TILE).permute(4, 5, 0, 1, 2, 3)
+
+
+class _Room:
+    """Memory for the steps of one chunk after the other: each step reads one half and writes the other."""
+
+    def __init__(self, x: Tensor, channels: int) -> None:
+        tiles = x.shape[0] * -(-x.shape[2] // TILE) * -(-x.shape[3] // TILE)
+        most = max(CHUNK, -(-x.shape[3] // TILE))
+        size = SIDE * SIDE * min(tiles, most) * channels
+        self.last, self.next = x.new_empty(size), x.new_empty(size)
+
+    def gather(self, tiles: Tensor) -> Tensor:
+        """Copy tiles `[n n B rows columns C]` to `[n*n T C]`."""
+        self._take(tiles.shape).copy_(tiles)
+        return self.last[: tiles.numel()].view(tiles.shape[0] ** 2, -1, tiles.shape[-1])
+
+    def apply(self, matrix: Tensor, tiles: Tensor) -> Tensor:
+        """Apply `matrix` `[m n]` to both axes of tiles `[n*n T C]`, giving `[m*m T C]`."""
+        rows, columns = matrix.shape
+        count, channels = tiles.shape[1:]
+        once = torch.mm(matrix, tiles.view(columns, -1), out=self._take((rows, columns * count * channels)))
+        many = matrix.expand(rows, rows, columns)
+        twice = torch.bmm(many, once.view(rows, columns, -1), out=self._take((rows, rows, count * channels)))
+        return twice.view(rows * rows, count, channels)
+
+    def multiply(self, points: Tensor, kernels: Tensor) -> Tensor:
+        """Multiply points `[36 T C]` by kernels `[36 C O]`, giving `[36 T O]`."""
+        shape = (*points.shape[:2], kernels.shape[2])
+        return torch.bmm(points, kernels, out=self._take(shape))
+
+    def _take(self, shape: tuple[int, ...]) -> Tensor:
+        self.last, self.next = self.next, self.last
+        return self.last[: math.prod(shape)].view(shape)
+
+
+def _chunk_size(rows: int, columns: int) -> tuple[int, int]:
+    """Return how many images, or rows of tiles of one image, make about CHUNK tiles."""
+    if rows * columns <= CHUNK:
+        return CHUNK // max(rows * columns, 1), rows
+    return 1, max(1, CHUNK // columns)
+
+
+def _chunks(batch: int, rows: int, columns: int) -> Iterator[tuple[slice, slice]]:
+    """Yield the images and rows of tiles of each chunk: several small images, or some rows of a large one."""
+    images, lines = _chunk_size(rows, columns)
+    for image in range(0, batch, images):
+        for line in range(0, rows, lines):
+            yield slice(image, min(image + images, batch)), slice(line, min(line + lines, rows))
+
+
+@cache
+def _matrices() -> tuple[Tensor, Tensor, Tensor]:
+    """Return the transforms of output `[4 6]`, kernel `[6 3]` and input `[6 6]`, float64.
+
+    The product of two polynomials is V(6)^-1 ((V(4) a) * (V(3) b)), V(n) being the powers of the points; a correlation is
+    the transpose of that: V(4)^T ((V(3) kernel) * (V(6)^-T input)).
+    """
+    root = 2**0.5
+    points = torch.tensor([0, 1 / root, -1 / root, root, -root], dtype=torch.float64)
+
+    def powers(count: int) -> Tensor:
+        infinity = torch.zeros(1, count, dtype=torch.float64)
+        infinity[0, -1] = 1
+        return torch.cat([points[:, None] ** torch.arange(count), infinity])
+
+    return powers(TILE).t(), powers(KERNEL), torch.linalg.inv(powers(SIDE)).t()

@@ -1,0 +1,68 @@
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from maskzoo.ops.winograd import CHUNK, convolve, count_tiles, transform_weight, weight_gradient
+
+
+def make(shape, outputs=6):
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(shape, generator=generator).to(memory_format=torch.channels_last)
+    return x, torch.randn(outputs, shape[1], 3, 3, generator=generator), torch.randn(outputs, generator=generator)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 3), st.integers(1, 7), st.integers(1, 30), st.integers(1, 30))
+def test_it_is_the_convolution_of_any_size(batch, channels, height, width):
+    x, weight, bias = make((batch, channels, height, width))
+    found = convolve(x, transform_weight(weight), bias)
+    torch.testing.assert_close(found, F.conv2d(x, weight, bias, padding=1), rtol=1e-4, atol=2e-5)
+    assert found.is_contiguous(memory_format=torch.channels_last)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(1, 3), st.integers(1, 7), st.integers(1, 30), st.integers(1, 30))
+def test_the_weight_gradient_is_that_of_the_convolution(batch, channels, height, width):
+    x, weight, _ = make((batch, channels, height, width))
+    weight.requires_grad_()
+    out = F.conv2d(x, weight, padding=1)
+    grad = torch.randn(out.shape, generator=torch.Generator().manual_seed(1))
+    (expected,) = torch.autograd.grad(out, weight, grad)
+    torch.testing.assert_close(weight_gradient(x, grad), expected, rtol=1e-4, atol=2e-4)
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 101, 130), (600, 3, 5, 5), (3, 2, 4, 4 * CHUNK + 1)])
+def test_more_tiles_than_a_chunk_holds(shape):
+    x, weight, bias = make(shape)
+    assert count_tiles(x.shape) > CHUNK
+    expected = F.conv2d(x, weight, bias, padding=1)
+    torch.testing.assert_close(convolve(x, transform_weight(weight), bias), expected, rtol=1e-4, atol=2e-5)
+
+
+def test_it_is_as_exact_as_a_direct_convolution():
+    """Of 256 channels, against float64: at most twice the direct convolution's error, and 1e-5 of the deviation."""
+    x, weight, _ = make((1, 256, 32, 48), 256)
+    exact = F.conv2d(x.double(), weight.double(), padding=1)
+    own = (convolve(x, transform_weight(weight), None) - exact).abs().max() / exact.std()
+    direct = (F.conv2d(x, weight, padding=1) - exact).abs().max() / exact.std()
+    assert own < min(1e-5, 2 * direct)
+
+
+def test_relu_is_that_of_the_sum_with_the_bias():
+    x, weight, bias = make((2, 4, 9, 9))
+    transformed = transform_weight(weight)
+    assert torch.equal(convolve(x, transformed, bias, relu=True), convolve(x, transformed, bias).relu())
+
+
+def test_the_memory_order_of_the_input_does_not_matter():
+    x, weight, bias = make((2, 4, 9, 13))
+    transformed = transform_weight(weight)
+    torch.testing.assert_close(convolve(x.contiguous(), transformed, bias), convolve(x, transformed, bias))
+
+
+def test_neighbours_in_a_batch_do_not_change_an_image():
+    x, weight, bias = make((5, 128, 14, 14), 128)
+    transformed = transform_weight(weight)
+    assert torch.equal(convolve(x, transformed, bias)[2:3], convolve(x[2:3], transformed, bias))
