@@ -73,6 +73,17 @@ def test_each_part_of_a_picture_can_be_left_out():
     assert not label[80:].any(), "there is room above the box"
 
 
+def test_without_scores_labels_are_names_alone():
+    photo = gray(200, 300)
+    pictures = [
+        np.asarray(draw_prediction(photo, predict([[60, 60, 200, 160]], (200, 300), scores=[score]), scores=False))
+        for score in (0.9, 0.5)
+    ]
+    assert np.array_equal(*pictures)
+    labelled = draw_prediction(photo, predict([[60, 60, 200, 160]], (200, 300), scores=[0.9]))
+    assert changed(pictures[0], photo).sum() < changed(labelled, photo).sum()
+
+
 def test_small_objects_lie_above_large_ones_in_whatever_order_they_come():
     photo = gray(200, 200)
     small, large = [80, 80, 120, 120], [0, 0, 200, 200]

@@ -78,7 +78,7 @@ def _make_picture(
             raise ImageError(f"found a photo of {photo.shape[1]} x {photo.shape[0]} pixels, expected {size[1]} x {size[0]}")
     except ImageError as error:
         return Picture(**facts, error=str(error))
-    shown = _encode(draw_prediction(photo, _describe_truth(annotations, analysis, image)))
+    shown = _encode(draw_prediction(photo, _describe_truth(annotations, analysis, image), scores=False))
     found = _encode(draw_prediction(photo, _describe_found(annotations, results, analysis, image)))
     return Picture(**facts, truth=shown, prediction=found)
 

@@ -38,13 +38,14 @@ def draw_prediction(
     masks: bool = True,
     boxes: bool = True,
     labels: bool = True,
+    scores: bool = True,
     alpha: float = 0.4,
     width: int | None = None,
     font_size: int | None = None,
 ) -> Image.Image:
     """Return a picture of the RGB photo uint8 `[H W 3]` with the objects of the prediction on it.
 
-    Every object has its own colour, the same in every run. Large objects lie below small ones, labels above all.
+    `scores` stand behind the names in the labels. Every object has its own colour, the same in every run. Large objects lie below small ones, labels above all.
     `alpha` is how much of the colour covers the object, 0 to 1. `width` (strokes) and `font_size` in pixels; by
     default they fit the photo's size, and letters shrink where many labels would hide it. Raises ConfigError if
     `alpha` is not from 0 to 1, or a size is below 1.
@@ -66,7 +67,7 @@ def draw_prediction(
         if boxes:
             _draw_box(canvas, prediction.boxes[i], colors[i], width)
     if labels:
-        _draw_labels(canvas, prediction, colors, font_size)
+        _draw_labels(canvas, prediction, colors, font_size, scores)
     return canvas
 
 
@@ -137,17 +138,19 @@ class _Label:
     height: int
 
 
-def _draw_labels(canvas: Image.Image, prediction: Prediction, colors: list[Color], font_size: int) -> None:
+def _draw_labels(
+    canvas: Image.Image, prediction: Prediction, colors: list[Color], font_size: int, scores: bool
+) -> None:
     """Write the labels. The best score chooses its place first, and is written last, over the others.
 
     A label that found no room at its object is tied to it by a line.
     """
     draw = ImageDraw.Draw(canvas)
-    labels = [_make_label(draw, prediction, i, colors[i], font_size) for i in range(len(prediction))]
+    labels = [_make_label(draw, prediction, i, colors[i], font_size, scores) for i in range(len(prediction))]
     crowd = sum(label.width * label.height for label in labels) / (canvas.width * canvas.height)
     if crowd > CROWD:
         font_size = max(min(SMALLEST_FONT, font_size), round(font_size * math.sqrt(CROWD / crowd)))
-        labels = [_make_label(draw, prediction, i, colors[i], font_size) for i in range(len(prediction))]
+        labels = [_make_label(draw, prediction, i, colors[i], font_size, scores) for i in range(len(prediction))]
     spots: list[tuple[_Label, NDArray[np.int64]]] = []
     for i in np.argsort(-prediction.scores, kind="stable").tolist():
         taken = np.array([spot for _, spot in spots]).reshape(-1, 4)
@@ -160,13 +163,15 @@ def _draw_labels(canvas: Image.Image, prediction: Prediction, colors: list[Color
         draw.text(middle, label.text, fill=_contrast(label.color), font=label.font, anchor="mm")
 
 
-def _make_label(draw: ImageDraw.ImageDraw, prediction: Prediction, i: int, color: Color, font_size: int) -> _Label:
+def _make_label(
+    draw: ImageDraw.ImageDraw, prediction: Prediction, i: int, color: Color, font_size: int, score: bool
+) -> _Label:
     """Small objects get small letters, so that a crowd of them stays visible."""
     box = prediction.boxes[i]
     side = math.sqrt(float(_areas(box[None])[0]))
     size = max(min(USUAL_FONT, font_size), min(font_size, round(font_size * (0.6 + side / font_size / 15))))
     font = ImageFont.load_default(size)
-    text = " ".join(f"{prediction.names[i]} {prediction.scores[i]:.2f}".split())
+    text = " ".join(f"{prediction.names[i]} {prediction.scores[i]:.2f}".split() if score else prediction.names[i].split())
     width = math.ceil(draw.textlength(text, font=font)) + size // 2 + 2
     return _Label(text, font, color, box, width, round(size * 1.3))
 

@@ -175,6 +175,7 @@ class Prediction:
         masks: bool = True,
         boxes: bool = True,
         labels: bool = True,
+        scores: bool = True,
         alpha: float = 0.4,
         width: int | None = None,
         font_size: int | None = None,
@@ -194,7 +195,15 @@ class Prediction:
                 f"made on uint8 {[*self.size, 3]} (height, width, RGB); pass the photo that was predicted"
             )
         return draw_prediction(
-            image, self, masks=masks, boxes=boxes, labels=labels, alpha=alpha, width=width, font_size=font_size
+            image,
+            self,
+            masks=masks,
+            boxes=boxes,
+            labels=labels,
+            scores=scores,
+            alpha=alpha,
+            width=width,
+            font_size=font_size,
         )
 
     def _make_placeholder(self, image_id: int, category_id: int) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 
 import torch
 import torch.nn.functional as F
@@ -122,7 +123,11 @@ class RoiHeads(nn.Module):
     def _takes_statistics(self) -> bool:
         """Whether there are norms in training, which want all RoIs at once; those of several processes would also wait for
         each other for ever if one process had more chunks."""
-        return self.training and any(isinstance(module, BatchNorm) for module in self.modules())
+        return self.training and self._has_batch_norms
+
+    @cached_property
+    def _has_batch_norms(self) -> bool:
+        return any(isinstance(module, BatchNorm) for module in self.modules())
 
 
 class FpnRoiHeads(RoiHeads):

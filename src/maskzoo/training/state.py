@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from maskzoo.config import RunSettings, Training
 from maskzoo.errors import SnapshotError
@@ -82,11 +83,9 @@ class State:
         self._settled = {name: buffer.clone() for name, buffer in self.statistics.items()}
         self.decay = settings.ema
         trained = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
-        self.average = (
-            None
-            if settings.ema is None
-            else {name: tensor.detach().clone() for name, tensor in (trained | self.statistics).items()}
-        )
+        moving = {name: tensor.detach() for name, tensor in (trained | self.statistics).items()}
+        self._averaged = list(moving.values())  # the network's own memory, in the order of the average
+        self.average = None if settings.ema is None else {name: tensor.clone() for name, tensor in moving.items()}
 
     def apply(self) -> None:
         """Take the optimiser's step and settle what the forward pass moved."""
@@ -97,9 +96,8 @@ class State:
         if self.average is not None and self.decay is not None:
             iteration = self.progress.iteration
             share = 1 - min(self.decay, (1 + iteration) / (AVERAGE_DELAY + iteration))
-            current = dict(self.model.named_parameters()) | self.statistics
-            for name, tensor in self.average.items():
-                tensor.lerp_(current[name].detach(), share)
+            average = get_ema_multi_avg_fn(1 - share)
+            average(list(self.average.values()), self._averaged, self.progress.iteration)
 
     def drop(self) -> None:
         """Forget the step: weights are untouched, running statistics go back."""
