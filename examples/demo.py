@@ -35,7 +35,7 @@ def main() -> None:
     make_data(data, train=TRAIN, val=VAL)
     command("data", "check", data)
     command("data", "show", data, "--out", out / "data.jpg", "--count", 20)
-    settings = ("--batch", 4, "--workers", 0, "--set", "run.ema=0.995", "--set", "run.evaluate_every=8")
+    settings = ("--batch", 4, "--workers", 0, "--set", "run.ema=0.995", "--set", "run.evaluate_every=4")
     command("train", MODEL, data, "--from", "none", *settings, "--out", run)
     best = run / "best.safetensors"
     command("eval", best, data, "--out", out / "evaluation")

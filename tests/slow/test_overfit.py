@@ -4,11 +4,11 @@ import json
 
 import numpy as np
 import pytest
-from shared_data import ROOT, need_shared
-from small_runs import train
 
 from maskzoo.data.coco import read_annotations
 from maskzoo.data.writing import write_coco
+from shared_data import ROOT, need_shared
+from small_runs import train
 
 LEAST_SIDE = 64  # pixels, the root of an object's area: masks of 28 x 28 hold such objects at an AP of 0.92 at the most
 

@@ -45,7 +45,8 @@ def draw_prediction(
 ) -> Image.Image:
     """Return a picture of the RGB photo uint8 `[H W 3]` with the objects of the prediction on it.
 
-    `scores` stand behind the names in the labels. Every object has its own colour, the same in every run. Large objects lie below small ones, labels above all.
+    Every object has its own colour, the same in every run. Large objects lie below small ones, labels above all. The labels
+    have the `scores` behind the names.
     `alpha` is how much of the colour covers the object, 0 to 1. `width` (strokes) and `font_size` in pixels; by
     default they fit the photo's size, and letters shrink where many labels would hide it. Raises ConfigError if
     `alpha` is not from 0 to 1, or a size is below 1.
@@ -171,7 +172,8 @@ def _make_label(
     side = math.sqrt(float(_areas(box[None])[0]))
     size = max(min(USUAL_FONT, font_size), min(font_size, round(font_size * (0.6 + side / font_size / 15))))
     font = ImageFont.load_default(size)
-    text = " ".join(f"{prediction.names[i]} {prediction.scores[i]:.2f}".split() if score else prediction.names[i].split())
+    words = f"{prediction.names[i]} {prediction.scores[i]:.2f}" if score else prediction.names[i]
+    text = " ".join(words.split())
     width = math.ceil(draw.textlength(text, font=font)) + size // 2 + 2
     return _Label(text, font, color, box, width, round(size * 1.3))
 
