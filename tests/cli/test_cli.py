@@ -1,5 +1,6 @@
 """The command as a whole: help, exit codes, errors, pipes. Verbs have their own files."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -95,9 +96,13 @@ def test_ctrl_c_exits_with_130_and_no_traceback():
     with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         process.stdin.write(bytes(1 << 20))  # more than a pipe holds: once it is written, the command is reading
         process.stdin.flush()
-        time.sleep(0.5)  # and now it waits for the rest
-        process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=30) == 130
+        for _ in range(6):  # the first may fall between two reads, where CPython looks at no signal: on a busy machine it does
+            time.sleep(0.5)
+            process.send_signal(signal.SIGINT)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=5)
+                break
+        assert process.returncode == 130
         assert b"Traceback" not in process.stderr.read()
 
 
