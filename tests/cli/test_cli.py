@@ -96,7 +96,8 @@ def test_ctrl_c_exits_with_130_and_no_traceback():
     with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         process.stdin.write(bytes(1 << 20))  # more than a pipe holds: once it is written, the command is reading
         process.stdin.flush()
-        for _ in range(6):  # the first may fall between two reads, where CPython looks at no signal: on a busy machine it does
+        # The first may fall between two reads, where CPython looks at no signal: on a busy machine it does.
+        for _ in range(6):
             time.sleep(0.5)
             process.send_signal(signal.SIGINT)
             with contextlib.suppress(subprocess.TimeoutExpired):
