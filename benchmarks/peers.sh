@@ -1,13 +1,11 @@
 #!/usr/bin/env bash
 # Builds the virtual environments of the toolkits that the benchmarks compare with, outside the checkout.
-# usage: benchmarks/peers.sh [torchvision] [paddle] [onnxruntime] [openvino]      (none: torchvision)
+# usage: benchmarks/peers.sh [torchvision] [paddle]      (none: torchvision)
 set -euo pipefail
 home=${MASKZOO_PEERS:-$HOME/.cache/maskzoo-peers}
 declare -A packages=(
-    [torchvision]="torchvision"
+    [torchvision]="torchvision pycocotools openvino"
     [paddle]="paddlepaddle paddledet setuptools<81"
-    [onnxruntime]="onnxruntime"
-    [openvino]="openvino"
 )
 for peer in "${@:-torchvision}"; do
     [ -n "${packages[$peer]:-}" ] || { echo "unknown peer '$peer'; known: ${!packages[*]}" >&2; exit 2; }

@@ -1,7 +1,7 @@
 """Time a whole prediction, photo to run-length masks, against torchvision's Mask R-CNN on the same photo and weights.
 
     benchmarks/peers.sh torchvision        # once: torchvision in a virtual environment of its own
-    python benchmarks/predict.py [--rounds 5] [--dtypes float32 bfloat16] [--threads 1 2] [--keep-memory]
+    python benchmarks/predict.py [--rounds 5] [--dtypes float32 bfloat16] [--threads 1 2]
 
 Every contender runs in processes of its own, one after the other, A B A B: these are ratios of one run, not bare times.
 R50-FPN, a photo that fills 800x1216, rule-made weights of equal shape and law in both, 1,000 proposals and 100 detections
@@ -42,6 +42,7 @@ def main():
         for threads in options.threads:
             contenders = {"torchvision float32": (peer, "torchvision", "float32", False)}
             for dtype in options.dtypes:
+                contenders[f"torchvision in OpenVINO {dtype}, no pasting"] = (peer, "torchvision in OpenVINO", dtype, False)
                 contenders[f"maskzoo {dtype}"] = (sys.executable, "maskzoo", dtype, False)
                 contenders[f"maskzoo {dtype}, freed memory kept"] = (sys.executable, "maskzoo", dtype, True)
             runs = {name: [] for name in contenders}
@@ -150,7 +151,7 @@ def summarize(values):
         "stages_ms": {
             stage: round(median(value["stages_ms"][stage] for value in values), 1) for stage in values[0]["stages_ms"]
         },
-        "proposals": values[0]["proposals"],
+        "proposals": values[0].get("proposals"),
         "detections": values[0]["detections"],
         "versions": values[0]["versions"],
     }
@@ -162,12 +163,14 @@ def report(threads, table):
     for name, row in table.items():
         ratio = row["seconds"] / base["seconds"]
         row["of_torchvision"] = round(ratio, 3)
-        pooled, theirs = (values["stages_ms"]["box RoIAlign"] for values in (row, base))
-        row["roi_align_of_torchvision"] = round(pooled / theirs, 3)
+        if row["stages_ms"]:
+            pooled, theirs = (values["stages_ms"]["box RoIAlign"] for values in (row, base))
+            row["roi_align_of_torchvision"] = round(pooled / theirs, 3)
         print(f"  {name:40s} {ratio:12.2f} {row['seconds']:11.2f} {row['peak_memory_mb']:9.0f}")
-    print(f"  stages, ms: {' | '.join(table)}")
+    told = {name: row["stages_ms"] for name, row in table.items() if row["stages_ms"]}
+    print(f"  stages, ms: {' | '.join(told)}")
     for stage in base["stages_ms"]:
-        print(f"  {stage:40s}", *(f"{row['stages_ms'][stage]:10.1f}" for row in table.values()))
+        print(f"  {stage:40s}", *(f"{stages[stage]:10.1f}" for stages in told.values()))
 
 
 if __name__ == "__main__":

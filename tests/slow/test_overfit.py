@@ -11,10 +11,11 @@ from shared_data import ROOT, need_shared
 from small_runs import train
 
 LEAST_SIDE = 64  # pixels, the root of an object's area: masks of 28 x 28 hold such objects at an AP of 0.92 at the most
+TRUE_OVERLAP = 0.7  # two pairs of one class overlap by 0.63 and 0.64: suppressed at 0.5, they could never be found
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(5400)
+@pytest.mark.timeout(7200)
 def test_sixteen_real_photos_are_learnt_by_heart(tmp_path):
     """Those with the lowest ids that have one to six objects, none of them small; no flip, one scale."""
     annotations = read_annotations(need_shared("data", "coco", "annotations", "instances_train2017.json"))
@@ -29,8 +30,9 @@ def test_sixteen_real_photos_are_learnt_by_heart(tmp_path):
     write_coco(tmp_path / "train.json", annotations.select(chosen))
     train(
         ROOT / "examples" / "scratch.yml", tmp_path / "train.json", "--val", tmp_path / "train.json", "--images", images,
-        "--from", "none", "--batch", 4, "--epochs", 300, "--out", tmp_path / "run", "--set", "run.workers=0",
-        "--set", "training.flip=0", "--set", "training.short_sides=[256]", "--set", "run.evaluate_every=50", limit=5400,
+        "--from", "none", "--batch", 4, "--epochs", 450, "--out", tmp_path / "run", "--set", "run.workers=0",
+        "--set", "training.milestones=[375, 425]", "--set", "training.flip=0", "--set", "training.short_sides=[256]",
+        "--set", f"limits.detections.iou={TRUE_OVERLAP}", "--set", "run.evaluate_every=50", limit=7200,
     )  # fmt: skip
     metrics = json.loads((tmp_path / "run" / "best-metrics.json").read_text())
     assert metrics["mask"]["AP"] > 0.9
