@@ -65,11 +65,11 @@ class Maskzoo:
         from maskzoo.models.detections import detect
         from maskzoo.ops.roi_align import assign_levels, roi_align
 
-        predictor, model, config = self.predictor, self.predictor.model, self.predictor.config
+        predictor, model, config = self.predictor, self.predictor.backend.model, self.predictor.config
         heads, clock = model.heads, Clock()
         read = predictor._read(photo)
         batch = make_batch([read.resized.pixels], config.input)
-        pixels = batch.pixels.to(predictor.dtype)
+        pixels = batch.pixels.to(getattr(torch, predictor.backend.dtype))
         clock.lap("resize and normalise")
         features = model.features(pixels)
         clock.lap("backbone and pyramid")

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from maskzoo.config import Backbone, ModelConfig
+from maskzoo.inference.backends import Eager
 from maskzoo.inference.predictor import Predictor
 from maskzoo.models.build import build
 from maskzoo.models.mask_rcnn import MaskRCNN
@@ -105,5 +106,5 @@ def small_predictor(row: str = FPN, *overrides: str) -> Predictor:
 @cache
 def _small_predictor(row: str, overrides: tuple[str, ...]) -> Predictor:
     config = small_config(row, *overrides)
-    return Predictor(small_network(config), config, torch.device("cpu"), torch.float32)
+    return Predictor(Eager(small_network(config), torch.device("cpu"), torch.float32), config)
 

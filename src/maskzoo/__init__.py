@@ -8,7 +8,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from maskzoo.errors import ConfigError, DownloadError, ImageError, MaskzooError, SourceError, WeightsError
+from maskzoo.errors import ConfigError, DownloadError, ExportError, ImageError, MaskzooError, SourceError, WeightsError
 
 if TYPE_CHECKING:
     from maskzoo.config import ModelConfig
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ConfigError",
     "DownloadError",
+    "ExportError",
     "ImageError",
     "Masks",
     "MaskzooError",

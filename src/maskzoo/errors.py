@@ -6,6 +6,7 @@ Every message says what was found, what was expected and what to do.
 __all__ = [
     "ConfigError",
     "DownloadError",
+    "ExportError",
     "ImageError",
     "MaskzooError",
     "SnapshotError",
@@ -29,6 +30,10 @@ class WeightsError(MaskzooError):
 
 class DownloadError(WeightsError):
     """Weights are neither on this machine nor could they be fetched."""
+
+
+class ExportError(MaskzooError):
+    """A network cannot be written for a runtime, the runtime is not installed, or its file is none of ours."""
 
 
 class ImageError(MaskzooError):

@@ -12,6 +12,7 @@ from PIL import Image
 from coco_files import make_data
 from maskzoo.data.coco import pack_annotations
 from maskzoo.evaluation.running import choose_images, evaluate_model
+from maskzoo.inference.backends import Eager
 from maskzoo.inference.predictor import Predictor
 from maskzoo.structures import Detections
 from networks import make_photo, small_config
@@ -38,7 +39,7 @@ class Spots(torch.nn.Module):
 
 @pytest.fixture(scope="module")
 def predictor():
-    return Predictor(Spots(), small_config(), torch.device("cpu"), torch.float32)
+    return Predictor(Eager(Spots(), torch.device("cpu"), torch.float32), small_config())
 
 
 def make_set(folder, images, *, wide=()):

@@ -113,4 +113,4 @@ def test_class_names_and_ids_are_the_model_files():
 
 
 def test_a_packed_network_has_no_gradients():
-    assert not any(parameter.requires_grad for parameter in small_predictor().model.parameters())
+    assert not any(parameter.requires_grad for parameter in small_predictor().backend.model.parameters())

@@ -155,9 +155,9 @@ def test_half_precision_features_are_pooled_in_half_precision():
 def test_a_table_is_a_view_of_channels_last_features():
     feature = make_feature((2, 3, 4, 5))
     table = make_table([feature], [4])
-    assert table.shapes == ((4, 5),) and table.strides == (4,)
-    assert table.rows[0].data_ptr() == feature.data_ptr()
-    assert torch.equal(table.rows[0][1 * 20 + 2 * 5 + 3], feature[1, :, 2, 3])
+    assert table.strides == (4,)
+    assert table.rows(0).data_ptr() == feature.data_ptr()
+    assert torch.equal(table.rows(0)[1 * 20 + 2 * 5 + 3], feature[1, :, 2, 3])
 
 
 @pytest.mark.parametrize(

@@ -117,7 +117,7 @@ class Walk:
     """What the golden file says and what the network computes, stage by stage. Later stages start from stored values."""
 
     def __init__(self, case: Case, predictor: Predictor) -> None:
-        self.case, self.predictor, self.model, self.config = case, predictor, predictor.model, predictor.config
+        self.case, self.predictor, self.model, self.config = case, predictor, predictor.backend.model, predictor.config
         self.golden = dict(np.load(case.folder / f"infer_{case.arch}_{case.name}.npz"))
         inputs = np.load(case.folder / "inputs.npz")
         self.inputs = {

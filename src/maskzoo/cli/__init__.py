@@ -18,6 +18,7 @@ import typer
 from maskzoo.cli.convert import convert
 from maskzoo.cli.data import app as data_app
 from maskzoo.cli.evaluate import evaluate
+from maskzoo.cli.export import export
 from maskzoo.cli.models import app as models_app
 from maskzoo.cli.predict import predict
 from maskzoo.cli.terminal import print_error
@@ -40,6 +41,7 @@ app.command("eval", no_args_is_help=True)(evaluate)
 app.add_typer(data_app, name="data")
 app.add_typer(models_app, name="models")
 app.command("convert", no_args_is_help=True)(convert)
+app.command("export", no_args_is_help=True)(export)
 
 
 def _print_version(wanted: bool) -> None:

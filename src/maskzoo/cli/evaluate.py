@@ -11,7 +11,19 @@ import typer
 from rich.console import Console
 
 from maskzoo.cli.evaluation_job import NO_MODEL, Job, find_folder, read_job, run_job
-from maskzoo.cli.loading import Batch, Device, DeviceOption, Dtype, DtypeOption, Model, Overrides, Weights
+from maskzoo.cli.loading import (
+    Backend,
+    BackendOption,
+    Batch,
+    Calibrate,
+    Device,
+    DeviceOption,
+    Dtype,
+    DtypeOption,
+    Model,
+    Overrides,
+    Weights,
+)
 from maskzoo.cli.outputs import make_folder, write_file
 from maskzoo.cli.scores import tabulate_classes, tabulate_metrics
 from maskzoo.cli.terminal import open_stderr, open_stdout, print_json
@@ -41,7 +53,9 @@ def evaluate(
     ] = None,
     batch: Batch = 1,
     device: DeviceOption = Device.auto,
-    dtype: DtypeOption = Dtype.float32,
+    backend: BackendOption = Backend.auto,
+    dtype: DtypeOption = Dtype.auto,
+    calibrate: Calibrate = None,
     override: Overrides = None,
     limit: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Run and score the first N images only.")
@@ -85,7 +99,7 @@ def evaluate(
             job = read_job(model, data, split, override or (), from_predictions, limit, all_images, processes)
         else:
             options = {"batch": batch, "all_images": all_images}
-            loading = {"dtype": dtype.value, "overrides": override or ()}
+            loading = {"backend": backend.value, "dtype": dtype.value, "calibrate": calibrate, "overrides": override or ()}
             loading["device"] = device.value if processes.count == 1 else processes.device.type
             job = run_job(model, weights, data, split, images, limit, processes, loading, options)
     if job is None:
@@ -143,7 +157,7 @@ def _check_call(
 def _list_changes(overrides: Sequence[str], dtype: Dtype, all_images: bool, found: Evaluated) -> str | None:
     changes = [f"--set {override}" for override in overrides]
     changes += ["--all-images"] if all_images else []
-    changes += [f"--dtype {dtype.value}"] if dtype is not Dtype.float32 else []
+    changes += [f"--dtype {dtype.value}"] if dtype not in (Dtype.auto, Dtype.float32) else []
     changes += [f"{len(found.failed)} images could not be run"] if found.failed else []
     return f"this run differs by {', '.join(changes)}" if changes else None
 

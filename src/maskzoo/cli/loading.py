@@ -14,7 +14,20 @@ from maskzoo.cli.terminal import open_stderr
 if TYPE_CHECKING:
     from maskzoo.inference.predictor import Predictor
 
-__all__ = ["Batch", "Device", "DeviceOption", "Dtype", "DtypeOption", "Model", "Overrides", "Weights", "load_predictor"]
+__all__ = [
+    "Backend",
+    "BackendOption",
+    "Batch",
+    "Calibrate",
+    "Device",
+    "DeviceOption",
+    "Dtype",
+    "DtypeOption",
+    "Model",
+    "Overrides",
+    "Weights",
+    "load_predictor",
+]
 
 
 class Device(StrEnum):
@@ -23,14 +36,25 @@ class Device(StrEnum):
     cuda = "cuda"
 
 
+class Backend(StrEnum):
+    auto = "auto"
+    eager = "eager"
+    openvino = "openvino"
+    onnxruntime = "onnxruntime"
+
+
 class Dtype(StrEnum):
+    auto = "auto"
     float32 = "float32"
     bfloat16 = "bfloat16"
+    int8 = "int8"
 
 
 Model = Annotated[
     str,
-    typer.Argument(metavar="MODEL", help="A name from [bold]maskzoo models[/], your .yml, or a .safetensors file."),
+    typer.Argument(
+        metavar="MODEL", help="A name from [bold]maskzoo models[/], your .yml, a .safetensors or an exported file."
+    ),
 ]
 Weights = Annotated[
     Path | None,
@@ -38,8 +62,16 @@ Weights = Annotated[
 ]
 Batch = Annotated[int, typer.Option("--batch", min=1, metavar="N", help="Images computed together.")]
 DeviceOption = Annotated[Device, typer.Option("--device", help="auto is the GPU where there is one.")]
+BackendOption = Annotated[
+    Backend, typer.Option("--backend", help="What runs the network; auto is what was measured as the fastest.")
+]
 DtypeOption = Annotated[
-    Dtype, typer.Option("--dtype", help="bfloat16 is faster where the hardware has it, and less exact.")
+    Dtype,
+    typer.Option("--dtype", help="auto is float32; bfloat16 and int8 are faster where the hardware has them, less exact."),
+]
+Calibrate = Annotated[
+    Path | None,
+    typer.Option("--calibrate", metavar="DIR", help="Photos from which int8 takes its ranges; some dozens do."),
 ]
 Overrides = Annotated[
     list[str] | None,

@@ -16,7 +16,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from maskzoo.cli.loading import (
+    Backend,
+    BackendOption,
     Batch,
+    Calibrate,
     Device,
     DeviceOption,
     Dtype,
@@ -84,7 +87,9 @@ def predict(
     ] = 0.5,
     batch: Batch = 1,
     device: DeviceOption = Device.auto,
-    dtype: DtypeOption = Dtype.float32,
+    backend: BackendOption = Backend.auto,
+    dtype: DtypeOption = Dtype.auto,
+    calibrate: Calibrate = None,
     override: Overrides = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,
 ) -> None:
@@ -104,7 +109,15 @@ def predict(
 
     kinds = _parse_kinds(save)
     jobs = _plan(sources, out)
-    predictor = load_predictor(model, weights, device=device.value, dtype=dtype.value, overrides=override or ())
+    predictor = load_predictor(
+        model,
+        weights,
+        device=device.value,
+        backend=backend.value,
+        dtype=dtype.value,
+        calibrate=calibrate,
+        overrides=override or (),
+    )
     if kinds:
         make_folder(out)
     found: list[Found] = []

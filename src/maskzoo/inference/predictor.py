@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, overload
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL.Image import Image
 
@@ -18,10 +17,9 @@ from maskzoo.data.batching import canvas_size, make_batch
 from maskzoo.data.images import read_image
 from maskzoo.data.transforms import ResizedImage, resize_image
 from maskzoo.errors import ImageError
+from maskzoo.inference.backends import Backend
 from maskzoo.inference.result import Prediction, make_prediction
-from maskzoo.models.layers import pack
-from maskzoo.models.mask_rcnn import MaskRCNN
-from maskzoo.structures import Detections, ImageBatch
+from maskzoo.structures import Detections
 
 __all__ = ["Predictor", "Source"]
 
@@ -39,17 +37,13 @@ class _Photo:
 
 
 class Predictor:
-    """A network ready to look at photos. `maskzoo.load` makes one.
+    """A network ready to look at photos. `maskzoo.load` makes one; `backend` is what runs it."""
 
-    The network is packed for inference: norms folded, layers fused, memory channels-last. It cannot train any more.
-    """
+    def __init__(self, backend: Backend, config: ModelConfig) -> None:
+        self.backend, self.config = backend, config
 
-    def __init__(self, model: MaskRCNN, config: ModelConfig, device: torch.device, dtype: torch.dtype) -> None:
-        self.config, self.device, self.dtype = config, device, dtype
-        self.model = model.eval().requires_grad_(False)
-        self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        pack(self.model)
-        self.model.to(device, dtype)
+    def __repr__(self) -> str:
+        return f"Predictor({self.config.name}, {self.backend.name}, {self.backend.dtype})"
 
     @overload
     def predict(self, source: Source, *, batch_size: int = 1) -> Prediction: ...
@@ -104,19 +98,8 @@ class Predictor:
 
     def _predict_batch(self, photos: Sequence[_Photo]) -> list[Prediction]:
         batch = make_batch([photo.resized.pixels for photo in photos], self.config.input)
-        detections = self.detect(batch)
+        detections = self.backend.detect(batch)
         return [self._to_prediction(photo, detections, slot) for slot, photo in enumerate(photos)]
-
-    @torch.inference_mode()
-    def detect(self, batch: ImageBatch) -> Detections:
-        """Run the network on a batch; detections come back on the CPU, in pixels of the resized images."""
-        on_device = ImageBatch(batch.pixels.to(self.device, self.dtype), batch.sizes.to(self.device))
-        detections, table = self.model.find(on_device)
-        done = self.model.add_masks(detections.trimmed(), table)
-        masks = None if done.masks is None else done.masks.cpu()
-        return Detections(
-            done.boxes.cpu(), done.scores.cpu(), done.labels.cpu(), done.rois.cpu(), done.valid.cpu(), masks
-        )
 
     def _to_prediction(self, photo: _Photo, detections: Detections, slot: int) -> Prediction:
         valid = detections.valid[slot]

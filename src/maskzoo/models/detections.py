@@ -21,20 +21,60 @@ def detect(
 
     `class_scores` logits `[B P C+1]`, background last; `box_deltas` `[B P C 4]`; `sizes` `[B 2]` true height, width.
     Candidates score above `limits.score`; suppression is per class; ties go to the earlier class, then proposal.
+    Compiled and exported programs hold it as one operator, `maskzoo::detect`.
     """
+    find = torch.ops.maskzoo.detect if torch.compiler.is_compiling() else _find
+    return Detections(
+        *find(
+            class_scores, box_deltas, proposals.boxes, proposals.valid, sizes, limits.score, limits.iou, limits.total
+        )
+    )
+
+
+def _find(
+    class_scores: Tensor,
+    box_deltas: Tensor,
+    proposals: Tensor,
+    valid: Tensor,
+    sizes: Tensor,
+    least: float,
+    iou: float,
+    total: int,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """The fields of `Detections`, from proposals `[B P 4]` and which of them are `valid` `[B P]`."""
     batch, _, classes = box_deltas.shape[:3]
     probability = class_scores.float().softmax(dim=-1)[..., :classes]
-    image, roi, label = ((probability > limits.score) & proposals.valid[..., None]).nonzero(as_tuple=True)
+    image, roi, label = ((probability > least) & valid[..., None]).nonzero(as_tuple=True)
     score = probability[image, roi, label]
-    moved = decode(proposals.boxes[image, roi], box_deltas[image, roi, label].float(), BOX_WEIGHTS)
+    moved = decode(proposals[image, roi], box_deltas[image, roi, label].float(), BOX_WEIGHTS)
     box = clip(moved[:, None], sizes[image])[:, 0]
 
     group = image * classes + label
     order = score.argsort(descending=True, stable=True)
     order = order[group[order].argsort(stable=True)]
-    kept = order[_suppress(box[order], group[order], limits.iou)]
-    kept = kept[_find_best(score, image, label, roi, kept, limits.total, batch)]
-    return _fill(box, score, label, roi, image, kept, batch, limits.total)
+    kept = order[_suppress(box[order], group[order], iou)]
+    kept = kept[_find_best(score, image, label, roi, kept, total, batch)]
+    return _fill(box, score, label, roi, image, kept, batch, total)
+
+
+_operator = torch.library.custom_op("maskzoo::detect", _find, mutates_args=())
+
+
+@_operator.register_fake
+def _(
+    class_scores: Tensor,
+    box_deltas: Tensor,
+    proposals: Tensor,
+    valid: Tensor,
+    sizes: Tensor,
+    least: float,
+    iou: float,
+    total: int,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    slots = (class_scores.shape[0], total)
+    index = proposals.new_empty(slots, dtype=torch.int64)
+    empty = proposals.new_empty(*slots, 4)
+    return empty, proposals.new_empty(slots), index, index.clone(), proposals.new_empty(slots, dtype=torch.bool)
 
 
 def _suppress(boxes: Tensor, group: Tensor, iou: float) -> Tensor:
@@ -74,7 +114,7 @@ def _lexsort(keys: tuple[Tensor, ...]) -> Tensor:
 
 def _fill(
     box: Tensor, score: Tensor, label: Tensor, roi: Tensor, image: Tensor, kept: Tensor, batch: int, total: int
-) -> Detections:
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     slot, _ = to_slots(image[kept], batch)
     at = (image[kept], slot)
     boxes = box.new_zeros(batch, total, 4)
@@ -83,4 +123,4 @@ def _fill(
     rois = roi.new_zeros(batch, total)
     valid = torch.zeros(batch, total, dtype=torch.bool, device=box.device)
     boxes[at], scores[at], labels[at], rois[at], valid[at] = box[kept], score[kept], label[kept], roi[kept], True
-    return Detections(boxes, scores, labels, rois, valid)
+    return boxes, scores, labels, rois, valid

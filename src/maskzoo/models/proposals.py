@@ -38,14 +38,14 @@ def _gather_levels(
     scores: list[Tensor], deltas: list[Tensor], anchors: list[Tensor], sizes: Tensor, limits: ProposalLimits
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The `before_nms` best anchors of each level, decoded: boxes `[B L K 4]`, logits and valid `[B L K]`."""
-    slots = min(limits.before_nms, max(level.shape[1] for level in scores))
     boxes, logits = [], []
     for level_scores, level_deltas, level_anchors in zip(scores, deltas, anchors, strict=True):
-        best, index = level_scores.topk(min(slots, level_scores.shape[1]), dim=1)
-        moved = clip(decode(level_anchors[index], take_rows(level_deltas, index), RPN_WEIGHTS), sizes)
-        empty = slots - best.shape[1]
-        boxes.append(torch.nn.functional.pad(moved, (0, 0, 0, empty)))
-        logits.append(torch.nn.functional.pad(best, (0, empty), value=-torch.inf))
+        # Levels with fewer anchors fill their slots with none: the number of slots hangs on no image's size.
+        filled = torch.nn.functional.pad(level_scores, (0, limits.before_nms), value=-torch.inf)
+        best, index = filled.topk(limits.before_nms, dim=1)
+        index = index.clamp(max=level_scores.shape[1] - 1)
+        boxes.append(clip(decode(level_anchors[index], take_rows(level_deltas, index), RPN_WEIGHTS), sizes))
+        logits.append(best)
     all_boxes, all_logits = torch.stack(boxes, dim=1), torch.stack(logits, dim=1)
     width, height = sides(all_boxes)
     return all_boxes, all_logits, (width >= limits.min_side) & (height >= limits.min_side) & all_logits.isfinite()

@@ -109,15 +109,15 @@ class RoiHeads(nn.Module):
     ) -> Tensor:
         """Pool boxes `[N 4]` on `images` `[N]` level by level, `work` on each chunk; results `[N ...]` in box order."""
         levels, order = assign_levels(boxes, len(self.strides)).sort(stable=True)
-        boxes, images, chunk = boxes[order], images[order], self.chunk
-        if self._takes_statistics():
-            chunk = max(len(boxes), 1)
+        boxes, images = boxes[order], images[order]
+        if self._takes_statistics() or torch.compiler.is_compiling():
+            done = work(roi_align(table, boxes, images, levels, side))
         else:  # boxes without area, whose features are zeros, are cheaper than a convolution set up for every count
             empty = -len(boxes) % GRAIN
             boxes, images = F.pad(boxes, (0, 0, 0, empty)), F.pad(images, (0, empty))
             levels = F.pad(levels, (0, empty), value=len(self.strides) - 1)
-        parts = zip(boxes.split(chunk), images.split(chunk), levels.split(chunk), strict=True)
-        done = torch.cat([work(roi_align(table, *part, side)) for part in parts])
+            parts = zip(boxes.split(self.chunk), images.split(self.chunk), levels.split(self.chunk), strict=True)
+            done = torch.cat([work(roi_align(table, *part, side)) for part in parts])
         return done[order.argsort()]
 
     def _takes_statistics(self) -> bool:

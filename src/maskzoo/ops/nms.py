@@ -17,8 +17,15 @@ def nms(boxes: Tensor, valid: Tensor, iou: float, limit: int | None = None) -> T
 
     `boxes` `[N K 4]` are N independent lists, each in falling order of preference (the order decides ties); `valid`
     `[N K]` marks real slots. A box goes when its IoU with a kept, earlier one is above `iou`. `limit` keeps at most
-    that many of each list, the first ones.
+    that many of each list, the first ones. Compiled and exported programs hold it as one operator, `maskzoo::nms`.
     """
+    if torch.compiler.is_compiling():
+        kept: Tensor = torch.ops.maskzoo.nms(boxes, valid, iou, limit)
+        return kept
+    return _suppress(boxes, valid, iou, limit)
+
+
+def _suppress(boxes: Tensor, valid: Tensor, iou: float, limit: int | None) -> Tensor:
     keep = valid.clone()
     count = boxes.shape[1]
     for start in range(0, count, BLOCK):
@@ -40,6 +47,16 @@ def nms(boxes: Tensor, valid: Tensor, iou: float, limit: int | None = None) -> T
     if limit is not None:
         keep &= keep.cumsum(dim=1) <= limit
     return keep
+
+
+@torch.library.custom_op("maskzoo::nms", mutates_args=())
+def _operator(boxes: Tensor, valid: Tensor, iou: float, limit: int | None) -> Tensor:
+    return _suppress(boxes, valid, iou, limit)
+
+
+@_operator.register_fake
+def _(boxes: Tensor, valid: Tensor, iou: float, limit: int | None) -> Tensor:
+    return torch.empty_like(valid)
 
 
 def _resolve(alive: Tensor, over: Tensor) -> Tensor:

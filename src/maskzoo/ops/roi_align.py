@@ -18,11 +18,14 @@ __all__ = ["FeatureTable", "assign_levels", "make_table", "roi_align"]
 
 @dataclass(frozen=True, slots=True)
 class FeatureTable:
-    """Features of each level as `rows` `[B*H*W C]`, with its `shapes` (H, W) and `strides` in pixels."""
+    """Features of each level, channels-last `[B C H W]` with `strides` in pixels, to be read as tables of rows."""
 
-    rows: tuple[Tensor, ...]
-    shapes: tuple[tuple[int, int], ...]
+    levels: tuple[Tensor, ...]
     strides: tuple[int, ...]
+
+    def rows(self, level: int) -> Tensor:
+        """View one level as `[B*H*W C]`."""
+        return self.levels[level].permute(0, 2, 3, 1).flatten(0, 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +38,9 @@ class _Taps:
 
 
 def make_table(features: Sequence[Tensor], strides: Sequence[int]) -> FeatureTable:
-    """View `features`, one channels-last `[B C H W]` a level, as tables of rows; other memory orders are copied."""
-    return FeatureTable(
-        rows=tuple(level.permute(0, 2, 3, 1).reshape(-1, level.shape[1]) for level in features),
-        shapes=tuple((level.shape[2], level.shape[3]) for level in features),
-        strides=tuple(strides),
-    )
+    """Hold `features`, one channels-last `[B C H W]` a level; other memory orders are copied."""
+    levels = tuple(level.contiguous(memory_format=torch.channels_last) for level in features)
+    return FeatureTable(levels, tuple(strides))
 
 
 def assign_levels(boxes: Tensor, levels: int) -> Tensor:
@@ -60,30 +60,65 @@ def roi_align(
 
     `images` and `levels` `[N]` say where each box lies; levels must come in rising order. The samples of a bin adapt to
     the RoI: ceil(side of the RoI in cells / `side`) along each axis. `aligned` shifts by half a cell; a RoI without area
-    gives zeros.
+    gives zeros. Compiled and exported programs hold it as one operator, `maskzoo::roi_align`.
     """
-    counts = torch.bincount(levels, minlength=len(table.rows)).tolist()
+    if torch.compiler.is_compiling():
+        pooled: Tensor = torch.ops.maskzoo.roi_align(
+            table.levels, boxes, images, levels, table.strides, side, aligned
+        )
+        return pooled
+    return _pool(table, boxes, images, levels, side, aligned)
+
+
+def _pool(table: FeatureTable, boxes: Tensor, images: Tensor, levels: Tensor, side: int, aligned: bool) -> Tensor:
+    counts = torch.bincount(levels, minlength=len(table.levels)).tolist()
     pooled, begin = [], 0
     for level, count in enumerate(counts):
         if count:
             chosen = slice(begin, begin + count)
             pooled.append(_pool_level(table, level, boxes[chosen], images[chosen], side, aligned))
             begin += count
-    channels = table.rows[0].shape[1]
-    joined = pooled[0] if len(pooled) == 1 else torch.cat([table.rows[0].new_zeros(0, channels), *pooled])
+    channels = table.levels[0].shape[1]
+    joined = pooled[0] if len(pooled) == 1 else torch.cat([table.levels[0].new_zeros(0, channels), *pooled])
     return joined.reshape(-1, side, side, channels).permute(0, 3, 1, 2)
+
+
+@torch.library.custom_op("maskzoo::roi_align", mutates_args=())
+def _operator(
+    features: Sequence[Tensor],
+    boxes: Tensor,
+    images: Tensor,
+    levels: Tensor,
+    strides: Sequence[int],
+    side: int,
+    aligned: bool,
+) -> Tensor:
+    return _pool(FeatureTable(tuple(features), tuple(strides)), boxes, images, levels, side, aligned).contiguous()
+
+
+@_operator.register_fake
+def _(
+    features: Sequence[Tensor],
+    boxes: Tensor,
+    images: Tensor,
+    levels: Tensor,
+    strides: Sequence[int],
+    side: int,
+    aligned: bool,
+) -> Tensor:
+    return features[0].new_empty(boxes.shape[0], features[0].shape[1], side, side)
 
 
 def _pool_level(table: FeatureTable, level: int, boxes: Tensor, images: Tensor, side: int, aligned: bool) -> Tensor:
     """RoI features `[N * side * side, C]` of boxes that all lie on one level."""
-    height, width = table.shapes[level]
+    height, width = table.levels[level].shape[2:]
     scale, shift = 1.0 / table.strides[level], 0.5 if aligned else 0.0
     start, end = boxes[:, :2] * scale - shift, boxes[:, 2:] * scale - shift
     length = end - start if aligned else (end - start).clamp(min=1)
     across = _find_taps(start[:, 0], length[:, 0], width, side)
     down = _find_taps(start[:, 1], length[:, 1], height, side)
     rows, weights, offsets = _cross(down, across, images.to(torch.int32) * (height * width), width)
-    features = table.rows[level]
+    features = table.rows(level)
     return F.embedding_bag(
         rows, features, offsets, mode="sum", per_sample_weights=weights.to(features.dtype), include_last_offset=True
     )

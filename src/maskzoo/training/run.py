@@ -26,6 +26,7 @@ from maskzoo.evaluation.metrics import evaluate as score
 from maskzoo.evaluation.report import to_dict
 from maskzoo.evaluation.running import Evaluated, evaluate_model
 from maskzoo.files import write_whole
+from maskzoo.inference.backends import Eager
 from maskzoo.inference.predictor import Predictor
 from maskzoo.models.mask_rcnn import MaskRCNN
 from maskzoo.processes import Processes
@@ -208,7 +209,7 @@ class _Run:
         """Box and mask AP of a copy of the model on the validation split: the same on all processes."""
         assert self.validation is not None  # the trainer asks only where there is one
         device, count = self.processes.device, self.processes.count
-        predictor = Predictor(copy.deepcopy(model), self.plan.config, device, torch.float32)  # it packs what it gets
+        predictor = Predictor(Eager(copy.deepcopy(model), device, torch.float32), self.plan.config)  # it packs what it gets
         self.found = evaluate_model(
             predictor,
             self.validation.annotations,

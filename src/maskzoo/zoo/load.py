@@ -13,6 +13,12 @@ from torch import Tensor
 
 from maskzoo.config import ModelConfig, dump_config, parse_config
 from maskzoo.errors import ConfigError, WeightsError
+from maskzoo.export.cache import export_once
+from maskzoo.export.calibration import read_calibration
+from maskzoo.export.onnx import read_facts
+from maskzoo.export.openvino import read_openvino_facts
+from maskzoo.export.runtimes import RUNTIMES, is_installed
+from maskzoo.inference.backends import Eager
 from maskzoo.inference.predictor import Predictor
 from maskzoo.models.build import build
 from maskzoo.models.layers import has_fast_bfloat16
@@ -21,12 +27,16 @@ from maskzoo.weights.checkpoint import Checkpoint, read_checkpoint, write_checkp
 from maskzoo.weights.paddledetection import list_renames
 from maskzoo.weights.pdparams import read_pdparams
 from maskzoo.weights.rename import Rename, rename
-from maskzoo.zoo.fetch import fetch, hash_file
+from maskzoo.zoo.fetch import fetch, hash_file, home
 from maskzoo.zoo.table import names, read_row
 
 __all__ = ["build_empty", "convert", "list_shapes", "load", "load_network", "read_weights"]
 
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+SPOKEN = {
+    "eager": ("float32", "bfloat16"),
+    "openvino": ("float32", "bfloat16", "int8"),
+    "onnxruntime": ("float32",),
+}
 Progress = Callable[[int, int | None], None]
 
 
@@ -35,22 +45,36 @@ def load(
     weights: str | Path | None = None,
     *,
     device: Literal["auto", "cpu", "cuda"] = "auto",
-    dtype: Literal["float32", "bfloat16"] = "float32",
+    backend: Literal["auto", "eager", "openvino", "onnxruntime"] = "auto",
+    dtype: Literal["auto", "float32", "bfloat16", "int8"] = "auto",
+    calibrate: str | Path | None = None,
     overrides: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> Predictor:
-    """Return a predictor of a zoo row by name, of your own `.yml` with `weights`, or of one `.safetensors` file.
+    """Return a predictor of a zoo row by name, of your own `.yml` with `weights`, or of one file that holds both.
 
-    Without `weights` a row's published file is downloaded at the first use (`progress` is told bytes so far and in
-    all). `overrides` are `key.path=value` texts. Raises ConfigError, WeightsError or DownloadError.
+    One file is a `.safetensors` file, or an `.onnx` or `.xml` file that `maskzoo export` wrote. Without `weights` a row's
+    published file is downloaded at the first use (`progress` is told bytes so far and in all). `overrides` are
+    `key.path=value` texts. A runtime other than PyTorch (eager) exports the network at the first use and keeps the file.
+    `auto` is what was measured as the fastest: eager with float32, OpenVINO with int8, which needs photos to `calibrate`
+    on (a folder; some dozens do). Raises ConfigError, WeightsError, DownloadError or ExportError.
     """
-    if dtype not in DTYPES:
-        raise ConfigError(f"dtype is {dtype!r}; expected one of {', '.join(DTYPES)}")
+    if dtype not in ("auto", "float32", "bfloat16", "int8"):
+        raise ConfigError(f"dtype is {dtype!r}; expected auto, float32, bfloat16 or int8")
+    if backend not in ("auto", "eager", *RUNTIMES):
+        raise ConfigError(f"backend is {backend!r}; expected auto, eager, {' or '.join(RUNTIMES)}")
+    if Path(model).suffix in (".onnx", ".xml"):
+        return _load_exported(Path(model), weights, backend, dtype, overrides)
     place = _choose_device(device)
-    if dtype == "bfloat16" and place.type == "cpu" and not has_fast_bfloat16():
-        warnings.warn("this CPU has no bfloat16 arithmetic: float32 is faster here, and more exact", stacklevel=2)
+    chosen = ("openvino" if dtype == "int8" else "eager") if backend == "auto" else backend
+    dtype = "float32" if dtype == "auto" else dtype
+    _check_backend(chosen, dtype, place, calibrate)
     network, config = load_network(model, weights, overrides=overrides, progress=progress)
-    return Predictor(network, config, place, DTYPES[dtype])
+    if chosen == "eager":
+        return Predictor(Eager(network, place, getattr(torch, dtype)), config)
+    photos = None if calibrate is None else read_calibration(calibrate, config.input)
+    path = export_once(network, config, home() / "exports", photos)
+    return Predictor(RUNTIMES[chosen](path, dtype), config)
 
 
 def load_network(
@@ -105,6 +129,45 @@ def convert(source: str | Path, out: str | Path, model: str | Path | None = None
     }
     write_checkpoint(out, tensors, config, provenance)
     return Checkpoint(tensors, config, provenance)
+
+
+def _check_backend(backend: str, dtype: str, device: torch.device, calibrate: str | Path | None) -> None:
+    if backend != "eager" and device.type != "cpu":
+        raise ConfigError(f"backend is {backend}, which runs on the CPU here; choose device cpu, or backend eager")
+    if (dtype == "int8") != (calibrate is not None):
+        fault = "int8 needs photos to calibrate on" if dtype == "int8" else f"only int8 is calibrated, and dtype is {dtype}"
+        raise ConfigError(f"{fault}; give both dtype=int8 and calibrate=FOLDER (--dtype int8 --calibrate FOLDER), or neither")
+    if dtype not in SPOKEN[backend]:
+        raise ConfigError(f"{backend} cannot run {dtype} here; it takes {', '.join(SPOKEN[backend])}")
+    if dtype == "bfloat16" and device.type == "cpu" and not has_fast_bfloat16():
+        warnings.warn("this CPU has no bfloat16 arithmetic: float32 is faster here, and more exact", stacklevel=3)
+
+
+def _load_exported(
+    path: Path, weights: str | Path | None, backend: str, dtype: str, overrides: Sequence[str]
+) -> Predictor:
+    """A predictor of a file that `maskzoo export` wrote: everything lies in it."""
+    if weights is not None or overrides:
+        raise ConfigError(f"{path}: an exported file holds its weights and settings; change the model and export it anew")
+    if not path.is_file():
+        raise ConfigError(f"{path}: there is no such file")
+    if path.suffix == ".xml":
+        if backend not in ("auto", "openvino"):
+            raise ConfigError(f"{path}: only OpenVINO reads it; choose backend openvino or auto")
+        chosen, facts = "openvino", read_openvino_facts(path)
+    else:
+        if backend == "eager":
+            raise ConfigError(f"{path}: PyTorch does not run ONNX files; choose {' or '.join(RUNTIMES)}, or auto")
+        chosen = backend if backend != "auto" else next((name for name in RUNTIMES if is_installed(name)), "openvino")
+        facts = read_facts(path)
+    if facts.fixed is not None:
+        height, width = facts.fixed
+        raise ConfigError(f"{path}: made for one canvas, {height}x{width}, and photos fill many; export it without --fixed")
+    stored = facts.provenance.get("dtype", "float32")
+    wanted = stored if dtype == "auto" else dtype
+    if wanted != stored and (stored == "int8" or wanted not in SPOKEN[chosen] or wanted == "int8"):
+        raise ConfigError(f"{path}: holds {stored}, and {chosen} cannot run it as {dtype}; leave dtype out")
+    return Predictor(RUNTIMES[chosen](path, wanted), facts.config)
 
 
 def build_empty(config: ModelConfig) -> MaskRCNN:

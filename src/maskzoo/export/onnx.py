@@ -1,0 +1,138 @@
+"""The network as an ONNX file, for onnxruntime, OpenVINO and whatever else reads it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from maskzoo.config import ModelConfig, dump_config, parse_config
+from maskzoo.errors import ExportError
+from maskzoo.export.program import INPUTS, OUTPUTS, Program, trace
+from maskzoo.files import write_whole
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+__all__ = ["Facts", "read_facts", "write_onnx"]
+
+FORMAT = "maskzoo"
+OPSET = 18  # the first with RoIAlign's and NonMaxSuppression's present meaning that all runtimes read
+AXES = {"images": ("batch", "3", "height", "width"), "sizes": ("batch", "2")}
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What an exported file says of itself: its network's `config`, the one canvas it takes (`fixed`), `provenance`."""
+
+    config: ModelConfig
+    fixed: tuple[int, int] | None
+    provenance: dict[str, str]
+
+    def to_metadata(self) -> dict[str, str]:
+        """Return the texts that travel in a file's metadata; classes stand apart, for readers without our code."""
+        classes = {str(number): name for number, name in self.config.classes.items()}
+        return {
+            "format": FORMAT,
+            "classes": json.dumps(classes, ensure_ascii=False),
+            "config": dump_config(self.config),
+            "fixed": json.dumps(self.fixed),
+            "provenance": json.dumps(self.provenance, ensure_ascii=False),
+        }
+
+    @classmethod
+    def from_metadata(cls, metadata: Mapping[str, str], origin: str) -> Facts:
+        """Raises ExportError for metadata of other people's files."""
+        if metadata.get("format") != FORMAT:
+            raise ExportError(f"{origin}: not exported by maskzoo (its metadata lack format={FORMAT}); export it anew")
+        fixed = json.loads(metadata["fixed"])
+        config = parse_config(metadata["config"], origin)
+        return cls(config, None if fixed is None else (fixed[0], fixed[1]), json.loads(metadata["provenance"]))
+
+
+def write_onnx(program: Program, facts: Facts, out: Path) -> None:
+    """Write the program as one ONNX file with its `facts` in the metadata.
+
+    Raises ExportError if the packages that write ONNX are missing, or the file cannot be written.
+    """
+    content = to_onnx(program, facts).SerializeToString()
+    try:
+        write_whole(out, content)
+    except OSError as error:
+        raise ExportError(f"{out}: cannot be written ({error}); check folder, rights and free space") from error
+
+
+def to_onnx(program: Program, facts: Facts) -> ModelProto:
+    """Return the program as an ONNX model; every axis that may change has a name."""
+    try:
+        import onnx  # noqa: F401
+        import onnxscript  # noqa: F401
+    except ImportError as error:
+        raise ExportError(
+            f"{error.name} is not installed, and writing ONNX needs it: pip install 'maskzoo[export]'"
+        ) from error
+    from maskzoo.export.translation import make_translations
+
+    with _quiet():
+        made = torch.onnx.export(
+            trace(program, facts.fixed),
+            input_names=list(INPUTS),
+            output_names=list(OUTPUTS),
+            opset_version=OPSET,
+            custom_translation_table=make_translations(),
+            verbose=False,
+        )
+    assert made is not None  # it is None only when a file is asked for
+    model = made.model_proto
+    _name_axes(model)
+    for key, value in facts.to_metadata().items():
+        model.metadata_props.add(key=key, value=value)
+    model.producer_name = FORMAT
+    return model
+
+
+def read_facts(path: Path) -> Facts:
+    """Read the metadata of an exported ONNX file. Raises ExportError."""
+    import onnx
+
+    try:
+        model = onnx.load(path, load_external_data=False)
+    except Exception as error:  # protobuf's own errors share no base
+        raise ExportError(f"{path}: cannot be read as ONNX ({error}); export it anew") from error
+    return Facts.from_metadata({entry.key: entry.value for entry in model.metadata_props}, str(path))
+
+
+def _name_axes(model: ModelProto) -> None:
+    """Give the axes of the inputs and outputs their names in the place of the tracer's."""
+    names: dict[str, str] = {}
+    for value in model.graph.input:
+        for axis, name in zip(value.type.tensor_type.shape.dim, AXES[value.name], strict=True):
+            if axis.dim_param:
+                names[axis.dim_param] = name
+    for value in [*model.graph.input, *model.graph.output]:
+        for axis in value.type.tensor_type.shape.dim:
+            if axis.dim_param:
+                axis.dim_param = names.get(axis.dim_param, axis.dim_param)
+    del model.graph.value_info[:]  # shapes between, in the tracer's names; runtimes find them anew
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """The exporter tells of every package that it could also translate, and of its own old habits."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            warnings.simplefilter("ignore", DeprecationWarning)
+            yield
+    finally:
+        logger.setLevel(level)

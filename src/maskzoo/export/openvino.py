@@ -1,0 +1,91 @@
+"""The network as OpenVINO's files (`.xml` beside `.bin`), in float32, or in int8 calibrated on the user's own photos."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from maskzoo.errors import ExportError
+from maskzoo.export.onnx import Facts, write_onnx
+from maskzoo.export.program import INPUTS, Program
+from maskzoo.structures import ImageBatch
+
+__all__ = ["read_openvino_facts", "write_openvino"]
+
+SECTION = "maskzoo"  # where our metadata stand among OpenVINO's
+
+
+def write_openvino(program: Program, facts: Facts, out: Path, calibration: Iterable[ImageBatch] | None = None) -> None:
+    """Write the program as `out`, a `.xml` file, and its weights beside it; in int8 where there is `calibration`.
+
+    Raises ExportError if the packages that write it are missing, or the files cannot be written.
+    """
+    runtime = _import("openvino")
+    with tempfile.TemporaryDirectory() as folder:
+        between = Path(folder) / "network.onnx"
+        write_onnx(program, facts, between)
+        model = runtime.convert_model(between)
+        if calibration is not None:
+            model = _quantize(model, calibration)
+        for key, value in facts.to_metadata().items():
+            model.set_rt_info(value, [SECTION, key])
+        try:
+            runtime.save_model(model, out, compress_to_fp16=False)
+        except RuntimeError as error:
+            raise ExportError(f"{out}: cannot be written ({error}); check folder, rights and free space") from error
+
+
+def read_openvino_facts(path: Path) -> Facts:
+    """Read the metadata of an exported `.xml` file. Raises ExportError."""
+    runtime = _import("openvino")
+    try:
+        model = runtime.Core().read_model(path)
+    except RuntimeError as error:
+        raise ExportError(f"{path}: OpenVINO cannot read it ({error}); export it anew") from error
+    metadata = {}
+    for key in ("format", "classes", "config", "fixed", "provenance"):
+        if model.has_rt_info([SECTION, key]):
+            metadata[key] = str(model.get_rt_info([SECTION, key]).value)
+    return Facts.from_metadata(metadata, str(path))
+
+
+def _quantize(model: Any, calibration: Iterable[ImageBatch]) -> Any:
+    """Turn weights and activations into int8 by NNCF, with ranges from the calibration's photos."""
+    nncf = _import("nncf")
+    logging.getLogger("nncf").setLevel(logging.ERROR)
+    batches = [
+        dict(zip(INPUTS, (batch.pixels.contiguous().numpy(), batch.sizes.numpy()), strict=True))
+        for batch in calibration
+    ]
+    with _silent():
+        return nncf.quantize(
+            model,
+            nncf.Dataset(batches),
+            preset=nncf.QuantizationPreset.MIXED,  # activations of both signs keep their zero point
+            subset_size=len(batches),
+            ignored_scope=nncf.IgnoredScope(
+                types=["ROIAlign", "NonMaxSuppression", "Softmax", "Sigmoid", "TopK"], validate=False
+            ),
+        )
+
+
+@contextlib.contextmanager
+def _silent() -> Iterator[None]:
+    """NNCF draws progress bars of its own on stdout, which belongs to results."""
+    import io
+
+    with contextlib.redirect_stdout(io.StringIO()):
+        yield
+
+
+def _import(name: str) -> Any:
+    from importlib import import_module
+
+    try:
+        return import_module(name)
+    except ImportError as error:
+        raise ExportError(f"{name} is not installed, and this export needs it: pip install {name}") from error

@@ -1,0 +1,45 @@
+"""The network as a program of tensors: what every export holds."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from maskzoo.models.layers import pack
+from maskzoo.models.mask_rcnn import MaskRCNN
+from maskzoo.structures import ImageBatch
+
+__all__ = ["INPUTS", "OUTPUTS", "Program", "trace"]
+
+INPUTS = ("images", "sizes")
+OUTPUTS = ("boxes", "scores", "labels", "valid", "masks")
+
+
+class Program(nn.Module):
+    """`MaskRCNN.forward` with tensors for the types around it; norms are folded into the convolutions.
+
+    In: `images` float32 `[B 3 H W]`, normalised RGB, zero beyond each image, H and W multiples of 32; `sizes` float32
+    `[B 2]`, each image's true height and width. Out, D slots an image, in pixels of `images`: `boxes` float32 `[B D 4]`,
+    `scores` float32 `[B D]`, `labels` int64 `[B D]`, `valid` bool `[B D]`, `masks` float32 `[B D M M]`. Takes the network
+    over.
+    """
+
+    def __init__(self, network: MaskRCNN) -> None:
+        super().__init__()
+        pack(network)
+        self.network = network.eval().requires_grad_(False)
+
+    def forward(self, images: Tensor, sizes: Tensor) -> tuple[Tensor, ...]:
+        found = self.network(ImageBatch(images, sizes))
+        return found.boxes, found.scores, found.labels, found.valid, found.masks
+
+
+def trace(program: Program, fixed: tuple[int, int] | None = None) -> torch.export.ExportedProgram:
+    """Trace the program for every batch size and canvas, or for the one canvas `fixed` (height, width)."""
+    height, width = fixed or (96, 128)
+    example = (torch.zeros(2, 3, height, width), torch.tensor([[height, width], [height, width]], dtype=torch.float32))
+    batch, down, across = (torch.export.Dim(name, min=1) for name in ("batch", "down", "across"))
+    canvas = {} if fixed else {2: 32 * down, 3: 32 * across}
+    shapes = {"images": {0: batch, **canvas}, "sizes": {0: batch}}
+    with torch.no_grad():
+        return torch.export.export(program, example, dynamic_shapes=shapes, strict=False)

@@ -1,0 +1,87 @@
+"""Exported files as a predictor's backend: onnxruntime and OpenVINO. Each gives what the network itself gives."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from maskzoo.errors import ExportError
+from maskzoo.export.program import INPUTS, OUTPUTS
+from maskzoo.structures import Detections, ImageBatch
+
+__all__ = ["RUNTIMES", "OnnxRuntime", "OpenVino", "is_installed"]
+
+
+class OnnxRuntime:
+    """An exported `.onnx` file in onnxruntime, on the CPU with as many threads as PyTorch."""
+
+    name = "onnxruntime"
+
+    def __init__(self, path: Path, dtype: str = "float32") -> None:
+        runtime = _import("onnxruntime")
+        options = runtime.SessionOptions()
+        options.intra_op_num_threads = torch.get_num_threads()
+        options.log_severity_level = 3  # errors: it warns of every constant that it folds
+        self.dtype = dtype
+        try:
+            self._session = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # its own errors share no base
+            raise ExportError(f"{path}: onnxruntime cannot read it ({error}); export it anew") from error
+
+    def detect(self, batch: ImageBatch) -> Detections:
+        """Return detections with masks, without empty slots."""
+        found = self._session.run(
+            list(OUTPUTS), {"images": batch.pixels.contiguous().numpy(), "sizes": batch.sizes.numpy()}
+        )
+        return _to_detections(torch.from_numpy(values) for values in found)
+
+
+class OpenVino:
+    """An exported `.xml` or `.onnx` file in OpenVINO, on the CPU with as many threads as PyTorch."""
+
+    name = "openvino"
+
+    def __init__(self, path: Path, dtype: str = "float32") -> None:
+        runtime = _import("openvino")
+        self.dtype = dtype
+        # int8 lies in the file; what it leaves in floating point stays float32.
+        precision = {"float32": "f32", "bfloat16": "bf16", "int8": "f32"}[dtype]
+        settings = {"INFERENCE_NUM_THREADS": torch.get_num_threads(), "INFERENCE_PRECISION_HINT": precision}
+        try:
+            self._compiled = runtime.compile_model(path, "CPU", settings)
+        except RuntimeError as error:
+            raise ExportError(f"{path}: OpenVINO cannot read it ({error}); export it anew") from error
+
+    def detect(self, batch: ImageBatch) -> Detections:
+        """Return detections with masks, without empty slots."""
+        values = (batch.pixels.contiguous().numpy(), batch.sizes.numpy())
+        found = self._compiled(dict(zip(INPUTS, values, strict=True)))
+        return _to_detections(torch.from_numpy(found[name].copy()) for name in OUTPUTS)
+
+
+RUNTIMES: dict[str, type[OnnxRuntime] | type[OpenVino]] = {"openvino": OpenVino, "onnxruntime": OnnxRuntime}
+
+
+def is_installed(runtime: str) -> bool:
+    """Say whether a runtime's package is there, without importing it."""
+    from importlib.util import find_spec
+
+    return find_spec(runtime) is not None
+
+
+def _to_detections(values: Any) -> Detections:
+    boxes, scores, labels, valid, masks = values
+    rois: Tensor = torch.zeros_like(labels)  # which proposal a detection came from does not leave the graph
+    return Detections(boxes, scores, labels, rois, valid.bool(), masks).trimmed()
+
+
+def _import(name: str) -> Any:
+    from importlib import import_module
+
+    try:
+        return import_module(name)
+    except ImportError as error:
+        raise ExportError(f"{name} is not installed: pip install {name}, or leave the backend to auto") from error

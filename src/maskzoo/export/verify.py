@@ -1,0 +1,146 @@
+"""An exported file held against the network: the same photos through both, alone and three at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from maskzoo.data.images import read_image
+from maskzoo.inference.predictor import Predictor, Source
+from maskzoo.inference.result import Prediction
+
+__all__ = ["Report", "verify"]
+
+BOX_PIXELS = 1e-3  # of the photo; float32 sums of another order move a box by less
+MASK_IOU = 0.999
+MEAN_MASK_IOU = {"bfloat16": 0.98, "int8": 0.95}  # of matched objects, on average: what a reduced type may cost
+MATCH_IOU = 0.5  # boxes of one object in both
+NEAR = 1e-3  # of a score: objects this near to the limit, or to the last one that found room, may come and go
+
+
+@dataclass
+class Report:
+    """What `verify` found. `faults` says where the file and the network differ by more than they may; none is good."""
+
+    dtype: str
+    photos: int = 0
+    objects: int = 0
+    matched: int = 0
+    largest_box_error: float = 0.0
+    least_mask_iou: float = 1.0
+    mean_mask_iou: float = 1.0
+    faults: list[str] = field(default_factory=list)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the report for JSON."""
+        return asdict(self) | {"passed": not self.faults}
+
+
+def verify(
+    network: Predictor, exported: Predictor, photos: Sequence[Path], on_photo: Callable[[], None] | None = None
+) -> Report:
+    """Compare both on each photo alone, then on batches of three of its kind: itself, mirrored, and black.
+
+    The black one has few objects or none, beside others that have many. In float32 every object must have its equal,
+    within a thousandth of a pixel and a mask IoU of 0.999; a reduced type is judged by the mean mask IoU of objects that
+    both found. Raises ImageError for a photo that cannot be read.
+    """
+    report, overlaps = Report(exported.backend.dtype), []
+    for path in photos:
+        pixels = read_image(path)
+        kinds: list[Source] = [pixels, np.ascontiguousarray(pixels[:, ::-1]), np.zeros_like(pixels)]
+        expected = [network.predict(pixels), *network.predict(kinds, batch_size=3)]
+        found = [exported.predict(pixels), *exported.predict(kinds, batch_size=3)]
+        for name, ours, theirs in zip(("alone", "in a batch", "mirrored", "blackened"), expected, found, strict=True):
+            overlaps += _compare(f"{path}, {name}", ours, theirs, network, report)
+        report.photos += 1
+        if on_photo is not None:
+            on_photo()
+    report.matched = len(overlaps)
+    if overlaps:
+        report.least_mask_iou, report.mean_mask_iou = float(min(overlaps)), float(np.mean(overlaps))
+    _judge_mean(report)
+    return report
+
+
+def _compare(where: str, expected: Prediction, found: Prediction, network: Predictor, report: Report) -> list[float]:
+    """Note the differences of one photo in the report; returns the mask IoU of each object that both found."""
+    pairs = _match(expected, found)
+    report.objects += len(expected)
+    masks, theirs = expected.masks.dense(), found.masks.dense()
+    overlaps = []
+    for first, second in pairs:
+        error = float(np.abs(expected.boxes[first] - found.boxes[second]).max())
+        overlap = _overlap(masks[first], theirs[second])
+        report.largest_box_error = max(report.largest_box_error, error)
+        overlaps.append(overlap)
+        if report.dtype == "float32" and (error > BOX_PIXELS or overlap < MASK_IOU):
+            report.faults.append(
+                f"{where}: {expected.names[first]} of score {expected.scores[first]:.3f}: box off by {error:.2g} pixels "
+                f"(at most {BOX_PIXELS:g}), mask IoU {overlap:.5f} (at least {MASK_IOU})"
+            )
+    if report.dtype == "float32":
+        report.faults += _list_single(f"{where}: the file misses", expected, {first for first, _ in pairs}, network)
+        report.faults += _list_single(f"{where}: only the file finds", found, {second for _, second in pairs}, network)
+    return overlaps
+
+
+def _list_single(text: str, prediction: Prediction, known: set[int], network: Predictor) -> list[str]:
+    """The objects that have no equal, but for those that are told or not by a hair's breadth."""
+    limit = _find_limit(prediction, network) + NEAR
+    names, scores = prediction.names, prediction.scores
+    return [
+        f"{text} {names[place]} of score {scores[place]:.3f}"
+        for place in range(len(prediction))
+        if place not in known and scores[place] > limit
+    ]
+
+
+def _match(expected: Prediction, found: Prediction) -> list[tuple[int, int]]:
+    """Pairs of objects of one label, best overlap first, each used once."""
+    same = expected.labels[:, None] == found.labels[None, :]
+    overlap = np.where(same, _box_overlaps(expected.boxes, found.boxes), 0)
+    pairs, used = [], set()
+    for first in np.argsort(-expected.scores, kind="stable").tolist():
+        for second in np.argsort(-overlap[first], kind="stable").tolist():
+            if overlap[first, second] < MATCH_IOU:
+                break
+            if second not in used:
+                used.add(second)
+                pairs.append((first, second))
+                break
+    return pairs
+
+
+def _box_overlaps(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[np.float64]:
+    """IoU `[N M]` of boxes `[N 4]` and `[M 4]`."""
+    low = np.maximum(first[:, None, :2], second[None, :, :2]).astype(np.float64)
+    high = np.minimum(first[:, None, 2:], second[None, :, 2:])
+    shared = (high - low).clip(0).prod(axis=2)
+    areas = [(boxes[:, 2:] - boxes[:, :2]).astype(np.float64).prod(axis=1) for boxes in (first, second)]
+    union = areas[0][:, None] + areas[1][None, :] - shared
+    overlaps: NDArray[np.float64] = np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+    return overlaps
+
+
+def _overlap(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:
+    """IoU of two masks; two empty ones are equal."""
+    union = np.count_nonzero(first | second)
+    return np.count_nonzero(first & second) / union if union else 1.0
+
+
+def _find_limit(prediction: Prediction, network: Predictor) -> float:
+    """The score below which an object is not told: the limit, or the lowest one where no room is left."""
+    limits = network.config.limits.detections
+    return limits.score if len(prediction) < limits.total else float(prediction.scores.min())
+
+
+def _judge_mean(report: Report) -> None:
+    least = MEAN_MASK_IOU.get(report.dtype)
+    if least is not None and report.mean_mask_iou < least:
+        report.faults.append(f"masks overlap by {report.mean_mask_iou:.4f} on average; {report.dtype} wants {least}")
