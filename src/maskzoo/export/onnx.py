@@ -87,6 +87,7 @@ def to_onnx(program: Program, facts: Facts) -> ModelProto:
             output_names=list(OUTPUTS),
             opset_version=OPSET,
             custom_translation_table=make_translations(),
+            optimize=False,  # runtimes do that themselves, and here it takes as long as all the rest
             verbose=False,
         )
     assert made is not None  # it is None only when a file is asked for

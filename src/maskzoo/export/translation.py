@@ -38,8 +38,14 @@ def roi_align(
     side: int,
     aligned: bool,
 ) -> Value:
-    """Pool level by level: boxes come in rising order of levels, so the parts only need joining."""
+    """Pool level by level: boxes come in rising order of levels, so the parts only need joining.
+
+    Of a box without area runtimes make zeros or what is no number: it is given an area, and its features are zeros.
+    """
     mode = "half_pixel" if aligned else "output_half_pixel"
+    low, high = op.Split(boxes, axis=1, num_outputs=2)
+    solid = op.Greater(op.ReduceMin(op.Sub(high, low), _integers(1), keepdims=1), _floats(0.0))  # N 1
+    boxes = op.Where(solid, boxes, op.Concat(low, op.Add(low, _floats(1.0)), axis=1))
     parts = []
     for level, (feature, stride) in enumerate(zip(features, strides, strict=True)):
         chosen, on = boxes, images
@@ -60,7 +66,8 @@ def roi_align(
                 spatial_scale=1.0 / stride,
             )
         )
-    return op.Concat(*parts, axis=0) if len(parts) > 1 else parts[0]
+    pooled = op.Concat(*parts, axis=0) if len(parts) > 1 else parts[0]
+    return op.Mul(pooled, op.Unsqueeze(op.Cast(solid, to=1), _integers(2, 3)))
 
 
 def nms(boxes: Value, valid: Value, iou: float, limit: int | None = None) -> Value:

@@ -1,0 +1,144 @@
+"""Exported files find what the network finds, in other sizes and batches than they were traced with."""
+
+import json
+
+import onnx
+import pytest
+import torch
+
+from maskzoo.data.batching import make_batch
+from maskzoo.errors import ExportError
+from maskzoo.export.onnx import Facts, read_facts, write_onnx
+from maskzoo.export.openvino import read_openvino_facts, write_openvino
+from maskzoo.export.program import Program
+from maskzoo.export.runtimes import OnnxRuntime, OpenVino
+from maskzoo.inference.backends import Eager
+from maskzoo.structures import ImageBatch
+from networks import C4, FPN, make_photo, small_config, small_network
+
+THIN = (
+    "network.backbone.depth=18",
+    "network.backbone.group_width=64",
+    "network.backbone.width=16",
+    "network.channels=16",
+    "network.box_features=32",
+)
+KINDS = {"fpn": (FPN, *THIN), "c4": (C4, *THIN)}
+PUBLISHED = {
+    "r50 c4": (C4,),
+    "r50": (FPN,),
+    "r50 vd": (FPN, "network.backbone.variant=d"),
+    "r101": (FPN, "network.backbone.depth=101"),
+    "r101 vd": (FPN, "network.backbone.depth=101", "network.backbone.variant=d"),
+    "x101 vd 64x4d": (FPN, "network.backbone.depth=101", "network.backbone.variant=d", "network.backbone.groups=4"),
+}
+BOX_PIXELS = 5e-3  # random weights amplify: two orders of float32 sums in PyTorch itself already differ by 1.3e-3
+SIZES = {"one": ((64, 96),), "three": ((50, 70), (64, 96), (96, 40)), "tall": ((160, 33),), "least": ((17, 21),)}
+
+
+def make_facts(config, fixed=None):
+    return Facts(config, fixed, {"model": "thin"})
+
+
+def compare(config, exported, sizes):
+    """Hold every slot against the network's own."""
+    batch = make_batch([make_photo(*size, seed=seed) for seed, size in enumerate(sizes)], config.input)
+    expected = Eager(small_network(config), torch.device("cpu"), torch.float32).detect(batch)
+    found = exported.detect(batch)
+    assert expected.valid.any()
+    assert torch.equal(found.valid, expected.valid) and torch.equal(found.labels, expected.labels)
+    assert (found.boxes - expected.boxes).abs().max() <= BOX_PIXELS
+    assert (found.scores - expected.scores).abs().max() <= 1e-4
+    assert (found.masks - expected.masks)[expected.valid].abs().max() <= 1e-3
+
+
+@pytest.fixture(scope="module", params=KINDS.values(), ids=KINDS.keys())
+def exported(request, tmp_path_factory):
+    config = small_config(*request.param)
+    path = tmp_path_factory.mktemp("onnx") / "thin.onnx"
+    write_onnx(Program(small_network(config)), make_facts(config), path)
+    return config, path
+
+
+@pytest.mark.parametrize("sizes", SIZES.values(), ids=SIZES.keys())
+def test_onnxruntime_finds_what_the_network_finds(exported, sizes):
+    compare(exported[0], OnnxRuntime(exported[1]), sizes)
+
+
+@pytest.mark.parametrize("sizes", SIZES.values(), ids=SIZES.keys())
+def test_openvino_finds_what_the_network_finds(exported, sizes):
+    compare(exported[0], OpenVino(exported[1]), sizes)
+
+
+@pytest.mark.parametrize("runtime", [OnnxRuntime, OpenVino])
+def test_an_image_without_detections_stands_beside_one_with_many(exported, runtime):
+    config, path = exported
+    batch = make_batch([make_photo(64, 96, seed=seed) for seed in range(2)], config.input)
+    sizes = batch.sizes.clone()
+    sizes[1] = 0  # its proposals have no area
+    backend = runtime(path)
+    found = backend.detect(ImageBatch(batch.pixels, sizes))
+    assert found.valid.any(dim=1).tolist() == [True, False] and found.masks.isfinite().all()
+    none = backend.detect(ImageBatch(batch.pixels, torch.zeros_like(sizes)))
+    assert none.boxes.shape == (2, 0, 4) and none.masks.shape[:2] == (2, 0)
+
+
+def test_the_file_holds_standard_operators_and_named_axes_alone(exported):
+    model = onnx.load(exported[1])
+    assert {node.domain for node in model.graph.node} == {""}
+    assert not model.functions
+    axes = {
+        value.name: [axis.dim_param or axis.dim_value for axis in value.type.tensor_type.shape.dim]
+        for value in [*model.graph.input, *model.graph.output]
+    }
+    assert axes["images"] == ["batch", 3, "height", "width"] and axes["sizes"] == ["batch", 2]
+    assert axes["boxes"] == ["batch", 12, 4] and axes["masks"][:2] == ["batch", 12]
+
+
+def test_the_metadata_say_what_the_file_is(exported):
+    config, path = exported
+    facts = read_facts(path)
+    assert facts.config == config and facts.fixed is None and facts.provenance == {"model": "thin"}
+    metadata = {entry.key: entry.value for entry in onnx.load(path).metadata_props}
+    assert json.loads(metadata["classes"]) == {str(key): name for key, name in config.classes.items()}
+
+
+def test_openvino_files_say_and_find_the_same(tmp_path):
+    config = small_config(*KINDS["fpn"])
+    path = tmp_path / "thin.xml"
+    write_openvino(Program(small_network(config)), make_facts(config), path)
+    assert read_openvino_facts(path) == make_facts(config)
+    compare(config, OpenVino(path), SIZES["three"])
+
+
+def test_a_file_for_one_canvas_takes_any_batch_of_it(tmp_path):
+    config = small_config(*KINDS["fpn"])
+    path = tmp_path / "fixed.onnx"
+    write_onnx(Program(small_network(config)), make_facts(config, (64, 96)), path)
+    assert read_facts(path).fixed == (64, 96)
+    for sizes in (((64, 96),), ((50, 70), (64, 96), (60, 90))):
+        compare(config, OnnxRuntime(path), sizes)
+
+
+def test_files_of_others_and_damaged_ones_are_refused_by_name(exported, tmp_path):
+    (tmp_path / "broken.onnx").write_bytes(exported[1].read_bytes()[:5000])
+    for read in (read_facts, OnnxRuntime, OpenVino):
+        with pytest.raises(ExportError, match=r"broken\.onnx"):
+            read(tmp_path / "broken.onnx")
+    foreign = onnx.load(exported[1])
+    del foreign.metadata_props[:]
+    onnx.save(foreign, tmp_path / "foreign.onnx")
+    with pytest.raises(ExportError, match=r"foreign\.onnx: not exported by maskzoo"):
+        read_facts(tmp_path / "foreign.onnx")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("row", PUBLISHED.values(), ids=PUBLISHED.keys())
+def test_each_published_architecture_is_exported(row, tmp_path):
+    config = small_config(*row)
+    path = tmp_path / "network.onnx"
+    write_onnx(Program(small_network(config)), make_facts(config), path)
+    for runtime in (OnnxRuntime, OpenVino):
+        for sizes in SIZES.values():
+            compare(config, runtime(path), sizes)
