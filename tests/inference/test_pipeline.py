@@ -6,7 +6,8 @@ import torch
 
 from maskzoo.errors import ImageError
 from maskzoo.inference.pipeline import AHEAD, choose_workers, map_in_order
-from networks import make_photo, small_predictor
+from maskzoo.inference.predictor import Predictor
+from networks import FPN, make_photo, small_config, small_network, small_predictor
 
 
 def test_results_come_in_the_order_of_the_items_though_later_ones_are_ready_first():
@@ -76,7 +77,9 @@ def test_predictions_of_many_workers_are_bit_for_bit_those_of_one(batch_size, tm
         torch.set_num_threads(1)
         alone = [result for _, result in small_predictor().predict_each(sources, batch_size=batch_size)]
         # A new network: its first calls, which order the weights, happen in several threads at once.
-        together = list(small_predictor().predict_each(sources, batch_size=batch_size, workers=4))
+        config = small_config(FPN)
+        fresh = Predictor(small_network(config), config, torch.device("cpu"), torch.float32)
+        together = list(fresh.predict_each(sources, batch_size=batch_size, workers=4))
     finally:
         torch.set_num_threads(before)
     assert all(first is second for first, (second, _) in zip(sources, together, strict=True))
