@@ -66,7 +66,7 @@ def test_writing_replaces_the_whole_file_and_leaves_nothing_else(tmp_path):
     path = tmp_path / "a.json"
     write_file(path, b"old and long")
     write_pieces(path, join_json([{"ä": 1}, 2.5]))
-    assert path.read_text() == '{"\\u00e4": 1}'
+    assert path.read_text() == '[{"\\u00e4": 1}, 2.5]'
     assert list(tmp_path.iterdir()) == [path]
 
 
