@@ -9,7 +9,6 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
 import torch
-from networks import FPN, small_config, small_network
 
 from maskzoo.cli.outputs import join_json, write_pieces
 from maskzoo.cli.prediction_job import Job, Task, run_jobs
@@ -18,6 +17,7 @@ from maskzoo.inference.memory import keep_freed_memory
 from maskzoo.inference.predictor import Predictor
 from maskzoo.processes import Processes
 from maskzoo.zoo.table import read_row
+from networks import FPN, small_config, small_network
 
 SMALL = (
     "network.channels=64",
