@@ -3,7 +3,15 @@
 import pytest
 from PIL import Image
 
-from maskzoo.cli.outputs import encode_picture, make_folder, name_pictures, number_images, write_file, write_json
+from maskzoo.cli.outputs import (
+    encode_picture,
+    join_json,
+    make_folder,
+    name_pictures,
+    number_images,
+    write_file,
+    write_pieces,
+)
 from maskzoo.errors import MaskzooError
 
 
@@ -57,14 +65,14 @@ def test_only_a_picture_of_an_earlier_call_is_overwritten(tmp_path):
 def test_writing_replaces_the_whole_file_and_leaves_nothing_else(tmp_path):
     path = tmp_path / "a.json"
     write_file(path, b"old and long")
-    write_json(path, {"ä": 1})
-    assert path.read_text() == '{"\\u00e4": 1}'
+    write_pieces(path, join_json([{"ä": 1}, 2.5]))
+    assert path.read_text() == '[{"\\u00e4": 1}, 2.5]'
     assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_number_that_json_has_not_is_never_written(tmp_path):
     with pytest.raises(ValueError, match="JSON"):
-        write_json(tmp_path / "a.json", float("nan"))
+        write_pieces(tmp_path / "a.json", join_json([float("nan")]))
     assert list(tmp_path.iterdir()) == []
 
 

@@ -6,7 +6,7 @@ import io
 import itertools
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ from maskzoo.files import write_whole
 if TYPE_CHECKING:
     from PIL import Image
 
-__all__ = ["encode_picture", "make_folder", "name_pictures", "number_images", "write_file", "write_json"]
+__all__ = ["encode_picture", "join_json", "make_folder", "name_pictures", "number_images", "write_file", "write_pieces"]
 
 MARK = b"drawn by maskzoo predict"  # stands in the comment of every picture: only such a file is ever overwritten
 LARGEST_ID = 2**63 - 1  # COCO tools keep image ids in 64 bits
@@ -77,9 +77,27 @@ def make_folder(folder: Path) -> None:
         raise MaskzooError(f"{folder}: the folder cannot be made: {error}; choose another --out") from error
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Write JSON, all of it or nothing."""
-    write_file(path, json.dumps(value, allow_nan=False).encode("ascii"))
+def join_json(values: Iterable[Any]) -> Iterator[str]:
+    """Yield the text of a JSON list, value by value; joined, it is what `json.dumps` makes of them all."""
+    yield "["
+    for number, value in enumerate(values):
+        yield (", " if number else "") + json.dumps(value, allow_nan=False)
+    yield "]"
+
+
+def write_pieces(path: Path, pieces: Iterable[str]) -> None:
+    """Write ASCII texts one after the other, all of them or nothing. Raises MaskzooError if that cannot be."""
+    part = path.with_name(f".{path.name}.part")
+    try:
+        with part.open("w", encoding="ascii", newline="") as file:
+            file.writelines(pieces)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError as error:
+        raise _explain(path, error) from error
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def write_file(path: Path, data: bytes) -> None:
@@ -87,4 +105,8 @@ def write_file(path: Path, data: bytes) -> None:
     try:
         write_whole(path, data)
     except OSError as error:
-        raise MaskzooError(f"{path}: cannot be written: {error}; free some space or choose another --out") from error
+        raise _explain(path, error) from error
+
+
+def _explain(path: Path, error: OSError) -> MaskzooError:
+    return MaskzooError(f"{path}: cannot be written: {error}; free some space or choose another --out")

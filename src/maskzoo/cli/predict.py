@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import sys
-import time
+import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich import box
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from maskzoo.cli.loading import (
@@ -29,13 +30,15 @@ from maskzoo.cli.loading import (
     Weights,
     load_predictor,
 )
-from maskzoo.cli.outputs import encode_picture, make_folder, name_pictures, number_images, write_file, write_json
-from maskzoo.cli.terminal import open_stderr, open_stdout, print_json
-from maskzoo.errors import ImageError, SourceError
+from maskzoo.cli.outputs import join_json, make_folder, name_pictures, number_images, write_pieces
+from maskzoo.cli.parts import Parts
+from maskzoo.cli.prediction_job import Job, Task, run_jobs
+from maskzoo.cli.terminal import open_stderr, open_stdout
+from maskzoo.errors import SourceError
 
 if TYPE_CHECKING:
-    from maskzoo.inference.predictor import Predictor
-    from maskzoo.inference.result import Prediction
+    from maskzoo.data.sources import TarMember
+    from maskzoo.processes import Processes
 
 __all__ = ["predict"]
 
@@ -44,36 +47,14 @@ SHOWN = 20  # rows of the table at the end
 TOP = 3  # classes of an image in the table
 
 
-@dataclass(frozen=True)
-class Job:
-    """One image: its name, what the predictor reads, its COCO id and where its picture goes."""
-
-    name: str
-    source: Path | bytes
-    image_id: int
-    picture: Path
-
-
-@dataclass(frozen=True)
-class Found:
-    """What was found in one image; `detections` (for --json) and `coco` (rows) stay empty where nobody asked."""
-
-    job: Job
-    height: int
-    width: int
-    names: Counter[str]
-    seconds: float
-    detections: list[dict[str, Any]]
-    coco: list[dict[str, Any]]
-
-
 def predict(
     model: Model,
     sources: Annotated[
         list[str],
         typer.Argument(
             metavar="SOURCE",
-            help="Images, folders, quoted patterns ('photos/**/*.jpg'), or - for an image on standard input.",
+            help="Images, folders, quoted patterns ('photos/**/*.jpg'), @LIST.txt (a path a line), .tar files of images, "
+            "or - for an image on standard input.",
         ),
     ],
     weights: Weights = None,
@@ -91,6 +72,10 @@ def predict(
     dtype: DtypeOption = Dtype.auto,
     calibrate: Calibrate = None,
     override: Overrides = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Images worked on at once, in threads; as many as pay if left out."),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,
 ) -> None:
     """Find the objects in images, save pictures and COCO JSON.
@@ -98,54 +83,90 @@ def predict(
     The objects are drawn in DIR/NAME.jpg. DIR/predictions.json holds them as COCO
     results; DIR/images.json has the image ids and categories that these refer to.
     If some images cannot be read, the others' results are saved and the exit code
-    is 3.
+    is 3. A call that was killed goes on where it was when it is repeated. Started by
+    torchrun, the processes share the images, and the first one merges the results.
 
     Examples:
       maskzoo predict mask_rcnn_r50_fpn_1x_coco photo.jpg
       maskzoo predict my.yml photos --weights my.safetensors
       maskzoo predict r50.safetensors 'photos/**/*.png' --score 0 --save json
+      torchrun --nproc-per-node 4 -m maskzoo predict my.safetensors photos.tar
     """
-    from maskzoo.data.images import read_image
+    from maskzoo.processes import join_processes
 
     kinds = _parse_kinds(save)
-    jobs = _plan(sources, out)
-    predictor = load_predictor(
-        model,
-        weights,
-        device=device.value,
-        backend=backend.value,
-        dtype=dtype.value,
-        calibrate=calibrate,
-        overrides=override or (),
-    )
-    if kinds:
-        make_folder(out)
-    found: list[Found] = []
-    failed: list[dict[str, str]] = []
-    for job, result, seconds in _track(predictor, jobs, batch):
-        if isinstance(result, ImageError):
-            failed.append({"source": job.name, "error": str(result)})
-            continue
-        result = result[result.scores >= score]
-        detections = result.to_dict()["detections"] if json else []
-        coco = result.to_coco(job.image_id) if "json" in kinds else []
-        found.append(Found(job, *result.size, Counter(result.names), seconds, detections, coco))
-        if "image" in kinds:
-            write_file(job.picture, encode_picture(result.draw(read_image(job.source))))
-    if "json" in kinds:
-        write_json(out / "predictions.json", [row for image in found for row in image.coco])
-        write_json(out / "images.json", _index(found, predictor.config.classes, "image" in kinds))
-    if json:
-        print_json({"model": predictor.config.name, "images": [_to_json(image) for image in found], "failed": failed})
-    else:
-        _print_table(found, score, batch)
-        if kinds and found:
-            open_stdout().print(f"Saved to {out}: {_name_outputs(kinds)}", soft_wrap=True)
-    if failed:
-        title = f"{len(failed)} of {_count(len(jobs), 'image')} could not be read:"
-        errors = [failure["error"] for failure in failed]
+    with join_processes(device.value) as processes, ExitStack() as stack:
+        jobs = _plan(sources, out, processes.count)
+        place = device.value if processes.count == 1 else processes.device.type
+        silent = processes.rank > 0
+        predictor = load_predictor(
+            model,
+            weights,
+            silent=silent,
+            device=place,
+            backend=backend.value,
+            dtype=dtype.value,
+            calibrate=calibrate,
+            overrides=override or (),
+        )
+        if kinds:
+            make_folder(out)
+        folder = out if kinds else _make_scratch(processes, stack)
+        if workers is None:
+            workers = predictor.backend.choose_workers()
+        workers = min(workers, -(-len(jobs) // (batch * processes.count)))
+        task = Task(predictor, kinds, score, batch, json)
+        parts = run_jobs(task, jobs, folder, workers, processes)
+        if parts is None:
+            return  # the first process has it all
+        if "json" in kinds:
+            rows = (row for _, record in parts.read() for row in record.get("coco", ()))
+            write_pieces(out / "predictions.json", join_json(rows))
+            write_pieces(out / "images.json", _index(jobs, parts, predictor.config.classes, "image" in kinds))
+        summary = _summarize(jobs, parts)
+        if json:
+            _print_json(predictor.config.name, jobs, parts, summary)
+        else:
+            _print_table(summary, score, timed=batch == 1 and workers == 1)
+            if kinds and summary.images:
+                open_stdout().print(f"Saved to {out}: {_name_outputs(kinds)}", soft_wrap=True)
+        parts.remove()
+    if summary.failed:
+        title = f"{len(summary.failed)} of {_count(len(jobs), 'image')} could not be read:"
+        errors = [failure["error"] for failure in summary.failed]
         open_stderr().print("\n  ".join([title, *errors]), style="red", soft_wrap=True)
         raise typer.Exit(3)
+
+
+@dataclass
+class Summary:
+    """What is told at the end: counts, the first images with their records, and every image that could not be read."""
+
+    images: int = 0
+    objects: int = 0
+    seconds: float = 0.0
+    shown: list[tuple[Job, dict[str, Any]]] = field(default_factory=list)
+    failed: list[dict[str, str]] = field(default_factory=list)
+
+
+def _summarize(jobs: Sequence[Job], parts: Parts) -> Summary:
+    summary = Summary()
+    for number, record in parts.read():
+        summary.seconds += record["seconds"]
+        if "error" in record:
+            summary.failed.append({"source": jobs[number].name, "error": record["error"]})
+            continue
+        summary.images += 1
+        summary.objects += sum(record["names"].values())
+        if len(summary.shown) < SHOWN:
+            summary.shown.append((jobs[number], record))
+    return summary
+
+
+def _make_scratch(processes: Processes, stack: ExitStack) -> Path:
+    """Make a folder for the part files of a call that saves nothing; it goes when the call ends."""
+    name = stack.enter_context(tempfile.TemporaryDirectory(prefix="maskzoo-")) if processes.rank == 0 else ""
+    return Path(processes.broadcast(name))
 
 
 def _parse_kinds(save: str) -> frozenset[str]:
@@ -157,63 +178,57 @@ def _parse_kinds(save: str) -> frozenset[str]:
     return kinds
 
 
-def _plan(sources: Sequence[str], out: Path) -> list[Job]:
+def _plan(sources: Sequence[str], out: Path, processes: int) -> list[Job]:
     """Say for every image what is read and where its picture goes. Standard input, if named, comes first."""
-    from maskzoo.data.images import find_images
+    from maskzoo.data.sources import find_sources
 
-    named: list[tuple[str, Path | bytes]] = []
+    named: list[tuple[str, Path | bytes | TarMember]] = []
     if STDIN in sources:
+        if processes > 1:
+            raise SourceError("-: several processes cannot share standard input; expected files; start one process")
         if sys.stdin.isatty():
             raise SourceError("-: standard input is a terminal; expected the bytes of an image, as in < photo.jpg")
         named.append((STDIN, sys.stdin.buffer.read()))
-    named += [(str(path), path) for path in find_images([source for source in sources if source != STDIN])]
+    named += [(str(source), source) for source in find_sources([source for source in sources if source != STDIN])]
     files = ["stdin" if name == STDIN else name for name, _ in named]
     numbered = zip(named, number_images(files), name_pictures(files, out), strict=True)
-    return [Job(name, source, image_id, picture) for (name, source), image_id, picture in numbered]
-
-
-def _track(predictor: Predictor, jobs: list[Job], batch: int) -> Iterator[tuple[Job, Prediction | ImageError, float]]:
-    """Yield each image's result and the seconds spent waiting for it, while a progress bar moves on a terminal."""
-    console = open_stderr()
-    columns = (
-        TextColumn("Predicting"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("", total=len(jobs), rate="")
-        results = iter(predictor.predict_each([job.source for job in jobs], batch_size=batch))
-        waited = 0.0
-        for number, job in enumerate(jobs, 1):
-            began = time.perf_counter()
-            _, result = next(results)
-            seconds = time.perf_counter() - began
-            yield job, result, seconds
-            waited += seconds
-            progress.update(task, completed=number, rate=f"{number / waited:.1f} images/s")
-
-
-def _to_json(image: Found) -> dict[str, Any]:
-    return {
-        "source": image.job.name,
-        "image_id": image.job.image_id,
-        "height": image.height,
-        "width": image.width,
-        "detections": image.detections,
-    }
-
-
-def _index(found: list[Found], classes: dict[int, str], pictures: bool) -> dict[str, Any]:
-    """Describe the images as a COCO data set without annotations, so that COCO tools can load the results over it."""
-    images = [
-        {"id": image.job.image_id, "file_name": image.job.name, "width": image.width, "height": image.height}
-        | ({"picture": image.job.picture.name} if pictures else {})
-        for image in found
+    return [
+        Job(number, name, source, image_id, picture)
+        for number, ((name, source), image_id, picture) in enumerate(numbered)
     ]
+
+
+def _print_json(model: str, jobs: Sequence[Job], parts: Parts, summary: Summary) -> None:
+    """Print one line of JSON, image by image: all of them need not fit into memory."""
+    images = (
+        {
+            "source": jobs[number].name,
+            "image_id": jobs[number].image_id,
+            "height": record["height"],
+            "width": record["width"],
+            "detections": record["detections"],
+        }
+        for number, record in parts.read()
+        if "error" not in record
+    )
+    sys.stdout.write(f'{{"model": {dumps(model)}, "images": ')
+    for piece in join_json(images):
+        sys.stdout.write(piece)
+    sys.stdout.write(f', "failed": {dumps(summary.failed)}}}\n')
+
+
+def _index(jobs: Sequence[Job], parts: Parts, classes: dict[int, str], pictures: bool) -> Iterator[str]:
+    """Describe the images as a COCO data set without annotations, so that COCO tools can load the results over it."""
+    images = (
+        {"id": job.image_id, "file_name": job.name, "width": record["width"], "height": record["height"]}
+        | ({"picture": job.picture.name} if pictures else {})
+        for job, record in ((jobs[number], record) for number, record in parts.read())
+        if "error" not in record
+    )
     categories = [{"id": number, "name": name} for number, name in classes.items()]
-    return {"info": {}, "images": images, "annotations": [], "categories": categories}
+    yield '{"info": {}, "images": '
+    yield from join_json(images)
+    yield f', "annotations": [], "categories": {dumps(categories)}}}'
 
 
 def _name_outputs(kinds: frozenset[str]) -> str:
@@ -223,29 +238,29 @@ def _name_outputs(kinds: frozenset[str]) -> str:
     )
 
 
-def _print_table(found: list[Found], score: float, batch: int) -> None:
+def _print_table(summary: Summary, score: float, timed: bool) -> None:
     console = open_stdout()
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("image", no_wrap=True)
     table.add_column("size", justify="right", no_wrap=True)
     table.add_column("objects", justify="right", no_wrap=True)
     table.add_column("classes")
-    timed = batch == 1  # of a batch, the first image waits for all
-    if timed:
+    if timed:  # of images computed together, one waits for another
         table.add_column("seconds", justify="right", no_wrap=True)
-    for image in found[:SHOWN]:
-        names = [f"{count} {name}" for name, count in image.names.most_common(TOP)]
-        classes = ", ".join([*names, "..."] if len(image.names) > TOP else names)
-        name, size = _shorten(image.job.name, console.width // 3), f"{image.width} x {image.height}"
-        table.add_row(name, size, str(image.names.total()), classes, *([f"{image.seconds:.2f}"] if timed else []))
-    if found:
+    for job, record in summary.shown:
+        counts = Counter(record["names"])
+        names = [f"{count} {name}" for name, count in counts.most_common(TOP)]
+        classes = ", ".join([*names, "..."] if len(counts) > TOP else names)
+        name, size = _shorten(job.name, console.width // 3), f"{record['width']} x {record['height']}"
+        table.add_row(name, size, str(counts.total()), classes, *([f"{record['seconds']:.2f}"] if timed else []))
+    if summary.shown:
         console.print(table)
-    if len(found) > SHOWN:
-        console.print(f"and {len(found) - SHOWN} more")
-    objects, seconds = sum(image.names.total() for image in found), sum(image.seconds for image in found)
-    rate = f", {len(found) / seconds:.1f} images/s" if found and seconds else ""
+    if summary.images > SHOWN:
+        console.print(f"and {summary.images - SHOWN} more")
+    rate = f", {summary.images / summary.seconds:.1f} images/s" if summary.images and summary.seconds else ""
     console.print(
-        f"{_count(len(found), 'image')}, {_count(objects, 'object')} with a score from {score:g}, {seconds:.1f} s{rate}"
+        f"{_count(summary.images, 'image')}, {_count(summary.objects, 'object')} with a score from {score:g}, "
+        f"{summary.seconds:.1f} s{rate}"
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +26,19 @@ class OnnxRuntime:
         options = runtime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
         options.log_severity_level = 3  # errors: it warns of every constant that it folds
-        self.dtype = dtype
+        self._path, self.dtype = path, dtype
         try:
             self._session = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # its own errors share no base
             raise ExportError(f"{path}: onnxruntime cannot read it ({error}); export it anew") from error
+
+    def choose_workers(self) -> int:
+        """One: the runtime keeps all threads busy by itself."""
+        return 1
+
+    def hash_weights(self) -> str:
+        """Return the SHA-256 of the file, or of the weights beside it."""
+        return _hash(self._path)
 
     def detect(self, batch: ImageBatch) -> Detections:
         """Return detections with masks, without empty slots."""
@@ -46,7 +55,7 @@ class OpenVino:
 
     def __init__(self, path: Path, dtype: str = "float32") -> None:
         runtime = _import("openvino")
-        self.dtype = dtype
+        self._path, self.dtype = path, dtype
         # int8 lies in the file; what it leaves in floating point stays float32.
         precision = {"float32": "f32", "bfloat16": "bf16", "int8": "f32"}[dtype]
         settings = {"INFERENCE_NUM_THREADS": torch.get_num_threads(), "INFERENCE_PRECISION_HINT": precision}
@@ -54,6 +63,14 @@ class OpenVino:
             self._compiled = runtime.compile_model(path, "CPU", settings)
         except RuntimeError as error:
             raise ExportError(f"{path}: OpenVINO cannot read it ({error}); export it anew") from error
+
+    def choose_workers(self) -> int:
+        """One: the runtime keeps all threads busy by itself."""
+        return 1
+
+    def hash_weights(self) -> str:
+        """Return the SHA-256 of the file, or of the weights beside it."""
+        return _hash(self._path)
 
     def detect(self, batch: ImageBatch) -> Detections:
         """Return detections with masks, without empty slots."""
@@ -70,6 +87,12 @@ def is_installed(runtime: str) -> bool:
     from importlib.util import find_spec
 
     return find_spec(runtime) is not None
+
+
+def _hash(path: Path) -> str:
+    weights = path.with_suffix(".bin") if path.suffix == ".xml" else path
+    with weights.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _to_detections(values: Any) -> Detections:

@@ -67,7 +67,8 @@ def roi_align(
             )
         )
     pooled = op.Concat(*parts, axis=0) if len(parts) > 1 else parts[0]
-    return op.Mul(pooled, op.Unsqueeze(op.Cast(solid, to=1), _integers(2, 3)))
+    filled: Value = op.Cast(solid, to=1)
+    return op.Mul(pooled, op.Unsqueeze(filled, _integers(2, 3)))
 
 
 def nms(boxes: Value, valid: Value, iou: float, limit: int | None = None) -> Value:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Protocol
 
 import torch
@@ -12,6 +13,8 @@ from maskzoo.structures import Detections, ImageBatch
 
 __all__ = ["Backend", "Eager"]
 
+MOST_WORKERS = 8  # each holds the features of its own images, about 1 GB at 800 x 1333
+
 
 class Backend(Protocol):
     """A network that is ready to run: PyTorch's, or one inside another runtime."""
@@ -21,6 +24,14 @@ class Backend(Protocol):
 
     def detect(self, batch: ImageBatch) -> Detections:
         """Return detections with masks, without empty slots, on the CPU, in pixels of the resized images."""
+        ...
+
+    def choose_workers(self) -> int:
+        """Return how many images to work on at once, in threads."""
+        ...
+
+    def hash_weights(self) -> str:
+        """Return the SHA-256 of the weights, as they lie in this backend."""
         ...
 
 
@@ -39,6 +50,17 @@ class Eager:
         pack(self.model)
         self.model.to(device, dtype)
         self._dtype = dtype
+
+    def choose_workers(self) -> int:
+        """One for each thread of the CPU, or enough to keep a GPU fed."""
+        return min(torch.get_num_threads() if self.device.type == "cpu" else 2, MOST_WORKERS)
+
+    def hash_weights(self) -> str:
+        """Return the SHA-256 of the weights; ask before the first image, which puts them into oneDNN's order."""
+        digest = hashlib.sha256()
+        for tensor in (*self.model.parameters(), *self.model.buffers()):
+            digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
+        return digest.hexdigest()
 
     @torch.inference_mode()
     def detect(self, batch: ImageBatch) -> Detections:

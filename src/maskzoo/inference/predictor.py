@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, TypeVar, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,12 +18,14 @@ from maskzoo.data.images import read_image
 from maskzoo.data.transforms import ResizedImage, resize_image
 from maskzoo.errors import ImageError
 from maskzoo.inference.backends import Backend
+from maskzoo.inference.pipeline import map_in_order
 from maskzoo.inference.result import Prediction, make_prediction
 from maskzoo.structures import Detections
 
-__all__ = ["Predictor", "Source"]
+__all__ = ["Predictor", "Source", "split_windows"]
 
 Source = str | Path | bytes | Image | NDArray[np.uint8]
+Item = TypeVar("Item")
 Sources = list[Source] | tuple[Source, ...]
 WINDOW = 4  # batches read ahead, so that images of one canvas size can share a batch
 
@@ -59,18 +61,22 @@ class Predictor:
         return _checked(next(self.predict_each([source]))[1])
 
     def predict_each(
-        self, sources: Iterable[Source], *, batch_size: int = 1
+        self, sources: Iterable[Source], *, batch_size: int = 1, workers: int = 1
     ) -> Iterator[tuple[Source, Prediction | ImageError]]:
         """Yield every source with its prediction, or with the ImageError of one that cannot be read, in order.
 
         Only images that fill the same canvas share a batch: padding an image further would change its numbers a
-        little, so the batch size never alters a result.
+        little, so the batch size never alters a result. `workers` batches are read and computed at once, in threads
+        that share torch's; sources are then taken a little ahead. `backend.choose_workers()` says how many pay.
         """
         if batch_size < 1:
             raise ValueError(f"batch_size is {batch_size}; expected 1 or more")
-        remaining = iter(sources)
-        while window := list(islice(remaining, 1 if batch_size == 1 else batch_size * WINDOW)):
-            yield from zip(window, self._predict_window(window, batch_size), strict=True)
+
+        def work(window: list[Source]) -> list[tuple[Source, Prediction | ImageError]]:
+            return list(zip(window, self._predict_window(window, batch_size), strict=True))
+
+        for results in map_in_order(work, split_windows(sources, batch_size), workers):
+            yield from results
 
     def _predict_window(self, sources: list[Source], batch_size: int) -> list[Prediction | ImageError]:
         results: list[Prediction | ImageError | None] = [None] * len(sources)
@@ -118,6 +124,13 @@ class Predictor:
             image=None if is_path else photo.pixels,
             source=str(photo.source) if is_path else None,
         )
+
+
+def split_windows(items: Iterable[Item], batch_size: int) -> Iterator[list[Item]]:
+    """Yield the items in lists that are predicted together: of several batches, so that equal canvases meet."""
+    remaining = iter(items)
+    while window := list(islice(remaining, 1 if batch_size == 1 else batch_size * WINDOW)):
+        yield window
 
 
 def _checked(result: Prediction | ImageError) -> Prediction:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from threading import Lock
 
 import torch
 import torch.nn.functional as F
@@ -13,6 +14,8 @@ from maskzoo.ops import winograd
 from maskzoo.ops.convolution import LEAST_CHANNELS, convolve, suits_winograd
 
 __all__ = ["ConvLayer", "PackedConv", "has_fast_bfloat16", "pack"]
+
+_PACKING = Lock()  # several threads may run one network; of all of them, because a network is copied and a lock cannot be
 
 
 class ConvLayer(nn.Module):
@@ -94,11 +97,8 @@ class PackedConv(nn.Module):
         ops = torch.ops.mkldnn
         padding, stride, dilation = list(self.padding), list(self.stride), [1, 1]
         if self._packed is None:
-            self._packed = ops._reorder_convolution_weight(
-                self.weight, padding, stride, dilation, self.groups, list(x.shape)
-            )
-            if min(self.shape[:2]) < LEAST_CHANNELS or self.shape[2] == 1:
-                self.weight = self.weight[:0]  # no other way will want them
+            with _PACKING:
+                self._pack(list(x.shape))
         geometry = (self._packed, self.bias, padding, stride, dilation, self.groups)
         if add is None:
             out: Tensor = ops._convolution_pointwise(x, *geometry, "relu" if relu else "none", [], "")
@@ -106,6 +106,16 @@ class PackedConv(nn.Module):
             unary = "relu" if relu else None
             out = ops._convolution_pointwise.binary(x, add, *geometry, "add", 1.0, unary, [], None)
         return out
+
+    def _pack(self, shape: list[int]) -> None:
+        """Order the weights for oneDNN, unless another thread did while this one waited. `shape`: of the input."""
+        if self._packed is not None:
+            return
+        self._packed = torch.ops.mkldnn._reorder_convolution_weight(
+            self.weight, list(self.padding), list(self.stride), [1, 1], self.groups, shape
+        )
+        if min(self.shape[:2]) < LEAST_CHANNELS or self.shape[2] == 1:
+            self.weight = self.weight[:0]  # no other way will want them
 
 
 def _finish(out: Tensor, add: Tensor | None, relu: bool) -> Tensor:

@@ -1,0 +1,133 @@
+"""What `maskzoo predict` keeps while it works: one line of JSON for each image, so that a killed run can go on.
+
+Every process appends to a part file of its own in the results' folder. The first line, the manifest, says what the rest
+belongs to. A part file may end in a torn line: it is cut off, and its image is predicted again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from array import array
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any
+
+from maskzoo.errors import MaskzooError, SourceError
+
+__all__ = ["PartFile", "Parts", "hash_values"]
+
+PATTERN = ".predict.*.part.jsonl"
+
+
+class PartFile:
+    """The lines that one process appends, each on its way to the disk before the next image is begun."""
+
+    def __init__(self, folder: Path, rank: int, manifest: str) -> None:
+        self.path = folder / PATTERN.replace("*", str(rank))
+        self._open(manifest)
+
+    def _open(self, manifest: str) -> None:
+        try:
+            self._file = self.path.open("ab")
+            if self._file.tell() == 0:
+                self._write({"manifest": manifest})
+        except OSError as error:
+            raise _explain(self.path, error) from error
+
+    def append(self, number: int, record: dict[str, Any]) -> None:
+        """Write the record of image `number`. Raises MaskzooError if that cannot be."""
+        try:
+            self._write({"n": number, **record})
+        except OSError as error:
+            raise _explain(self.path, error) from error
+
+    def _write(self, value: dict[str, Any]) -> None:
+        self._file.write(json.dumps(value, allow_nan=False).encode("ascii") + b"\n")
+        self._file.flush()
+
+    def __enter__(self) -> PartFile:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+
+class Parts:
+    """The part files in a folder, and where in them each of `count` images stands: 12 bytes of memory an image."""
+
+    def __init__(self, folder: Path, count: int, manifest: str) -> None:
+        self.paths = sorted(folder.glob(PATTERN))
+        self._places = array("q", [-1]) * count
+        self._files = array("i", [-1]) * count
+        for number, path in enumerate(self.paths):
+            self._scan(path, number, manifest)
+
+    def __contains__(self, number: int) -> bool:
+        return self._places[number] >= 0
+
+    def __len__(self) -> int:
+        return sum(place >= 0 for place in self._places)
+
+    def read(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Yield number and record of every image that is there, in order, one at a time in memory."""
+        files: list[IO[bytes]] = [path.open("rb") for path in self.paths]
+        try:
+            for number, (file, place) in enumerate(zip(self._files, self._places, strict=True)):
+                if place >= 0:
+                    files[file].seek(place)
+                    yield number, json.loads(files[file].readline())
+        finally:
+            for file_ in files:
+                file_.close()
+
+    def remove(self) -> None:
+        """Delete the part files."""
+        for path in self.paths:
+            path.unlink(missing_ok=True)
+
+    def _scan(self, path: Path, number: int, manifest: str) -> None:
+        try:
+            with path.open("rb") as stream:
+                place = self._check_manifest(path, stream.readline(), manifest)
+                stream.seek(place)
+                while (line := stream.readline()).endswith(b"\n"):
+                    try:
+                        image = json.loads(line)["n"]
+                        self._places[image], self._files[image] = place, number
+                    except (ValueError, KeyError, TypeError, IndexError) as error:
+                        raise SourceError(
+                            f"{path}: the line at byte {place} is damaged ({error}); delete the file to begin anew"
+                        ) from error
+                    place += len(line)
+            if line or place == 0:
+                os.truncate(path, place)
+        except OSError as error:
+            raise _explain(path, error) from error
+
+    def _check_manifest(self, path: Path, line: bytes, manifest: str) -> int:
+        if not line.endswith(b"\n"):
+            return 0  # killed while the first line was written
+        try:
+            found = json.loads(line)["manifest"]
+        except (ValueError, KeyError, TypeError):
+            found = None
+        if found != manifest:
+            raise SourceError(
+                f"{path}: an unfinished run of another model, other options or other images lies here; expected one of "
+                "the same, to go on with it; repeat that call to finish it, delete the file, or choose another --out"
+            )
+        return len(line)
+
+
+def hash_values(*values: Any) -> str:
+    """Return the SHA-256 of plain values, for a manifest."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+
+
+def _explain(path: Path, error: OSError) -> MaskzooError:
+    return MaskzooError(f"{path}: cannot be written or read: {error}; free some space or choose another --out")

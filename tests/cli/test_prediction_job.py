@@ -1,0 +1,133 @@
+"""A folder predicted by several threads, by several processes, and by one that is killed: always the same files."""
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import tarfile
+import time
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from maskzoo.cli import main
+from maskzoo.weights.checkpoint import write_checkpoint
+from networks import FPN, make_photo, small_config, small_network
+
+COUNT = 12
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory):
+    """A small model, a folder of photos of which one is damaged, and what one uninterrupted process makes of them."""
+    folder = tmp_path_factory.mktemp("scene")
+    config = small_config(FPN, "limits.detections.score=0.0")
+    write_checkpoint(folder / "small.safetensors", small_network(config).state_dict(), config, {"source": "random"})
+    (folder / "photos").mkdir()
+    for number in range(COUNT):
+        Image.fromarray(make_photo(60, 90, number)).save(folder / "photos" / f"p{number}.png")
+    (folder / "photos" / "p5.png").write_bytes(b"no picture")
+    finish(start(folder, "whole", "--workers", "1"))
+    assert json.loads((folder / "whole" / "predictions.json").read_text())
+    return folder
+
+
+def start(folder, out, *options, processes=1, source="photos"):
+    launcher = [sys.executable]
+    if processes > 1:
+        launcher += ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
+    command = [*launcher, "-m", "maskzoo", "predict", "small.safetensors", source, "--out", out, "--score", "0", *options]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    return subprocess.Popen(
+        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def finish(process, codes=(3,)):
+    out, err = process.communicate(timeout=200)
+    assert process.returncode in codes, out + err
+    return out, err
+
+
+def read_files(folder):
+    return {path.name: path.read_bytes() for path in Path(folder).iterdir()}
+
+
+def read_parts(folder):
+    return [line for path in folder.glob(".predict.*.part.jsonl") for line in path.read_bytes().splitlines()[1:]]
+
+
+def kill_in_the_middle(process, folder):
+    while len(read_parts(folder)) < 4:
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+
+
+def test_a_call_that_was_killed_goes_on_and_ends_with_the_same_files(scene):
+    kill_in_the_middle(start(scene, "killed", "--workers", "2"), scene / "killed")
+    kept = len(read_parts(scene / "killed"))
+    assert 4 <= kept < COUNT and not (scene / "killed" / "predictions.json").exists()
+    (part,) = (scene / "killed").glob(".predict.*")
+    with part.open("ab") as stream:
+        stream.write(b'{"n": 23, "torn')
+    _, err = finish(start(scene, "killed"))
+    assert "Going on after" in err and f"of {COUNT} images" in err
+    assert read_files(scene / "killed") == read_files(scene / "whole")
+
+
+def test_two_processes_write_what_one_writes(scene):
+    _, err = finish(start(scene, "two", "--save", "image,json", processes=2), codes=(1, 3))  # torchrun turns 3 into 1
+    assert f"1 of {COUNT} images could not be read" in err
+    assert read_files(scene / "two") == read_files(scene / "whole")
+
+
+@pytest.fixture
+def run(scene, capsys, monkeypatch):
+    monkeypatch.chdir(scene)
+
+    def call(*arguments):
+        with pytest.raises(SystemExit) as end:
+            main(["predict", "small.safetensors", *arguments])
+        captured = capsys.readouterr()
+        return end.value.code, captured.out, captured.err
+
+    return call
+
+
+def test_an_unfinished_run_with_other_options_is_an_error_that_says_what_to_do(run, scene):
+    (scene / "other").mkdir()
+    part = scene / "other" / ".predict.0.part.jsonl"
+    part.write_text('{"manifest": "0"}\n{"n": 0}\n')
+    code, _, err = run("photos", "--out", "other")
+    assert code == 1 and ".predict.0.part.jsonl" in err and "another --out" in err
+    assert part.exists()
+
+
+def test_workers_and_batches_give_the_same_objects_in_the_order_of_sources(run, scene):
+    code, out, _ = run("photos", "--out", "none", "--save", "none", "--json", "--score", "0", "--workers", "3", "--batch", "2")
+    assert code == 3 and not (scene / "none").exists()
+    printed = json.loads(out)
+    assert [Path(image["source"]).stem for image in printed["images"]] == [f"p{n}" for n in range(COUNT) if n != 5]
+    expected = json.loads((scene / "whole" / "predictions.json").read_text())
+    assert sum(len(image["detections"]) for image in printed["images"]) == len(expected)
+
+
+def test_an_archive_and_a_list_give_the_pictures_and_objects_of_the_folder(run, scene):
+    with tarfile.open(scene / "shard.tar", "w") as archive:
+        for number in range(4, 8):
+            archive.add(scene / "photos" / f"p{number}.png", f"p{number}.png")
+        info = tarfile.TarInfo("label.json")
+        archive.addfile(info, io.BytesIO())
+    (scene / "list.txt").write_text("".join(f"photos/p{number}.png\n" for number in range(4, 8)))
+    objects = []
+    for source, out in (("shard.tar", "from-tar"), ("@list.txt", "from-list")):
+        code, _, err = run(source, "--out", out, "--score", "0")
+        assert code == 3 and "p5.png" in err and "1 of 4 images" in err
+        assert (scene / out / "p4.jpg").read_bytes() == (scene / "whole" / "p4.jpg").read_bytes()
+        objects.append((scene / out / "predictions.json").read_bytes())
+    assert objects[0] == objects[1]
