@@ -32,8 +32,9 @@ lint: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# Two processes of one thread each: a file's tests stay together, so that what they share is made once.
 test: lint
-	$(BIN)/python -m pytest --durations=10
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --durations=10
 
 test-slow: $(STAMP)
 	$(BIN)/python -m pytest -m slow --durations=10

@@ -9,7 +9,7 @@ import torch
 from maskzoo.data.batching import make_batch
 from maskzoo.errors import ExportError
 from maskzoo.export.onnx import Facts, read_facts, write_onnx
-from maskzoo.export.openvino import read_openvino_facts, write_openvino
+from maskzoo.export.openvino import convert_onnx, read_openvino_facts
 from maskzoo.export.program import Program
 from maskzoo.export.runtimes import OnnxRuntime, OpenVino
 from maskzoo.inference.backends import Eager
@@ -103,10 +103,9 @@ def test_the_metadata_say_what_the_file_is(exported):
     assert json.loads(metadata["classes"]) == {str(key): name for key, name in config.classes.items()}
 
 
-def test_openvino_files_say_and_find_the_same(tmp_path):
-    config = small_config(*KINDS["fpn"])
-    path = tmp_path / "thin.xml"
-    write_openvino(Program(small_network(config)), make_facts(config), path)
+def test_openvino_files_say_and_find_the_same(exported, tmp_path):
+    config, path = exported[0], tmp_path / "thin.xml"
+    convert_onnx(exported[1], path)
     assert read_openvino_facts(path) == make_facts(config)
     compare(config, OpenVino(path), SIZES["three"])
 

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from maskzoo.errors import ExportError
-from maskzoo.export.onnx import Facts, write_onnx
+from maskzoo.export.onnx import Facts, read_facts, write_onnx
 from maskzoo.export.program import INPUTS, Program
 from maskzoo.structures import ImageBatch
 
-__all__ = ["read_openvino_facts", "write_openvino"]
+__all__ = ["convert_onnx", "read_openvino_facts", "write_openvino"]
 
 SECTION = "maskzoo"  # where our metadata stand among OpenVINO's
 
@@ -24,19 +24,25 @@ def write_openvino(program: Program, facts: Facts, out: Path, calibration: Itera
 
     Raises ExportError if the packages that write it are missing, or the files cannot be written.
     """
-    runtime = _import("openvino")
     with tempfile.TemporaryDirectory() as folder:
         between = Path(folder) / "network.onnx"
         write_onnx(program, facts, between)
-        model = runtime.convert_model(between)
-        if calibration is not None:
-            model = _quantize(model, calibration)
-        for key, value in facts.to_metadata().items():
-            model.set_rt_info(value, [SECTION, key])
-        try:
-            runtime.save_model(model, out, compress_to_fp16=False)
-        except RuntimeError as error:
-            raise ExportError(f"{out}: cannot be written ({error}); check folder, rights and free space") from error
+        convert_onnx(between, out, calibration)
+
+
+def convert_onnx(source: Path, out: Path, calibration: Iterable[ImageBatch] | None = None) -> None:
+    """Write an exported ONNX file as OpenVINO's `out` (.xml), facts included; otherwise as `write_openvino`."""
+    runtime = _import("openvino")
+    facts = read_facts(source)
+    model = runtime.Core().read_model(source)  # convert_model does the same and reports its use to Intel
+    if calibration is not None:
+        model = _quantize(model, calibration)
+    for key, value in facts.to_metadata().items():
+        model.set_rt_info(value, [SECTION, key])
+    try:
+        runtime.save_model(model, out, compress_to_fp16=False)
+    except RuntimeError as error:
+        raise ExportError(f"{out}: cannot be written ({error}); check folder, rights and free space") from error
 
 
 def read_openvino_facts(path: Path) -> Facts:
@@ -88,4 +94,5 @@ def _import(name: str) -> Any:
     try:
         return import_module(name)
     except ImportError as error:
-        raise ExportError(f"{name} is not installed, and this export needs it: pip install {name}") from error
+        extra = "int8" if name == "nncf" else "export"
+        raise ExportError(f"{name} is not installed, and this export needs it: pip install 'maskzoo[{extra}]'") from error

@@ -1,0 +1,102 @@
+"""Another runtime behind `load`: the same predictions, exported once."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import maskzoo
+from maskzoo.cli import main
+from maskzoo.errors import ConfigError
+from maskzoo.weights.checkpoint import write_checkpoint
+from networks import FPN, make_photo, small_config, small_network
+
+THIN = (
+    "network.backbone.depth=18",
+    "network.backbone.group_width=64",
+    "network.backbone.width=16",
+    "network.channels=16",
+    "network.box_features=32",
+)
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory):
+    """A model file with weights, and a home folder for what is exported."""
+    folder = tmp_path_factory.mktemp("backends")
+    config = small_config(FPN, *THIN)
+    write_checkpoint(folder / "thin.safetensors", small_network(config).state_dict(), config, {"source": "random"})
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def home(scene, monkeypatch):
+    monkeypatch.setenv("MASKZOO_HOME", str(scene / "home"))
+    return scene / "home"
+
+
+def assert_equal(first, second):
+    photos = [make_photo(90, 120), make_photo(60, 100, seed=1)]
+    for expected, found in zip(first.predict(photos), second.predict(photos), strict=True):
+        assert len(expected) > 0 and expected.names == found.names
+        assert np.abs(expected.boxes - found.boxes).max() <= 5e-3
+        assert np.abs(expected.scores - found.scores).max() <= 1e-4
+
+
+def test_runtimes_predict_what_eager_predicts_and_the_network_is_exported_once(scene, home):
+    eager = maskzoo.load(scene / "thin.safetensors")
+    assert eager.backend.name == "eager" and "eager" in repr(eager)
+    for name in ("onnxruntime", "openvino"):
+        other = maskzoo.load(scene / "thin.safetensors", backend=name)
+        assert other.backend.name == name and name in repr(other)
+        assert_equal(eager, other)
+    (file,) = home.glob("exports/*.onnx")
+    assert_equal(eager, maskzoo.load(file))
+    with pytest.raises(ConfigError, match="PyTorch does not run ONNX files"):
+        maskzoo.load(file, backend="eager")
+    with pytest.raises(ConfigError, match="holds its weights and settings"):
+        maskzoo.load(file, overrides=["limits.detections.score=0.3"])
+
+
+def test_the_command_exports_verifies_and_leaves_an_example(scene, capsys, tmp_path):
+    (tmp_path / "photos").mkdir()
+    Image.fromarray(make_photo(60, 90)).save(tmp_path / "photos" / "a.png")
+    out = tmp_path / "thin.onnx"
+    # Random weights amplify: what is held against the network here is the command, not float32.
+    code = main(["export", str(scene / "thin.safetensors"), "--out", str(out), "--verify", str(tmp_path / "photos"), "--json"])
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["file"] == str(out) and printed["verified"]["photos"] == 1
+    assert printed["verified"]["matched"] > 0 and code == (0 if printed["verified"]["passed"] else 1)
+    done = subprocess.run(
+        [sys.executable, printed["example"], str(tmp_path / "photos" / "a.png"), str(tmp_path / "found.png")],
+        capture_output=True, text=True, timeout=100, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "maskzoo" not in (tmp_path / "thin_example.py").read_text()
+    expected = maskzoo.load(scene / "thin.safetensors").predict(tmp_path / "photos" / "a.png")
+    expected = expected[expected.scores >= 0.5]
+    assert done.stdout.count("pixels") == len(expected) > 0
+    with Image.open(tmp_path / "found.png") as picture:
+        assert picture.size == (90, 60)
+
+
+def test_types_and_backends_that_are_not_there_are_refused(scene):
+    model = scene / "thin.safetensors"
+    with pytest.raises(ConfigError, match="expected auto, eager, openvino or onnxruntime"):
+        maskzoo.load(model, backend="tensorrt")
+    with pytest.raises(ConfigError, match="onnxruntime cannot run bfloat16"):
+        maskzoo.load(model, backend="onnxruntime", dtype="bfloat16")
+    with pytest.raises(ConfigError, match="int8 needs photos to calibrate on"):
+        maskzoo.load(model, dtype="int8")
+    with pytest.raises(ConfigError, match="no such file"):
+        maskzoo.load(scene / "none.onnx")
+
+
+def test_calls_of_export_that_cannot_be_are_refused(scene):
+    model = str(scene / "thin.safetensors")
+    assert main(["export", model, "--dtype", "int8"]) == 2
+    assert main(["export", model, "--fixed", "large"]) == 2
+    assert main(["export", model, "--to", "openvino", "--out", "a.onnx"]) == 2
