@@ -13,7 +13,8 @@ from maskzoo.cli import main
 
 VERBS = [
     [], ["predict"], ["train"], ["eval"], ["models"], ["models", "show"], ["models", "copy"], ["convert"],
-    ["data"], ["data", "check"], ["data", "stats"], ["data", "show"], ["data", "split"], ["data", "convert"],
+    ["data"], ["data", "check"], ["data", "stats"], ["data", "show"], ["data", "split"], ["data", "convert"], ["doctor"],
+    ["export"],
 ]  # fmt: skip
 
 

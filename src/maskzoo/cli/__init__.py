@@ -17,6 +17,7 @@ import typer
 
 from maskzoo.cli.convert import convert
 from maskzoo.cli.data import app as data_app
+from maskzoo.cli.doctor import doctor
 from maskzoo.cli.evaluate import evaluate
 from maskzoo.cli.export import export
 from maskzoo.cli.models import app as models_app
@@ -42,6 +43,7 @@ app.add_typer(data_app, name="data")
 app.add_typer(models_app, name="models")
 app.command("convert", no_args_is_help=True)(convert)
 app.command("export", no_args_is_help=True)(export)
+app.command("doctor")(doctor)
 
 
 def _print_version(wanted: bool) -> None:

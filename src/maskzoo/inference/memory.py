@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import sys
+from functools import cache
 
-__all__ = ["keep_freed_memory"]
+__all__ = ["SWITCH", "find_allocator", "keep_freed_memory"]
 
+SWITCH = "MASKZOO_KEEP_MEMORY"  # 0 in the environment: the C library is never asked
 # glibc's <malloc.h>
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
 TOP_PAD_BYTES = 64 << 20
@@ -17,14 +20,30 @@ def keep_freed_memory() -> bool:
 
     Feature maps of tens of megabytes go back to the kernel between layers otherwise, and come back page by page: 13 to
     21 % of a float32 inference on a CPU. It holds for the whole process, which is why it is yours to call: the memory of
-    the largest image stays with the process.
+    the largest image stays with the process. It is asked once, and never where MASKZOO_KEEP_MEMORY is 0.
     """
-    if sys.platform != "linux":
-        return False
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (OSError, AttributeError):
-        return False
+    return os.environ.get(SWITCH) != "0" and find_allocator() == "glibc" and _ask()
+
+
+def find_allocator() -> str:
+    """Return who hands out this process's memory: glibc, jemalloc, tcmalloc or mimalloc, or the system's library."""
+    preloaded = os.environ.get("LD_PRELOAD", "")
+    for name in ("jemalloc", "tcmalloc", "mimalloc"):
+        if name in preloaded:
+            return name
+    return "glibc" if sys.platform == "linux" and _find_mallopt() is not None else "the system's C library"
+
+
+@cache
+def _ask() -> bool:
+    mallopt = _find_mallopt()
     settings = ((M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, (1 << 31) - 1), (M_TOP_PAD, TOP_PAD_BYTES))
-    agreed = [mallopt(option, value) == 1 for option, value in settings]
-    return all(agreed)
+    answers = [mallopt(option, value) for option, value in settings] if mallopt is not None else [0]
+    return all(answer == 1 for answer in answers)
+
+
+def _find_mallopt() -> ctypes._NamedFuncPointer | None:
+    try:
+        return ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError, TypeError):  # TypeError: Windows wants a library's name
+        return None
