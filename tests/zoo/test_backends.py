@@ -38,6 +38,12 @@ def home(scene, monkeypatch):
     return scene / "home"
 
 
+def call(*arguments):
+    with pytest.raises(SystemExit) as end:
+        main([str(argument) for argument in arguments])
+    return end.value.code
+
+
 def assert_equal(first, second):
     photos = [make_photo(90, 120), make_photo(60, 100, seed=1)]
     for expected, found in zip(first.predict(photos), second.predict(photos), strict=True):
@@ -66,7 +72,7 @@ def test_the_command_exports_verifies_and_leaves_an_example(scene, capsys, tmp_p
     Image.fromarray(make_photo(60, 90)).save(tmp_path / "photos" / "a.png")
     out = tmp_path / "thin.onnx"
     # Random weights amplify: what is held against the network here is the command, not float32.
-    code = main(["export", str(scene / "thin.safetensors"), "--out", str(out), "--verify", str(tmp_path / "photos"), "--json"])
+    code = call("export", scene / "thin.safetensors", "--out", out, "--verify", tmp_path / "photos", "--json")
     printed = json.loads(capsys.readouterr().out)
     assert printed["file"] == str(out) and printed["verified"]["photos"] == 1
     assert printed["verified"]["matched"] > 0 and code == (0 if printed["verified"]["passed"] else 1)
@@ -96,7 +102,7 @@ def test_types_and_backends_that_are_not_there_are_refused(scene):
 
 
 def test_calls_of_export_that_cannot_be_are_refused(scene):
-    model = str(scene / "thin.safetensors")
-    assert main(["export", model, "--dtype", "int8"]) == 2
-    assert main(["export", model, "--fixed", "large"]) == 2
-    assert main(["export", model, "--to", "openvino", "--out", "a.onnx"]) == 2
+    model = scene / "thin.safetensors"
+    assert call("export", model, "--dtype", "int8") == 2
+    assert call("export", model, "--fixed", "large") == 2
+    assert call("export", model, "--to", "openvino", "--out", "a.onnx") == 2
