@@ -25,6 +25,13 @@ SMALL = (
     "limits.detections.total=12",
     "classes={1: person, 3: car, 7: train, 18: dog, 90: toothbrush}",
 )
+THIN = (  # a network that is quick to trace as well
+    "network.backbone.depth=18",
+    "network.backbone.group_width=64",
+    "network.backbone.width=16",
+    "network.channels=16",
+    "network.box_features=32",
+)
 
 # Boxes x1 y1 x2 y2 on a canvas of 64 x 96 pixels (height, width).
 EDGE_BOXES = {

@@ -14,15 +14,8 @@ from maskzoo.export.program import Program
 from maskzoo.export.runtimes import OnnxRuntime, OpenVino
 from maskzoo.inference.backends import Eager
 from maskzoo.structures import ImageBatch
-from networks import C4, FPN, make_photo, small_config, small_network
+from networks import C4, FPN, THIN, make_photo, small_config, small_network
 
-THIN = (
-    "network.backbone.depth=18",
-    "network.backbone.group_width=64",
-    "network.backbone.width=16",
-    "network.channels=16",
-    "network.box_features=32",
-)
 KINDS = {"fpn": (FPN, *THIN), "c4": (C4, *THIN)}
 PUBLISHED = {
     "r50 c4": (C4,),

@@ -12,15 +12,7 @@ import maskzoo
 from maskzoo.cli import main
 from maskzoo.errors import ConfigError
 from maskzoo.weights.checkpoint import write_checkpoint
-from networks import FPN, make_photo, small_config, small_network
-
-THIN = (
-    "network.backbone.depth=18",
-    "network.backbone.group_width=64",
-    "network.backbone.width=16",
-    "network.channels=16",
-    "network.box_features=32",
-)
+from networks import FPN, THIN, make_photo, small_config, small_network
 
 
 @pytest.fixture(scope="module")
