@@ -14,7 +14,7 @@ from maskzoo.cli import main
 VERBS = [
     [], ["predict"], ["train"], ["eval"], ["models"], ["models", "show"], ["models", "copy"], ["convert"],
     ["data"], ["data", "check"], ["data", "stats"], ["data", "show"], ["data", "split"], ["data", "convert"], ["doctor"],
-    ["export"],
+    ["export"], ["bench"],
 ]  # fmt: skip
 
 

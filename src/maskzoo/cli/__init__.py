@@ -15,6 +15,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from maskzoo.cli.bench import bench
 from maskzoo.cli.convert import convert
 from maskzoo.cli.data import app as data_app
 from maskzoo.cli.doctor import doctor
@@ -44,6 +45,7 @@ app.add_typer(models_app, name="models")
 app.command("convert", no_args_is_help=True)(convert)
 app.command("export", no_args_is_help=True)(export)
 app.command("doctor")(doctor)
+app.command("bench", no_args_is_help=True)(bench)
 
 
 def _print_version(wanted: bool) -> None:

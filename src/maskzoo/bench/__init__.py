@@ -1,0 +1,1 @@
+"""What a network costs on this machine: time, memory, stages, share of the hardware's peak."""

@@ -1,0 +1,65 @@
+"""What the hardware can do at most, and how much of it a network needs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch.utils.flop_counter import FlopCounterMode
+
+from maskzoo.config import ModelConfig
+from maskzoo.models.build import build
+from maskzoo.models.roi_heads import MASK_SIDE
+
+__all__ = ["count_operations", "measure_peak"]
+
+SIDE = 2048  # of the matrices: 17 GFLOP, far beyond every cache
+CHANNELS, HEIGHT, WIDTH = 256, 100, 152  # P3 of a photo of 800 x 1216: 18 GFLOP by a 3x3 convolution
+REPEATS = 3
+
+
+def count_operations(config: ModelConfig, canvas: tuple[int, int], proposals: int, detections: int) -> int:
+    """Return the floating-point operations of one image on a `canvas` (height, width), with so many boxes and masks.
+
+    Those of direct convolutions, whatever algorithm runs: Winograd's needs fewer, so that a share of the peak may pass 1.
+    """
+    with torch.device("meta"):
+        model = build(config.network, len(config.classes), config.limits)
+        heads, side = model.heads, model.heads.box_side
+        with FlopCounterMode(display=False) as counter:
+            features = model.features(torch.empty(1, 3, *canvas))
+            model.rpn(features)
+            channels = features[0].shape[1]
+            heads.box(heads.embed(torch.empty(proposals, channels, side, side)))
+            labels = torch.zeros(detections, dtype=torch.int64)
+            heads.mask(heads.look(torch.empty(detections, channels, MASK_SIDE, MASK_SIDE)), labels)
+    total: int = counter.get_total_flops()
+    return total
+
+
+@torch.inference_mode()
+def measure_peak(dtype: torch.dtype, device: torch.device) -> float:
+    """Return the most operations a second that torch reaches here: the better of a matrix product and a convolution."""
+    matrix = torch.randn(SIDE, SIDE, device=device).to(dtype)
+    maps = (
+        torch.randn(1, CHANNELS, HEIGHT, WIDTH, device=device).to(dtype).contiguous(memory_format=torch.channels_last)
+    )
+    weight = (
+        torch.randn(CHANNELS, CHANNELS, 3, 3, device=device).to(dtype).contiguous(memory_format=torch.channels_last)
+    )
+    product = 2 * SIDE**3 / _time_best(lambda: matrix @ matrix, device)
+    convolution = 2 * 9 * CHANNELS**2 * HEIGHT * WIDTH / _time_best(lambda: F.conv2d(maps, weight, padding=1), device)
+    return max(product, convolution)
+
+
+def _time_best(work: Callable[[], object], device: torch.device) -> float:
+    times = []
+    for _ in range(REPEATS + 1):  # the first one warms up, and is never the best
+        start = time.perf_counter()
+        work()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        times.append(time.perf_counter() - start)
+    return min(times)

@@ -1,0 +1,109 @@
+"""One setting in a process of its own, so that its memory, threads and allocator are its own: `python -m maskzoo.bench.worker`.
+
+Reads a job as JSON from standard input, and writes its result to the file that the job names: libraries print as they
+like. A setting that maskzoo refuses (MaskzooError) is a result too, `{"refused": why}`.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from itertools import cycle
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from maskzoo.bench.hardware import measure_peak
+from maskzoo.bench.stages import time_stages
+from maskzoo.bench.steps import TrainingSteps
+from maskzoo.errors import MaskzooError
+from maskzoo.inference.memory import keep_freed_memory
+from maskzoo.inference.predictor import Predictor, Source
+from maskzoo.machine import read_peak_memory
+from maskzoo.zoo.load import load, load_network
+
+LEAST_CALLS = 2  # measured ones, however slow
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}  # whose peak torch can measure
+
+
+def run(job: dict[str, Any]) -> dict[str, Any]:
+    """Measure the job's setting for about `seconds`; the first call is apart: it compiles, packs, fills caches."""
+    torch.set_num_threads(job["threads"])
+    keep_freed_memory()
+    place = _choose_device(job["device"])
+    device = torch.device(place)
+    start = time.perf_counter()
+    call, predictor = _prepare(job, place)
+    loading = time.perf_counter() - start
+    first = _time(call, device)
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    times: list[float] = []
+    while len(times) < LEAST_CALLS or sum(times) < job["seconds"]:
+        times.append(_time(call, device))
+    result = {"loading": loading, "first": first, "times": times, "memory": read_peak_memory(), "device": str(device)}
+    if device.type == "cuda":
+        result["gpu_memory"] = torch.cuda.max_memory_allocated(device)
+    if job["details"]:  # after the memory was read: they need some of their own
+        if predictor is not None:
+            runs = [time_stages(predictor, job["images"][0]) for _ in range(LEAST_CALLS)]
+            result["stages"] = asdict(min(runs, key=lambda one: sum(one.seconds.values())))
+        if job["dtype"] in DTYPES:
+            result["peak"] = measure_peak(DTYPES[job["dtype"]], device)
+    return result
+
+
+def _prepare(job: dict[str, Any], device: Literal["cpu", "cuda"]) -> tuple[Callable[[], object], Predictor | None]:
+    """What one call does, and the predictor where its steps can be timed."""
+    if job["backend"] == "training":
+        network, config = load_network(job["model"], job["weights"], overrides=job["overrides"])
+        return TrainingSteps(network, config, job["images"], job["batch"], job["dtype"], torch.device(device)).run, None
+    options = {name: job[name] for name in ("backend", "dtype", "overrides")}
+    if job["dtype"] == "int8":
+        options["calibrate"] = Path(
+            job["images"][0]
+        ).parent  # for its time; how exact it is wants the user's own photos
+    predictor = load(job["model"], job["weights"], device=device, **options)
+    batches = cycle(_split(job["images"], job["batch"]))
+
+    def predict() -> None:
+        for prediction in predictor.predict(next(batches), batch_size=job["batch"]):
+            prediction.masks.rle()
+
+    return predict, predictor if job["backend"] == "eager" else None
+
+
+def _split(images: list[str], size: int) -> list[list[Source]]:
+    """Batches of `size`, the last one filled up from the first images: every call has as many."""
+    number = -(-len(images) // size)
+    return [[images[(i * size + k) % len(images)] for k in range(size)] for i in range(number)]
+
+
+def _choose_device(wanted: str) -> Literal["cpu", "cuda"]:
+    return "cuda" if wanted == "cuda" or (wanted == "auto" and torch.cuda.is_available()) else "cpu"
+
+
+def _time(call: Callable[[], object], device: torch.device) -> float:
+    start = time.perf_counter()
+    call()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter() - start
+
+
+def main() -> None:
+    """Run the job of standard input."""
+    job = json.load(sys.stdin)
+    try:
+        result = run(job)
+    except MaskzooError as error:
+        result = {"refused": str(error)}
+    Path(job["result"]).write_text(json.dumps(result), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,91 @@
+"""`maskzoo bench` from the command to its page, and the rules that choose and compare settings."""
+
+import json
+
+import pytest
+import torch
+
+from maskzoo.bench.hardware import count_operations, measure_peak
+from maskzoo.bench.page import render_page
+from maskzoo.bench.rounds import Measured
+from maskzoo.bench.settings import Setting, list_settings, make_photo
+from maskzoo.bench.stages import STAGES, time_stages
+from maskzoo.cli import main
+from maskzoo.machine import Backend
+from maskzoo.weights.checkpoint import write_checkpoint
+from maskzoo.zoo.table import names, read_row
+from networks import FPN, THIN, small_config, small_network, small_predictor
+
+
+def call(capsys, *arguments):
+    with pytest.raises(SystemExit) as end:
+        main([str(argument) for argument in arguments])
+    captured = capsys.readouterr()
+    return end.value.code, captured.out, captured.err
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    config = small_config(FPN, *THIN)
+    path = tmp_path_factory.mktemp("bench") / "thin.safetensors"
+    write_checkpoint(path, small_network(config).state_dict(), config, {"source": "random"})
+    return path
+
+
+def test_the_command_measures_predictions_and_training_and_writes_numbers_and_a_page(model, capsys, tmp_path):
+    arguments = ("--size", "64x96", "--seconds", "0.1", "--rounds", "1", "--backends", "eager", "--threads", "1")
+    code, out, err = call(capsys, "bench", model, *arguments, "--training", "--json", "--out", tmp_path / "out")
+    assert code == 0, err
+    printed = json.loads(out)
+    predicting, training = printed["rows"]
+    assert predicting["name"] == "eager float32, 1 thread" and training["setting"]["backend"] == "training"
+    for row in (predicting, training):
+        assert row["ratio"] == 1 and row["calls"] >= 2 and 0 < row["median"] <= row["p95"] and row["memory"] > 1e8
+    assert list(predicting["stages"]) == list(STAGES) and training["stages"] is None
+    assert predicting["share"] > 0 and predicting["peak"] > 1e9
+    assert json.loads((tmp_path / "out" / "bench.json").read_text()) == printed
+    assert "Where it goes" in (tmp_path / "out" / "bench.html").read_text()
+
+
+def test_calls_that_cannot_be_are_refused_before_anything_runs(model, capsys):
+    for option, value, said in (
+        ("--backends", "tensorrt", "tensorrt"),
+        ("--threads", "0", "1,2"),
+        ("--size", "9", "800x1216"),
+    ):
+        code, _, err = call(capsys, "bench", model, option, value)
+        assert code == 2 and said in err
+    code, _, err = call(capsys, "bench", FPN, "--random", "--weights", model)
+    assert code == 1 and "leave one of them out" in err
+
+
+def test_absent_backends_are_told_and_not_run():
+    present = [Backend("eager", "2.13", ("cpu",)), Backend("openvino", None, remedy="pip install it")]
+    settings, absent = list_settings(["eager", "openvino"], ["float32"], [1, 2], 4, present)
+    assert [str(one) for one in settings] == ["eager float32, 1 thread, batch 4", "eager float32, 2 threads, batch 4"]
+    assert [one.name for one in absent] == ["openvino"]
+
+
+def test_a_setting_that_failed_is_on_the_page_with_its_reason_and_nothing_is_markup():
+    rows = [
+        Measured(Setting("eager", "float32", 1, 1), calls=2, median=0.5, p95=0.6, rate=2.0, ratio=1.0, memory=10**9),
+        Measured(Setting("openvino", "float32", 1, 1), failed="<b>no memory</b>"),
+    ]
+    machine = {"model": "<CPU>", "usable": 2, "torch": "2.13", "gpus": []}
+    page = render_page({"model": "thin", "weights": "random", "machine": machine, "absent": []}, rows)
+    assert "500 ms" in page and "&lt;b&gt;no memory&lt;/b&gt;" in page and "&lt;CPU&gt;" in page and "<b>" not in page
+
+
+def test_stages_add_up_to_a_prediction_with_all_its_objects():
+    predictor, photo = small_predictor(), make_photo(60, 90)
+    stages = time_stages(predictor, photo)
+    assert list(stages.seconds) == list(STAGES) and all(seconds >= 0 for seconds in stages.seconds.values())
+    assert stages.detections == len(predictor.predict(photo)) > 0
+    assert stages.canvas == (64, 96)
+
+
+def test_operations_are_those_of_the_zoos_table_and_a_peak_is_a_rate():
+    assert FPN in names()
+    total = count_operations(read_row(FPN), (800, 1216), 1000, 100)
+    assert total == pytest.approx(496e9, rel=0.01)
+    assert measure_peak(torch.float32, torch.device("cpu")) > 1e9
