@@ -140,7 +140,8 @@ def test_names_in_the_data_cannot_steer_the_terminal(run, tmp_path):
     assert "[bold]gone" in out
 
 
-def test_near_duplicates_are_not_looked_for_if_not_wanted(run, tmp_path):
+def test_near_duplicates_are_not_looked_for_if_not_wanted(run, tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "400")  # no line is broken, however long the folder's name is
     make_sound(tmp_path, "train")
     make_sound(tmp_path, "val", first=50)
     (tmp_path / "val" / "51.png").write_bytes((tmp_path / "train" / "1.png").read_bytes())

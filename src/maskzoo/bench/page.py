@@ -19,7 +19,8 @@ h1 { font-size: 1.4rem; } h2 { font-size: 1.1rem; margin-top: 2rem; } p { color:
 table { border-collapse: collapse; } td, th { padding: .2rem .9rem .2rem 0; text-align: right; }
 td:first-child, th:first-child { text-align: left; }
 .row { margin: .5rem 0; } .track { display: flex; height: 1.3rem; } .track div { background: var(--bar); }
-.key span { display: inline-block; width: .8rem; height: .8rem; margin: 0 .3rem 0 .9rem; vertical-align: -1px; }
+.key b { font-weight: normal; white-space: nowrap; margin-right: .9rem; }
+.key i { display: inline-block; width: .8rem; height: .8rem; margin-right: .3rem; vertical-align: -1px; }
 """
 COLOURS = ("#8a8f98", "#3b6fb6", "#8fb4e3", "#d98a2b", "#c2452d", "#edc087", "#7b4fa3", "#3f9a6b", "#a9c94f")
 
@@ -78,7 +79,7 @@ def _tabulate(rows: Sequence[Measured]) -> str:
 
 def _draw_key(stages: Mapping[str, float]) -> str:
     items = (
-        f'<span style="background:{colour}"></span>{escape(stage)}'
+        f'<b><i style="background:{colour}"></i>{escape(stage)}</b> '
         for stage, colour in zip(stages, COLOURS, strict=True)
     )
     return f'<p class="key">{"".join(items)}</p>'

@@ -83,7 +83,7 @@ def bench(
         rows = _run(lambda report: measure(settings, plan, config, folder, report), len(settings) * rounds)
     result = {
         "model": config.name,
-        "weights": "random" if random else str(weights or "published"),
+        "weights": "random" if random else str(weights or (model if Path(model).suffix == ".safetensors" else "published")),
         "machine": _describe_machine(),
         "rows": [to_dict(row) for row in rows],
         "absent": [asdict(backend) for backend in absent],

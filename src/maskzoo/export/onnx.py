@@ -15,6 +15,7 @@ import torch
 
 from maskzoo.config import ModelConfig, dump_config, parse_config
 from maskzoo.errors import ExportError
+from maskzoo.export.packages import import_package
 from maskzoo.export.program import INPUTS, OUTPUTS, Program, trace
 from maskzoo.files import write_whole
 
@@ -71,13 +72,8 @@ def write_onnx(program: Program, facts: Facts, out: Path) -> None:
 
 def to_onnx(program: Program, facts: Facts) -> ModelProto:
     """Return the program as an ONNX model; every axis that may change has a name."""
-    try:
-        import onnx  # noqa: F401
-        import onnxscript  # noqa: F401
-    except ImportError as error:
-        raise ExportError(
-            f"{error.name} is not installed, and writing ONNX needs it: pip install 'maskzoo[export]'"
-        ) from error
+    for package in ("onnx", "onnxscript"):
+        import_package(package)
     from maskzoo.export.translation import make_translations
 
     with _quiet():
@@ -101,8 +97,7 @@ def to_onnx(program: Program, facts: Facts) -> ModelProto:
 
 def read_facts(path: Path) -> Facts:
     """Read the metadata of an exported ONNX file. Raises ExportError."""
-    import onnx
-
+    onnx = import_package("onnx")
     try:
         model = onnx.load(path, load_external_data=False)
     except Exception as error:  # protobuf's own errors share no base

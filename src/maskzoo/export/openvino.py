@@ -11,6 +11,7 @@ from typing import Any
 
 from maskzoo.errors import ExportError
 from maskzoo.export.onnx import Facts, read_facts, write_onnx
+from maskzoo.export.packages import import_package
 from maskzoo.export.program import INPUTS, Program
 from maskzoo.structures import ImageBatch
 
@@ -32,7 +33,7 @@ def write_openvino(program: Program, facts: Facts, out: Path, calibration: Itera
 
 def convert_onnx(source: Path, out: Path, calibration: Iterable[ImageBatch] | None = None) -> None:
     """Write an exported ONNX file as OpenVINO's `out` (.xml), facts included; otherwise as `write_openvino`."""
-    runtime = _import("openvino")
+    runtime = import_package("openvino")
     facts = read_facts(source)
     model = runtime.Core().read_model(source)  # convert_model does the same and reports its use to Intel
     if calibration is not None:
@@ -47,7 +48,7 @@ def convert_onnx(source: Path, out: Path, calibration: Iterable[ImageBatch] | No
 
 def read_openvino_facts(path: Path) -> Facts:
     """Read the metadata of an exported `.xml` file. Raises ExportError."""
-    runtime = _import("openvino")
+    runtime = import_package("openvino")
     try:
         model = runtime.Core().read_model(path)
     except RuntimeError as error:
@@ -61,7 +62,7 @@ def read_openvino_facts(path: Path) -> Facts:
 
 def _quantize(model: Any, calibration: Iterable[ImageBatch]) -> Any:
     """Turn weights and activations into int8 by NNCF, with ranges from the calibration's photos."""
-    nncf = _import("nncf")
+    nncf = import_package("nncf")
     logging.getLogger("nncf").setLevel(logging.ERROR)
     batches = [
         dict(zip(INPUTS, (batch.pixels.contiguous().numpy(), batch.sizes.numpy()), strict=True))
@@ -86,13 +87,3 @@ def _silent() -> Iterator[None]:
 
     with contextlib.redirect_stdout(io.StringIO()):
         yield
-
-
-def _import(name: str) -> Any:
-    from importlib import import_module
-
-    try:
-        return import_module(name)
-    except ImportError as error:
-        extra = "int8" if name == "nncf" else "export"
-        raise ExportError(f"{name} is not installed, and this export needs it: pip install 'maskzoo[{extra}]'") from error

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from maskzoo.errors import ExportError
+from maskzoo.export.packages import import_package
 from maskzoo.export.program import INPUTS, OUTPUTS
 from maskzoo.structures import Detections, ImageBatch
 
@@ -22,7 +23,7 @@ class OnnxRuntime:
     name = "onnxruntime"
 
     def __init__(self, path: Path, dtype: str = "float32") -> None:
-        runtime = _import("onnxruntime")
+        runtime = import_package("onnxruntime")
         options = runtime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
         options.log_severity_level = 3  # errors: it warns of every constant that it folds
@@ -54,7 +55,7 @@ class OpenVino:
     name = "openvino"
 
     def __init__(self, path: Path, dtype: str = "float32") -> None:
-        runtime = _import("openvino")
+        runtime = import_package("openvino")
         self._path, self.dtype = path, dtype
         # int8 lies in the file; what it leaves in floating point stays float32.
         precision = {"float32": "f32", "bfloat16": "bf16", "int8": "f32"}[dtype]
@@ -99,12 +100,3 @@ def _to_detections(values: Any) -> Detections:
     boxes, scores, labels, valid, masks = values
     rois: Tensor = torch.zeros_like(labels)  # which proposal a detection came from does not leave the graph
     return Detections(boxes, scores, labels, rois, valid.bool(), masks).trimmed()
-
-
-def _import(name: str) -> Any:
-    from importlib import import_module
-
-    try:
-        return import_module(name)
-    except ImportError as error:
-        raise ExportError(f"{name} is not installed: pip install {name}, or leave the backend to auto") from error
