@@ -98,8 +98,8 @@ def performance_tables() -> str:
         "## A photo to run-length masks, R50-FPN, 800 x 1216, 1,000 proposals, 100 masks\n",
         f"`python benchmarks/predict.py`, medians over alternating processes, on "
         f"{machine['cores']} cores of {machine['processor']} ({extensions}). The goals: float32 at most 0.50 of torchvision's "
-        "time and not slower than OpenVINO, bfloat16 at most 0.33 and int8 at most 0.20 on processors that compute in them, RoIAlign "
-        "at most 0.12, no more memory.",
+        "time and not slower than OpenVINO, bfloat16 at most 0.33 and int8 at most 0.20 on processors that compute in them, "
+        "RoIAlign at most 0.12, no more memory.",
     ]
     for threads, table in result["runs"].items():
         base = table["torchvision float32"]
