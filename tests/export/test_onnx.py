@@ -3,6 +3,7 @@
 import json
 
 import onnx
+import openvino
 import pytest
 import torch
 
@@ -134,3 +135,30 @@ def test_each_published_architecture_is_exported(row, tmp_path):
     for runtime in (OnnxRuntime, OpenVino):
         for sizes in SIZES.values():
             compare(config, runtime(path), sizes)
+
+
+def test_nodes_are_named_after_modules_and_the_file_tells_no_path_of_its_maker(exported):
+    model = onnx.load(exported[1])
+    names = [node.name for node in model.graph.node]
+    assert len(set(names)) == len(names) and all("/" in name for name in names)
+    assert any(name.startswith("rpn.score/") for name in names)
+    assert __file__.rsplit("/", 3)[0].encode() not in exported[1].read_bytes()
+
+
+def test_int8_is_for_convolutions_but_the_ends_of_the_proposals_and_keeps_every_image(exported, tmp_path):
+    pytest.importorskip("nncf")
+    config, path = exported
+    photos = [make_batch([make_photo(64, 96, seed=seed)], config.input) for seed in range(3)]
+    convert_onnx(path, tmp_path / "thin.xml", photos)
+    model = openvino.Core().read_model(tmp_path / "thin.xml")
+    sources = {
+        node.get_friendly_name(): node.input_value(0).get_node().get_type_name()
+        for node in model.get_ops()
+        if node.get_type_name() in ("Convolution", "MatMul")
+    }
+    quantised = {name for name, source in sources.items() if source == "FakeQuantize"}
+    assert any(name.startswith("backbone.") for name in quantised) and any(name.startswith("rpn.conv/") for name in quantised)
+    assert not any(name.startswith(("rpn.score/", "rpn.delta/")) for name in quantised)
+    batch = make_batch([make_photo(*size, seed=seed) for seed, size in enumerate(SIZES["three"])], config.input)
+    found = OpenVino(tmp_path / "thin.xml", "int8").detect(batch)
+    assert len(found.boxes) == 3 and found.valid.any() and found.boxes.isfinite().all()

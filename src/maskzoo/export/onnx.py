@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import warnings
+from ast import literal_eval
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -89,6 +90,7 @@ def to_onnx(program: Program, facts: Facts) -> ModelProto:
     assert made is not None  # it is None only when a file is asked for
     model = made.model_proto
     _name_axes(model)
+    _name_nodes(model)
     for key, value in facts.to_metadata().items():
         model.metadata_props.add(key=key, value=value)
     model.producer_name = FORMAT
@@ -117,6 +119,16 @@ def _name_axes(model: ModelProto) -> None:
             if axis.dim_param:
                 axis.dim_param = names.get(axis.dim_param, axis.dim_param)
     del model.graph.value_info[:]  # shapes between, in the tracer's names; runtimes find them anew
+
+
+def _name_nodes(model: ModelProto) -> None:
+    """Name each node after its module, `rpn.score/conv2d_31`, in the place of the tracer's notes, which hold local paths."""
+    for node in model.graph.node:
+        notes = {entry.key: entry.value for entry in node.metadata_props}
+        del node.metadata_props[:]
+        if "pkg.torch.onnx.name_scopes" in notes:
+            modules = literal_eval(notes["pkg.torch.onnx.name_scopes"])[:-1]
+            node.name = f"{modules[-1].removeprefix('network').lstrip('.') or 'network'}/{node.name.removeprefix('node_')}"
 
 
 @contextmanager

@@ -17,12 +17,13 @@ from maskzoo.structures import ImageBatch
 
 __all__ = ["convert_onnx", "read_openvino_facts", "write_openvino"]
 
-# What is not quantised, by OpenVINO's names: all but convolutions and what only moves values.
+# What is not quantised, by OpenVINO's names: all but convolutions and what only moves values. 8 bits hold no coordinate.
 KEPT = [
     "MatMul", "Add", "Subtract", "Multiply", "Divide", "Maximum", "Minimum", "Exp", "ReduceMean", "ReduceMin", "MVN",
     "GroupNormalization", "Concat", "ROIAlign", "NonMaxSuppression", "Softmax", "Sigmoid", "TopK", "Gather", "GatherElements",
     "Interpolate",
 ]  # fmt: skip
+ENDS = r"^rpn\.(score|delta)/.*"  # nor the last convolutions of a head: they cost nothing, and give scores and offsets
 SECTION = "maskzoo"  # where our metadata stand among OpenVINO's
 
 
@@ -80,8 +81,7 @@ def _quantize(model: Any, calibration: Iterable[ImageBatch]) -> Any:
             nncf.Dataset(batches),
             preset=nncf.QuantizationPreset.MIXED,  # activations of both signs keep their zero point
             subset_size=len(batches),
-            # Coordinates, scores and the products of the heads stay in floating point: 8 bits hold no box.
-            ignored_scope=nncf.IgnoredScope(types=KEPT, validate=False),
+            ignored_scope=nncf.IgnoredScope(types=KEPT, patterns=[ENDS], validate=False),
         )
 
 

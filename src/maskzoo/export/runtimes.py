@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -46,7 +45,7 @@ class OnnxRuntime:
         found = self._session.run(
             list(OUTPUTS), {"images": batch.pixels.contiguous().numpy(), "sizes": batch.sizes.numpy()}
         )
-        return _to_detections(torch.from_numpy(values) for values in found)
+        return _to_detections([torch.from_numpy(values) for values in found], batch, self._path)
 
 
 class OpenVino:
@@ -77,7 +76,7 @@ class OpenVino:
         """Return detections with masks, without empty slots."""
         values = (batch.pixels.contiguous().numpy(), batch.sizes.numpy())
         found = self._compiled(dict(zip(INPUTS, values, strict=True)))
-        return _to_detections(torch.from_numpy(found[name].copy()) for name in OUTPUTS)
+        return _to_detections([torch.from_numpy(found[name].copy()) for name in OUTPUTS], batch, self._path)
 
 
 RUNTIMES: dict[str, type[OnnxRuntime] | type[OpenVino]] = {"openvino": OpenVino, "onnxruntime": OnnxRuntime}
@@ -96,7 +95,9 @@ def _hash(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _to_detections(values: Any) -> Detections:
+def _to_detections(values: list[Tensor], batch: ImageBatch, path: Path) -> Detections:
     boxes, scores, labels, valid, masks = values
-    rois: Tensor = torch.zeros_like(labels)  # which proposal a detection came from does not leave the graph
+    if len(boxes) != len(batch.pixels):
+        raise ExportError(f"{path}: {len(batch.pixels)} images gave results for {len(boxes)}; export it anew")
+    rois = torch.zeros_like(labels)  # which proposal a detection came from does not leave the graph
     return Detections(boxes, scores, labels, rois, valid.bool(), masks).trimmed()
