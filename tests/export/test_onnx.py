@@ -7,13 +7,16 @@ import openvino
 import pytest
 import torch
 
+import maskzoo
 from maskzoo.data.batching import make_batch
 from maskzoo.errors import ExportError
 from maskzoo.export.onnx import Facts, read_facts, write_onnx
 from maskzoo.export.openvino import convert_onnx, read_openvino_facts
-from maskzoo.export.program import Program
+from maskzoo.export.preparation import add_preparation
+from maskzoo.export.program import Program, to_inputs
 from maskzoo.export.runtimes import OnnxRuntime, OpenVino
 from maskzoo.inference.backends import Eager
+from maskzoo.inference.predictor import Predictor
 from maskzoo.structures import ImageBatch
 from networks import C4, FPN, THIN, make_photo, small_config, small_network
 
@@ -145,10 +148,31 @@ def test_nodes_are_named_after_modules_and_the_file_tells_no_path_of_its_maker(e
     assert __file__.rsplit("/", 3)[0].encode() not in exported[1].read_bytes()
 
 
+def test_a_file_that_prepares_photos_predicts_what_the_network_predicts(exported, tmp_path):
+    config, path = exported
+    model = add_preparation(onnx.load(path), config.input)
+    next(entry for entry in model.metadata_props if entry.key == "prepares").value = "true"
+    onnx.checker.check_model(model, full_check=True)
+    assert [value.name for value in model.graph.input] == ["photo"] and not model.functions
+    assert {node.domain for node in model.graph.node} == {""} == {opset.domain for opset in model.opset_import}
+    assert len({node.name for node in model.graph.node}) == len(model.graph.node)
+    onnx.save(model, tmp_path / "whole.onnx")
+    convert_onnx(tmp_path / "whole.onnx", tmp_path / "whole.xml")
+    expected = Predictor(Eager(small_network(config), torch.device("cpu"), torch.float32), config)
+    # Twice the size is exact in float32: random weights would make tenths of a pixel of one grey level.
+    photos = [make_photo(32, 48), make_photo(40, 32, seed=1), make_photo(32, 48, seed=2)]
+    for name in ("whole.onnx", "whole.xml"):
+        found = maskzoo.load(tmp_path / name)
+        for ours, theirs in zip(expected.predict(photos), found.predict(photos, batch_size=3), strict=True):
+            assert len(ours) > 0 and ours.names == theirs.names and ours.size == theirs.size
+            assert abs(ours.boxes - theirs.boxes).max() <= BOX_PIXELS
+            assert abs(ours.scores - theirs.scores).max() <= 1e-4
+
+
 def test_int8_is_for_convolutions_but_the_ends_of_the_proposals_and_keeps_every_image(exported, tmp_path):
     pytest.importorskip("nncf")
     config, path = exported
-    photos = [make_batch([make_photo(64, 96, seed=seed)], config.input) for seed in range(3)]
+    photos = [to_inputs(make_batch([make_photo(64, 96, seed=seed)], config.input)) for seed in range(3)]
     convert_onnx(path, tmp_path / "thin.xml", photos)
     model = openvino.Core().read_model(tmp_path / "thin.xml")
     sources = {

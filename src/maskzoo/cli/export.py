@@ -46,6 +46,9 @@ def export(
         str | None,
         typer.Option(metavar="HxW", help="Take canvases of this one size only, rounded up to a multiple of 32."),
     ] = None,
+    preprocess: Annotated[
+        bool, typer.Option("--preprocess", help="Take whole photos, one at a time: resize, normalise and pad inside.")
+    ] = False,
     verify: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Hold the file against the network on these photos.")
     ] = None,
@@ -61,13 +64,14 @@ def export(
 
     Examples:
       maskzoo export mask_rcnn_r50_fpn_1x_coco --verify photos
+      maskzoo export my.safetensors --preprocess
       maskzoo export my.safetensors --to openvino --dtype int8 --calibrate photos
       maskzoo predict my.onnx street.jpg
     """
     from maskzoo.export.example import make_example
 
     canvas = _read_canvas(fixed)
-    _check_call(to, dtype, calibrate, canvas, verify)
+    _check_call(to, dtype, calibrate, canvas, preprocess, verify)
     path = out if out is not None else Path(f"{Path(model).stem}{_suffix(to)}")
     if path.suffix != _suffix(to):
         raise typer.BadParameter(f"found {str(path)!r}; expected a name that ends in {_suffix(to)}", param_hint="--out")
@@ -76,9 +80,9 @@ def export(
     columns = (SpinnerColumn(), TextColumn("{task.description}"))
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task(f"Exporting {model}: a minute or two", total=None)
-        config = _write(model, weights, to, path, calibrate, canvas, override or [])
+        config = _write(model, weights, to, path, calibrate, canvas, preprocess, override or [])
         example = path.with_name(f"{path.stem}_example.py")
-        write_file(example, make_example(path.name, config).encode())
+        write_file(example, make_example(path.name, config, preprocess).encode())
         report = None
         if verify is not None:
             report = _verify(
@@ -109,13 +113,15 @@ def _read_canvas(text: str | None) -> tuple[int, int] | None:
     return height, width
 
 
-def _check_call(to: Format, dtype: Kind, calibrate: Path | None, canvas: Any, verify: Path | None) -> None:
+def _check_call(to: Format, dtype: Kind, calibrate: Path | None, canvas: Any, preprocess: bool, verify: Path | None) -> None:
     if dtype is Kind.int8 and to is not Format.openvino:
         raise typer.BadParameter("int8 is made for OpenVINO; add --to openvino", param_hint="--dtype")
     if (dtype is Kind.int8) != (calibrate is not None):
         raise typer.BadParameter(
             "--dtype int8 and --calibrate DIR go together; found one of them", param_hint="--calibrate"
         )
+    if canvas is not None and preprocess:
+        raise typer.BadParameter("photos fill many canvases; leave --fixed out", param_hint="--preprocess")
     if canvas is not None and verify is not None:
         raise typer.BadParameter("photos fill many canvases; verify a file without --fixed", param_hint="--verify")
 
@@ -127,6 +133,7 @@ def _write(
     path: Path,
     calibrate: Path | None,
     canvas: tuple[int, int] | None,
+    preprocess: bool,
     overrides: list[str],
 ) -> Any:
     from importlib.metadata import version
@@ -147,11 +154,11 @@ def _write(
         "dtype": "float32" if calibrate is None else "int8",
         "maskzoo_version": version("maskzoo"),
     }
-    facts = Facts(config, canvas, provenance)
+    facts = Facts(config, canvas, provenance, preprocess)
     if to is Format.onnx:
         write_onnx(Program(network), facts, path)
     else:
-        photos = None if calibrate is None else read_calibration(calibrate, config.input)
+        photos = None if calibrate is None else read_calibration(calibrate, config.input, preprocess)
         write_openvino(Program(network), facts, path, photos)
     return config
 

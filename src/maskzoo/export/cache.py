@@ -12,15 +12,14 @@ from filelock import FileLock
 from maskzoo.config import ModelConfig, dump_config
 from maskzoo.export.onnx import Facts, write_onnx
 from maskzoo.export.openvino import write_openvino
-from maskzoo.export.program import Program
+from maskzoo.export.program import Inputs, Program
 from maskzoo.models.mask_rcnn import MaskRCNN
-from maskzoo.structures import ImageBatch
 
 __all__ = ["export_once"]
 
 
 def export_once(
-    network: MaskRCNN, config: ModelConfig, folder: Path, calibration: Iterable[ImageBatch] | None = None
+    network: MaskRCNN, config: ModelConfig, folder: Path, calibration: Iterable[Inputs] | None = None
 ) -> Path:
     """Return the network's `.onnx` file in `folder`, or its int8 `.xml` file where there is `calibration`.
 
@@ -40,11 +39,12 @@ def export_once(
     return path
 
 
-def _hash(network: MaskRCNN, config: ModelConfig, photos: list[ImageBatch] | None) -> str:
+def _hash(network: MaskRCNN, config: ModelConfig, photos: list[Inputs] | None) -> str:
     digest = hashlib.sha256(f"{version('maskzoo')}\n{dump_config(config)}".encode())
     for name, tensor in network.state_dict().items():
         digest.update(name.encode())
         digest.update(tensor.detach().cpu().contiguous().view(-1).numpy().data)
     for photo in photos or ():
-        digest.update(photo.pixels.contiguous().numpy().data)
+        for values in photo.values():
+            digest.update(values.data)
     return digest.hexdigest()[:16]

@@ -17,26 +17,32 @@ import torch
 from maskzoo.config import ModelConfig, dump_config, parse_config
 from maskzoo.errors import ExportError
 from maskzoo.export.packages import import_package
+from maskzoo.export.preparation import add_preparation
 from maskzoo.export.program import INPUTS, OUTPUTS, Program, trace
 from maskzoo.files import write_whole
 
 if TYPE_CHECKING:
     from onnx import ModelProto
 
-__all__ = ["Facts", "read_facts", "write_onnx"]
+__all__ = ["FACTS", "Facts", "read_facts", "write_onnx"]
 
 FORMAT = "maskzoo"
+FACTS = ("format", "classes", "config", "fixed", "prepares", "provenance")  # the metadata's keys
 OPSET = 18  # the first with RoIAlign's and NonMaxSuppression's present meaning that all runtimes read
 AXES = {"images": ("batch", "3", "height", "width"), "sizes": ("batch", "2")}
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What an exported file says of itself: its network's `config`, the one canvas it takes (`fixed`), `provenance`."""
+    """What an exported file says of itself: its network's `config`, the one canvas it takes (`fixed`), `provenance`.
+
+    `prepares`: its input is a whole photo, which it resizes, normalises and pads itself.
+    """
 
     config: ModelConfig
     fixed: tuple[int, int] | None
     provenance: dict[str, str]
+    prepares: bool = False
 
     def to_metadata(self) -> dict[str, str]:
         """Return the texts that travel in a file's metadata; classes stand apart, for readers without our code."""
@@ -46,6 +52,7 @@ class Facts:
             "classes": json.dumps(classes, ensure_ascii=False),
             "config": dump_config(self.config),
             "fixed": json.dumps(self.fixed),
+            "prepares": json.dumps(self.prepares),
             "provenance": json.dumps(self.provenance, ensure_ascii=False),
         }
 
@@ -56,7 +63,8 @@ class Facts:
             raise ExportError(f"{origin}: not exported by maskzoo (its metadata lack format={FORMAT}); export it anew")
         fixed = json.loads(metadata["fixed"])
         config = parse_config(metadata["config"], origin)
-        return cls(config, None if fixed is None else (fixed[0], fixed[1]), json.loads(metadata["provenance"]))
+        canvas = None if fixed is None else (fixed[0], fixed[1])
+        return cls(config, canvas, json.loads(metadata["provenance"]), json.loads(metadata["prepares"]))
 
 
 def write_onnx(program: Program, facts: Facts, out: Path) -> None:
@@ -91,6 +99,8 @@ def to_onnx(program: Program, facts: Facts) -> ModelProto:
     model = made.model_proto
     _name_axes(model)
     _name_nodes(model)
+    if facts.prepares:
+        model = add_preparation(model, facts.config.input)
     for key, value in facts.to_metadata().items():
         model.metadata_props.add(key=key, value=value)
     model.producer_name = FORMAT
@@ -127,8 +137,9 @@ def _name_nodes(model: ModelProto) -> None:
         notes = {entry.key: entry.value for entry in node.metadata_props}
         del node.metadata_props[:]
         if "pkg.torch.onnx.name_scopes" in notes:
-            modules = literal_eval(notes["pkg.torch.onnx.name_scopes"])[:-1]
-            node.name = f"{modules[-1].removeprefix('network').lstrip('.') or 'network'}/{node.name.removeprefix('node_')}"
+            module = literal_eval(notes["pkg.torch.onnx.name_scopes"])[-2]  # of network.rpn, network.rpn.score, conv2d_31
+            own = module.removeprefix("network.") if module.startswith("network.") else "network"
+            node.name = f"{own}/{node.name.removeprefix('node_')}"
 
 
 @contextmanager

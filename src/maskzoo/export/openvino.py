@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from maskzoo.errors import ExportError
-from maskzoo.export.onnx import Facts, read_facts, write_onnx
+from maskzoo.export.onnx import FACTS, Facts, read_facts, write_onnx
 from maskzoo.export.packages import import_package
-from maskzoo.export.program import INPUTS, Program
-from maskzoo.structures import ImageBatch
+from maskzoo.export.program import Inputs, Program
 
 __all__ = ["convert_onnx", "read_openvino_facts", "write_openvino"]
 
@@ -27,7 +26,7 @@ ENDS = r"^rpn\.(score|delta)/.*"  # nor the last convolutions of a head: they co
 SECTION = "maskzoo"  # where our metadata stand among OpenVINO's
 
 
-def write_openvino(program: Program, facts: Facts, out: Path, calibration: Iterable[ImageBatch] | None = None) -> None:
+def write_openvino(program: Program, facts: Facts, out: Path, calibration: Iterable[Inputs] | None = None) -> None:
     """Write the program as `out`, a `.xml` file, and its weights beside it; in int8 where there is `calibration`.
 
     Raises ExportError if the packages that write it are missing, or the files cannot be written.
@@ -38,7 +37,7 @@ def write_openvino(program: Program, facts: Facts, out: Path, calibration: Itera
         convert_onnx(between, out, calibration)
 
 
-def convert_onnx(source: Path, out: Path, calibration: Iterable[ImageBatch] | None = None) -> None:
+def convert_onnx(source: Path, out: Path, calibration: Iterable[Inputs] | None = None) -> None:
     """Write an exported ONNX file as OpenVINO's `out` (.xml), facts included; otherwise as `write_openvino`."""
     runtime = import_package("openvino")
     facts = read_facts(source)
@@ -61,26 +60,23 @@ def read_openvino_facts(path: Path) -> Facts:
     except RuntimeError as error:
         raise ExportError(f"{path}: OpenVINO cannot read it ({error}); export it anew") from error
     metadata = {}
-    for key in ("format", "classes", "config", "fixed", "provenance"):
+    for key in FACTS:
         if model.has_rt_info([SECTION, key]):
             metadata[key] = str(model.get_rt_info([SECTION, key]).value)
     return Facts.from_metadata(metadata, str(path))
 
 
-def _quantize(model: Any, calibration: Iterable[ImageBatch]) -> Any:
+def _quantize(model: Any, calibration: Iterable[Inputs]) -> Any:
     """Turn weights and activations into int8 by NNCF, with ranges from the calibration's photos."""
     nncf = import_package("nncf")
     logging.getLogger("nncf").setLevel(logging.ERROR)
-    batches = [
-        dict(zip(INPUTS, (batch.pixels.contiguous().numpy(), batch.sizes.numpy()), strict=True))
-        for batch in calibration
-    ]
+    photos = list(calibration)
     with _silent():
         return nncf.quantize(
             model,
-            nncf.Dataset(batches),
+            nncf.Dataset(photos),
             preset=nncf.QuantizationPreset.MIXED,  # activations of both signs keep their zero point
-            subset_size=len(batches),
+            subset_size=len(photos),
             ignored_scope=nncf.IgnoredScope(types=KEPT, patterns=[ENDS], validate=False),
         )
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from maskzoo.models.layers import pack
 from maskzoo.models.mask_rcnn import MaskRCNN
 from maskzoo.structures import ImageBatch
 
-__all__ = ["INPUTS", "OUTPUTS", "Program", "trace"]
+__all__ = ["INPUTS", "OUTPUTS", "PHOTO", "Inputs", "Program", "to_inputs", "trace"]
 
+Inputs = dict[str, NDArray[Any]]  # of a graph, by name
 INPUTS = ("images", "sizes")
+PHOTO = "photo"  # the only input of a graph that prepares photos itself
 OUTPUTS = ("boxes", "scores", "labels", "valid", "masks")
 
 
@@ -32,6 +37,11 @@ class Program(nn.Module):
     def forward(self, images: Tensor, sizes: Tensor) -> tuple[Tensor, ...]:
         found = self.network(ImageBatch(images, sizes))
         return found.boxes, found.scores, found.labels, found.valid, found.masks
+
+
+def to_inputs(batch: ImageBatch) -> Inputs:
+    """Return a batch as the inputs of a graph that does not prepare photos itself."""
+    return dict(zip(INPUTS, (batch.pixels.contiguous().numpy(), batch.sizes.numpy()), strict=True))
 
 
 def trace(program: Program, fixed: tuple[int, int] | None = None) -> torch.export.ExportedProgram:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from maskzoo.errors import ExportError
 from maskzoo.export.packages import import_package
-from maskzoo.export.program import INPUTS, OUTPUTS
+from maskzoo.export.program import OUTPUTS, PHOTO, Inputs, to_inputs
 from maskzoo.structures import Detections, ImageBatch
 
 __all__ = ["RUNTIMES", "OnnxRuntime", "OpenVino", "is_installed"]
@@ -42,10 +44,14 @@ class OnnxRuntime:
 
     def detect(self, batch: ImageBatch) -> Detections:
         """Return detections with masks, without empty slots."""
-        found = self._session.run(
-            list(OUTPUTS), {"images": batch.pixels.contiguous().numpy(), "sizes": batch.sizes.numpy()}
-        )
-        return _to_detections([torch.from_numpy(values) for values in found], batch, self._path)
+        return _to_detections(self._run(to_inputs(batch)), len(batch.pixels), self._path)
+
+    def detect_photo(self, pixels: NDArray[np.uint8]) -> Detections:
+        """Return what a file that prepares photos finds on one, RGB `[H W 3]`, in pixels of the photo."""
+        return _to_detections(self._run({PHOTO: pixels}), 1, self._path)
+
+    def _run(self, inputs: Inputs) -> list[Tensor]:
+        return [torch.from_numpy(values) for values in self._session.run(list(OUTPUTS), inputs)]
 
 
 class OpenVino:
@@ -74,9 +80,15 @@ class OpenVino:
 
     def detect(self, batch: ImageBatch) -> Detections:
         """Return detections with masks, without empty slots."""
-        values = (batch.pixels.contiguous().numpy(), batch.sizes.numpy())
-        found = self._compiled(dict(zip(INPUTS, values, strict=True)))
-        return _to_detections([torch.from_numpy(found[name].copy()) for name in OUTPUTS], batch, self._path)
+        return _to_detections(self._run(to_inputs(batch)), len(batch.pixels), self._path)
+
+    def detect_photo(self, pixels: NDArray[np.uint8]) -> Detections:
+        """Return what a file that prepares photos finds on one, RGB `[H W 3]`, in pixels of the photo."""
+        return _to_detections(self._run({PHOTO: pixels}), 1, self._path)
+
+    def _run(self, inputs: Inputs) -> list[Tensor]:
+        found = self._compiled(inputs)
+        return [torch.from_numpy(found[name].copy()) for name in OUTPUTS]
 
 
 RUNTIMES: dict[str, type[OnnxRuntime] | type[OpenVino]] = {"openvino": OpenVino, "onnxruntime": OnnxRuntime}
@@ -95,9 +107,9 @@ def _hash(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _to_detections(values: list[Tensor], batch: ImageBatch, path: Path) -> Detections:
+def _to_detections(values: list[Tensor], images: int, path: Path) -> Detections:
     boxes, scores, labels, valid, masks = values
-    if len(boxes) != len(batch.pixels):
-        raise ExportError(f"{path}: {len(batch.pixels)} images gave results for {len(boxes)}; export it anew")
+    if len(boxes) != images:
+        raise ExportError(f"{path}: {images} images gave results for {len(boxes)}; export it anew")
     rois = torch.zeros_like(labels)  # which proposal a detection came from does not leave the graph
     return Detections(boxes, scores, labels, rois, valid.bool(), masks).trimmed()

@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 from typing import Protocol
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from maskzoo.models.layers import pack
 from maskzoo.models.mask_rcnn import MaskRCNN
 from maskzoo.structures import Detections, ImageBatch
 
-__all__ = ["Backend", "Eager"]
+__all__ = ["Backend", "Eager", "PhotoBackend"]
 
 MOST_WORKERS = 8  # each holds the features of its own images, about 1 GB at 800 x 1333
 
@@ -32,6 +34,14 @@ class Backend(Protocol):
 
     def hash_weights(self) -> str:
         """Return the SHA-256 of the weights, as they lie in this backend."""
+        ...
+
+
+class PhotoBackend(Backend, Protocol):
+    """A backend whose network takes whole photos as well."""
+
+    def detect_photo(self, pixels: NDArray[np.uint8]) -> Detections:
+        """Return what is on one photo, RGB `[H W 3]`, in pixels of the photo."""
         ...
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar, overload
@@ -17,12 +17,12 @@ from maskzoo.data.batching import canvas_size, make_batch
 from maskzoo.data.images import read_image
 from maskzoo.data.transforms import ResizedImage, resize_image
 from maskzoo.errors import ImageError
-from maskzoo.inference.backends import Backend
+from maskzoo.inference.backends import Backend, PhotoBackend
 from maskzoo.inference.pipeline import map_in_order
 from maskzoo.inference.result import Prediction, make_prediction
 from maskzoo.structures import Detections
 
-__all__ = ["Predictor", "Source", "split_windows"]
+__all__ = ["PhotoPredictor", "Predictor", "Source", "split_windows"]
 
 Source = str | Path | bytes | Image | NDArray[np.uint8]
 Item = TypeVar("Item")
@@ -124,6 +124,16 @@ class Predictor:
             image=None if is_path else photo.pixels,
             source=str(photo.source) if is_path else None,
         )
+
+
+class PhotoPredictor(Predictor):
+    """A predictor of an exported file that takes whole photos: it resizes, normalises and pads them itself."""
+
+    backend: PhotoBackend
+
+    def _predict_batch(self, photos: Sequence[_Photo]) -> list[Prediction]:
+        whole = [replace(photo, resized=ResizedImage(photo.pixels, (1.0, 1.0))) for photo in photos]
+        return [self._to_prediction(photo, self.backend.detect_photo(photo.pixels), 0) for photo in whole]
 
 
 def split_windows(items: Iterable[Item], batch_size: int) -> Iterator[list[Item]]:

@@ -19,7 +19,7 @@ from maskzoo.export.onnx import read_facts
 from maskzoo.export.openvino import read_openvino_facts
 from maskzoo.export.runtimes import RUNTIMES, is_installed
 from maskzoo.inference.backends import Eager
-from maskzoo.inference.predictor import Predictor
+from maskzoo.inference.predictor import PhotoPredictor, Predictor
 from maskzoo.models.build import build
 from maskzoo.models.layers import has_fast_bfloat16
 from maskzoo.models.mask_rcnn import MaskRCNN
@@ -167,7 +167,7 @@ def _load_exported(
     wanted = stored if dtype == "auto" else dtype
     if wanted != stored and (stored == "int8" or wanted not in SPOKEN[chosen] or wanted == "int8"):
         raise ConfigError(f"{path}: holds {stored}, and {chosen} cannot run it as {dtype}; leave dtype out")
-    return Predictor(RUNTIMES[chosen](path, wanted), facts.config)
+    return (PhotoPredictor if facts.prepares else Predictor)(RUNTIMES[chosen](path, wanted), facts.config)
 
 
 def build_empty(config: ModelConfig) -> MaskRCNN:
