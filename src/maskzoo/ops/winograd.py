@@ -4,8 +4,9 @@ An output tile of 4x4 pixels needs an input tile of 6x6. In one dimension, input
 six points (one of them infinity), multiplied there and brought back: 6 products instead of 12; in two dimensions 36
 instead of 144. Here, every step is a matrix product, so that it runs at the speed of matrix products on any processor.
 
-The points 0, +-1/sqrt(2), +-sqrt(2) keep the rounding error as small as that of a direct convolution (1e-6 of the
-standard deviation); the textbook's 0, +-1, +-2 double it.
+The points 0, +-3/4, +-3/2 keep the rounding error as small as that of a direct convolution (1e-6 of the standard deviation
+in float32); the textbook's 0, +-1, +-2 double it. Both transforms of pixels hold short binary fractions only, which bfloat16
+stores exactly: there the error is five times that of a direct convolution, 0.012 of the standard deviation.
 """
 
 from __future__ import annotations
@@ -32,15 +33,15 @@ def count_tiles(shape: torch.Size) -> int:
 def transform_weight(weight: Tensor) -> Tensor:
     """Return the kernels `[O C 3 3]` evaluated in the points, `[36 C O]`."""
     _, kernel, _ = _matrices()
-    points = torch.kron(kernel, kernel).to(weight)
+    points = torch.kron(kernel, kernel).to(weight.device, torch.float32)
     taps = weight.permute(2, 3, 1, 0).reshape(KERNEL * KERNEL, -1)
-    return (points @ taps).view(SIDE * SIDE, weight.shape[1], weight.shape[0])
+    return (points @ taps.float()).view(SIDE * SIDE, weight.shape[1], weight.shape[0]).to(weight.dtype)
 
 
 def convolve(x: Tensor, transformed: Tensor, bias: Tensor | None, *, relu: bool = False) -> Tensor:
     """Return the convolution `[B O H W]` of `x` `[B C H W]`, padded by one pixel, with what `transform_weight` returned.
 
-    Channels-last in, channels-last out; float32.
+    Channels-last in, channels-last out; in float32, or in bfloat16 with sums in float32.
     """
     output, _, evaluation = (matrix.to(x) for matrix in _matrices())
     batch, channels, height, width = x.shape
@@ -166,14 +167,17 @@ def _matrices() -> tuple[Tensor, Tensor, Tensor]:
     """Return the transforms of output `[4 6]`, kernel `[6 3]` and input `[6 6]`, float64.
 
     The product of two polynomials is V(6)^-1 ((V(4) a) * (V(3) b)), V(n) being the powers of the points; a correlation is
-    the transpose of that: V(4)^T ((V(3) kernel) * (V(6)^-T input)).
+    the transpose of that: V(4)^T ((V(3) kernel) * (V(6)^-T input)). What divides V(6)^-T, the distances of a point from the
+    others, is left to the kernel.
     """
-    root = 2**0.5
-    points = torch.tensor([0, 1 / root, -1 / root, root, -root], dtype=torch.float64)
+    points = torch.tensor([0, 0.75, -0.75, 1.5, -1.5], dtype=torch.float64)
 
     def powers(count: int) -> Tensor:
         infinity = torch.zeros(1, count, dtype=torch.float64)
         infinity[0, -1] = 1
         return torch.cat([points[:, None] ** torch.arange(count), infinity])
 
-    return powers(TILE).t(), powers(KERNEL), torch.linalg.inv(powers(SIDE)).t()
+    distances = (points[:, None] - points).fill_diagonal_(1).prod(dim=1)
+    divisors = torch.cat([distances, torch.ones(1, dtype=torch.float64)])[:, None]
+    evaluation = (torch.linalg.inv(powers(SIDE)).t() * divisors).round(decimals=6)  # its entries have no more
+    return powers(TILE).t(), powers(KERNEL) / divisors, evaluation
