@@ -44,7 +44,7 @@ def test_a_fault_of_an_object_is_found_with_its_id(faulty, kind):
     named = {problem.annotation_id for problem in find(report, kind)}
     if kind == "bad-id":
         (problem,) = find(report, kind)
-        assert problem.row.startswith("annotation at place ") and problem.found == "seven"
+        assert problem.row.startswith("annotation at place ") and problem.found == "'seven'"
     else:
         assert numbers[kind] in named
         expected = {"outline-outside": {51}, "box-outside": {51}, "box-elsewhere": {1012}, "area-differs": {1012}}
