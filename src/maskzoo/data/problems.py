@@ -29,6 +29,7 @@ KINDS: dict[str, Kind] = {
     "unreadable-file": Kind("error", "annotation file that cannot be read", "get or export the file again"),
     "bad-table": Kind("error", "list that is missing or empty", "export the file again as COCO instances"),
     "classes-differ": Kind("error", "classes that disagree between splits", "give all splits the same categories"),
+    "nothing-to-learn": Kind("error", "split without an object that trains", "annotate its images, or leave the split out"),
     "bad-row": Kind("error", "row that is no object", _FIX),
     "bad-id": Kind("error", "id that is no whole number", "--fix OUT reads '7' as 7; objects get a new one, other rows go"),
     "duplicate-category-id": Kind("error", "category id given twice", "give each category its own id, or --fix OUT"),
