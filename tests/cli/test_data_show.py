@@ -92,6 +92,13 @@ def test_pictures_that_cannot_be_shown_are_named_and_the_rest_is_drawn(run, data
     assert "1.png: 5 x 5 pixels; expected the 80 x 61" in err
 
 
+def test_a_given_folder_may_hold_a_folder_for_each_split(run, data, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "images").rename(tmp_path / "elsewhere" / "val2017")
+    (tmp_path / "set.json").rename(tmp_path / "val.json")
+    assert run("val.json", "--images", "elsewhere")[0] == 0
+
+
 def test_only_a_sheet_is_overwritten(run, data, tmp_path):
     (tmp_path / "mine.jpg").write_bytes(b"mine")
     code, _, err = run("set.json", "--out", "mine.jpg")

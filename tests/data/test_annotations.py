@@ -12,7 +12,7 @@ import pytest
 from coco_files import make_data, write
 from maskzoo.data.annotations import Ragged, find_image_folder, find_trainable, select_for_training
 from maskzoo.data.coco import pack_annotations, read_annotations
-from maskzoo.errors import SourceError
+from maskzoo.errors import ConfigError, SourceError
 
 
 def rows_of(annotations):
@@ -144,6 +144,38 @@ def test_images_are_found_in_the_usual_places(tmp_path, file, folder):
     (tmp_path / file).parent.mkdir(exist_ok=True)
     found = find_image_folder(read_annotations(write(tmp_path / file, make_data())))
     assert found.resolve() == (tmp_path / folder).resolve()
+
+
+@pytest.mark.parametrize(
+    ("file", "split", "folder"),
+    [
+        ("val.json", None, "."),
+        ("val.json", None, "images"),
+        ("val.json", None, "val2017"),
+        ("val.json", None, "images/valid"),
+        ("val/_annotations.coco.json", None, "val"),
+        ("held-out.json", "val", "val2017"),
+        ("held-out.json", None, "train2017"),
+    ],
+)
+def test_a_given_folder_has_the_images_itself_or_those_of_the_split_in_it(tmp_path, file, split, folder):
+    for place in {"train2017", "test", folder}:
+        (tmp_path / "photos" / place).mkdir(parents=True, exist_ok=True)
+    (tmp_path / "photos" / folder / "1.png").touch()
+    (tmp_path / "photos" / "test" / "1.png").touch()
+    (tmp_path / file).parent.mkdir(exist_ok=True)
+    annotations = read_annotations(write(tmp_path / file, make_data()))
+    assert find_image_folder(annotations, tmp_path / "photos", split) == tmp_path / "photos" / folder
+
+
+def test_a_given_folder_without_one_of_the_images_or_that_is_none_is_an_error(tmp_path):
+    annotations = read_annotations(write(tmp_path / "val.json", make_data()))
+    (tmp_path / "train").mkdir()
+    (tmp_path / "train" / "1.png").touch()
+    with pytest.raises(SourceError, match=r"val.json: its images were not found"):
+        find_image_folder(annotations, tmp_path)
+    with pytest.raises(ConfigError, match=r"away: no such folder.*--images"):
+        find_image_folder(annotations, tmp_path / "away")
 
 
 def test_images_that_are_nowhere_are_an_error_that_lists_the_places(tmp_path):

@@ -79,6 +79,8 @@ def test_run_lengths_are_drawn(tmp_path):
     data["annotations"][0]["segmentation"] = {"size": [60, 80], "counts": [600, 600, 3600]}
     data["annotations"][2]["segmentation"] = {"size": [60, 80], "counts": [600, 601, 3600]}  # not sound: not drawn
     data["annotations"][4]["segmentation"] = {"size": [10**9, 10**9], "counts": "0"}
+    huge = {"size": [20_000, 20_000], "counts": [0, 4 * 10**8]}  # sound, but too much to look at
+    data["annotations"][6]["segmentation"] = huge
     reader = Reader(render_page(check_data({"train": rewrite(file, data)})))
     assert {polygon["points"] for polygon in reader.find("polygon")} == {
         "10.00 0.00 20.00 0.00 20.00 60.00 10.00 60.00"

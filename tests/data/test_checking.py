@@ -44,7 +44,7 @@ def test_a_fault_of_an_object_is_found_with_its_id(faulty, kind):
     named = {problem.annotation_id for problem in find(report, kind)}
     if kind == "bad-id":
         (problem,) = find(report, kind)
-        assert problem.row.startswith("annotation at place ") and problem.found == "seven"
+        assert problem.row.startswith("annotation at place ") and problem.found == "'seven'"
     else:
         assert numbers[kind] in named
         expected = {"outline-outside": {51}, "box-outside": {51}, "box-elsewhere": {1012}, "area-differs": {1012}}
@@ -57,7 +57,7 @@ def test_a_fault_of_an_image_category_or_row_is_found(faulty, kind):
 
 
 def test_no_kind_is_left_untested():
-    apart = {"unreadable-file", "bad-table", "no-images-folder", "classes-renumbered"} | FAULTY_SPLITS
+    apart = {"unreadable-file", "bad-table", "no-images-folder", "nothing-to-learn", "classes-renumbered"} | FAULTY_SPLITS
     assert set(FAULTY_OBJECTS) | FAULTY_TABLES | apart == set(KINDS)
 
 
@@ -129,6 +129,18 @@ def test_images_that_are_nowhere_are_one_error_and_the_rest_is_checked(tmp_path)
     report = check_data({"train": rewrite(file, data)})
     assert report.count() == {"no-images-folder": 1, "bad-area": 1}
     assert report.splits["train"].folder is None
+
+
+def test_a_split_without_an_object_that_trains_is_an_error(tmp_path):
+    train, _ = make_sound(tmp_path)
+    file, data = make_sound(tmp_path, "val", first=50)
+    for row in data["annotations"]:
+        row["area"] = 0
+    (problem,) = [p for p in check_data({"train": train, "val": rewrite(file, data)}).problems if p.severity == "error"]
+    assert (problem.kind, problem.split, problem.found) == ("nothing-to-learn", "val", "12 annotations, none that trains")
+    for table in ("images", "annotations"):
+        data[table] = []
+    assert check_data({"val": rewrite(file, data)}).errors == 1
 
 
 def test_a_given_folder_is_used_or_that_of_the_split_in_it(tmp_path):

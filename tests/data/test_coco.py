@@ -142,8 +142,9 @@ def test_all_faults_are_found_at_once_and_the_message_is_short():
         pack_annotations(data, "folder/a.json")
     assert len(error.value.faults) == 34
     lines = str(error.value).splitlines()
-    assert len(lines) == 21 and lines[-1] == "and 14 more faults"
-    assert "folder/a.json: annotation 100: area: found large; expected a number of pixels" in lines
+    assert len(lines) == 22 and lines[-2] == "and 14 more faults"
+    assert "`maskzoo data check folder/a.json`" in lines[-1] and "--fix" in lines[-1]
+    assert "folder/a.json: annotation 100: area: found 'large'; expected a number of pixels" in lines
 
 
 def test_a_fault_does_not_disturb_the_neighbours():

@@ -119,6 +119,31 @@ def test_several_faults_of_one_row_are_all_repaired(tmp_path):
     assert after["annotations"][1:] == data["annotations"][1:]
 
 
+def test_whole_numbers_written_otherwise_are_rewritten_and_nothing_is_dropped(tmp_path):
+    file, expected = make_sound(tmp_path)
+    data = copy.deepcopy(expected)
+    for row in data["images"]:
+        row |= {"id": f"{row['id']:04d}", "width": float(row["width"]), "height": str(row["height"])}
+    for row in data["annotations"]:
+        row |= {"id": float(row["id"]), "image_id": str(row["image_id"]), "iscrowd": "0"}
+    for row in data["categories"]:
+        row["id"] = str(row["id"])
+    after, changes = clean(file, data)
+    assert after == expected and json.dumps(after) == json.dumps(expected)
+    assert changes["object with a whole number written as text or with a point: rewritten"] == 12
+
+
+@pytest.mark.parametrize("table", ["images", "annotations", "categories"])
+def test_an_id_that_reads_like_our_own_words_is_no_whole_number(tmp_path, table):
+    file, data = make_sound(tmp_path)
+    data[table][0]["id"] = "1 again"
+    report = check_data({"train": rewrite(file, data)})
+    (problem,) = [problem for problem in report.problems if problem.kind == "bad-id"]
+    assert problem.found == "'1 again'"
+    after = fix_data(report)["train"].data[table]
+    assert after[1:] == data[table][1:] if table == "annotations" else after == data[table][1:]
+
+
 def test_a_copy_of_a_row_is_dropped_where_ids_say_which_it_is(tmp_path):
     file, data = make_sound(tmp_path)
     expected = copy.deepcopy(data)

@@ -30,7 +30,7 @@ STYLES = {"error": "bold red", "warning": "yellow", "notice": "blue"}
 def check(
     data: Annotated[Path, typer.Argument(metavar="DATA", help="A COCO instances file (JSON), or a data set's folder.")],
     images: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="The images' folder, if it is not found beside DATA.")
+        Path | None, typer.Option(metavar="DIR", help="The images' folder, or one with a folder for each split.")
     ] = None,
     fix: Annotated[
         Path | None,

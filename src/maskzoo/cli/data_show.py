@@ -42,7 +42,7 @@ def show_data(
         str | None, typer.Option(metavar="NAME", help="The split of a folder: train, val or test; else its first.")
     ] = None,
     images: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="The images' folder, if it is not found beside DATA.")
+        Path | None, typer.Option(metavar="DIR", help="The images' folder, or one with a folder for each split.")
     ] = None,
 ) -> None:
     """Draw some annotated images on one sheet, to see what a network will learn.
@@ -64,11 +64,9 @@ def show_data(
     from maskzoo.data.coco import read_annotations
 
     annotations = read_annotations(_find_file(data, split))
-    if images is not None and not images.is_dir():
-        raise ConfigError(f"{images}: no such folder; expected the folder of the images (--images)")
     only = None if name is None else _find_label(annotations, name)
     places = _choose_images(annotations, only, image, count, seed)
-    folder = images or find_image_folder(annotations)
+    folder = find_image_folder(annotations, images, split)
     cells, failed = _read_cells(annotations, folder, places)
     if not cells:
         raise ImageError("\n  ".join(["no image could be shown", *failed[:SHOWN]]))

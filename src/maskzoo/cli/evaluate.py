@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from maskzoo.cli.evaluation_job import NO_MODEL, Job, find_folder, read_job, run_job
+from maskzoo.cli.evaluation_job import NO_MODEL, Job, read_job, run_job
 from maskzoo.cli.loading import (
     Backend,
     BackendOption,
@@ -46,7 +46,7 @@ def evaluate(
     ],
     weights: Weights = None,
     images: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="The images' folder, if it is not found beside DATA.")
+        Path | None, typer.Option(metavar="DIR", help="The images' folder, or one with a folder for each split.")
     ] = None,
     split: Annotated[
         str | None, typer.Option(metavar="NAME", help="The split of a folder; else val, or test, or train.")
@@ -174,13 +174,15 @@ def _write(out: Path, job: Job, metrics: dict[str, Any], write_predictions: bool
 def _write_page(
     page: Path, job: Job, evaluation: Evaluation, comparison: Comparison | None, images: Path | None
 ) -> None:
+    from maskzoo.data.annotations import find_image_folder
     from maskzoo.evaluation.analysis import analyze
     from maskzoo.evaluation.page import write_page
     from maskzoo.evaluation.pictures import make_pictures
 
     analysis = analyze(job.annotations, job.found.results)
     try:
-        pictures = make_pictures(job.annotations, job.found.results, analysis, find_folder(job.annotations, images))
+        folder = find_image_folder(job.annotations, images)
+        pictures = make_pictures(job.annotations, job.found.results, analysis, folder)
     except SourceError as error:  # results can be scored without the images
         open_stderr().print(f"{page}: gets no pictures: {error}", soft_wrap=True)
         pictures = []

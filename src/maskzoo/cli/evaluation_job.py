@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from maskzoo.cli.loading import load_predictor
 from maskzoo.cli.terminal import open_stderr
-from maskzoo.errors import ConfigError, SourceError
+from maskzoo.errors import SourceError
 
 if TYPE_CHECKING:
     from maskzoo.config import ModelConfig
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from maskzoo.evaluation.running import Evaluated
     from maskzoo.processes import Processes
 
-__all__ = ["NO_MODEL", "Job", "find_folder", "read_job", "run_job"]
+__all__ = ["NO_MODEL", "Job", "read_job", "run_job"]
 
 NO_MODEL = "-"
 PREFERRED = ("val", "test", "train")  # the split of a folder that is evaluated if none is named
@@ -76,12 +76,13 @@ def run_job(
     options: dict[str, Any],
 ) -> Job | None:
     """Run the model on the images: in every process its share; the whole comes to the first, the others get None."""
+    from maskzoo.data.annotations import find_image_folder
     from maskzoo.evaluation.running import choose_images, evaluate_model
 
     annotations = _read_data(data, split, processes)
     if limit is not None:
         annotations = annotations.select(choose_images(annotations, all_images=options["all_images"], limit=limit))
-    folder = find_folder(annotations, images)
+    folder = find_image_folder(annotations, images, split)
     predictor = load_predictor(model, weights, silent=processes.rank > 0, **loading)
     match = _match(predictor.config, annotations)
     labels = None if match is None else match.labels
@@ -137,16 +138,6 @@ def _match(config: ModelConfig | None, annotations: AnnotationSet) -> ClassMatch
     from maskzoo.data.classes import ClassMap, match_classes
 
     return match_classes(ClassMap.from_classes(config.classes), annotations.classes, config.name, annotations.source)
-
-
-def find_folder(annotations: AnnotationSet, images: Path | None) -> Path:
-    from maskzoo.data.annotations import find_image_folder
-
-    if images is None:
-        return find_image_folder(annotations)
-    if not images.is_dir():
-        raise ConfigError(f"{images}: no such folder; expected the folder of the images (--images)")
-    return images
 
 
 @contextmanager

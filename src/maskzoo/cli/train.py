@@ -47,7 +47,7 @@ def train(
     resume: Annotated[Path | None, typer.Option(metavar="RUN", help="Go on with this run, exactly.")] = None,
     val: Annotated[Path | None, typer.Option(metavar="FILE", help="The validation split, if not found in DATA.")] = None,
     images: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="The images' folder, if it is not found beside DATA.")
+        Path | None, typer.Option(metavar="DIR", help="The images' folder, or one with a folder for each split.")
     ] = None,
     epochs: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Instead of the recipe's; milestones in proportion.")

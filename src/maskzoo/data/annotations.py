@@ -6,6 +6,7 @@ counts references in them. Boxes and outlines stay as the file has them; `boxes`
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -14,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maskzoo.data.classes import ClassMap
-from maskzoo.errors import SourceError
+from maskzoo.data.layout import name_split, tell_split
+from maskzoo.errors import ConfigError, SourceError
 
 __all__ = ["AnnotationSet", "Dropped", "Ragged", "find_image_folder", "find_trainable", "select_for_training"]
 
@@ -181,19 +183,25 @@ def _find_degenerate(annotations: AnnotationSet) -> Bools:
     return np.asarray(((start + side) - start <= SMALLEST_SIDE).any(axis=1))
 
 
-def find_image_folder(annotations: AnnotationSet) -> Path:
-    """Find the folder of the images near the annotation file, by the usual layouts.
+def find_image_folder(annotations: AnnotationSet, given: Path | None = None, split: str | None = None) -> Path:
+    """Find the folder of the images: in a `given` one, or near the annotation file, by the usual layouts.
 
-    For `data/annotations/instances_val2017.json` these are val2017, images/val2017 and images, beside the file and one
-    folder above, then these two folders themselves. Raises SourceError that lists them if none holds one of the images.
+    A given folder holds them itself, in `images`, or in a folder for the split (by default the one that the annotation
+    file's name says) in one of these. For `data/annotations/instances_val2017.json` the places near it are val2017,
+    images/val2017 and images, beside the file and one folder above, then these two folders themselves.
+
+    Raises SourceError that lists them if none holds one of the images, ConfigError if the given one is no folder.
     """
     file = Path(annotations.source).absolute()
-    names = {file.stem, *(file.stem.removeprefix(prefix) for prefix in ("instances_", "annotations_"))}
-    inner = [part for name in sorted(names, key=len) for part in (name, f"images/{name}")] + ["images", ""]
-    folders = [base / part for part in inner for base in (file.parent, file.parent.parent)]
-    samples = [annotations.file_name(image) for image in range(min(len(annotations), 20))]
+    if given is None:
+        folders, count = _list_near(file), 20
+    elif given.is_dir():
+        folders, count = _list_inside(given, split or tell_split(file)), len(annotations)
+    else:
+        raise ConfigError(f"{given}: no such folder; expected the folder of the images (--images)")
+    samples = [annotations.file_name(image) for image in range(min(len(annotations), count))]
     for folder in folders:
-        if any((folder / sample).is_file() for sample in samples):
+        if any(os.path.isfile(folder / sample) for sample in samples):  # noqa: PTH113 - False for a name too long
             return folder
     tried = ", ".join(str(folder) for folder in dict.fromkeys(folders))
     sample = repr(samples[0]) if samples else "no image at all"
@@ -201,3 +209,15 @@ def find_image_folder(annotations: AnnotationSet) -> Path:
         f"{annotations.source}: its images were not found; the first is {sample}, looked in {tried}; "
         "give their folder with --images"
     )
+
+
+def _list_near(file: Path) -> list[Path]:
+    names = {file.stem, *(file.stem.removeprefix(prefix) for prefix in ("instances_", "annotations_"))}
+    inner = [part for name in sorted(names, key=len) for part in (name, f"images/{name}")] + ["images", ""]
+    return [base / part for part in inner for base in (file.parent, file.parent.parent)]
+
+
+def _list_inside(given: Path, split: str) -> list[Path]:
+    bases = [folder for folder in (given, given / "images") if folder.is_dir()]
+    inner = [entry for base in bases for entry in sorted(base.iterdir()) if name_split(entry.name) == split and entry.is_dir()]
+    return [*bases, *inner]

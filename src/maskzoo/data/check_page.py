@@ -18,7 +18,7 @@ from PIL import Image
 
 from maskzoo.data.checking import Report, SplitFacts
 from maskzoo.data.coco import is_number
-from maskzoo.data.images import read_image
+from maskzoo.data.images import MAX_PIXELS, read_image
 from maskzoo.data.outlines import decode_runs, trace
 from maskzoo.data.problems import KINDS, SEVERITIES, Problem, choose_worst, make_printable
 from maskzoo.data.run_lengths import compress, find_bad_runs, measure
@@ -174,9 +174,11 @@ def _read_polygons(outline: Any) -> list[Sequence[float]]:
 
 def _trace_runs(runs: Row) -> list[Any]:
     size, counts = runs.get("size"), runs.get("counts")
-    if not (isinstance(size, list) and len(size) == 2 and all(type(side) is int and 0 < side < 30_000 for side in size)):
+    if not (isinstance(size, list) and len(size) == 2 and all(type(side) is int and side > 0 for side in size)):
         return []
     pixels = size[0] * size[1]
+    if pixels > MAX_PIXELS:
+        return []
     if isinstance(counts, list) and counts and find_bad_runs(counts, pixels) is None:
         text = compress(counts)
     elif isinstance(counts, str) and counts.isascii() and measure([counts.encode("ascii")], [pixels])[1][0]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from maskzoo.data.annotations import find_trainable
 from maskzoo.data.coco import AnnotationsError, Fault, read_json
 from maskzoo.data.image_checks import ImageFiles, Progress, check_images, find_folder
 from maskzoo.data.problems import RANK, SEVERITIES, Problem
@@ -95,6 +96,7 @@ def check_data(
     unsure = {p.split for p in problems if p.severity == "error" and p.table in ("", "categories")}
     classes = {split: (str(splits[split]), part.packed.classes) for split, part in sifted.items() if split not in unsure}
     problems += check_classes(classes) if classes else ()
+    problems += _find_empty(sifted)
     files, lost = _find_folders(sifted, images)
     problems += [*lost, *check_images(files, duplicates=duplicates, progress=progress)]
     problems.sort(key=lambda problem: RANK[problem.kind])  # stable: within a kind as found
@@ -116,6 +118,13 @@ def check_annotations(data: Mapping[str, Any], split: str, file: str) -> tuple[l
 
 def _to_problem(fault: Fault, split: str) -> Problem:
     return Problem("unreadable-file", split, fault.file, fault.row, fault.field, fault.found, fault.expected)
+
+
+def _find_empty(sifted: Mapping[str, Sifted]) -> Iterator[Problem]:
+    for split, part in sifted.items():
+        if not find_trainable(part.packed).any():
+            found = f"{len(part.rows.tables['annotations'])} annotations, none that trains"
+            yield Problem("nothing-to-learn", split, part.packed.source, "", "annotations", found, "one object at least")
 
 
 def _find_folders(sifted: Mapping[str, Sifted], given: Path | None) -> tuple[dict[str, ImageFiles], list[Problem]]:

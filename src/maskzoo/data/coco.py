@@ -53,12 +53,19 @@ class Fault:
         return f"{self.file}: {row}{self.field}: found {self.found}; expected {self.expected}"
 
 
+class _Words(str):
+    """What was found in words of ours; a text of the file stands in quotes."""
+
+    __slots__ = ()
+
+
 class AnnotationsError(MaskzooError):
     """A file of annotations or results holds what cannot be used. `faults` has all of it, the message the first 20."""
 
-    def __init__(self, faults: Sequence[Fault]) -> None:
+    def __init__(self, faults: Sequence[Fault], advice: str | None = None) -> None:
         self.faults = tuple(faults)
         more = [f"and {len(faults) - SHOWN} more faults"] if len(faults) > SHOWN else []
+        more += [advice] if advice is not None else []
         super().__init__("\n".join([*map(str, faults[:SHOWN]), *more]))
 
 
@@ -74,7 +81,7 @@ def read_json(path: str | Path) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:  # a JSONDecodeError and a UnicodeDecodeError are ValueErrors
-        raise AnnotationsError([Fault(str(path), "", "file", f"no JSON: {error}", "a whole JSON file")]) from None
+        raise AnnotationsError([Fault(str(path), "", "file", f"no JSON: {error}", "a whole JSON file in UTF-8")]) from None
     finally:
         if collecting:
             gc.enable()
@@ -94,7 +101,7 @@ def pack_annotations(data: Any, source: str) -> AnnotationSet:
     packer = _Packer(source)
     packed = packer.pack(data)
     if packer.faults or packed is None:
-        raise AnnotationsError(packer.faults)
+        raise AnnotationsError(packer.faults, f"Look with `maskzoo data check {source}`; its --fix OUT writes a cleaned copy")
     return packed
 
 
@@ -137,13 +144,14 @@ class _Packer:
             return None
         for name in ("images", "annotations", "categories"):
             if not isinstance(data.get(name), list):
-                self._add("", name, data.get(name, "nothing"), "a list")
+                self._add("", name, data.get(name, _Words("nothing")), "a list")
         if not self.faults and not data["categories"]:
-            self._add("", "categories", "none", "at least one")
+            self._add("", "categories", _Words("none"), "at least one")
         return None if self.faults else data
 
     def _add(self, row: str, field: str, found: object, expected: str) -> None:
-        text = found if isinstance(found, str) else repr(found)
+        """Note a fault; `found` is a value of the file, or `_Words` about it."""
+        text = str(found) if isinstance(found, _Words) else repr(found)
         self.faults.append(Fault(self.source, row, field, text if len(text) <= 80 else text[:77] + "...", expected))
 
     def _read_categories(self, rows: list[Any]) -> ClassMap | None:
@@ -169,7 +177,7 @@ class _Packer:
             self._add(where, "id", number, "a whole number from 0 on")
             return None
         if number in seen:
-            self._add(where, "id", f"{number} again", "each id once")
+            self._add(where, "id", _Words(f"{number} again"), "each id once")
             return None
         return number
 
@@ -183,7 +191,7 @@ class _Packer:
             if type(side) is not int or side < 1:
                 self._add(where, field, side, "a whole number of pixels from 1 on")
         if type(height) is int and type(width) is int and height * width > MAX_PIXELS:
-            self._add(where, "width x height", f"{width} x {height}", f"at most {MAX_PIXELS:,} pixels")
+            self._add(where, "width x height", _Words(f"{width} x {height}"), f"at most {MAX_PIXELS:,} pixels")
         if not isinstance(name, str) or not name or "\0" in name or not _is_text(name):
             self._add(where, "file_name", name, "the name of a file")
             name = ""
@@ -237,7 +245,7 @@ class _Packer:
 
     def _read_polygon(self, where: str, field: str, polygon: Any) -> None:
         if not isinstance(polygon, list) or len(polygon) % 2 or len(polygon) < 6:
-            found = f"{len(polygon)} numbers" if isinstance(polygon, list) else polygon
+            found = _Words(f"{len(polygon)} numbers") if isinstance(polygon, list) else polygon
             self._add(where, field, found, "x and y of at least 3 points, an even count of numbers from 6 on")
             return
         try:
@@ -255,7 +263,7 @@ class _Packer:
             wrong = find_bad_runs(counts, pixels)
             if wrong is None:
                 return compress(counts)
-            self._add(where, "segmentation.counts", wrong, f"whole numbers from 0 on that sum to {pixels}")
+            self._add(where, "segmentation.counts", _Words(wrong), f"whole numbers from 0 on that sum to {pixels}")
         elif isinstance(counts, str) and counts.isascii():
             text = counts.encode("ascii")
             if measure([text], [pixels])[1][0]:
@@ -312,10 +320,10 @@ class _Packer:
             values = packed.polygons[row]
             if far[row]:
                 extent = f"x {values[::2].min():g} to {values[::2].max():g}, y {values[1::2].min():g} to {values[1::2].max():g}"
-                self._add(f"annotation {packed.ids[annotation]}", field, extent, _near(height, width))
+                self._add(f"annotation {packed.ids[annotation]}", field, _Words(extent), _near(height, width))
             else:
                 expected = f"an outline of at most {LONGEST_OUTLINE:,} pixels"
-                self._add(f"annotation {packed.ids[annotation]}", field, "a longer one", expected)
+                self._add(f"annotation {packed.ids[annotation]}", field, _Words("a longer one"), expected)
 
 
 def _near(height: int, width: int) -> str:

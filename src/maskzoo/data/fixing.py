@@ -11,7 +11,7 @@ from typing import Any
 
 from maskzoo.data.checking import Report, check_annotations
 from maskzoo.data.problems import KINDS, Problem
-from maskzoo.data.repairs import Outline, clip_box, measure_sound, to_corners, turn_size
+from maskzoo.data.repairs import Outline, clip_box, measure_sound, rewrite_numbers, to_corners, turn_size
 from maskzoo.data.row_checks import check_classes
 from maskzoo.data.sifting import TABLES
 from maskzoo.errors import MaskzooError
@@ -83,6 +83,7 @@ def _fix_split(data: dict[str, Any], split: str, file: Path, bad_files: Sequence
                 f"{file}: {name} is missing, empty or no list, which nothing can make up for; export the file again"
             )
     cleaner = _Cleaner({name: data[name] for name in TABLES})
+    cleaner.clean_numbers()
     cleaner.clean_files(bad_files)
     for number in range(2 * ROUNDS):
         problems, _ = check_annotations(cleaner.tables, split, str(file))
@@ -104,7 +105,17 @@ class _Cleaner:
     def __init__(self, tables: Tables) -> None:
         self.tables = tables
         self.changes: Counter[str] = Counter()
-        self._taken = set(_find_first(tables["annotations"]))
+        self._taken: set[int] = set()
+        self._last_id = 0
+
+    def clean_numbers(self) -> None:
+        """Rewrite whole numbers that are written otherwise, so that ids mean the same everywhere."""
+        for table, rows in self.tables.items():
+            changed = rewrite_numbers(table, rows)
+            self.tables = {**self.tables, table: [changed.get(place, row) for place, row in enumerate(rows)]}
+            if changed:
+                self.changes[f"{NOUNS[table]} with a whole number written as text or with a point: rewritten"] += len(changed)
+        self._taken = set(_find_first(self.tables["annotations"]))
         self._last_id = max((number for number in self._taken if 0 <= number < LARGEST_COMMON), default=0)
 
     def clean_files(self, problems: Sequence[Problem]) -> None:

@@ -17,15 +17,13 @@ from PIL import Image
 from maskzoo.data.annotations import AnnotationSet, find_image_folder
 from maskzoo.data.duplicates import SIDE, find_near_duplicates, make_thumbnail
 from maskzoo.data.images import FORMATS, IMAGE_SUFFIXES, read_image
-from maskzoo.data.layout import name_split
 from maskzoo.data.problems import Problem, quote
 from maskzoo.data.sifting import Sifted
-from maskzoo.errors import ConfigError, ImageError, SourceError
+from maskzoo.errors import ImageError, SourceError
 
 __all__ = ["ImageFiles", "check_images", "find_folder"]
 
 MOST_THREADS = 8
-SAMPLES = 20  # images looked for to tell a folder
 SHOWN = 5  # files in a notice
 Progress = Callable[[str, int, int], None]
 
@@ -68,24 +66,16 @@ class _Seen:
 
 
 def find_folder(packed: AnnotationSet, split: str, given: Path | None) -> Path:
-    """Return the folder of a split's images: near its file, or the given one or the folder for the split in it.
+    """Return the folder of a split's images; a given one without any of them too: then each is told as missing.
 
     Raises SourceError if there is none near the file, ConfigError if the given one is no folder.
     """
-    if given is None:
-        try:
-            return find_image_folder(packed)
-        except OSError as error:  # a name that is too long for this system
-            raise SourceError(f"{packed.source}: its images were not found: {error}; give their folder with --images") from None
-    if not given.is_dir():
-        raise ConfigError(f"{given}: no such folder; expected the folder of the images (--images)")
-    bases = [folder for folder in (given, given / "images") if folder.is_dir()]
-    inner = [entry for base in bases for entry in sorted(base.iterdir()) if entry.is_dir() and name_split(entry.name) == split]
-    samples = [packed.file_name(image) for image in range(min(len(packed), SAMPLES))]
-    for folder in (*bases, *inner):
-        if any(os.path.isfile(folder / sample) for sample in samples):  # noqa: PTH113 - False for a name too long
-            return folder
-    return given
+    try:
+        return find_image_folder(packed, given, split)
+    except SourceError:
+        if given is None:
+            raise
+        return given
 
 
 def check_images(splits: Mapping[str, ImageFiles], *, duplicates: bool, progress: Progress | None = None) -> list[Problem]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from maskzoo.errors import SourceError
 
-__all__ = ["SPLITS", "find_splits", "name_split"]
+__all__ = ["SPLITS", "find_splits", "name_split", "tell_split"]
 
 SPLITS = {
     "train": ("train", "training"),
@@ -32,7 +32,7 @@ def find_splits(data: str | Path) -> dict[str, Path]:
     """
     path = Path(data)
     if path.is_file():
-        return {name_split(path.name) or name_split(path.resolve().parent.name, whole=True) or "train": path}
+        return {tell_split(path): path}
     if not path.is_dir():
         raise SourceError(f"{path}: no such file or folder; expected a COCO instances file (JSON) or a data set's folder")
     files = _list_files(path)
@@ -47,6 +47,11 @@ def find_splits(data: str | Path) -> dict[str, Path]:
     if len(alone) == 1:
         return {"train": alone[0]}
     raise _describe_failure(path, list(files), alone)
+
+
+def tell_split(file: Path) -> str:
+    """Return the split that an annotation file's name says, or its folder's; train if neither does."""
+    return name_split(file.name) or name_split(file.resolve().parent.name, whole=True) or "train"
 
 
 def name_split(name: str, *, whole: bool = False) -> str | None:

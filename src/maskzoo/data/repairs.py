@@ -13,9 +13,15 @@ from maskzoo.data.annotations import SMALLEST_SIDE
 from maskzoo.data.coco import AnnotationsError, Fault, is_number, pack_annotations
 from maskzoo.data.row_checks import NO_AREA, SLIGHT_PART, SLIGHT_PIXELS, measure_outlines
 
-__all__ = ["Outline", "clip_box", "measure_sound", "to_corners", "turn_size"]
+__all__ = ["Outline", "clip_box", "measure_sound", "rewrite_numbers", "to_corners", "turn_size"]
 
 Row = dict[str, Any]
+WHOLE = {
+    "images": ("id", "width", "height"),
+    "annotations": ("id", "image_id", "category_id", "iscrowd", "ignore"),
+    "categories": ("id",),
+}
+LARGEST_DOUBLE = 2.0**53  # up to here a double stands for one whole number
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +99,25 @@ def _leave_polygons_out(kept: Mapping[int, Any], bad: Mapping[int, set[int]]) ->
             if not left[key]:
                 del left[key]
     return left
+
+
+def rewrite_numbers(table: str, rows: Sequence[Any]) -> dict[int, Row]:
+    """Return, by their places, the rows with an id, size or flag written as "7" or 7.0, with that as a whole number."""
+    changed: dict[int, Row] = {}
+    for place, row in enumerate(rows):
+        if isinstance(row, dict):
+            values = {field: _to_whole(row.get(field)) for field in WHOLE[table]}
+            found = {field: value for field, value in values.items() if value is not None}
+            if found:
+                changed[place] = {**row, **found}
+    return changed
+
+
+def _to_whole(value: Any) -> int | None:
+    """Return the whole number that a value is, None if it is none or one already."""
+    if isinstance(value, float):
+        return int(value) if value.is_integer() and abs(value) <= LARGEST_DOUBLE else None
+    return int(value) if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 20 else None
 
 
 def clip_box(corners: Sequence[float], size: tuple[int, int]) -> list[float] | None:

@@ -108,7 +108,7 @@ def _to_problem(fault: Fault, split: str, rows: Rows, table: str, place: int) ->
         file=fault.file,
         row=fault.row,
         field=fault.field,
-        found=make_printable(fault.found) or "an empty text",
+        found=make_printable(fault.found),
         expected=fault.expected,
         image_id=image if type(image) is int else None,
         annotation_id=number if table == "annotations" and type(number) is int else None,

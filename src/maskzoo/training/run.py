@@ -84,11 +84,11 @@ def make_plan(
     val = splits.get("val") if val is None else val
     places = {"train": str(splits["train"].absolute())}
     train = read_annotations(splits["train"])
-    places["train_images"] = str((images or find_image_folder(train)).absolute())
+    places["train_images"] = str(find_image_folder(train, images, "train").absolute())
     places["train_sha256"] = hash_file(splits["train"])
     if val is not None:
         places["val"] = str(val.absolute())
-        places["val_images"] = str((val_images or images or find_image_folder(read_annotations(val))).absolute())
+        places["val_images"] = str(find_image_folder(read_annotations(val), val_images or images, "val").absolute())
         places["val_sha256"] = hash_file(val)
     classes = train.classes.to_classes()
     if classes != dict(config.classes):

@@ -79,6 +79,16 @@ def test_boxes_are_refused_with_their_number_or_taken_for_rectangles(source):
     assert first["segmentation"] == [[10, 5, 30, 5, 30, 15, 10, 15]] and first["bbox"] == [10, 5, 20, 10]
 
 
+def test_labels_beside_the_pictures_are_found_and_none_at_all_are_an_error(source):
+    for path in sorted(source.glob("labels/*/*.txt")):
+        path.rename(source / "images" / path.relative_to(source / "labels"))
+    assert len(read_yolo(source, None)["train"].annotations) == 2
+    for path in source.glob("images/*/*.txt"):
+        path.unlink()
+    with pytest.raises(SourceError, match=r"labels/train/a\.txt: no such file, and none .* other of 3 pictures"):
+        read_yolo(source, None)
+
+
 def test_labels_without_a_picture_and_damaged_pictures_are_named(source):
     (source / "labels/val/gone.txt").write_text(TRIANGLE)
     (source / "images/val/torn.png").write_bytes((source / "images/val/c.png").read_bytes()[:40])

@@ -48,7 +48,9 @@ def read_yolo(
     names = _read_names(content, data_file, folder) if classes is None else list(classes)
     drafts: dict[str, Draft] = {}
     boxes: list[str] = []
-    for split, pictures in _list_splits(content, data_file, folder).items():
+    splits = _list_splits(content, data_file, folder)
+    _check_labels([path for pictures in splits.values() for path in pictures])
+    for split, pictures in splits.items():
         draft = drafts[split] = Draft(names)
         reader = _Reader(draft, boxes_as_masks, boxes)
         for path, size in measure_pictures(pictures, progress):
@@ -158,13 +160,23 @@ def _list_pictures(value: str, root: Path, data_file: Path, split: str) -> list[
 
 
 def _find_label_file(picture: Path) -> Path:
-    """Return where a picture's labels are: beside it, or in `labels` where the picture is in the last `images`."""
+    """Return where a picture's labels are: in `labels` where the picture is in the last `images`, or beside it."""
     parts = list(picture.parts)
     for place in range(len(parts) - 2, -1, -1):
         if parts[place] == "images":
             parts[place] = "labels"
             break
-    return Path(*parts).with_suffix(".txt")
+    apart, beside = Path(*parts).with_suffix(".txt"), picture.with_suffix(".txt")
+    return beside if beside.is_file() and not apart.is_file() else apart
+
+
+def _check_labels(pictures: Sequence[Path]) -> None:
+    """Refuse pictures without any labels: these lie where nobody looks, and all pictures would be without objects."""
+    if pictures and not any(_find_label_file(path).is_file() for path in pictures):
+        raise SourceError(
+            f"{_find_label_file(pictures[0])}: no such file, and none for any other of {len(pictures)} pictures; expected "
+            "labels in a folder `labels` like the pictures' `images`, or beside the pictures"
+        )
 
 
 def _skip_orphans(draft: Draft, pictures: Sequence[Path]) -> None:
