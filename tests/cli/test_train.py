@@ -43,7 +43,7 @@ def test_a_call_that_failed_can_be_repeated_with_its_fault_corrected(inputs, tmp
 def test_frozen_stages_stay_as_they_began_and_deterministic_algorithms_are_switched_on(inputs, tmp_path):
     model, data = inputs
     run = tmp_path / "run"
-    options = "--epochs 1 --workers 0 --set run.deterministic=true --freeze-depth 2 --json".split()
+    options = ["--epochs", "1", "--workers", "0", "--set", "run.deterministic=true", "--freeze-depth", "2", "--json"]
     command = [sys.executable, "-c", WATCHED, "train", model, data, "--from", "none", "--out", run, *options]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=300)
