@@ -78,8 +78,9 @@ class RunFolder:
                 "start": dict(plan.start),
                 "processes": plan.processes,
             }
-            write_whole(self.path / "run.json", json.dumps(rest, indent=1).encode() + b"\n")
             write_whole(self.metrics, b"")
+            # The last one: from then on there is a run to resume.
+            write_whole(self.path / "run.json", json.dumps(rest, indent=1).encode() + b"\n")
         except OSError as error:
             raise TrainingError(f"{self.path}: cannot be written ({error}); choose another --out") from error
 
