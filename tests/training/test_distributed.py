@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from maskzoo.training.snapshot import read_newest_snapshot
 from small_runs import read_rows, start_training, train, write_data, write_model
 
 # Every image gives as many samples as every other, so that a mean of means is the mean; and as many proposals whatever
@@ -74,6 +75,24 @@ def test_a_killed_process_ends_all_within_a_minute(tmp_path):
     assert time.monotonic() - began < 60
     assert process.returncode != 0
     assert "SIGKILL" in said or "Signal 9" in said
+
+
+def test_sigterm_to_all_saves_within_ten_seconds_and_the_run_goes_on(tmp_path):
+    model, data = write_model(tmp_path), write_data(tmp_path / "data", train=8, val=0)
+    run = tmp_path / "run"
+    process = start_training(model, data, "--from", "none", "--set", "run.workers=2", "--out", run, processes=2)
+    while len(read_rows(run)) < 2:
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+    began = time.monotonic()
+    process.terminate()
+    said, _ = process.communicate(timeout=60)
+    assert time.monotonic() - began < 10
+    assert f"--resume {run}" in said and "Warning" not in said
+    before = read_newest_snapshot(run / "snapshots").state["progress"]["iteration"]
+    assert 2 <= before < 8
+    train("--resume", run, processes=2)
+    assert [row["iteration"] for row in read_rows(run)] == [*range(1, 9)]
 
 
 def test_the_error_of_one_process_is_shown_and_ends_all(tmp_path):

@@ -1,3 +1,4 @@
+import contextlib
 import json
 
 import pytest
@@ -14,6 +15,7 @@ from maskzoo.structures import GroundTruth, ImageBatch
 from maskzoo.training.loop import Trainer
 from maskzoo.training.objective import Objective
 from maskzoo.training.sampling import shuffle_by
+from maskzoo.training.snapshot import read_newest_snapshot
 from maskzoo.zoo.table import read_row
 from small_runs import TINY
 
@@ -178,6 +180,27 @@ def test_training_stops_when_patience_ends_and_keeps_the_best(tmp_path):
     assert kept == [{"mask_ap": 0.1}, {"mask_ap": 0.3}, None]
     assert (trainer.state.progress.epoch, trainer.state.progress.best_epoch) == (4, 2)
     assert any("no better mask AP" in row.get("text", "") for row in rows)
+
+
+def test_a_run_that_ends_while_its_best_weights_are_written_measures_and_writes_them_again(tmp_path):
+    def train(resume):
+        kept = []
+
+        def keep(model, metrics):
+            trainer.save()  # as a signal would
+            kept.append(metrics)
+            if not resume:
+                raise KeyboardInterrupt
+
+        trainer, _ = make_trainer(tmp_path, [make_batch(1)], evaluate=lambda model: {"mask_ap": 0.5}, keep=keep)
+        if resume:
+            trainer.resume(read_newest_snapshot(trainer.folder))
+        with pytest.raises(KeyboardInterrupt) if not resume else contextlib.nullcontext():
+            trainer.train()
+        return kept
+
+    assert train(resume=False) == [{"mask_ap": 0.5}]
+    assert train(resume=True) == [{"mask_ap": 0.5}, None]
 
 
 def test_evaluations_come_every_so_many_epochs_and_at_the_end(tmp_path):

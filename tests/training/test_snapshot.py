@@ -55,6 +55,16 @@ def test_a_damaged_newest_one_is_named_and_the_one_before_is_used(tmp_path, dama
     assert len(snapshot.notes) == 1 and newest.name in snapshot.notes[0]
 
 
+def test_a_damaged_one_does_not_push_out_the_sound_one_before_it(tmp_path):
+    sound = write_snapshot(tmp_path, 1, tensors(1), {})
+    damaged = write_snapshot(tmp_path, 9, tensors(9), {})
+    damaged.write_bytes(b"damaged")
+    newest = write_snapshot(tmp_path, 2, tensors(2), {})  # of the run that went on from the sound one
+    assert sorted(tmp_path.glob("snapshot-*")) == sorted([sound, newest])
+    newest.unlink()
+    assert read_newest_snapshot(tmp_path).tensors["model.a"][0, 0] == 1
+
+
 def test_without_a_sound_snapshot_the_error_says_what_was_found(tmp_path):
     with pytest.raises(SnapshotError, match="none is listed"):
         read_newest_snapshot(tmp_path)

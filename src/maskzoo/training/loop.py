@@ -87,6 +87,8 @@ class Trainer:
             places = [self.device] if self.device.type == "cuda" else None
             # Of a 1x1 convolution two orders of memory are the same one, and torch takes them for different.
             warnings.filterwarnings("ignore", "Grad strides do not match bucket view strides", UserWarning)
+            # torch 2.13 has another name for it; older ones do not know that name.
+            warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated", FutureWarning)
             self.objective = DistributedDataParallel(objective, places, broadcast_buffers=False)
         self.lock = threading.RLock()  # held while the state changes; who holds it may take a snapshot
         self.steps_per_epoch = loader.batches_per_epoch // settings.accumulate
@@ -222,7 +224,7 @@ class Trainer:
         progress = self.state.progress
         for batch in batches:
             for one in batch.replaced:
-                self.report({"kind": "note", "text": str(one)})
+                self.report({"kind": "note", "iteration": progress.iteration, "text": str(one)})
         loss = sum(step.terms.values())
         row: dict[str, Any] = {"kind": "step", "iteration": progress.iteration, "epoch": epoch + 1, "lr": rate}
         if step.finite:
@@ -240,14 +242,14 @@ class Trainer:
         # Each process has seen other images, and all must measure one model.
         model.load_state_dict(self.processes.broadcast(statistics), strict=False)
         metrics = self.evaluate(model)
-        ap = metrics.get("mask_ap")
-        with self.lock:
-            self.state.progress = progress = self.state.progress.after_evaluation(ap)
+        progress = self.state.progress.after_evaluation(metrics.get("mask_ap"))
         best = progress.best_epoch == progress.epoch
         row = {"kind": "evaluation", "iteration": progress.iteration, "epoch": progress.epoch, **metrics}
         self.report(row | {"best": best})
         if best and self.processes.rank == 0:
             self.keep(model, metrics)
+        with self.lock:  # only now: a snapshot of a run that ends meanwhile must have it measured again, and kept
+            self.state.progress = progress
 
     def _dump(self, batch: TrainingBatch, losses: Losses | None) -> None:
         """Write the inputs of a batch whose loss or gradient is not finite, for a look at them."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -129,6 +130,7 @@ def run_training(
     """
     settings, config = plan.settings, plan.config
     if settings.deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # else matrix products on a GPU are refused
         torch.use_deterministic_algorithms(True)
     train, dropped = select_for_training(read_annotations(plan.data["train"]), empty_images=settings.empty_images)
     loader = TrainingLoader(
@@ -161,7 +163,7 @@ def run_training(
             for note in notes:
                 run.report({"kind": "note", "iteration": 0, "text": note})
         else:
-            folder.rewind(snapshot.state["progress"]["iteration"])
+            folder.rewind(*(snapshot.state["progress"][key] for key in ("iteration", "evaluated")))
     if snapshot is not None:
         trainer.resume(snapshot)
     started(trainer)

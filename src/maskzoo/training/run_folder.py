@@ -63,10 +63,10 @@ class RunFolder:
         return self.path / "best-predictions.json"
 
     def begin(self, plan: Plan) -> None:
-        """Make the folder and write down the plan. Raises TrainingError if a run is there already."""
+        """Make the folder and write down the plan. Raises TrainingError if a run is there that took a step already."""
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            if (self.path / "run.json").exists():
+            if (self.path / "run.json").exists() and self._has_steps():
                 raise TrainingError(
                     f"{self.path}: holds a run already; expected a new folder. Go on with it by --resume {self.path}, "
                     "or choose another --out"
@@ -78,8 +78,9 @@ class RunFolder:
                 "start": dict(plan.start),
                 "processes": plan.processes,
             }
+            write_whole(self.metrics, b"")
+            # The last one: from then on there is a run to resume.
             write_whole(self.path / "run.json", json.dumps(rest, indent=1).encode() + b"\n")
-            self.metrics.touch()
         except OSError as error:
             raise TrainingError(f"{self.path}: cannot be written ({error}); choose another --out") from error
 
@@ -100,6 +101,9 @@ class RunFolder:
         """Whether the run came to its first snapshot."""
         return (self.snapshots / MANIFEST).exists()
 
+    def _has_steps(self) -> bool:
+        return self.has_snapshot() or (self.metrics.exists() and any(row["kind"] == "step" for row in self.rows()))
+
     def append(self, row: Mapping[str, Any]) -> None:
         """Add one row of metrics, one line of JSON. Numbers that are not finite are no JSON and raise ValueError."""
         line = json.dumps(row, allow_nan=False)
@@ -113,7 +117,8 @@ class RunFolder:
                 if line.endswith("\n"):
                     yield json.loads(line)
 
-    def rewind(self, iteration: int) -> None:
-        """Drop the rows after `iteration`: a resumed run writes them again."""
+    def rewind(self, iteration: int, evaluated: int = 0) -> None:
+        """Drop the rows after `iteration`, and evaluations after `evaluated` epochs: a resumed run writes them again."""
         kept = [row for row in self.rows() if row.get("iteration", 0) <= iteration]
+        kept = [row for row in kept if row["kind"] != "evaluation" or row["epoch"] <= evaluated]
         write_whole(self.metrics, "".join(json.dumps(row) + "\n" for row in kept).encode())

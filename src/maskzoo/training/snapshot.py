@@ -21,7 +21,6 @@ __all__ = ["MANIFEST", "Snapshot", "read_newest_snapshot", "write_snapshot"]
 FORMAT = "maskzoo-snapshot"
 FORMAT_VERSION = "1"
 MANIFEST = "snapshots.json"
-KEPT = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +33,10 @@ class Snapshot:
 
 
 def write_snapshot(folder: Path, iteration: int, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> Path:
-    """Write a snapshot of `iteration` into `folder`, read it back, list it in the manifest, keep the newest two.
+    """Write a snapshot of `iteration` into `folder`, read it back, list it in the manifest, keep the one before.
 
-    The manifest (`snapshots.json`) names each file with its SHA-256, newest first. Raises SnapshotError if the file
+    That is the newest one which is as it was written: a damaged one must not push out a sound one. The manifest
+    (`snapshots.json`) names both with their SHA-256, the newest first. Raises SnapshotError if the file
     cannot be written or does not read back as written; those before it are untouched then.
     """
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
@@ -49,11 +49,13 @@ def write_snapshot(folder: Path, iteration: int, tensors: Mapping[str, Tensor], 
         write_whole(path, content)
         if _hash(path) != digest:
             raise SnapshotError(f"{path}: does not read back as it was written; expected SHA-256 {digest}; check the disk")
-        rows = [row for row in _read_manifest(folder) if row["file"] != path.name]
-        rows = [{"file": path.name, "iteration": iteration, "sha256": digest}, *rows]
-        write_whole(folder / MANIFEST, json.dumps(rows[:KEPT], indent=1).encode() + b"\n")
-        for row in rows[KEPT:]:
-            (folder / row["file"]).unlink(missing_ok=True)
+        older = [row for row in _read_manifest(folder) if row["file"] != path.name]
+        before = next((row for row in older if _is_sound(folder, row)), None)
+        rows = [{"file": path.name, "iteration": iteration, "sha256": digest}, *([before] if before else [])]
+        write_whole(folder / MANIFEST, json.dumps(rows, indent=1).encode() + b"\n")
+        for row in older:
+            if row is not before:
+                (folder / row["file"]).unlink(missing_ok=True)
     except OSError as error:
         raise SnapshotError(f"{path}: cannot be written ({error}); check folder, rights and free space") from error
     return path
@@ -110,6 +112,13 @@ def _read_manifest(folder: Path) -> list[dict[str, Any]]:
         return []
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SnapshotError(f"{path}: cannot be read ({error}); expected the list that maskzoo wrote") from error
+
+
+def _is_sound(folder: Path, row: Mapping[str, Any]) -> bool:
+    try:
+        return _hash(folder / row["file"]) == str(row["sha256"])
+    except OSError:
+        return False
 
 
 def _hash(path: Path) -> str:

@@ -52,7 +52,7 @@ def row_text(name: str) -> str:
     """Return the YAML text of a published row. Raises ConfigError with the nearest names."""
     if name not in names():
         close = difflib.get_close_matches(name, names(), n=3, cutoff=0.4)
-        hint = f"did you mean {' or '.join(close)}?" if close else "`maskzoo models` lists the names"
+        hint = f"did you mean {' or '.join(close)}?" if close else "`maskzoo models` lists the names."
         raise ConfigError(f"{name}: no such model; {hint} A model file of your own is given by its path (my.yml)")
     return _folder().joinpath(f"{name}.yml").read_text(encoding="utf-8")
 

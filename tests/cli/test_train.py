@@ -1,0 +1,76 @@
+"""`maskzoo train` as it is typed; what a run computes and how it goes on is tested in tests/training."""
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from maskzoo.config import read_config
+from maskzoo.zoo.start import start
+from small_runs import read_rows, train, write_data, write_model
+
+# Tells at the end whether torch was deterministic.
+WATCHED = """
+import atexit, sys, torch
+from maskzoo.cli import main
+atexit.register(lambda: print("deterministic:", torch.are_deterministic_algorithms_enabled(), file=sys.stderr))
+main()
+"""
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("inputs")
+    return write_model(folder), write_data(folder / "data", train=4, val=2)
+
+
+def test_a_call_that_failed_can_be_repeated_with_its_fault_corrected(inputs, tmp_path):
+    model, data = inputs
+    common = [model, data, "--epochs", 1, "--set", "run.workers=0", "--out", tmp_path / "run"]
+    assert "gone.safetensors" in train(*common, "--from", tmp_path / "gone.safetensors", code=1)
+    assert "do not fill one step" in train(*common, "--from", "none", "--batch", 5, code=1)
+    said = train(*common, "--from", "none")
+    assert "learning rate 0.0025 (0.01 for 4 images, by the linear rule)" in said
+    assert str(tmp_path / "run" / "report.html") in said and "box AP" in said
+    assert "holds a run already" in train(*common, "--from", "none", code=1)
+
+
+def test_frozen_stages_stay_as_they_began_and_deterministic_algorithms_are_switched_on(inputs, tmp_path):
+    model, data = inputs
+    run = tmp_path / "run"
+    options = ["--epochs", "1", "--workers", "0", "--set", "run.deterministic=true", "--freeze-depth", "2", "--json"]
+    command = [sys.executable, "-c", WATCHED, "train", model, data, "--from", "none", "--out", run, *options]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert "deterministic: True" in done.stderr
+    outcome = json.loads(done.stdout)
+    assert (outcome["run"], outcome["epochs"], outcome["iterations"]) == (str(run), 1, len(read_rows(run)))
+    assert outcome["best"]["mask"].keys() >= {"AP", "AP50"}
+    config = read_config(run / "model.yml")
+    assert config.network.backbone.frozen == ("stem", "res2")
+    before, after = start(config, "none", seed=0).model.state_dict(), load_file(run / "last.safetensors")
+    same = {name: torch.equal(before[name], after[name]) for name in before if name.startswith("backbone.")}
+    still = {name for name in same if name.startswith(("backbone.stem.", "backbone.res2."))}
+    assert still and all(same[name] for name in still)
+    assert not any(same[name] for name in same if name.endswith(".conv.weight") and name not in still)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("tensorboard") is None, reason="needs the extra track")
+def test_tensorboard_gets_a_file_of_events(inputs, tmp_path):
+    model, data = inputs
+    train(model, data, "--from", "none", "--epochs", 1, "--workers", 0, "--tensorboard", "--out", tmp_path / "run")
+    (events,) = (tmp_path / "run" / "tensorboard").iterdir()
+    assert b"step/rpn_class" in events.read_bytes() and b"evaluation/mask_ap" in events.read_bytes()
+
+
+@pytest.mark.skipif(importlib.util.find_spec("tensorboard") is not None, reason="the extra track is installed")
+def test_without_tensorboard_the_error_says_how_to_install_it(inputs, tmp_path):
+    model, data = inputs
+    said = train(model, data, "--from", "none", "--tensorboard", "--out", tmp_path / "run", code=1)
+    assert "pip install 'maskzoo[track]'" in said

@@ -1,0 +1,65 @@
+import json
+
+import pytest
+
+from maskzoo.config import RunSettings
+from maskzoo.errors import TrainingError
+from maskzoo.training.run_folder import Plan, RunFolder
+from maskzoo.training.snapshot import write_snapshot
+from maskzoo.zoo.table import read_row
+
+NOTE = {"kind": "note", "iteration": 0, "text": "learning rate 0.01"}
+STEPS = [{"kind": "step", "iteration": number, "loss": 1.0} for number in (1, 2, 3, 4)]
+EVALUATIONS = [{"kind": "evaluation", "iteration": 2 * epoch, "epoch": epoch} for epoch in (1, 2)]
+
+
+@pytest.fixture
+def plan():
+    data = {"train": "/data/train.json", "train_images": "/data/train", "train_sha256": "0"}
+    return Plan(read_row("mask_rcnn_r50_fpn_1x_coco"), RunSettings(seed=7), data, {"from": "none"}, 2)
+
+
+@pytest.fixture
+def folder(tmp_path, plan):
+    folder = RunFolder(tmp_path / "runs" / "new")
+    folder.begin(plan)
+    return folder
+
+
+def test_the_plan_is_read_as_it_was_written(folder, plan):
+    assert folder.read_plan() == plan
+
+
+def test_a_run_that_took_no_step_may_be_begun_anew(folder, plan):
+    folder.append(NOTE)  # and then its weights were not found
+    folder.begin(Plan(plan.config, plan.settings, plan.data, {"from": None}, 1))
+    assert folder.read_plan().processes == 1
+    assert list(folder.rows()) == []
+
+
+@pytest.mark.parametrize("what", ["step", "snapshot"])
+def test_a_run_that_took_a_step_is_not_written_over(folder, plan, what):
+    if what == "step":
+        folder.append(STEPS[0])
+    else:
+        write_snapshot(folder.snapshots, 1, {}, {})
+    with pytest.raises(TrainingError, match="holds a run already"):
+        folder.begin(plan)
+
+
+def test_rewinding_keeps_what_a_resumed_run_does_not_write_again(folder):
+    for row in (NOTE, *STEPS[:2], EVALUATIONS[0], *STEPS[2:], EVALUATIONS[1]):
+        folder.append(row)
+    folder.rewind(4, evaluated=1)  # its end came after the second evaluation, before the snapshot of it
+    assert list(folder.rows()) == [NOTE, *STEPS[:2], EVALUATIONS[0], *STEPS[2:]]
+    folder.rewind(2, evaluated=0)
+    assert list(folder.rows()) == [NOTE, *STEPS[:2]]
+    folder.rewind(-1)
+    assert list(folder.rows()) == []
+
+
+def test_a_line_that_was_cut_short_is_left_out(folder):
+    folder.append(NOTE)
+    with folder.metrics.open("a") as file:
+        file.write(json.dumps(STEPS[0])[:20])
+    assert list(folder.rows()) == [NOTE]
