@@ -169,7 +169,7 @@ def test_a_file_that_prepares_photos_predicts_what_the_network_predicts(exported
             assert abs(ours.scores - theirs.scores).max() <= 1e-4
 
 
-def test_int8_is_for_convolutions_but_the_ends_of_the_proposals_and_keeps_every_image(exported, tmp_path):
+def test_int8_is_for_the_wide_layers_but_the_ends_of_the_heads_and_keeps_every_image(exported, tmp_path):
     pytest.importorskip("nncf")
     config, path = exported
     photos = [to_inputs(make_batch([make_photo(64, 96, seed=seed)], config.input)) for seed in range(3)]
@@ -181,8 +181,9 @@ def test_int8_is_for_convolutions_but_the_ends_of_the_proposals_and_keeps_every_
         if node.get_type_name() in ("Convolution", "MatMul")
     }
     quantised = {name for name, source in sources.items() if source == "FakeQuantize"}
-    assert any(name.startswith("backbone.") for name in quantised) and any(name.startswith("rpn.conv/") for name in quantised)
-    assert not any(name.startswith(("rpn.score/", "rpn.delta/")) for name in quantised)
+    for module in ("backbone.", "rpn.conv/", "heads.mask.upsample/"):
+        assert any(name.startswith(module) for name in quantised), module
+    assert not any(name.startswith(("rpn.score/", "rpn.delta/", "heads.box", "heads.mask/")) for name in quantised)
     batch = make_batch([make_photo(*size, seed=seed) for seed, size in enumerate(SIZES["three"])], config.input)
     found = OpenVino(tmp_path / "thin.xml", "int8").detect(batch)
     assert len(found.boxes) == 3 and found.valid.any() and found.boxes.isfinite().all()

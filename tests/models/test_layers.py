@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from maskzoo.models.layers import ConvLayer, PackedConv, pack
+from maskzoo.models.layers import ConvLayer, PackedConv, Upsample, pack
 from maskzoo.models.norms import FrozenNorm
 
 KINDS = ("none", "frozen")
@@ -70,6 +70,14 @@ def test_where_the_fused_operator_does_not_serve_the_plain_one_gives_the_same(no
     plain = layer(x)
     add = make_input(*plain.shape, seed=2).double() if added else None
     assert torch.allclose(packed(x, add), layer(x, add), rtol=1e-10, atol=1e-10)
+
+
+def test_an_upsampling_layer_and_its_packed_form_are_the_transposed_convolution():
+    x, upsample = make_input(5, 6, 7, 7), fill(Upsample(6, 8))
+    expected = F.conv_transpose2d(x, upsample.weight, upsample.bias, 2).relu()
+    for layer in (upsample, PackedConv(upsample)):
+        widened = layer(x).unflatten(1, (2, 2, 8)).permute(0, 3, 4, 1, 5, 2).reshape(5, 8, 14, 14)
+        assert torch.allclose(widened, expected, atol=1e-4)
 
 
 @pytest.mark.parametrize("norm", [False, True])

@@ -16,13 +16,10 @@ from maskzoo.export.program import Inputs, Program
 
 __all__ = ["convert_onnx", "read_openvino_facts", "write_openvino"]
 
-# What is not quantised, by OpenVINO's names: all but convolutions and what only moves values. 8 bits hold no coordinate.
-KEPT = [
-    "MatMul", "Add", "Subtract", "Multiply", "Divide", "Maximum", "Minimum", "Exp", "ReduceMean", "ReduceMin", "MVN",
-    "GroupNormalization", "Concat", "ROIAlign", "NonMaxSuppression", "Softmax", "Sigmoid", "TopK", "Gather", "GatherElements",
-    "Interpolate",
-]  # fmt: skip
-ENDS = r"^rpn\.(score|delta)/.*"  # nor the last convolutions of a head: they cost nothing, and give scores and offsets
+# What is quantised, by module: convolutions, the sums between them and the widest linear layer. All else holds coordinates
+# and scores, for which 8 bits are too few, and so do the last layers of every head, which cost nothing.
+QUANTISED = (r"backbone\.", r"pyramid[./]", r"rpn\.conv/", r"heads\.(res5|convs|fc6|mask\.upsample)[./]")
+NORMS = ["MVN", "GroupNormalization", "ReduceMean", "Subtract", "Multiply", "Divide", "Power", "Sqrt"]  # of an image's own
 SECTION = "maskzoo"  # where our metadata stand among OpenVINO's
 
 
@@ -77,7 +74,7 @@ def _quantize(model: Any, calibration: Iterable[Inputs]) -> Any:
             nncf.Dataset(photos),
             preset=nncf.QuantizationPreset.MIXED,  # activations of both signs keep their zero point
             subset_size=len(photos),
-            ignored_scope=nncf.IgnoredScope(types=KEPT, patterns=[ENDS], validate=False),
+            ignored_scope=nncf.IgnoredScope(types=NORMS, patterns=[f"^(?!{'|'.join(QUANTISED)}).*"], validate=False),
         )
 
 

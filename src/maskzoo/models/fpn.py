@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from maskzoo.models.layers import ConvLayer
@@ -21,13 +22,7 @@ class FeaturePyramid(nn.Module):
     def forward(self, features: list[Tensor]) -> list[Tensor]:
         merged = [self.lateral[-1](features[-1])]
         for lateral, feature in zip(reversed(list(self.lateral)[:-1]), reversed(features[:-1]), strict=True):
-            merged.insert(0, _add_upsampled(lateral(feature), merged[0]))
+            above = F.interpolate(merged[0], scale_factor=2.0, mode="nearest")
+            merged.insert(0, lateral(feature, above))
         levels = [output(level) for output, level in zip(self.output, merged, strict=True)]
         return [*levels, levels[-1][:, :, ::2, ::2]]
-
-
-def _add_upsampled(fine: Tensor, coarse: Tensor) -> Tensor:
-    """Add each pixel of `coarse` to the 2x2 pixels of `fine` below it (nearest neighbour), in place, without a copy."""
-    height, width = coarse.shape[2:]
-    fine.unflatten(3, (width, 2)).unflatten(2, (height, 2)).add_(coarse[:, :, :, None, :, None])
-    return fine

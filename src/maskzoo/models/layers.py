@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
 from threading import Lock
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
@@ -13,9 +15,26 @@ from maskzoo.models.norms import BatchNorm, FrozenNorm, Norm, make_norm
 from maskzoo.ops import winograd
 from maskzoo.ops.convolution import LEAST_CHANNELS, convolve, suits_winograd
 
-__all__ = ["ConvLayer", "PackedConv", "has_fast_bfloat16", "pack"]
+__all__ = ["ConvLayer", "PackedConv", "Upsample", "has_fast_bfloat16", "pack"]
 
 _PACKING = Lock()  # several threads may run one network; of all of them, because a network is copied and a lock cannot be
+
+
+@dataclass(frozen=True, slots=True)
+class Convolution:
+    """A layer as one convolution: `weight` `[O C/groups k k]`, `bias` `[O]`, then perhaps a group norm, a sum, ReLU."""
+
+    weight: Tensor
+    bias: Tensor
+    stride: tuple[int, ...] = (1, 1)
+    padding: tuple[int, ...] | str = (0, 0)
+    groups: int = 1
+    relu: bool = False
+    group_norm: nn.GroupNorm | None = None
+
+
+class _Packable(Protocol):
+    def to_convolution(self) -> Convolution: ...
 
 
 class ConvLayer(nn.Module):
@@ -48,11 +67,37 @@ class ConvLayer(nn.Module):
             out = self.norm(out)
         return _finish(out, add, self.relu)
 
+    def to_convolution(self) -> Convolution:
+        """Return it with its norm folded into weight and bias; a group norm depends on the image and stays a step."""
+        weight, bias = _fold(self)
+        group_norm = self.norm if isinstance(self.norm, nn.GroupNorm) else None
+        return Convolution(weight, bias, self.conv.stride, self.conv.padding, self.conv.groups, self.relu, group_norm)
+
+
+class Upsample(nn.ConvTranspose2d):
+    """A transposed convolution 2x2 of stride 2 and ReLU; a pixel's four new ones stay together: `[N 4*F m m]`."""
+
+    def __init__(self, features: int, outputs: int) -> None:
+        super().__init__(features, outputs, 2, 2)
+
+    def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
+        weight, bias = self._tile()
+        return F.relu_(F.linear(x.permute(0, 2, 3, 1), weight, bias)).permute(0, 3, 1, 2)
+
+    def to_convolution(self) -> Convolution:
+        """Return it as a convolution 1x1."""
+        weight, bias = self._tile()
+        return Convolution(weight.detach()[:, :, None, None], bias.detach(), relu=True)
+
+    def _tile(self) -> tuple[Tensor, Tensor]:
+        """The weights of the four new pixels `[4*F C]`, one below the other, and their bias."""
+        assert self.bias is not None  # built with one
+        return self.weight.permute(2, 3, 1, 0).reshape(-1, self.in_channels), self.bias.repeat(4)
+
 
 class PackedConv(nn.Module):
-    """A ConvLayer for inference: the norm is folded into weight and bias, and on a CPU sum and ReLU are fused.
+    """A layer for inference, as one convolution: on a CPU, sum and ReLU are fused, unless there is a group norm between.
 
-    A group norm depends on the image and cannot be folded: it stays a step of its own, and sum and ReLU come after it.
     Large 3x3 convolutions take Winograd's algorithm, the others oneDNN's fused convolution. Each wants the weights in an
     order of its own, made at the first call. oneDNN's operator is private to torch, so its absence only costs time: the
     plain convolution is the fallback, and the path for all other devices.
@@ -61,15 +106,14 @@ class PackedConv(nn.Module):
     weight: Tensor
     bias: Tensor
 
-    def __init__(self, layer: ConvLayer) -> None:
+    def __init__(self, layer: _Packable) -> None:
         super().__init__()
-        conv = layer.conv
-        self.stride, self.padding, self.groups, self.relu = conv.stride, conv.padding, conv.groups, layer.relu
-        self.norm = layer.norm if isinstance(layer.norm, nn.GroupNorm) else None
-        weight, bias = _fold(layer)
-        self.register_buffer("weight", weight.contiguous(memory_format=torch.channels_last), persistent=False)
-        self.register_buffer("bias", bias, persistent=False)
-        self.shape = weight.shape
+        one = layer.to_convolution()
+        self.stride, self.padding, self.groups, self.relu = one.stride, one.padding, one.groups, one.relu
+        self.norm = one.group_norm
+        self.register_buffer("weight", one.weight.contiguous(memory_format=torch.channels_last), persistent=False)
+        self.register_buffer("bias", one.bias, persistent=False)
+        self.shape = one.weight.shape
         self._packed: Tensor | None = None
         self._transformed: Tensor | None = None
 
@@ -114,7 +158,7 @@ class PackedConv(nn.Module):
         self._packed = torch.ops.mkldnn._reorder_convolution_weight(
             self.weight, list(self.padding), list(self.stride), [1, 1], self.groups, shape
         )
-        if min(self.shape[:2]) < LEAST_CHANNELS or self.shape[2] == 1:
+        if min(self.shape[:2]) < LEAST_CHANNELS or self.shape[2] != 3:
             self.weight = self.weight[:0]  # no other way will want them
 
 
@@ -132,9 +176,9 @@ def has_fast_bfloat16() -> bool:
 
 
 def pack(module: nn.Module) -> None:
-    """Replace every ConvLayer inside `module` by its PackedConv. The module can no longer train or be saved."""
+    """Replace every layer in `module` that is one convolution by its PackedConv. It can no longer train or be saved."""
     for name, child in module.named_children():
-        if isinstance(child, ConvLayer):
+        if isinstance(child, ConvLayer | Upsample):
             setattr(module, name, PackedConv(child))
         else:
             pack(child)

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from maskzoo.models.layers import ConvLayer
+from maskzoo.models.layers import ConvLayer, Upsample
 from maskzoo.models.norms import BatchNorm, Norm
 from maskzoo.ops.roi_align import FeatureTable, assign_levels, make_table, roi_align
 
@@ -37,7 +37,7 @@ class MaskPredictor(nn.Module):
 
     def __init__(self, features: int, classes: int, hidden: int) -> None:
         super().__init__()
-        self.upsample = nn.ConvTranspose2d(features, hidden, 2, 2)
+        self.upsample = Upsample(features, hidden)
         self.logits = nn.Conv2d(hidden, classes, 1)
 
     def forward(self, features: Tensor, labels: Tensor) -> Tensor:
@@ -52,12 +52,7 @@ class MaskPredictor(nn.Module):
 
     def widen(self, features: Tensor) -> Tensor:
         """Return the hidden feature of every subpixel `[N m m 2 2 hidden]`: the transposed convolution as a product."""
-        weight, bias = self.upsample.weight, self.upsample.bias
-        assert bias is not None  # built with one
-        product = F.linear(
-            features.permute(0, 2, 3, 1), weight.permute(2, 3, 1, 0).reshape(-1, weight.shape[0]), bias.repeat(4)
-        )
-        hidden: Tensor = F.relu_(product).unflatten(-1, (2, 2, -1))
+        hidden: Tensor = self.upsample(features).permute(0, 2, 3, 1).unflatten(-1, (2, 2, -1))
         return hidden
 
 
