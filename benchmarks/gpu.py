@@ -60,8 +60,9 @@ def main():
             runs = run(rows[0], job | {"cases": cases, "repeats": options.repeats}, peer, options.rounds)
         kept = [row for row in rows if row in options.rows]
         result["networks"].append({"rows": kept, "same_network": "_vd_" not in rows[0]} | summarize(runs))
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(json.dumps(result, indent=1) + "\n")  # what is measured stays, whatever comes later
+        if options.out is not None:  # after each network: what is measured stays, whatever comes later
+            options.out.parent.mkdir(parents=True, exist_ok=True)
+            options.out.write_text(json.dumps(result, indent=1) + "\n")
         report(result["networks"][-1])
 
 
@@ -74,9 +75,11 @@ def parse_options():
     parser.add_argument("--repeats", type=int, default=10, help="measured calls of each case in a process")
     parser.add_argument("--device", default="cuda", choices=["cuda", "cpu"])
     parser.add_argument("--size", default="full", choices=SIZES)
-    parser.add_argument("--out", type=Path, default=HERE / "results" / "gpu.json")
+    parser.add_argument("--out", type=Path, help="results/gpu.json; of another device or size none, unless named")
     options = parser.parse_args()
     options.dtypes = options.dtypes or (["float32", "bfloat16", "float16"] if options.device == "cuda" else ["float32"])
+    if options.out is None and (options.device, options.size) == ("cuda", "full"):
+        options.out = HERE / "results" / "gpu.json"
     return options
 
 

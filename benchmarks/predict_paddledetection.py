@@ -70,8 +70,7 @@ class PaddleDetection:
         merge_config(CONFIG)
         self.model = create("MaskRCNN")
         self.model.eval()
-        state = paddle.load(str(Path(job["folder"]) / f"{NAME}.pdparams"))
-        missing, unexpected = self.model.set_state_dict(state)
+        missing, unexpected = self.model.set_state_dict(read_weights(Path(job["folder"]) / f"{NAME}.pdparams"))
         if missing or unexpected:
             sys.exit(f"the weights do not fit: {missing} are missing, {unexpected} are not known")
         self.versions = {"paddle": paddle.__version__}
@@ -108,8 +107,6 @@ class Absent(ModuleType):
 
 
 def mend():
-    if not hasattr(np, "_core"):  # the weights were written by numpy 2, which calls the same things otherwise
-        sys.modules |= {"numpy._core": np.core, "numpy._core.multiarray": np.core.multiarray}
     for name in ("imgaug", "imgaug.augmenters", "sklearn", "sklearn.cluster", "sklearn.linear_model"):
         sys.modules[name] = Absent(name)
     own = paddle.concat
@@ -118,3 +115,13 @@ def mend():
         return own([tensor.reshape([1]) if tensor.ndim == 0 else tensor for tensor in x], axis, name)
 
     paddle.concat = concat
+
+
+def read_weights(path):
+    """Numpy 2 wrote the file, and calls by new names what the wheel's numpy 1 has. Nothing else may find these names."""
+    aliases = {} if hasattr(np, "_core") else {"numpy._core": np.core, "numpy._core.multiarray": np.core.multiarray}
+    sys.modules.update(aliases)
+    state = paddle.load(str(path))
+    for name in aliases:
+        del sys.modules[name]
+    return state
