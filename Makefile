@@ -13,7 +13,7 @@ help:
 	@echo "make test-slow  the minutes-long tests"
 	@echo "make docs       write docs/zoo.md and the README's table anew from the model files"
 	@echo "make parity     measure against the golden sets and write docs/parity.md's table anew"
-	@echo "make bench      build the peers outside the checkout and time maskzoo against them"
+	@echo "make bench      build the peers outside the checkout, measure maskzoo against them, and write docs/performance.md"
 	@echo "make clean      remove the virtual environment and caches"
 
 # torch comes first and pinned: asked for without a version it brings gigabytes of CUDA libraries. Where the default index
@@ -46,12 +46,21 @@ parity: $(STAMP)
 	MASKZOO_PARITY_REPORT=benchmarks/results/parity.json $(BIN)/python -m pytest tests/parity -m "slow or not slow"
 	$(BIN)/python tools/write_docs.py
 
+# Accuracy wants a trained model: make bench MODEL=my.safetensors VAL=instances_val.json (calibrated on CALIBRATE).
+# gpu.py exits with 77 where there is no GPU.
+COCO ?= $(or $(MASKZOO_SHARED),../shared)/data/coco
+VAL ?= $(COCO)/annotations/instances_val2017.json
+CALIBRATE ?= $(COCO)/train2017
 bench: $(STAMP)
-	benchmarks/peers.sh torchvision
+	benchmarks/peers.sh torchvision paddle
 	$(BIN)/python benchmarks/predict.py
+	$(if $(MODEL),$(BIN)/python benchmarks/accuracy.py $(MODEL) $(VAL) --calibrate $(CALIBRATE))
+	$(BIN)/python benchmarks/throughput.py $(COCO)/val2017
+	$(BIN)/python benchmarks/gpu.py || [ $$? -eq 77 ]
 	$(BIN)/python benchmarks/train.py
 	$(BIN)/python benchmarks/evaluate.py
 	$(BIN)/python benchmarks/loader.py
+	$(BIN)/python tools/write_docs.py
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis demo-out

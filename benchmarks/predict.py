@@ -1,11 +1,11 @@
-"""Time a whole prediction, photo to run-length masks, against torchvision's Mask R-CNN on the same photo and weights.
+"""Time a whole prediction, photo to run-length masks, against torchvision and PaddleDetection: same photo, same weights.
 
-    benchmarks/peers.sh torchvision        # once: torchvision in a virtual environment of its own
-    python benchmarks/predict.py [--rounds 5] [--dtypes float32 bfloat16] [--threads 1 2]
+    benchmarks/peers.sh torchvision paddle      # once: each in a virtual environment of its own
+    python benchmarks/predict.py [--rounds 5] [--threads 1 2] [--dtypes float32 bfloat16 int8] [--peers torchvision paddle]
 
 Every contender runs in processes of its own, one after the other, A B A B: these are ratios of one run, not bare times.
-R50-FPN, a photo that fills 800x1216, rule-made weights of equal shape and law in both, 1,000 proposals and 100 detections
-(counted, and written into the result). The photo is made up; no contender's time depends on what it shows.
+R50-FPN, a photo that fills 800x1216, rule-made weights, 1,000 proposals and 100 detections (counted, and written into the
+result). The photo is made up, and so are those that int8 is calibrated on: no contender's time depends on what they show.
 """
 
 import argparse
@@ -17,10 +17,17 @@ import sys
 import tempfile
 from pathlib import Path
 
+import numpy as np
+from PIL import Image
+
+from weights import write_weights
+
 HERE = Path(__file__).parent
 PEERS = Path(os.environ.get("MASKZOO_PEERS", Path.home() / ".cache" / "maskzoo-peers"))
 ROW = "mask_rcnn_r50_fpn_1x_coco"
 SIZE = (427, 640)  # becomes 800 x 1199, on a canvas of 800 x 1216
+CALIBRATION = 4  # photos
+DTYPES = ["float32", "bfloat16", "int8"]
 
 
 def main():
@@ -30,31 +37,50 @@ def main():
         "--repeats", type=int, default=3, help="predictions in a process, after one that is not counted"
     )
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
-    parser.add_argument("--dtypes", nargs="+", default=["float32"], choices=["float32", "bfloat16"])
+    parser.add_argument("--dtypes", nargs="+", default=DTYPES, choices=DTYPES)
+    parser.add_argument("--peers", nargs="+", default=["torchvision", "paddle"], choices=["torchvision", "paddle"])
     parser.add_argument("--out", type=Path, default=HERE / "results" / "predict.json")
     options = parser.parse_args()
-    peer = PEERS / "torchvision" / "bin" / "python"
-    if not peer.exists():
-        sys.exit(f"{peer} is not there: run benchmarks/peers.sh torchvision first")
+    contenders = list_contenders(options.dtypes, options.peers)
+    for python in {python for python, _ in contenders.values()}:
+        if not Path(python).exists():
+            sys.exit(f"{python} is not there: run benchmarks/peers.sh {' '.join(options.peers)} first")
     result = {"machine": describe_machine(), "rounds": options.rounds, "runs": {}}
     with tempfile.TemporaryDirectory() as folder:
-        inputs = make_inputs(Path(folder))
+        job = {"folder": str(make_inputs(Path(folder))), "repeats": options.repeats}
+        for python, contender in contenders.values():
+            if contender["backend"] == "openvino":  # writes the network down, which must not count as its memory
+                run_worker(python, job | contender | {"threads": os.cpu_count(), "repeats": 0})
         for threads in options.threads:
-            contenders = {"torchvision float32": (peer, "torchvision", "float32", False)}
-            for dtype in options.dtypes:
-                contenders[f"torchvision in OpenVINO {dtype}, no pasting"] = (peer, "torchvision in OpenVINO", dtype, False)
-                contenders[f"maskzoo {dtype}"] = (sys.executable, "maskzoo", dtype, False)
-                contenders[f"maskzoo {dtype}, freed memory kept"] = (sys.executable, "maskzoo", dtype, True)
             runs = {name: [] for name in contenders}
             for number in range(options.rounds):
-                for name, (python, which, dtype, keep) in contenders.items():
+                for name, (python, contender) in contenders.items():
                     print(f"{threads} thread(s), round {number + 1}/{options.rounds}: {name}", file=sys.stderr)
-                    runs[name].append(run_worker(python, which, dtype, keep, threads, options.repeats, inputs))
+                    runs[name].append(run_worker(python, job | contender | {"threads": threads}))
             result["runs"][str(threads)] = {name: summarize(values) for name, values in runs.items()}
-    for threads, table in result["runs"].items():
-        report(threads, table)
+            report(threads, result["runs"][str(threads)])
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(json.dumps(result, indent=1) + "\n")
+
+
+def list_contenders(dtypes, peers):
+    """By name: whose Python runs it, and what its process is told."""
+    own, torchvision, paddle = sys.executable, *(PEERS / name / "bin" / "python" for name in ("torchvision", "paddle"))
+
+    def describe(contender, dtype, backend="eager", keep=False):
+        return {"contender": contender, "dtype": dtype, "backend": backend, "keep": keep}
+
+    found = {"torchvision float32": (torchvision, describe("torchvision", "float32"))}
+    if "paddle" in peers:
+        found["PaddleDetection float32"] = (paddle, describe("PaddleDetection", "float32"))
+    for dtype in dtypes:
+        if dtype != "int8":  # NNCF 3.4 stops at torchvision's graph ("Could not find a node" of a conditional's inside)
+            name = f"torchvision in OpenVINO {dtype}, no pasting"
+            found[name] = (torchvision, describe("torchvision in OpenVINO", dtype, "runtime"))
+            found[f"maskzoo {dtype}"] = (own, describe("maskzoo", dtype))
+            found[f"maskzoo {dtype}, freed memory kept"] = (own, describe("maskzoo", dtype, keep=True))
+        found[f"maskzoo in OpenVINO {dtype}"] = (own, describe("maskzoo in OpenVINO", dtype, "openvino"))
+    return found
 
 
 def describe_machine():
@@ -68,75 +94,31 @@ def describe_machine():
 
 
 def make_inputs(folder):
-    """Weights for both contenders, and a photo, by seed."""
-    import numpy as np
-
-    sys.path.insert(0, str(HERE.parent / "tests"))
-    from pdparams_files import rule_state, write_pdparams
-
-    manifest = json.loads((HERE.parent / "tests" / "golden" / "manifest" / f"{ROW}.json").read_text())
-    state = rule_state(manifest, "benchmark")
-    write_pdparams(folder / f"{ROW}.pdparams", state)
-    np.savez(folder / "torchvision.npz", **to_torchvision(state))
-    noise = np.random.default_rng(0).integers(0, 256, (SIZE[0] // 7 + 1, SIZE[1] // 7 + 1, 3), np.uint8)
-    np.save(folder / "photo.npy", noise.repeat(7, 0).repeat(7, 1)[: SIZE[0], : SIZE[1]])
+    """Weights for all contenders, a photo, and a folder of others to calibrate on, by seed."""
+    write_weights(ROW, folder)
+    np.save(folder / "photo.npy", make_photo(0))
+    (folder / "photos").mkdir()
+    for seed in range(1, CALIBRATION + 1):
+        Image.fromarray(make_photo(seed)).save(folder / "photos" / f"{seed}.png")
     return folder
 
 
-def to_torchvision(state):
-    """The same weights under torchvision's names, so that both find as much to do."""
-    import numpy as np
+def make_photo(seed):
+    noise = np.random.default_rng(seed).integers(0, 256, (SIZE[0] // 7 + 1, SIZE[1] // 7 + 1, 3), np.uint8)
+    return noise.repeat(7, 0).repeat(7, 1)[: SIZE[0], : SIZE[1]]
 
-    named = {}
-    branches = {"branch2a": "1", "branch2b": "2", "branch2c": "3"}
-    norm = {"weight": "weight", "bias": "bias", "_mean": "running_mean", "_variance": "running_var"}
-    plain = {
-        "rpn_head.rpn_feat.rpn_conv": "rpn.head.conv.0.0",
-        "rpn_head.rpn_rois_score": "rpn.head.cls_logits",
-        "rpn_head.rpn_rois_delta": "rpn.head.bbox_pred",
-        "bbox_head.head.fc6": "roi_heads.box_head.fc6",
-        "bbox_head.head.fc7": "roi_heads.box_head.fc7",
-        "mask_head.head.upsample.conv5_mask": "roi_heads.mask_predictor.conv5_mask",
+
+def run_worker(python, job):
+    threads = str(job["threads"])
+    environment = os.environ | {
+        "OMP_NUM_THREADS": threads,
+        "FLAGS_paddle_num_threads": threads,
+        "CUDA_VISIBLE_DEVICES": "",
     }
-    for index in range(4):
-        plain[f"mask_head.head.upsample.mask_inter_feat_{index + 1}"] = f"roi_heads.mask_head.{index}.0"
-        lateral = "" if index == 3 else "_lateral"
-        plain[f"neck.fpn_inner_res{index + 2}_sum{lateral}"] = f"backbone.fpn.inner_blocks.{index}.0"
-        plain[f"neck.fpn_res{index + 2}_sum"] = f"backbone.fpn.layer_blocks.{index}.0"
-    for name, value in state.items():
-        module, entry = name.rsplit(".", 1)
-        parts = module.split(".")
-        if parts[0] == "backbone":
-            kind = parts[-1]  # conv or norm
-            if parts[1] == "conv1":
-                target = "backbone.body.conv1" if kind == "conv" else "backbone.body.bn1"
-            else:
-                stage, block = int(parts[1][3]) - 1, ord(parts[2][4]) - ord("a")
-                layer = f"backbone.body.layer{stage}.{block}"
-                if parts[3] == "short":
-                    target = f"{layer}.downsample.{0 if kind == 'conv' else 1}"
-                else:
-                    target = f"{layer}.{'conv' if kind == 'conv' else 'bn'}{branches[parts[3]]}"
-            named[f"{target}.{entry if kind == 'conv' else norm[entry]}"] = value
-        elif module in plain:
-            named[f"{plain[module]}.{entry}"] = value.T if value.ndim == 2 else value
-        elif module == "bbox_head.bbox_score":  # background is torchvision's first class
-            named[f"roi_heads.box_predictor.cls_score.{entry}"] = np.roll(value.T if value.ndim == 2 else value, 1, 0)
-        elif module == "bbox_head.bbox_delta":
-            rows = value.T if value.ndim == 2 else value
-            empty = np.zeros((4, *rows.shape[1:]), rows.dtype)
-            named[f"roi_heads.box_predictor.bbox_pred.{entry}"] = np.concatenate([empty, rows])
-        elif module == "mask_head.mask_fcn_logits":
-            named[f"roi_heads.mask_predictor.mask_fcn_logits.{entry}"] = np.concatenate([value[:1], value])
-    return named
-
-
-def run_worker(python, which, dtype, keep, threads, repeats, folder):
-    command = [python, HERE / "predict_worker.py", which, dtype, str(int(keep)), str(threads), str(repeats), folder]
-    environment = os.environ | {"OMP_NUM_THREADS": str(threads), "CUDA_VISIBLE_DEVICES": ""}
-    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, env=environment, check=False)
+    command = [str(python), str(HERE / "predict_worker.py"), json.dumps(job)]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     if done.returncode:
-        sys.exit(f"{which} failed:\n{done.stderr}")
+        sys.exit(f"{job['contender']} {job['dtype']} failed:\n{done.stderr}")
     return json.loads(done.stdout.splitlines()[-1])
 
 
@@ -158,15 +140,17 @@ def summarize(values):
 
 
 def report(threads, table):
-    base = table["torchvision float32"]
+    """Add each contender's ratios to its row, and print them."""
+    base, paddle = table["torchvision float32"], table.get("PaddleDetection float32")
     print(f"\n{threads} thread(s)                              of torchvision   seconds   peak MB")
     for name, row in table.items():
-        ratio = row["seconds"] / base["seconds"]
-        row["of_torchvision"] = round(ratio, 3)
+        row["of_torchvision"] = round(row["seconds"] / base["seconds"], 3)
+        if paddle is not None:
+            row["of_paddledetection"] = round(row["seconds"] / paddle["seconds"], 3)
         if row["stages_ms"]:
             pooled, theirs = (values["stages_ms"]["box RoIAlign"] for values in (row, base))
             row["roi_align_of_torchvision"] = round(pooled / theirs, 3)
-        print(f"  {name:40s} {ratio:12.2f} {row['seconds']:11.2f} {row['peak_memory_mb']:9.0f}")
+        print(f"  {name:45s} {row['of_torchvision']:7.2f} {row['seconds']:11.2f} {row['peak_memory_mb']:9.0f}")
     told = {name: row["stages_ms"] for name, row in table.items() if row["stages_ms"]}
     print(f"  stages, ms: {' | '.join(told)}")
     for stage in base["stages_ms"]:

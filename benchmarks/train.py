@@ -18,7 +18,10 @@ import tempfile
 from pathlib import Path
 from statistics import median
 
-from predict import HERE, PEERS, ROW, describe_machine, to_torchvision
+import numpy as np
+from predict import HERE, PEERS, ROW, describe_machine
+
+from weights import write_weights
 
 SIZE = (800, 1199)
 
@@ -56,19 +59,11 @@ def main():
     options.out.write_text(json.dumps(result, indent=1) + "\n")
 
 
-def make_inputs(folder):
+def make_inputs(folder, row=ROW, size=SIZE):
     """Weights by rule for both, an image, 8 objects with outlines, and the RoIs that train."""
-    import numpy as np
-
-    sys.path.insert(0, str(HERE.parent / "tests"))
-    from pdparams_files import rule_state, write_pdparams
-
-    manifest = json.loads((HERE.parent / "tests" / "golden" / "manifest" / f"{ROW}.json").read_text())
-    state = rule_state(manifest, "benchmark")
-    write_pdparams(folder / f"{ROW}.pdparams", state)
-    np.savez(folder / "torchvision.npz", **to_torchvision(state))
+    write_weights(row, folder)
     random = np.random.default_rng(0)
-    height, width = SIZE
+    height, width = size
     image = random.integers(0, 256, (height // 9 + 1, width // 9 + 1, 3), np.uint8).repeat(9, 0).repeat(9, 1)
     centre = random.uniform([0.2, 0.2], [0.8, 0.8], (8, 2)) * [width, height]
     half = np.geomspace(16, 180, 8)[:, None] * [1, 0.8]
@@ -79,7 +74,9 @@ def make_inputs(folder):
     background = np.concatenate([corner, corner + random.uniform(16, 300, (384, 2))], 1)
     rois = np.concatenate([foreground, background]).clip(0, [width, height, width, height])
     index = np.concatenate([np.arange(8), np.repeat(np.arange(8), 15), np.zeros(384)])
-    np.savez(folder / "step.npz", image=image[:height, :width], boxes=boxes, labels=np.arange(8), rois=rois, index=index)
+    np.savez(
+        folder / "step.npz", image=image[:height, :width], boxes=boxes, labels=np.arange(8), rois=rois, index=index
+    )
     return folder
 
 

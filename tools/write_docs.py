@@ -1,4 +1,4 @@
-"""Write the generated parts of the documentation anew: the zoo's table, the parity table, the README's picture.
+"""Write the generated parts of the documentation anew: the zoo's table, parity, performance, the README's picture.
 
 python tools/write_docs.py [--check]      --check only tells whether they are stale (exit code 1)
 """
@@ -8,12 +8,12 @@ import json
 import sys
 from pathlib import Path
 
+from performance import tell_performance
+
 from maskzoo.zoo.table import names, read_row, summarize, to_markdown
 
 ROOT = Path(__file__).resolve().parent.parent
 PARITY = ROOT / "benchmarks" / "results" / "parity.json"
-RESULTS = ROOT / "benchmarks" / "results"
-BENCHMARK = RESULTS / "predict.json"
 PICTURE = ROOT / "docs" / "images" / "drawing.jpg"
 MASK_SIDE = 112  # four times a network's, so that the outlines show the drawing and not the map
 
@@ -37,9 +37,8 @@ def main() -> None:
     }
     if PARITY.exists():
         texts[ROOT / "docs" / "parity.md"] = between(ROOT / "docs" / "parity.md", "parity", parity_table())
-    if BENCHMARK.exists():
-        path = ROOT / "docs" / "performance.md"
-        texts[path] = between(path, "performance", performance_tables() + other_tables())
+    page = ROOT / "docs" / "performance.md"
+    texts[page] = between(page, "performance", tell_performance())
     stale = [path for path, text in texts.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
     if check:
         for path in stale:
@@ -86,76 +85,6 @@ def parity_table() -> str:
         tolerance = next(entry["tolerance"] for entry in found if entry)
         cells = [f"{entry['error']:.1e}" if entry else "" for entry in found]
         lines.append(f"| {stage} | " + " | ".join(cells) + f" | {tolerance:g} |")
-    return "\n".join(lines) + "\n"
-
-
-def performance_tables() -> str:
-    """Whole predictions and their stages against torchvision, for each number of threads."""
-    result = json.loads(BENCHMARK.read_text(encoding="utf-8"))
-    machine = result["machine"]
-    extensions = ", ".join(machine["extensions"])
-    lines = [
-        "## A photo to run-length masks, R50-FPN, 800 x 1216, 1,000 proposals, 100 masks\n",
-        f"`python benchmarks/predict.py`, medians over alternating processes, on "
-        f"{machine['cores']} cores of {machine['processor']} ({extensions}). The goals: float32 at most 0.50 of torchvision's "
-        "time and not slower than OpenVINO, bfloat16 at most 0.33 and int8 at most 0.20 on processors that compute in them, "
-        "RoIAlign at most 0.12, no more memory.",
-    ]
-    for threads, table in result["runs"].items():
-        base = table["torchvision float32"]
-        lines += [
-            f"\n### {threads} thread{'s' if threads != '1' else ''}, {len(base['all_seconds'])} processes of each\n",
-            "| | of torchvision's time | seconds | RoIAlign, of torchvision's | peak memory, MB | proposals | detections |",
-            "|---|---|---|---|---|---|---|",
-        ]
-        lines += [
-            f"| {name} | {row['of_torchvision']:.2f} | {row['seconds']:.2f} | {row.get('roi_align_of_torchvision', '')} "
-            f"| {row['peak_memory_mb']} | {row['proposals'] or ''} | {row['detections']} |"
-            for name, row in table.items()
-        ]
-        told = {name: row["stages_ms"] for name, row in table.items() if row["stages_ms"]}
-        lines += ["\n| stage, ms | " + " | ".join(told) + " |", "|---|" + "---|" * len(told)]
-        lines += [
-            f"| {stage} | " + " | ".join(f"{stages[stage]:.0f}" for stages in told.values()) + " |"
-            for stage in base["stages_ms"]
-        ]
-    return "\n".join(lines) + "\n"
-
-
-def other_tables() -> str:
-    """A training step, evaluation and reading of images, each beside its peer and its goal, as far as they were measured."""
-    lines = []
-    if (RESULTS / "train.json").exists():
-        result = json.loads((RESULTS / "train.json").read_text(encoding="utf-8"))
-        lines += [
-            "\n## A training step, R50-FPN, one image of 800 x 1216, 512 RoIs of which 128 foreground\n",
-            "`python benchmarks/train.py`, medians over alternating processes. The goal: at most 0.75 of torchvision's time, "
-            "no more memory.\n",
-            "| threads | | of torchvision's time | seconds | forward | backward | peak memory, MB |",
-            "|---|---|---|---|---|---|---|",
-        ]
-        lines += [
-            f"| {threads} | {name} | {row['of_torchvision']:.2f} | {row['seconds']:.1f} | {row['parts_s']['forward']:.1f} "
-            f"| {row['parts_s']['backward']:.1f} | {row['peak_memory_mb']} |"
-            for threads, table in result["runs"].items()
-            for name, row in table.items()
-        ]
-    evaluation = json.loads((RESULTS / "evaluate.json").read_text(encoding="utf-8"))
-    data = evaluation["data"]
-    lines += [
-        f"\n## Evaluation of {data['images']:,} images, {data['objects']:,} objects, {data['detections']:,} detections\n",
-        "`python benchmarks/evaluate.py`, boxes and masks, all numbers equal to pycocotools'. The goal: 20 times as fast.\n",
-        f"* from rows in memory: {evaluation['times_faster_from_rows']:.1f} times as fast as pycocotools",
-        f"* from two JSON files, every value checked: {evaluation['times_faster_from_files']:.1f} times",
-    ]
-    loader = json.loads((RESULTS / "loader.json").read_text(encoding="utf-8"))
-    own, peer = (loader[name]["images_per_core_second"] for name in ("maskzoo", "pillow"))
-    lines += [
-        "\n## Reading images to train on\n",
-        "`python benchmarks/loader.py`, COCO photos to the recipe's sizes with flip and ground truth, images per second and "
-        f"core: {own:.0f}, and {peer:.0f} for a loader as torchvision's users write it ({loader['times_as_fast']:.2f} times "
-        "as fast).",
-    ]
     return "\n".join(lines) + "\n"
 
 

@@ -14,7 +14,7 @@ from maskzoo.data.images import read_image
 from maskzoo.inference.predictor import Predictor, Source
 from maskzoo.inference.result import Prediction
 
-__all__ = ["Report", "verify"]
+__all__ = ["Report", "match_masks", "verify"]
 
 BOX_PIXELS = 1e-3  # of the photo; float32 sums of another order move a box by less
 MASK_IOU = 0.999
@@ -68,15 +68,22 @@ def verify(
     return report
 
 
+def match_masks(expected: Prediction, found: Prediction) -> list[tuple[int, int, float]]:
+    """Return where the objects that both predictions of a photo tell stand in each, with the IoU of their masks.
+
+    Such a pair has one label, and boxes that overlap by half or more.
+    """
+    masks, theirs = expected.masks.dense(), found.masks.dense()
+    return [(first, second, _overlap(masks[first], theirs[second])) for first, second in _match(expected, found)]
+
+
 def _compare(where: str, expected: Prediction, found: Prediction, network: Predictor, report: Report) -> list[float]:
     """Note the differences of one photo in the report; returns the mask IoU of each object that both found."""
-    pairs = _match(expected, found)
+    pairs = match_masks(expected, found)
     report.objects += len(expected)
-    masks, theirs = expected.masks.dense(), found.masks.dense()
     overlaps = []
-    for first, second in pairs:
+    for first, second, overlap in pairs:
         error = float(np.abs(expected.boxes[first] - found.boxes[second]).max())
-        overlap = _overlap(masks[first], theirs[second])
         report.largest_box_error = max(report.largest_box_error, error)
         overlaps.append(overlap)
         if report.dtype == "float32" and (error > BOX_PIXELS or overlap < MASK_IOU):
@@ -85,8 +92,8 @@ def _compare(where: str, expected: Prediction, found: Prediction, network: Predi
                 f"(at most {BOX_PIXELS:g}), mask IoU {overlap:.5f} (at least {MASK_IOU})"
             )
     if report.dtype == "float32":
-        report.faults += _list_single(f"{where}: the file misses", expected, {first for first, _ in pairs}, network)
-        report.faults += _list_single(f"{where}: only the file finds", found, {second for _, second in pairs}, network)
+        report.faults += _list_single(f"{where}: the file misses", expected, {first for first, _, _ in pairs}, network)
+        report.faults += _list_single(f"{where}: only the file finds", found, {second for _, second, _ in pairs}, network)
     return overlaps
 
 
