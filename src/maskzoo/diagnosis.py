@@ -48,7 +48,7 @@ LEAST_MEMORY = 2 << 30  # a photo of 800 x 1333 through ResNet-50-FPN peaks at 1
 LEAST_SPACE = 1 << 30  # the largest published weights have 0.5 GB
 # By device and type: the fastest backend, and what was measured (docs/performance.md).
 FASTEST = {
-    ("cpu", "float32"): ("eager", "the fastest measured: 0.48 of torchvision's time, OpenVINO 0.67, compile none of its own"),
+    ("cpu", "float32"): ("eager", "the fastest measured: 0.48 of torchvision's time, OpenVINO 0.67 (its network)"),
     ("cpu", "bfloat16"): ("eager", "as fast as OpenVINO in bfloat16 when measured, and nothing is exported or compiled"),
     ("cpu", "int8"): ("openvino", "the only one that computes in int8"),
     ("cuda", "int8"): ("openvino", "the only one that computes in int8"),

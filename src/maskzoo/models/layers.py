@@ -84,7 +84,7 @@ class PackedConv(nn.Module):
             return self._by_winograd(x, add, relu)
         if x.device.type == "cpu" and not torch.compiler.is_compiling() and _fused_conv_exists(x.dtype):
             return self._fused(x, add, relu)
-        if self._transformed is not None and torch.compiler.is_compiling():
+        if self._transformed is not None and torch.compiler.is_compiling() and not torch.compiler.is_exporting():
             fused = torch.ops.maskzoo.convolve(x, self.weight, self._transformed, self.bias, relu and add is None)
             return fused if add is None else _finish(fused, add, relu)
         out = F.conv2d(x, self.weight, self.bias, self.stride, self.padding, groups=self.groups)
