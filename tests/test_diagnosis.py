@@ -3,10 +3,12 @@
 import pytest
 
 from maskzoo.diagnosis import (
+    choose_backend,
     diagnose,
     judge_allocator,
     judge_backends,
     judge_cache,
+    judge_choice,
     judge_gpus,
     judge_memory,
     judge_processor,
@@ -69,6 +71,13 @@ def test_no_gpu_is_no_fault_and_gpus_are_named():
 def test_an_absent_backend_comes_with_its_command():
     here, absent = judge_backends([Backend("eager", "2.13", ("cpu",)), Backend("openvino", None, (), "pip install x")])
     assert (here.judgement, absent.judgement, absent.advice) == ("ok", "hint", "pip install x")
+
+
+def test_what_auto_takes_is_told_for_each_type_that_can_run():
+    eager, openvino = Backend("eager", "2.13", ("cpu",)), Backend("openvino", "2026", ("CPU",))
+    assert [one.topic for one in judge_choice([eager], "cpu")] == ["auto, float32", "auto, bfloat16"]
+    assert judge_choice([eager, openvino], "cpu")[-1].found == ": ".join(choose_backend("int8", "cpu"))
+    assert [one.found for one in judge_choice([eager], "cuda")] == [": ".join(choose_backend("float16", "cuda"))] * 3
 
 
 def test_memory_that_is_not_kept_by_choice_is_a_hint():

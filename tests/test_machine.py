@@ -6,6 +6,7 @@ from maskzoo.machine import (
     find_version,
     has_nvidia_driver,
     inspect_backends,
+    inspect_compiler,
     inspect_memory,
     inspect_processor,
     read_peak_memory,
@@ -81,7 +82,7 @@ def test_a_driver_is_seen_without_torch(tmp_path):
 
 def test_every_backend_is_listed_and_an_absent_one_has_a_remedy():
     backends = {backend.name: backend for backend in inspect_backends()}
-    assert list(backends) == ["eager", "openvino", "onnxruntime"]
+    assert list(backends) == ["eager", "compile", "openvino", "onnxruntime"]
     assert backends["eager"].version is not None
     for backend in backends.values():
         assert (backend.version is None) == bool(backend.remedy)
@@ -101,3 +102,14 @@ def test_peak_memory_does_not_fall_when_memory_is_freed():
     del block
     after = read_peak_memory()
     assert after >= before > 10 << 20
+
+
+def test_a_compiler_that_is_not_there_is_named_with_the_way_out(monkeypatch, tmp_path):
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    assert "no-such-compiler is not found" in inspect_compiler("cpu") and "set CXX" in inspect_compiler("cpu")
+    absent = {backend.name: backend for backend in inspect_backends()}["compile"]
+    assert absent.version is None and "no-such-compiler" in absent.remedy
+    (tmp_path / "mine").write_text("")
+    (tmp_path / "mine").chmod(0o755)
+    monkeypatch.setenv("CXX", str(tmp_path / "mine"))
+    assert inspect_compiler("cpu") == ""

@@ -28,10 +28,12 @@ from maskzoo.machine import (
 
 __all__ = [
     "Finding",
+    "choose_backend",
     "diagnose",
     "judge_allocator",
     "judge_backends",
     "judge_cache",
+    "judge_choice",
     "judge_gpus",
     "judge_memory",
     "judge_processor",
@@ -44,6 +46,14 @@ OTHER_SETTINGS = ("KMP_AFFINITY", "OMP_PROC_BIND", "GOMP_CPU_AFFINITY", "CUDA_VI
 EXTRAS = {"tensorboard": "curves of a training run: pip install 'maskzoo[track]'"}
 LEAST_MEMORY = 2 << 30  # a photo of 800 x 1333 through ResNet-50-FPN peaks at 1.2 GB, with Python and torch
 LEAST_SPACE = 1 << 30  # the largest published weights have 0.5 GB
+# By device and type: the fastest backend, and what was measured (docs/performance.md).
+FASTEST = {
+    ("cpu", "float32"): ("eager", "the fastest measured: 0.48 of torchvision's time, OpenVINO 0.67 (its network)"),
+    ("cpu", "bfloat16"): ("eager", "as fast as OpenVINO in bfloat16 when measured, and nothing is exported or compiled"),
+    ("cpu", "int8"): ("openvino", "the only one that computes in int8"),
+    ("cuda", "int8"): ("openvino", "the only one that computes in int8"),
+}
+ON_GPU = ("eager", "compile was not measured on a GPU yet")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +70,15 @@ def diagnose(home: Path, allocator: str, keeps_memory: bool) -> list[Finding]:
     """Return the findings on this machine. `home` is the cache folder; the rest is what `inference.memory` says."""
     import torch
 
-    processor, gpus = inspect_processor(), inspect_gpus()
+    processor, gpus, backends = inspect_processor(), inspect_gpus(), inspect_backends()
     return [
         *_list_versions(torch.__version__),
         *judge_processor(processor, str(torch.backends.cpu.get_cpu_capability())),
         *judge_threads(processor, torch.get_num_threads(), os.environ),
         *judge_memory(inspect_memory()),
         *judge_gpus(gpus, torch.__version__, has_nvidia_driver(), torch.backends.mps.is_available()),
-        *judge_backends(inspect_backends()),
+        *judge_backends(backends),
+        *judge_choice(backends, "cuda" if gpus else "cpu"),
         *_list_extras(),
         *judge_allocator(allocator, keeps_memory, os.environ),
         *judge_cache(home),
@@ -153,6 +164,19 @@ def judge_backends(backends: Sequence[Backend]) -> list[Finding]:
         else Finding(f"backend {one.name}", f"{one.version} ({', '.join(one.runs_on)})")
         for one in backends
     ]
+
+
+def choose_backend(dtype: str, device: str) -> tuple[str, str]:
+    """Return the fastest backend for a type on a device ("cpu" or "cuda"), and why it is."""
+    return FASTEST.get((device, dtype), ON_GPU)
+
+
+def judge_choice(backends: Sequence[Backend], device: str) -> list[Finding]:
+    """Say which backend `auto` takes for each type, and why."""
+    installed = {one.name for one in backends if one.version is not None}
+    dtypes = ("float32", "bfloat16", "float16") if device == "cuda" else ("float32", "bfloat16", "int8")
+    chosen = {dtype: choose_backend(dtype, device) for dtype in dtypes}
+    return [Finding(f"auto, {dtype}", f"{name}: {why}") for dtype, (name, why) in chosen.items() if name in installed]
 
 
 def judge_allocator(allocator: str, keeps_memory: bool, environment: Mapping[str, str]) -> list[Finding]:

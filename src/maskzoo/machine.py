@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 
 __all__ = [
@@ -25,9 +26,11 @@ __all__ = [
     "find_version",
     "has_nvidia_driver",
     "inspect_backends",
+    "inspect_compiler",
     "inspect_gpus",
     "inspect_memory",
     "inspect_processor",
+    "is_installed",
     "read_peak_memory",
 ]
 
@@ -137,9 +140,26 @@ def inspect_backends() -> list[Backend]:
     install = "pip install 'maskzoo[export]'"
     return [
         Backend("eager", torch.__version__, devices),
+        _inspect_compile(torch.__version__, devices),
         _inspect_openvino(install),
         _inspect_onnxruntime(install),
     ]
+
+
+def inspect_compiler(device: str) -> str:
+    """Return what torch.compile lacks to make programs for a device ("cpu" or "cuda") with the remedy; empty: nothing."""
+    if device == "cuda" and not is_installed("triton"):
+        return "torch compiles for a GPU by Triton, which is absent: pip install triton"
+    usual = {"win32": "cl", "darwin": "clang++"}.get(sys.platform, "g++")  # torch's choice
+    wanted = os.environ.get("CXX") or usual
+    if shutil.which(wanted) is not None:
+        return ""
+    return f"torch compiles by a C++ compiler, and {wanted} is not found: install it (apt install g++), or set CXX to yours"
+
+
+def is_installed(package: str) -> bool:
+    """Say whether a package is there, without importing it."""
+    return find_spec(package) is not None
 
 
 def has_nvidia_driver(root: Path = Path("/")) -> bool:
@@ -169,6 +189,12 @@ def read_peak_memory() -> int | None:
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _inspect_compile(number: str, devices: tuple[str, ...]) -> Backend:
+    lacking = {device: inspect_compiler(device) for device in devices}
+    able = tuple(device for device, remedy in lacking.items() if not remedy)
+    return Backend("compile", number, able) if able else Backend("compile", None, remedy=lacking["cpu"])
 
 
 def _inspect_openvino(install: str) -> Backend:

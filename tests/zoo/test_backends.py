@@ -6,13 +6,14 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import maskzoo
 from maskzoo.cli import main
 from maskzoo.errors import ConfigError
 from maskzoo.weights.checkpoint import write_checkpoint
-from networks import FPN, THIN, make_photo, small_config, small_network
+from networks import C4, FPN, THIN, make_photo, small_config, small_network
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +84,7 @@ def test_the_command_exports_verifies_and_leaves_an_example(scene, capsys, tmp_p
 
 def test_types_and_backends_that_are_not_there_are_refused(scene):
     model = scene / "thin.safetensors"
-    with pytest.raises(ConfigError, match="expected auto, eager, openvino or onnxruntime"):
+    with pytest.raises(ConfigError, match="expected auto, eager, compile, openvino or onnxruntime"):
         maskzoo.load(model, backend="tensorrt")
     with pytest.raises(ConfigError, match="onnxruntime cannot run bfloat16"):
         maskzoo.load(model, backend="onnxruntime", dtype="bfloat16")
@@ -91,6 +92,40 @@ def test_types_and_backends_that_are_not_there_are_refused(scene):
         maskzoo.load(model, dtype="int8")
     with pytest.raises(ConfigError, match="no such file"):
         maskzoo.load(scene / "none.onnx")
+    for backend in ("auto", "eager", "compile"):
+        with pytest.raises(ConfigError, match="float16, which is for GPUs"):
+            maskzoo.load(model, backend=backend, dtype="float16", device="cpu")
+
+
+def test_compiling_without_a_compiler_is_refused_with_the_way_out(scene, monkeypatch):
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with pytest.raises(ConfigError, match=r"no-such-compiler is not found: install it .* or choose backend eager"):
+        maskzoo.load(scene / "thin.safetensors", backend="compile")
+
+
+def test_auto_says_what_it_took_and_why(scene):
+    model = scene / "thin.safetensors"
+    assert "eager, float32, the fastest measured" in repr(maskzoo.load(model, device="cpu"))
+    assert repr(maskzoo.load(model, device="cpu", backend="eager")).endswith("eager, float32)")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:torch")  # torch's own, of its older compiler
+@pytest.mark.parametrize(("row", "thin"), [(FPN, THIN), (C4, THIN[:3])])
+def test_one_compiled_program_predicts_photos_of_all_sizes_as_eager_does(row, thin, tmp_path):
+    config = small_config(row, *thin)
+    write_checkpoint(tmp_path / "thin.safetensors", small_network(config).state_dict(), config, {"source": "random"})
+    eager, compiled = (maskzoo.load(tmp_path / "thin.safetensors", backend=name) for name in ("eager", "compile"))
+    assert_equal(eager, compiled)
+    stats = torch._dynamo.utils.counters["stats"]
+    programs = stats["unique_graphs"]
+    sizes = [(70 + 7 * number, 180 - 5 * number) for number in range(20)]
+    for size in sizes:
+        expected, found = (predictor.predict(make_photo(*size)) for predictor in (eager, compiled))
+        assert expected.names == found.names and np.abs(expected.boxes - found.boxes).max(initial=0) <= 5e-3
+    assert stats["unique_graphs"] <= programs + 2  # a level of one row of cells is another
+
 
 
 def test_calls_of_export_that_cannot_be_are_refused(scene):

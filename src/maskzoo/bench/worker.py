@@ -27,7 +27,7 @@ from maskzoo.machine import read_peak_memory
 from maskzoo.zoo.load import load, load_network
 
 LEAST_CALLS = 2  # measured ones, however slow
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}  # whose peak torch can measure
+DTYPES = {name: getattr(torch, name) for name in ("float32", "bfloat16", "float16")}  # whose peak torch can measure
 
 
 def run(job: dict[str, Any]) -> dict[str, Any]:
@@ -74,7 +74,7 @@ def _prepare(job: dict[str, Any], device: Literal["cpu", "cuda"]) -> tuple[Calla
         for prediction in predictor.predict(next(batches), batch_size=job["batch"]):
             prediction.masks.rle()
 
-    return predict, predictor if job["backend"] == "eager" else None
+    return predict, predictor if job["backend"] in ("eager", "compile") else None
 
 
 def _split(images: list[str], size: int) -> list[list[Source]]:

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["bench"]
 
-BACKENDS = ("eager", "openvino", "onnxruntime")
-DTYPES = ("float32", "bfloat16", "int8")
+BACKENDS = ("eager", "compile", "openvino", "onnxruntime")
+DTYPES = ("float32", "bfloat16", "float16", "int8")
 
 
 def bench(
@@ -158,7 +158,9 @@ def _list_settings(
     counts = _parse_threads(threads) if threads is not None else [inspect_processor().usable]
     settings, absent = list_settings(asked, types, counts, batch, found)
     if training:
-        settings += list_settings(["training"], [one for one in types if one != "int8"], counts, batch, found)[0]
+        settings += list_settings(
+            ["training"], [one for one in types if one in ("float32", "bfloat16")], counts, batch, found
+        )[0]
     return settings, absent
 
 

@@ -39,6 +39,7 @@ class Device(StrEnum):
 class Backend(StrEnum):
     auto = "auto"
     eager = "eager"
+    compile = "compile"
     openvino = "openvino"
     onnxruntime = "onnxruntime"
 
@@ -47,6 +48,7 @@ class Dtype(StrEnum):
     auto = "auto"
     float32 = "float32"
     bfloat16 = "bfloat16"
+    float16 = "float16"
     int8 = "int8"
 
 
@@ -67,7 +69,7 @@ BackendOption = Annotated[
 ]
 DtypeOption = Annotated[
     Dtype,
-    typer.Option("--dtype", help="auto is float32; bfloat16 and int8 are faster where the hardware has them, less exact."),
+    typer.Option("--dtype", help="auto is float32; others are faster where the hardware has them, less exact; float16: GPU."),
 ]
 Calibrate = Annotated[
     Path | None,

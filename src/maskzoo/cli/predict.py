@@ -109,6 +109,8 @@ def predict(
             calibrate=calibrate,
             overrides=override or (),
         )
+        if not silent:
+            open_stderr().print(f"Running on {predictor.describe_backend()}", soft_wrap=True)
         if kinds:
             make_folder(out)
         folder = out if kinds else _make_scratch(processes, stack)

@@ -16,7 +16,7 @@ from maskzoo.export.program import OUTPUTS, PHOTO, Inputs, to_inputs
 from maskzoo.models.layers import has_fast_bfloat16
 from maskzoo.structures import Detections, ImageBatch
 
-__all__ = ["RUNTIMES", "OnnxRuntime", "OpenVino", "is_installed"]
+__all__ = ["RUNTIMES", "OnnxRuntime", "OpenVino"]
 
 
 class OnnxRuntime:
@@ -93,13 +93,6 @@ class OpenVino:
 
 
 RUNTIMES: dict[str, type[OnnxRuntime] | type[OpenVino]] = {"openvino": OpenVino, "onnxruntime": OnnxRuntime}
-
-
-def is_installed(runtime: str) -> bool:
-    """Say whether a runtime's package is there, without importing it."""
-    from importlib.util import find_spec
-
-    return find_spec(runtime) is not None
 
 
 def _hash(path: Path) -> str:

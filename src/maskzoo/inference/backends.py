@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Protocol
+from collections.abc import Callable
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
-from maskzoo.models.layers import pack
+from maskzoo.errors import ConfigError
+from maskzoo.models.layers import PackedConv, pack
 from maskzoo.models.mask_rcnn import MaskRCNN
+from maskzoo.models.roi_heads import FpnRoiHeads
 from maskzoo.structures import Detections, ImageBatch
 
-__all__ = ["Backend", "Eager", "PhotoBackend"]
+__all__ = ["Backend", "Compiled", "Eager", "PhotoBackend"]
 
+STRIDE = 32  # pixels: a canvas of a network with a pyramid is a multiple
 MOST_WORKERS = 8  # each holds the features of its own images, about 1 GB at 800 x 1333
 
 
@@ -82,3 +87,69 @@ class Eager:
         return Detections(
             done.boxes.cpu(), done.scores.cpu(), done.labels.cpu(), done.rois.cpu(), done.valid.cpu(), masks
         )
+
+
+class Compiled(Eager):
+    """PyTorch, its convolutions and linear layers compiled by torch.compile; what hangs on the data stays eager.
+
+    Sizes are symbols in the programs, so that one serves all canvases, unpadded: torch makes another only where a side, or
+    the batch, is 1, and after eight of a part goes on without compiling. A number of threads has programs of its own.
+    """
+
+    name = "compile"
+
+    def __init__(self, model: MaskRCNN, device: torch.device, dtype: torch.dtype) -> None:
+        super().__init__(model, device, dtype)
+        for layer in self.model.modules():
+            if isinstance(layer, PackedConv):
+                layer.prepare_compiling()
+        freeze = device.type == "cpu"
+        side = STRIDE if self.model.pyramid is not None else 1
+        setattr(self.model, "features", _compile_canvas(self.model.features, side, freeze))  # noqa: B010  a method
+        parts: list[tuple[Any, str, tuple[int, ...]]] = [
+            (self.model.rpn, "look", (0, 2, 3)),
+            (self.model.heads, "look", (0,)),
+        ]
+        if isinstance(self.model.heads, FpnRoiHeads):  # C4's boxes come from `look`
+            parts.append((self.model.heads, "embed", (0,)))
+        for module, method, axes in parts:
+            setattr(module, method, _compile(getattr(module, method), axes, freeze))
+
+    def choose_workers(self) -> int:
+        """One: a worker has a thread of its own, and that would be another program."""
+        return 1
+
+    def detect(self, batch: ImageBatch) -> Detections:
+        """Run the network on a batch; the first one compiles it. Raises ConfigError where torch cannot."""
+        try:
+            return super().detect(batch)
+        except torch._dynamo.exc.TorchDynamoException as error:
+            why = str(error).strip().partition("\n")[0]
+            advice = "see `maskzoo doctor`, or choose backend eager"
+            raise ConfigError(f"torch could not compile the network ({why}); {advice}") from error
+
+
+def _compile(work: Callable[[Tensor], Any], axes: tuple[int, ...], freeze: bool) -> Callable[[Tensor], Any]:
+    """Compile `work`, its input's sizes along `axes` being symbols. A CPU wants the weights frozen, in an order of its own."""
+    program = torch.compile(work, options={"freezing": True} if freeze else None)
+
+    def run(x: Tensor) -> Any:
+        torch._dynamo.maybe_mark_dynamic(x, axes)
+        return program(x)
+
+    return run
+
+
+def _compile_canvas(work: Callable[[Tensor], Any], side: int, freeze: bool) -> Callable[[Tensor], Any]:
+    """Compile `work` on pixels `[B 3 H W]`; the program is given blocks of `side` pixels: it knows what divides H, W."""
+
+    def join(blocks: Tensor) -> Any:
+        batch, down, _, across, _, channels = blocks.shape
+        return work(blocks.reshape(batch, down * side, across * side, channels).permute(0, 3, 1, 2))
+
+    program = _compile(join, (0, 1, 3), freeze)
+
+    def run(pixels: Tensor) -> Any:
+        return program(pixels.permute(0, 2, 3, 1).unflatten(2, (-1, side)).unflatten(1, (-1, side)))
+
+    return run

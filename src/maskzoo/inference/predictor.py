@@ -39,13 +39,17 @@ class _Photo:
 
 
 class Predictor:
-    """A network ready to look at photos. `maskzoo.load` makes one; `backend` is what runs it."""
+    """A network ready to look at photos. `maskzoo.load` makes one; `backend` is what runs it, and `why` what speaks for it."""
 
-    def __init__(self, backend: Backend, config: ModelConfig) -> None:
-        self.backend, self.config = backend, config
+    def __init__(self, backend: Backend, config: ModelConfig, why: str = "") -> None:
+        self.backend, self.config, self.why = backend, config, why
 
     def __repr__(self) -> str:
-        return f"Predictor({self.config.name}, {self.backend.name}, {self.backend.dtype})"
+        return f"Predictor({self.config.name}, {self.describe_backend()})"
+
+    def describe_backend(self) -> str:
+        """Return what runs the network, in which type, and why it was chosen, unless the caller chose."""
+        return f"{self.backend.name}, {self.backend.dtype}" + (f", {self.why}" if self.why else "")
 
     @overload
     def predict(self, source: Source, *, batch_size: int = 1) -> Prediction: ...

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from maskzoo.models.norms import BatchNorm, FrozenNorm, Norm, make_norm
 from maskzoo.ops import winograd
-from maskzoo.ops.convolution import LEAST_CHANNELS, convolve, suits_winograd
+from maskzoo.ops.convolution import LEAST_CHANNELS, convolve, is_wide, suits_winograd
 
 __all__ = ["ConvLayer", "PackedConv", "Upsample", "has_fast_bfloat16", "pack"]
 
@@ -128,8 +128,16 @@ class PackedConv(nn.Module):
             return self._by_winograd(x, add, relu)
         if x.device.type == "cpu" and not torch.compiler.is_compiling() and _fused_conv_exists(x.dtype):
             return self._fused(x, add, relu)
+        if self._transformed is not None and torch.compiler.is_compiling() and not torch.compiler.is_exporting():
+            fused = torch.ops.maskzoo.convolve(x, self.weight, self._transformed, self.bias, relu and add is None)
+            return fused if add is None else _finish(fused, add, relu)
         out = F.conv2d(x, self.weight, self.bias, self.stride, self.padding, groups=self.groups)
         return _finish(out, add, relu)
+
+    def prepare_compiling(self) -> None:
+        """Transform the weight beforehand where a program compiled for this processor is to take Winograd's algorithm."""
+        if is_wide(self.weight, self.shape, self.stride, self.groups):
+            self._transformed = winograd.transform_weight(self.weight)
 
     def _by_winograd(self, x: Tensor, add: Tensor | None, relu: bool) -> Tensor:
         if self._transformed is None:

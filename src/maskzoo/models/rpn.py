@@ -19,9 +19,11 @@ class RpnHead(nn.Module):
         self.delta = ConvLayer(channels, 4 * anchors, 1)
 
     def forward(self, features: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
-        scores, deltas = [], []
-        for level in features:
-            hidden = self.conv(level)
-            scores.append(self.score(hidden).permute(0, 2, 3, 1).flatten(1).float())
-            deltas.append(self.delta(hidden).permute(0, 2, 3, 1).flatten(1).unflatten(1, (-1, 4)).float())
-        return scores, deltas
+        scores, deltas = zip(*(self.look(level) for level in features), strict=True)
+        return list(scores), list(deltas)
+
+    def look(self, level: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the logits and deltas of one level."""
+        hidden = self.conv(level)
+        score = self.score(hidden).permute(0, 2, 3, 1).flatten(1).float()
+        return score, self.delta(hidden).permute(0, 2, 3, 1).flatten(1).unflatten(1, (-1, 4)).float()

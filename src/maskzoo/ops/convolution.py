@@ -10,7 +10,7 @@ from torch import Tensor
 
 from maskzoo.ops import winograd
 
-__all__ = ["LEAST_CHANNELS", "convolve", "suits_winograd"]
+__all__ = ["LEAST_CHANNELS", "convolve", "is_wide", "suits_winograd"]
 
 # From these on, Winograd's fewer multiplications are worth its transforms; below, the direct convolution is quicker.
 LEAST_CHANNELS, LEAST_TILES = 128, 128
@@ -29,16 +29,44 @@ def suits_winograd(
     """
     least = {torch.float32: channels, torch.bfloat16: max(channels, LEAST_CHANNELS_OF_BFLOAT16)}
     return (
+        is_wide(x, weight, stride, groups, channels)
+        and not torch.compiler.is_compiling()
+        and winograd.count_tiles(x.shape) >= LEAST_TILES
+        and not torch.is_autocast_enabled("cpu")
+    )
+
+
+def is_wide(
+    x: Tensor,
+    weight: tuple[int, ...] | torch.Size,
+    stride: tuple[int, ...],
+    groups: int,
+    channels: int = LEAST_CHANNELS,
+) -> bool:
+    """Say whether `suits_winograd` hangs on the size of `x` alone."""
+    return (
         tuple(weight[2:]) == (3, 3)
         and tuple(stride) == (1, 1)
         and groups == 1
         and x.dtype in least
         and min(weight[:2]) >= least[x.dtype]
         and x.device.type == "cpu"
-        and not torch.compiler.is_compiling()
-        and winograd.count_tiles(x.shape) >= LEAST_TILES
-        and not torch.is_autocast_enabled("cpu")
     )
+
+
+@torch.library.custom_op("maskzoo::convolve", mutates_args=())
+def _convolve_wide(x: Tensor, weight: Tensor, transformed: Tensor, bias: Tensor, relu: bool) -> Tensor:
+    """The wide convolution of a compiled program: it is one for all sizes, so the way is chosen when it runs."""
+    if winograd.count_tiles(x.shape) >= LEAST_TILES:
+        return winograd.convolve(x, transformed, bias, relu=relu)
+    out = F.conv2d(x, weight, bias, padding=1).contiguous(memory_format=torch.channels_last)
+    return out.relu_() if relu else out
+
+
+@_convolve_wide.register_fake
+def _(x: Tensor, weight: Tensor, transformed: Tensor, bias: Tensor, relu: bool) -> Tensor:
+    size = (x.shape[0], weight.shape[0], *x.shape[2:])
+    return torch.empty(size, dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
 
 
 def convolve(x: Tensor, weight: Tensor, bias: Tensor | None, stride: tuple[int, ...], groups: int) -> Tensor:

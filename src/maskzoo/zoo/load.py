@@ -12,14 +12,17 @@ import torch
 from torch import Tensor
 
 from maskzoo.config import ModelConfig, dump_config, parse_config
+from maskzoo.diagnosis import choose_backend
 from maskzoo.errors import ConfigError, WeightsError
 from maskzoo.export.cache import export_once
 from maskzoo.export.calibration import read_calibration
 from maskzoo.export.onnx import read_facts
 from maskzoo.export.openvino import read_openvino_facts
-from maskzoo.export.runtimes import RUNTIMES, is_installed
-from maskzoo.inference.backends import Eager
+from maskzoo.export.runtimes import RUNTIMES
+from maskzoo.inference.backends import Compiled, Eager
+from maskzoo.inference.memory import bound_setups
 from maskzoo.inference.predictor import PhotoPredictor, Predictor
+from maskzoo.machine import inspect_compiler, is_installed
 from maskzoo.models.build import build
 from maskzoo.models.layers import has_fast_bfloat16
 from maskzoo.models.mask_rcnn import MaskRCNN
@@ -33,7 +36,8 @@ from maskzoo.zoo.table import names, read_row
 __all__ = ["build_empty", "convert", "list_shapes", "load", "load_network", "read_weights"]
 
 SPOKEN = {
-    "eager": ("float32", "bfloat16"),
+    "eager": ("float32", "bfloat16", "float16"),
+    "compile": ("float32", "bfloat16", "float16"),
     "openvino": ("float32", "bfloat16", "int8"),
     "onnxruntime": ("float32",),
 }
@@ -45,8 +49,8 @@ def load(
     weights: str | Path | None = None,
     *,
     device: Literal["auto", "cpu", "cuda"] = "auto",
-    backend: Literal["auto", "eager", "openvino", "onnxruntime"] = "auto",
-    dtype: Literal["auto", "float32", "bfloat16", "int8"] = "auto",
+    backend: Literal["auto", "eager", "compile", "openvino", "onnxruntime"] = "auto",
+    dtype: Literal["auto", "float32", "bfloat16", "float16", "int8"] = "auto",
     calibrate: str | Path | None = None,
     overrides: Sequence[str] = (),
     progress: Progress | None = None,
@@ -55,26 +59,30 @@ def load(
 
     One file is a `.safetensors` file, or an `.onnx` or `.xml` file that `maskzoo export` wrote. Without `weights` a row's
     published file is downloaded at the first use (`progress` is told bytes so far and in all). `overrides` are
-    `key.path=value` texts. A runtime other than PyTorch (eager) exports the network at the first use and keeps the file.
-    `auto` is what was measured as the fastest: eager with float32, OpenVINO with int8, which needs photos to `calibrate`
-    on (a folder; some dozens do). Raises ConfigError, WeightsError, DownloadError or ExportError.
+    `key.path=value` texts. A runtime other than PyTorch exports the network at the first use and keeps the file. A `dtype`
+    of `auto` is float32; float16 is for GPUs. A `backend` of `auto` is what was measured as the fastest for the type, and
+    the predictor's repr says why. int8 needs photos to `calibrate` on (a folder; some dozens do).
+    Raises ConfigError, WeightsError, DownloadError or ExportError.
     """
-    if dtype not in ("auto", "float32", "bfloat16", "int8"):
-        raise ConfigError(f"dtype is {dtype!r}; expected auto, float32, bfloat16 or int8")
-    if backend not in ("auto", "eager", *RUNTIMES):
-        raise ConfigError(f"backend is {backend!r}; expected auto, eager, {' or '.join(RUNTIMES)}")
+    if dtype not in ("auto", "float32", "bfloat16", "float16", "int8"):
+        raise ConfigError(f"dtype is {dtype!r}; expected auto, float32, bfloat16, float16 or int8")
+    if backend not in ("auto", *SPOKEN):
+        raise ConfigError(f"backend is {backend!r}; expected auto, eager, compile, {' or '.join(RUNTIMES)}")
     if Path(model).suffix in (".onnx", ".xml"):
         return _load_exported(Path(model), weights, backend, dtype, overrides)
     place = _choose_device(device)
-    chosen = ("openvino" if dtype == "int8" else "eager") if backend == "auto" else backend
     dtype = "float32" if dtype == "auto" else dtype
+    chosen, why = choose_backend(dtype, place.type) if backend == "auto" else (backend, "")
     _check_backend(chosen, dtype, place, calibrate)
+    if place.type == "cpu":
+        bound_setups()
     network, config = load_network(model, weights, overrides=overrides, progress=progress)
-    if chosen == "eager":
-        return Predictor(Eager(network, place, getattr(torch, dtype)), config)
+    if chosen in ("eager", "compile"):
+        kind = Eager if chosen == "eager" else Compiled
+        return Predictor(kind(network, place, getattr(torch, dtype)), config, why)
     photos = None if calibrate is None else read_calibration(calibrate, config.input)
     path = export_once(network, config, home() / "exports", photos)
-    return Predictor(RUNTIMES[chosen](path, dtype), config)
+    return Predictor(RUNTIMES[chosen](path, dtype), config, why)
 
 
 def load_network(
@@ -132,13 +140,17 @@ def convert(source: str | Path, out: str | Path, model: str | Path | None = None
 
 
 def _check_backend(backend: str, dtype: str, device: torch.device, calibrate: str | Path | None) -> None:
-    if backend != "eager" and device.type != "cpu":
+    if backend in RUNTIMES and device.type != "cpu":
         raise ConfigError(f"backend is {backend}, which runs on the CPU here; choose device cpu, or backend eager")
     if (dtype == "int8") != (calibrate is not None):
         fault = "int8 needs photos to calibrate on" if dtype == "int8" else f"only int8 is calibrated, and dtype is {dtype}"
         raise ConfigError(f"{fault}; give both dtype=int8 and calibrate=FOLDER (--dtype int8 --calibrate FOLDER), or neither")
     if dtype not in SPOKEN[backend]:
         raise ConfigError(f"{backend} cannot run {dtype} here; it takes {', '.join(SPOKEN[backend])}")
+    if dtype == "float16" and device.type == "cpu":
+        raise ConfigError("dtype is float16, which is for GPUs, and the device is the CPU; choose float32 or bfloat16")
+    if backend == "compile" and (remedy := inspect_compiler(device.type)):
+        raise ConfigError(f"backend is compile; {remedy}, or choose backend eager")
     if dtype == "bfloat16" and device.type == "cpu" and not has_fast_bfloat16():
         warnings.warn("this CPU has no bfloat16 arithmetic: float32 is faster here, and more exact", stacklevel=3)
 
@@ -156,7 +168,7 @@ def _load_exported(
             raise ConfigError(f"{path}: only OpenVINO reads it; choose backend openvino or auto")
         chosen, facts = "openvino", read_openvino_facts(path)
     else:
-        if backend == "eager":
+        if backend in ("eager", "compile"):
             raise ConfigError(f"{path}: PyTorch does not run ONNX files; choose {' or '.join(RUNTIMES)}, or auto")
         chosen = backend if backend != "auto" else next((name for name in RUNTIMES if is_installed(name)), "openvino")
         facts = read_facts(path)
