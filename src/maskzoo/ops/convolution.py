@@ -27,7 +27,6 @@ def suits_winograd(
     It computes on a CPU, in float32, or in bfloat16 where the network does; compilers and exporters are left with the plain
     convolution, and so is autocast.
     """
-    least = {torch.float32: channels, torch.bfloat16: max(channels, LEAST_CHANNELS_OF_BFLOAT16)}
     return (
         is_wide(x, weight, stride, groups, channels)
         and not torch.compiler.is_compiling()
@@ -44,6 +43,7 @@ def is_wide(
     channels: int = LEAST_CHANNELS,
 ) -> bool:
     """Say whether `suits_winograd` hangs on the size of `x` alone."""
+    least = {torch.float32: channels, torch.bfloat16: max(channels, LEAST_CHANNELS_OF_BFLOAT16)}
     return (
         tuple(weight[2:]) == (3, 3)
         and tuple(stride) == (1, 1)
