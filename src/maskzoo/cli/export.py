@@ -85,7 +85,8 @@ def export(
     console = open_stderr()
     columns = (SpinnerColumn(), TextColumn("{task.description}"))
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task(f"Exporting {model}: a minute or two", total=None)
+        duration = "several minutes" if to is Format.torch else "a minute or two"
+        task = progress.add_task(f"Exporting {model}: {duration}", total=None)
         config = _write(model, weights, to, path, calibrate, canvas, preprocess, override or [])
         example = path.with_name(f"{path.stem}_example{'.cpp' if to is Format.torch else '.py'}")
         write_file(example, make_example(path.name, config, preprocess).encode())

@@ -44,8 +44,11 @@ def roi_align(
     """Pool level by level: boxes come in rising order of levels, so the parts only need joining."""
     table, parts = make_table(features, strides), []
     for level in range(len(features)):
-        chosen = (levels == level).nonzero()[:, 0]
-        parts.append(pool_level(table, level, boxes[chosen], images[chosen], side, aligned))
+        chosen, on = boxes, images
+        if len(features) > 1:
+            index = (levels == level).nonzero()[:, 0]
+            chosen, on = boxes[index], images[index]
+        parts.append(pool_level(table, level, chosen, on, side, aligned))
     channels = features[0].shape[1]
     return torch.cat(parts).reshape(boxes.shape[0], side, side, channels).permute(0, 3, 1, 2)
 

@@ -20,8 +20,8 @@ from maskzoo.files import write_whole
 
 __all__ = ["read_package_facts", "write_package"]
 
-METADATA = "wrapper_metadata.json"  # the end of the name of the member that holds them, beside AOTInductor's own
-SOURCES = (".cpp", ".h")  # what the library was compiled from: it tells paths of its maker, and nobody reads it
+METADATA = "_metadata.json"  # how the names of the members end that hold them, beside AOTInductor's own
+SOURCE = ".cpp"  # what the library was compiled from: it tells paths of its maker, and nobody reads it
 
 
 def write_package(program: Program, facts: Facts, out: Path) -> None:
@@ -51,10 +51,12 @@ def write_package(program: Program, facts: Facts, out: Path) -> None:
 
 def read_package_facts(path: Path) -> Facts:
     """Read the metadata of an exported `.pt2` file, without running anything of it. Raises ExportError."""
+    metadata: dict[str, str] = {}
     try:
         with zipfile.ZipFile(path) as archive:
-            members = [name for name in archive.namelist() if name.endswith(METADATA)]
-            metadata = json.loads(archive.read(members[0])) if members else {}
+            for name in archive.namelist():
+                if name.endswith(METADATA):
+                    metadata |= json.loads(archive.read(name))
     except (OSError, ValueError, zipfile.BadZipFile) as error:
         raise ExportError(f"{path}: cannot be read as a torch package ({error}); export it anew") from error
     return Facts.from_metadata(metadata, str(path))
@@ -71,7 +73,7 @@ def _find_compiler(names: list[str]) -> None:
 def _strip(source: Path, out: Path) -> None:
     with zipfile.ZipFile(source) as package, zipfile.ZipFile(out, "w") as stripped:
         for member in package.infolist():
-            if not member.filename.endswith(SOURCES):
+            if not member.filename.endswith(SOURCE):
                 stripped.writestr(zipfile.ZipInfo(member.filename), package.read(member))
 
 
