@@ -30,16 +30,18 @@ def write_package(program: Program, facts: Facts, out: Path) -> None:
     Raises ExportError if there is no C++ compiler, or the file cannot be written.
     """
     from torch._inductor import aoti_compile_and_package, config
+    from torch._inductor.utils import fresh_cache
 
     _find_compiler([name for name in config.cpp.cxx if name])
     options = {
         "aot_inductor.metadata": facts.to_metadata(),
         "aot_inductor.enable_line_tables": False,  # they tell paths as well
+        "aot_inductor.precompile_headers": False,  # they are for the next one
         "cpp.dynamic_threads": True,  # as many as the user's machine has, not this one
     }
-    with tempfile.TemporaryDirectory() as folder, _quiet():
+    with tempfile.TemporaryDirectory() as folder, _quiet(), fresh_cache(dir=folder):
         with Lowering():
-            traced = trace(program, facts.fixed)
+            traced = trace(program, facts.fixed, facts.config.input.canvas_multiple)
         compiled = aoti_compile_and_package(traced, package_path=f"{folder}/network.pt2", inductor_configs=options)
         stripped = Path(folder) / "stripped.pt2"
         _strip(Path(compiled), stripped)

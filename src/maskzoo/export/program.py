@@ -44,12 +44,12 @@ def to_inputs(batch: ImageBatch) -> Inputs:
     return dict(zip(INPUTS, (batch.pixels.contiguous().numpy(), batch.sizes.numpy()), strict=True))
 
 
-def trace(program: Program, fixed: tuple[int, int] | None = None) -> torch.export.ExportedProgram:
-    """Trace the program for every batch size and canvas, or for the one canvas `fixed` (height, width)."""
+def trace(program: Program, fixed: tuple[int, int] | None = None, multiple: int = 32) -> torch.export.ExportedProgram:
+    """Trace the program for every batch and canvas (sides of a `multiple`), or for one canvas, `fixed` (height, width)."""
     height, width = fixed or (96, 128)
     example = (torch.zeros(2, 3, height, width), torch.tensor([[height, width], [height, width]], dtype=torch.float32))
     batch, down, across = (torch.export.Dim(name, min=1) for name in ("batch", "down", "across"))
-    canvas = {} if fixed else {2: 32 * down, 3: 32 * across}
+    canvas = {} if fixed else {2: down, 3: across} if multiple == 1 else {2: multiple * down, 3: multiple * across}
     shapes = {"images": {0: batch, **canvas}, "sizes": {0: batch}}
     with torch.no_grad():
         return torch.export.export(program, example, dynamic_shapes=shapes, strict=False)
