@@ -26,11 +26,15 @@ from maskzoo.structures import ImageBatch
 from networks import make_photo, small_config, small_network
 from shared_data import need_shared
 
-needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="there is no C++ compiler")
-COMPILED = [pytest.param(KINDS["c4"], id="c4"), pytest.param(KINDS["fpn"], id="fpn", marks=pytest.mark.slow)]
+
+def compiled(test):
+    """Mark a test of a package: it is made in one to three minutes, by a compiler."""
+    for mark in (pytest.mark.slow, pytest.mark.timeout(1800)):
+        test = mark(test)
+    return pytest.mark.skipif(shutil.which("g++") is None, reason="there is no C++ compiler")(test)
 
 
-@pytest.fixture(scope="module", params=COMPILED)
+@pytest.fixture(scope="module", params=KINDS.values(), ids=KINDS.keys())
 def exported(request, tmp_path_factory):
     config = small_config(*request.param)
     path = tmp_path_factory.mktemp("package") / "thin.pt2"
@@ -38,14 +42,13 @@ def exported(request, tmp_path_factory):
     return config, path
 
 
-@needs_compiler
-@pytest.mark.timeout(1800)
+@compiled
 @pytest.mark.parametrize("sizes", SIZES.values(), ids=SIZES.keys())
 def test_a_package_finds_what_the_network_finds(exported, sizes):
     compare(exported[0], TorchPackage(exported[1]), sizes)
 
 
-@needs_compiler
+@compiled
 def test_an_image_without_detections_stands_beside_one_with_many(exported):
     config, path = exported
     batch = make_batch([make_photo(64, 96, seed=seed) for seed in range(2)], config.input)
@@ -58,7 +61,7 @@ def test_an_image_without_detections_stands_beside_one_with_many(exported):
     assert none.boxes.shape == (2, 0, 4) and none.masks.shape[:2] == (2, 0)
 
 
-@needs_compiler
+@compiled
 def test_a_package_says_what_it_is_and_predicts_as_any_model(exported):
     config, path = exported
     assert read_package_facts(path) == make_facts(config)
@@ -76,7 +79,7 @@ def test_a_package_says_what_it_is_and_predicts_as_any_model(exported):
         maskzoo.load(path, dtype="bfloat16")
 
 
-@needs_compiler
+@compiled
 def test_no_member_of_a_package_is_a_pickle_or_source(exported):
     with zipfile.ZipFile(exported[1]) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
@@ -92,9 +95,7 @@ def is_pickle(content):
         return False
 
 
-@needs_compiler
-@pytest.mark.slow
-@pytest.mark.timeout(900)
+@compiled
 def test_the_program_beside_a_package_finds_in_cpp_what_the_network_finds(exported, tmp_path):
     config, path = exported
     shutil.copy(path, tmp_path / "thin.pt2")
