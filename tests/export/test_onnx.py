@@ -8,9 +8,10 @@ import pytest
 import torch
 
 import maskzoo
+from exports import BOX_PIXELS, KINDS, SIZES, compare, make_facts
 from maskzoo.data.batching import make_batch
 from maskzoo.errors import ExportError
-from maskzoo.export.onnx import Facts, read_facts, write_onnx
+from maskzoo.export.onnx import read_facts, write_onnx
 from maskzoo.export.openvino import convert_onnx, read_openvino_facts
 from maskzoo.export.preparation import add_preparation
 from maskzoo.export.program import Program, to_inputs
@@ -18,9 +19,8 @@ from maskzoo.export.runtimes import OnnxRuntime, OpenVino
 from maskzoo.inference.backends import Eager
 from maskzoo.inference.predictor import Predictor
 from maskzoo.structures import ImageBatch
-from networks import C4, FPN, THIN, make_photo, small_config, small_network
+from networks import C4, FPN, make_photo, small_config, small_network
 
-KINDS = {"fpn": (FPN, *THIN), "c4": (C4, *THIN)}
 PUBLISHED = {
     "r50 c4": (C4,),
     "r50": (FPN,),
@@ -29,24 +29,6 @@ PUBLISHED = {
     "r101 vd": (FPN, "network.backbone.depth=101", "network.backbone.variant=d"),
     "x101 vd 64x4d": (FPN, "network.backbone.depth=101", "network.backbone.variant=d", "network.backbone.groups=4"),
 }
-BOX_PIXELS = 5e-3  # random weights amplify: two orders of float32 sums in PyTorch itself already differ by 1.3e-3
-SIZES = {"one": ((64, 96),), "three": ((50, 70), (64, 96), (96, 40)), "tall": ((160, 33),), "least": ((17, 21),)}
-
-
-def make_facts(config, fixed=None):
-    return Facts(config, fixed, {"model": "thin"})
-
-
-def compare(config, exported, sizes):
-    """Hold every slot against the network's own."""
-    batch = make_batch([make_photo(*size, seed=seed) for seed, size in enumerate(sizes)], config.input)
-    expected = Eager(small_network(config), torch.device("cpu"), torch.float32).detect(batch)
-    found = exported.detect(batch)
-    assert expected.valid.any()
-    assert torch.equal(found.valid, expected.valid) and torch.equal(found.labels, expected.labels)
-    assert (found.boxes - expected.boxes).abs().max() <= BOX_PIXELS
-    assert (found.scores - expected.scores).abs().max() <= 1e-4
-    assert (found.masks - expected.masks)[expected.valid].abs().max() <= 1e-3
 
 
 @pytest.fixture(scope="module", params=KINDS.values(), ids=KINDS.keys())

@@ -82,6 +82,20 @@ def test_the_command_exports_verifies_and_leaves_an_example(scene, capsys, tmp_p
         assert picture.size == (90, 60)
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_the_command_makes_a_package_and_a_program_that_uses_it(scene, capsys, tmp_path):
+    (tmp_path / "photos").mkdir()
+    Image.fromarray(make_photo(60, 90)).save(tmp_path / "photos" / "a.png")
+    out = tmp_path / "thin.pt2"
+    options = ("--to", "torch", "--out", out, "--verify", tmp_path / "photos", "--json")
+    code = call("export", scene / "thin.safetensors", *options)
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["file"] == str(out) and printed["example"] == str(tmp_path / "thin_example.cpp")
+    assert printed["verified"]["matched"] > 0 and code == (0 if printed["verified"]["passed"] else 1)
+    assert_equal(maskzoo.load(scene / "thin.safetensors"), maskzoo.load(out))
+
+
 def test_types_and_backends_that_are_not_there_are_refused(scene):
     model = scene / "thin.safetensors"
     with pytest.raises(ConfigError, match="expected auto, eager, compile, openvino or onnxruntime"):
@@ -133,3 +147,5 @@ def test_calls_of_export_that_cannot_be_are_refused(scene):
     assert call("export", model, "--dtype", "int8") == 2
     assert call("export", model, "--fixed", "large") == 2
     assert call("export", model, "--to", "openvino", "--out", "a.onnx") == 2
+    assert call("export", model, "--to", "torch", "--out", "a.onnx") == 2
+    assert call("export", model, "--to", "torch", "--preprocess") == 2

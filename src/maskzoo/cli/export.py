@@ -26,6 +26,7 @@ SHOWN = 10  # differences printed; --json tells all
 class Format(StrEnum):
     onnx = "onnx"
     openvino = "openvino"
+    torch = "torch"
 
 
 class Kind(StrEnum):
@@ -35,7 +36,9 @@ class Kind(StrEnum):
 
 def export(
     model: Model,
-    to: Annotated[Format, typer.Option("--to", help="onnx is one file that many runtimes read.")] = Format.onnx,
+    to: Annotated[
+        Format, typer.Option("--to", help="onnx is one file that many runtimes read; torch is for C++.")
+    ] = Format.onnx,
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FILE", help="The file to write; else MODEL's name in this folder.")
     ] = None,
@@ -61,11 +64,14 @@ def export(
     which slots are filled, and mask probabilities; class names and the model file
     lie in its metadata. A script beside it shows its use with the runtime, numpy
     and Pillow alone. With --verify the exit code is 1 if it differs from the network.
+    torch makes a package of machine code for this kind of processor, and a C++ program
+    beside it that uses it; that takes a C++ compiler and several minutes.
 
     Examples:
       maskzoo export mask_rcnn_r50_fpn_1x_coco --verify photos
       maskzoo export my.safetensors --preprocess
       maskzoo export my.safetensors --to openvino --dtype int8 --calibrate photos
+      maskzoo export my.safetensors --to torch
       maskzoo predict my.onnx street.jpg
     """
     from maskzoo.export.example import make_example
@@ -79,9 +85,10 @@ def export(
     console = open_stderr()
     columns = (SpinnerColumn(), TextColumn("{task.description}"))
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task(f"Exporting {model}: a minute or two", total=None)
+        duration = "several minutes" if to is Format.torch else "a minute or two"
+        task = progress.add_task(f"Exporting {model}: {duration}", total=None)
         config = _write(model, weights, to, path, calibrate, canvas, preprocess, override or [])
-        example = path.with_name(f"{path.stem}_example.py")
+        example = path.with_name(f"{path.stem}_example{'.cpp' if to is Format.torch else '.py'}")
         write_file(example, make_example(path.name, config, preprocess).encode())
         report = None
         if verify is not None:
@@ -100,7 +107,7 @@ def export(
 
 
 def _suffix(to: Format) -> str:
-    return ".onnx" if to is Format.onnx else ".xml"
+    return {Format.onnx: ".onnx", Format.openvino: ".xml", Format.torch: ".pt2"}[to]
 
 
 def _read_canvas(text: str | None) -> tuple[int, int] | None:
@@ -120,6 +127,8 @@ def _check_call(to: Format, dtype: Kind, calibrate: Path | None, canvas: Any, pr
         raise typer.BadParameter(
             "--dtype int8 and --calibrate DIR go together; found one of them", param_hint="--calibrate"
         )
+    if preprocess and to is Format.torch:
+        raise typer.BadParameter("a torch package takes prepared photos; leave it out", param_hint="--preprocess")
     if canvas is not None and preprocess:
         raise typer.BadParameter("photos fill many canvases; leave --fixed out", param_hint="--preprocess")
     if canvas is not None and verify is not None:
@@ -141,10 +150,11 @@ def _write(
     from maskzoo.export.calibration import read_calibration
     from maskzoo.export.onnx import Facts, write_onnx
     from maskzoo.export.openvino import write_openvino
+    from maskzoo.export.package import write_package
     from maskzoo.export.program import Program
-    from maskzoo.zoo.load import load_network
+    from maskzoo.zoo.load import EXPORTED, load_network
 
-    if Path(model).suffix in (".onnx", ".xml"):
+    if Path(model).suffix in EXPORTED:
         raise ConfigError(f"{model}: is an exported file already; name the model that it was made from")
     network, config = load_network(model, weights, overrides=overrides)
     provenance = {
@@ -157,6 +167,8 @@ def _write(
     facts = Facts(config, canvas, provenance, preprocess)
     if to is Format.onnx:
         write_onnx(Program(network), facts, path)
+    elif to is Format.torch:
+        write_package(Program(network), facts, path)
     else:
         photos = None if calibrate is None else read_calibration(calibrate, config.input, preprocess)
         write_openvino(Program(network), facts, path, photos)

@@ -1,9 +1,11 @@
-"""The script that is written beside an exported file: how to use it without maskzoo."""
+"""The script, or C++ program, that is written beside an exported file: how to use it without maskzoo."""
 
 from __future__ import annotations
 
+import json
 from importlib.resources import files
 from pprint import pformat
+from typing import Any
 
 from maskzoo.config import ModelConfig
 
@@ -11,25 +13,35 @@ __all__ = ["make_example"]
 
 
 def make_example(file: str, config: ModelConfig, prepares: bool = False) -> str:
-    """Return the script for the exported `file` (a name beside it); it needs the runtime, numpy and Pillow.
+    """Return the example for the exported `file` (a name beside it): of a `.pt2` in C++, else in Python.
 
-    `prepares`: the file takes whole photos, and the script does nothing to them.
+    It needs the runtime; in Python numpy and Pillow as well. `prepares`: the file takes whole photos, and nothing is done
+    to them.
     """
-    text = files("maskzoo.export").joinpath("example_script.txt").read_text(encoding="utf-8")
+    compiled = file.endswith(".pt2")
+    template = "example_program.txt" if compiled else "example_script.txt"
+    text = files("maskzoo.export").joinpath(template).read_text(encoding="utf-8")
     text = _choose(text, "prepared" if prepares else "raw")
     values = {
-        "FILE": repr(file),
-        "CLASSES": pformat(list(config.classes.values()), width=110, compact=True),
-        "SHORT_SIDE": repr(config.input.short_side),
-        "LONG_SIDE": repr(config.input.long_side),
-        "MEAN": repr(list(config.input.mean)),
-        "STD": repr(list(config.input.std)),
-        "MULTIPLE": repr(config.input.canvas_multiple),
-        "MASK_THRESHOLD": repr(config.limits.detections.mask_threshold),
+        "FILE": file,
+        "CLASSES": list(config.classes.values()),
+        "SHORT_SIDE": config.input.short_side,
+        "LONG_SIDE": config.input.long_side,
+        "MEAN": list(config.input.mean),
+        "STD": list(config.input.std),
+        "MULTIPLE": config.input.canvas_multiple,
+        "MASK_THRESHOLD": config.limits.detections.mask_threshold,
     }
     for name, value in values.items():
-        text = text.replace(f"{name} = ...", f"{name} = {value}")
+        written = _write_cpp(value) if compiled else pformat(value, width=110, compact=True)
+        text = text.replace(f"{name} = ...", f"{name} = {written}")
     return text
+
+
+def _write_cpp(value: Any) -> str:
+    if isinstance(value, list):
+        return f"{{{', '.join(map(_write_cpp, value))}}}"
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _choose(text: str, kind: str) -> str:

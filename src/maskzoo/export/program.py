@@ -44,12 +44,18 @@ def to_inputs(batch: ImageBatch) -> Inputs:
     return dict(zip(INPUTS, (batch.pixels.contiguous().numpy(), batch.sizes.numpy()), strict=True))
 
 
-def trace(program: Program, fixed: tuple[int, int] | None = None) -> torch.export.ExportedProgram:
-    """Trace the program for every batch size and canvas, or for the one canvas `fixed` (height, width)."""
+def trace(program: Program, fixed: tuple[int, int] | None = None, multiple: int = 32) -> torch.export.ExportedProgram:
+    """Trace the program for every batch and canvas (sides of a `multiple`), or for one canvas, `fixed` (height, width)."""
     height, width = fixed or (96, 128)
     example = (torch.zeros(2, 3, height, width), torch.tensor([[height, width], [height, width]], dtype=torch.float32))
-    batch, down, across = (torch.export.Dim(name, min=1) for name in ("batch", "down", "across"))
-    canvas = {} if fixed else {2: 32 * down, 3: 32 * across}
+    batch = torch.export.Dim("batch", min=1)
+    canvas = {} if fixed else {axis: _name_side(name, multiple) for axis, name in ((2, "down"), (3, "across"))}
     shapes = {"images": {0: batch, **canvas}, "sizes": {0: batch}}
     with torch.no_grad():
         return torch.export.export(program, example, dynamic_shapes=shapes, strict=False)
+
+
+def _name_side(name: str, multiple: int) -> Any:
+    if multiple > 1:
+        return multiple * torch.export.Dim(name, min=1)
+    return torch.export.Dim(name, min=17)  # two cells of res4: one would be a case of its own for the tracer

@@ -1,8 +1,9 @@
-"""Exported files as a predictor's backend: onnxruntime and OpenVINO. Each gives what the network itself gives."""
+"""Exported files as a predictor's backend: each gives what the network itself gives."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,14 +13,50 @@ from torch import Tensor
 
 from maskzoo.errors import ExportError
 from maskzoo.export.packages import import_package
-from maskzoo.export.program import OUTPUTS, PHOTO, Inputs, to_inputs
+from maskzoo.export.program import INPUTS, OUTPUTS, PHOTO, Inputs, to_inputs
 from maskzoo.models.layers import has_fast_bfloat16
 from maskzoo.structures import Detections, ImageBatch
 
-__all__ = ["RUNTIMES", "OnnxRuntime", "OpenVino"]
+__all__ = ["RUNTIMES", "OnnxRuntime", "OpenVino", "TorchPackage"]
 
 
-class OnnxRuntime:
+class _Exported:
+    """What all have in common; a kind reads its file (`__init__`), and runs it on the CPU (`_run`)."""
+
+    name: str
+    path: Path
+    dtype: str
+
+    def choose_workers(self) -> int:
+        """One: the runtime keeps all threads busy by itself."""
+        return 1
+
+    def hash_weights(self) -> str:
+        """Return the SHA-256 of the file, or of the weights beside it."""
+        weights = self.path.with_suffix(".bin") if self.path.suffix == ".xml" else self.path
+        with weights.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+    def detect(self, batch: ImageBatch) -> Detections:
+        """Return detections with masks, without empty slots."""
+        return self._to_detections(self._run(to_inputs(batch)), len(batch.pixels))
+
+    def detect_photo(self, pixels: NDArray[np.uint8]) -> Detections:
+        """Return what a file that prepares photos finds on one, RGB `[H W 3]`, in pixels of the photo."""
+        return self._to_detections(self._run({PHOTO: pixels}), 1)
+
+    def _run(self, inputs: Inputs) -> Sequence[Tensor]:
+        raise NotImplementedError
+
+    def _to_detections(self, values: Sequence[Tensor], images: int) -> Detections:
+        boxes, scores, labels, valid, masks = values
+        if len(boxes) != images:
+            raise ExportError(f"{self.path}: {images} images gave results for {len(boxes)}; export it anew")
+        rois = torch.zeros_like(labels)  # which proposal a detection came from does not leave the graph
+        return Detections(boxes, scores, labels, rois, valid.bool(), masks).trimmed()
+
+
+class OnnxRuntime(_Exported):
     """An exported `.onnx` file in onnxruntime, on the CPU with as many threads as PyTorch."""
 
     name = "onnxruntime"
@@ -29,40 +66,24 @@ class OnnxRuntime:
         options = runtime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
         options.log_severity_level = 3  # errors: it warns of every constant that it folds
-        self._path, self.dtype = path, dtype
+        self.path, self.dtype = path, dtype
         try:
             self._session = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # its own errors share no base
             raise ExportError(f"{path}: onnxruntime cannot read it ({error}); export it anew") from error
 
-    def choose_workers(self) -> int:
-        """One: the runtime keeps all threads busy by itself."""
-        return 1
-
-    def hash_weights(self) -> str:
-        """Return the SHA-256 of the file, or of the weights beside it."""
-        return _hash(self._path)
-
-    def detect(self, batch: ImageBatch) -> Detections:
-        """Return detections with masks, without empty slots."""
-        return _to_detections(self._run(to_inputs(batch)), len(batch.pixels), self._path)
-
-    def detect_photo(self, pixels: NDArray[np.uint8]) -> Detections:
-        """Return what a file that prepares photos finds on one, RGB `[H W 3]`, in pixels of the photo."""
-        return _to_detections(self._run({PHOTO: pixels}), 1, self._path)
-
-    def _run(self, inputs: Inputs) -> list[Tensor]:
+    def _run(self, inputs: Inputs) -> Sequence[Tensor]:
         return [torch.from_numpy(values) for values in self._session.run(list(OUTPUTS), inputs)]
 
 
-class OpenVino:
+class OpenVino(_Exported):
     """An exported `.xml` or `.onnx` file in OpenVINO, on the CPU with as many threads as PyTorch."""
 
     name = "openvino"
 
     def __init__(self, path: Path, dtype: str = "float32") -> None:
         runtime = import_package("openvino")
-        self._path, self.dtype = path, dtype
+        self.path, self.dtype = path, dtype
         # int8 lies in the file; this is about what it leaves in floating point. OpenVINO keeps coordinates in float32.
         reduced = dtype == "bfloat16" or (dtype == "int8" and has_fast_bfloat16())
         settings = {"INFERENCE_NUM_THREADS": torch.get_num_threads(), "INFERENCE_PRECISION_HINT": "bf16" if reduced else "f32"}
@@ -71,39 +92,30 @@ class OpenVino:
         except RuntimeError as error:
             raise ExportError(f"{path}: OpenVINO cannot read it ({error}); export it anew") from error
 
-    def choose_workers(self) -> int:
-        """One: the runtime keeps all threads busy by itself."""
-        return 1
-
-    def hash_weights(self) -> str:
-        """Return the SHA-256 of the file, or of the weights beside it."""
-        return _hash(self._path)
-
-    def detect(self, batch: ImageBatch) -> Detections:
-        """Return detections with masks, without empty slots."""
-        return _to_detections(self._run(to_inputs(batch)), len(batch.pixels), self._path)
-
-    def detect_photo(self, pixels: NDArray[np.uint8]) -> Detections:
-        """Return what a file that prepares photos finds on one, RGB `[H W 3]`, in pixels of the photo."""
-        return _to_detections(self._run({PHOTO: pixels}), 1, self._path)
-
-    def _run(self, inputs: Inputs) -> list[Tensor]:
+    def _run(self, inputs: Inputs) -> Sequence[Tensor]:
         found = self._compiled(inputs)
         return [torch.from_numpy(found[name].copy()) for name in OUTPUTS]
 
 
+class TorchPackage(_Exported):
+    """An exported `.pt2` file, machine code that torch loads: on the CPU with as many threads as PyTorch."""
+
+    name = "torch package"
+
+    def __init__(self, path: Path, dtype: str = "float32") -> None:
+        from torch._inductor import aoti_load_package
+
+        self.path, self.dtype = path, dtype
+        try:
+            self._network = aoti_load_package(str(path))
+        except Exception as error:  # torch's own errors share no base
+            raise ExportError(
+                f"{path}: torch {torch.__version__} cannot load it ({error}); export it anew, on this kind of processor"
+            ) from error
+
+    def _run(self, inputs: Inputs) -> Sequence[Tensor]:
+        found: Sequence[Tensor] = self._network(*(torch.from_numpy(inputs[name]) for name in INPUTS))
+        return found
+
+
 RUNTIMES: dict[str, type[OnnxRuntime] | type[OpenVino]] = {"openvino": OpenVino, "onnxruntime": OnnxRuntime}
-
-
-def _hash(path: Path) -> str:
-    weights = path.with_suffix(".bin") if path.suffix == ".xml" else path
-    with weights.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _to_detections(values: list[Tensor], images: int, path: Path) -> Detections:
-    boxes, scores, labels, valid, masks = values
-    if len(boxes) != images:
-        raise ExportError(f"{path}: {images} images gave results for {len(boxes)}; export it anew")
-    rois = torch.zeros_like(labels)  # which proposal a detection came from does not leave the graph
-    return Detections(boxes, scores, labels, rois, valid.bool(), masks).trimmed()

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["FeatureTable", "assign_levels", "make_table", "roi_align"]
+__all__ = ["FeatureTable", "assign_levels", "make_table", "pool_level", "roi_align"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ def _pool(table: FeatureTable, boxes: Tensor, images: Tensor, levels: Tensor, si
     for level, count in enumerate(counts):
         if count:
             chosen = slice(begin, begin + count)
-            pooled.append(_pool_level(table, level, boxes[chosen], images[chosen], side, aligned))
+            pooled.append(pool_level(table, level, boxes[chosen], images[chosen], side, aligned))
             begin += count
     channels = table.levels[0].shape[1]
     joined = pooled[0] if len(pooled) == 1 else torch.cat([table.levels[0].new_zeros(0, channels), *pooled])
@@ -109,7 +109,7 @@ def _(
     return features[0].new_empty(boxes.shape[0], features[0].shape[1], side, side)
 
 
-def _pool_level(table: FeatureTable, level: int, boxes: Tensor, images: Tensor, side: int, aligned: bool) -> Tensor:
+def pool_level(table: FeatureTable, level: int, boxes: Tensor, images: Tensor, side: int, aligned: bool) -> Tensor:
     """RoI features `[N * side * side, C]` of boxes that all lie on one level."""
     height, width = table.levels[level].shape[2:]
     scale, shift = 1.0 / table.strides[level], 0.5 if aligned else 0.0
@@ -132,7 +132,8 @@ def _find_taps(start: Tensor, length: Tensor, size: int, bins: int) -> _Taps:
     touches at most g + 1 neighbouring cells.
     """
     grid = (length / bins).ceil().clamp(min=0)
-    most = max(int(grid.max()), 1) if grid.numel() else 1
+    # At least 1, without a branch, so that a tracer can follow.
+    most: int = F.pad(grid.to(torch.int64), (0, 1), value=1).max().item()  # type: ignore[assignment]
     samples = torch.arange(most, device=start.device, dtype=start.dtype)
     step = (length / bins)[:, None, None]
     corner = start[:, None, None] + torch.arange(bins, device=start.device, dtype=start.dtype)[:, None] * step
@@ -141,15 +142,15 @@ def _find_taps(start: Tensor, length: Tensor, size: int, bins: int) -> _Taps:
     position = position.clamp(0, size - 1)
     low = position.floor()
     fraction = position - low
-    first = low[..., :1]
+    first = low[..., 0]
     share = inside / grid.clamp(min=1)[:, None, None]
     weights = position.new_zeros(*low.shape[:2], most + 1)
-    cell = (low - first).to(torch.int64).clamp(max=most - 1)
+    cell = (low - first[..., None]).to(torch.int64).clamp(max=most - 1)
     weights.scatter_add_(2, cell, share * (1 - fraction))
     weights.scatter_add_(2, cell + 1, share * fraction)
-    last = low.gather(2, (grid.to(torch.int64) - 1).clamp(min=0)[:, None, None].expand(-1, bins, 1))
-    count = ((last + 1).clamp(max=size - 1) - first + 1)[..., 0].to(torch.int32)
-    return _Taps(first[..., 0].to(torch.int32), torch.where(grid[:, None] > 0, count, 0).to(torch.int32), weights)
+    last = low.gather(2, (grid.to(torch.int64) - 1).clamp(min=0)[:, None, None].expand(-1, bins, 1))[..., 0]
+    count = ((last + 1).clamp(max=size - 1) - first + 1).to(torch.int32)
+    return _Taps(first.to(torch.int32), torch.where(grid[:, None] > 0, count, 0).to(torch.int32), weights)
 
 
 def _cross(down: _Taps, across: _Taps, first: Tensor, width: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -18,7 +18,8 @@ from maskzoo.export.cache import export_once
 from maskzoo.export.calibration import read_calibration
 from maskzoo.export.onnx import read_facts
 from maskzoo.export.openvino import read_openvino_facts
-from maskzoo.export.runtimes import RUNTIMES
+from maskzoo.export.package import read_package_facts
+from maskzoo.export.runtimes import RUNTIMES, TorchPackage
 from maskzoo.inference.backends import Compiled, Eager
 from maskzoo.inference.memory import bound_setups
 from maskzoo.inference.predictor import PhotoPredictor, Predictor
@@ -33,14 +34,16 @@ from maskzoo.weights.rename import Rename, rename
 from maskzoo.zoo.fetch import fetch, hash_file, home
 from maskzoo.zoo.table import names, read_row
 
-__all__ = ["build_empty", "convert", "list_shapes", "load", "load_network", "read_weights"]
+__all__ = ["EXPORTED", "build_empty", "convert", "list_shapes", "load", "load_network", "read_weights"]
 
 SPOKEN = {
     "eager": ("float32", "bfloat16", "float16"),
     "compile": ("float32", "bfloat16", "float16"),
     "openvino": ("float32", "bfloat16", "int8"),
     "onnxruntime": ("float32",),
+    "torch package": ("float32",),
 }
+EXPORTED = (".onnx", ".xml", ".pt2")  # suffixes of the files that `maskzoo export` writes
 Progress = Callable[[int, int | None], None]
 
 
@@ -57,7 +60,8 @@ def load(
 ) -> Predictor:
     """Return a predictor of a zoo row by name, of your own `.yml` with `weights`, or of one file that holds both.
 
-    One file is a `.safetensors` file, or an `.onnx` or `.xml` file that `maskzoo export` wrote. Without `weights` a row's
+    One file is a `.safetensors` file, or an `.onnx`, `.xml` or `.pt2` file that `maskzoo export` wrote; the last is
+    machine code, so load none that you would not run. Without `weights` a row's
     published file is downloaded at the first use (`progress` is told bytes so far and in all). `overrides` are
     `key.path=value` texts. A runtime other than PyTorch exports the network at the first use and keeps the file. A `dtype`
     of `auto` is float32; float16 is for GPUs. A `backend` of `auto` is what was measured as the fastest for the type, and
@@ -68,7 +72,7 @@ def load(
         raise ConfigError(f"dtype is {dtype!r}; expected auto, float32, bfloat16, float16 or int8")
     if backend not in ("auto", *SPOKEN):
         raise ConfigError(f"backend is {backend!r}; expected auto, eager, compile, {' or '.join(RUNTIMES)}")
-    if Path(model).suffix in (".onnx", ".xml"):
+    if Path(model).suffix in EXPORTED:
         return _load_exported(Path(model), weights, backend, dtype, overrides)
     place = _choose_device(device)
     dtype = "float32" if dtype == "auto" else dtype
@@ -167,6 +171,10 @@ def _load_exported(
         if backend not in ("auto", "openvino"):
             raise ConfigError(f"{path}: only OpenVINO reads it; choose backend openvino or auto")
         chosen, facts = "openvino", read_openvino_facts(path)
+    elif path.suffix == ".pt2":
+        if backend != "auto":
+            raise ConfigError(f"{path}: it is machine code and needs no backend; leave backend out")
+        chosen, facts = TorchPackage.name, read_package_facts(path)
     else:
         if backend in ("eager", "compile"):
             raise ConfigError(f"{path}: PyTorch does not run ONNX files; choose {' or '.join(RUNTIMES)}, or auto")
@@ -179,7 +187,8 @@ def _load_exported(
     wanted = stored if dtype == "auto" else dtype
     if wanted != stored and (stored == "int8" or wanted not in SPOKEN[chosen] or wanted == "int8"):
         raise ConfigError(f"{path}: holds {stored}, and {chosen} cannot run it as {dtype}; leave dtype out")
-    return (PhotoPredictor if facts.prepares else Predictor)(RUNTIMES[chosen](path, wanted), facts.config)
+    runtime = RUNTIMES.get(chosen, TorchPackage)
+    return (PhotoPredictor if facts.prepares else Predictor)(runtime(path, wanted), facts.config)
 
 
 def build_empty(config: ModelConfig) -> MaskRCNN:
