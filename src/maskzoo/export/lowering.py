@@ -41,16 +41,21 @@ def roi_align(
     side: int,
     aligned: bool,
 ) -> Tensor:
-    """Pool level by level: boxes come in rising order of levels, so the parts only need joining."""
-    table, parts = make_table(features, strides), []
+    """Pool level by level: boxes come in rising order of levels, so the parts only need joining.
+
+    Compiled code fails on a level without boxes: one without area is added to each, and left out at the end.
+    """
+    table, count = make_table(features, strides), boxes.shape[0]
+    if len(features) == 1:
+        pooled = pool_level(table, 0, boxes, images, side, aligned).reshape(count, side, side, -1)
+        return pooled.permute(0, 3, 1, 2)
+    parts = []
     for level in range(len(features)):
-        chosen, on = boxes, images
-        if len(features) > 1:
-            index = (levels == level).nonzero()[:, 0]
-            chosen, on = boxes[index], images[index]
+        index = (levels == level).nonzero()[:, 0]
+        chosen, on = F.pad(boxes[index], (0, 0, 0, 1)), F.pad(images[index], (0, 1))
         parts.append(pool_level(table, level, chosen, on, side, aligned))
-    channels = features[0].shape[1]
-    return torch.cat(parts).reshape(boxes.shape[0], side, side, channels).permute(0, 3, 1, 2)
+    pooled = torch.cat(parts).reshape(count + len(features), side, side, features[0].shape[1])
+    return pooled[torch.arange(count, device=boxes.device) + levels].permute(0, 3, 1, 2)
 
 
 def nms(boxes: Tensor, valid: Tensor, iou: float, limit: int | None = None) -> Tensor:
