@@ -28,7 +28,7 @@ from shared_data import need_shared
 
 
 def compiled(test):
-    """Mark a test of a package: it is made in one to three minutes, by a compiler."""
+    """Mark a test of a package: it is made in one to four minutes, by a compiler."""
     for mark in (pytest.mark.slow, pytest.mark.timeout(1800)):
         test = mark(test)
     return pytest.mark.skipif(shutil.which("g++") is None, reason="there is no C++ compiler")(test)
@@ -99,7 +99,8 @@ def is_pickle(content):
 def test_the_program_beside_a_package_finds_in_cpp_what_the_network_finds(exported, tmp_path):
     config, path = exported
     shutil.copy(path, tmp_path / "thin.pt2")
-    (tmp_path / "thin_example.cpp").write_text(make_example("thin.pt2", config))
+    program = make_example("thin.pt2", config).replace("LEAST_SCORE = 0.5", "LEAST_SCORE = 0")  # scores are random
+    (tmp_path / "thin_example.cpp").write_text(program)
     home = Path(torch.__file__).parent
     include, lib = home / "include", home / "lib"
     command = ["g++", "-std=c++20", "-O1", "thin_example.cpp", "-o", "find", f"-I{include}"]
@@ -120,10 +121,9 @@ def test_the_program_beside_a_package_finds_in_cpp_what_the_network_finds(export
     done = subprocess.run(["./find", "photo.ppm"], cwd=tmp_path, check=True, capture_output=True, text=True)
     *lines, last = done.stdout.splitlines()
     expected = Predictor(Eager(small_network(config), torch.device("cpu"), torch.float32), config).predict(pixels)
-    told = np.flatnonzero(expected.scores >= 0.5)
-    assert len(told) > 0 and len(lines) == len(told)
+    assert len(lines) == len(expected) > 0
     masks = expected.masks.dense()
-    for line, place in zip(lines, told, strict=True):
+    for place, line in enumerate(lines):
         name, score, _, *box, count, _ = line.split()
         assert name == expected.names[place] and abs(float(score) - expected.scores[place]) < 1e-3
         assert np.abs(np.array(box, float) - expected.boxes[place]).max() < 0.06  # printed with one digit
