@@ -218,8 +218,9 @@ def _print(folder: RunFolder, outcome: Outcome, json: bool) -> None:
     if outcome.dropped or outcome.replaced:
         counts = f"{outcome.dropped} steps dropped (loss not finite), {outcome.replaced} damaged images replaced"
         open_stderr().print(counts)
-    if outcome.best:
-        console.print(f"best after {outcome.best_epoch} epochs: {folder.best}")
-    console.print(f"last: {folder.last}")
+    lines = [f"best after {outcome.best_epoch} epochs: {folder.best}"] if outcome.best else []
+    lines.append(f"last: {folder.last}")
     if folder.report.exists():
-        console.print(f"report: {folder.report}")
+        lines.append(f"report: {folder.report}")
+    for line in lines:
+        console.print(line, soft_wrap=True)  # a path stays whole
