@@ -15,6 +15,11 @@ from maskzoo.zoo.table import names, read_row, summarize, to_markdown
 ROOT = Path(__file__).resolve().parent.parent
 PARITY = ROOT / "benchmarks" / "results" / "parity.json"
 PICTURE = ROOT / "docs" / "images" / "drawing.jpg"
+SCRATCH, CURVE = ROOT / "benchmarks" / "results" / "scratch.json", ROOT / "docs" / "images" / "scratch.svg"
+CURVE_STYLE = (
+    "text{font:12px sans-serif;fill:#444}line{stroke:#ccc}path,polyline{fill:none;stroke-width:2}"
+    ".series-1{stroke:#1f77b4}.series-2{stroke:#d62728}circle.series-1{fill:#1f77b4}circle.series-2{fill:#d62728}"
+)
 MASK_SIDE = 112  # four times a network's, so that the outlines show the drawing and not the map
 
 ZOO_INTRODUCTION = """# The zoo
@@ -47,6 +52,7 @@ def main() -> None:
     for path in stale:
         path.write_text(texts[path], encoding="utf-8")
     draw_picture()
+    draw_curve()
 
 
 def between(path: Path, name: str, body: str) -> str:
@@ -118,6 +124,23 @@ def draw_picture() -> None:
     )
     PICTURE.parent.mkdir(exist_ok=True)
     prediction.draw().save(PICTURE, quality=90)
+
+
+def draw_curve() -> None:
+    """Draw AP50 of the run from nothing on real photos, by epoch, as an SVG that needs no style sheet."""
+    import numpy as np
+
+    from maskzoo.evaluation.plots import Axis, Line, plot_lines
+
+    rows = json.loads(SCRATCH.read_text(encoding="utf-8"))["evaluations"]
+    epochs = np.array([row["epoch"] for row in rows], np.float64)
+    lines = [
+        Line(kind, epochs, np.array([row[f"{kind}_ap50"] for row in rows], np.float64), f"series-{place}")
+        for place, kind in enumerate(("box", "mask"), 1)
+    ]
+    svg = plot_lines(lines, Axis("epoch", low=0), Axis("AP50, percent", low=0), title="AP50 of boxes (blue) and masks (red)")
+    svg = svg.replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"', 1)
+    CURVE.write_text(svg.replace(">", f"><style>{CURVE_STYLE}</style>", 1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
