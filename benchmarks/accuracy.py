@@ -4,7 +4,8 @@
 
 Every image is run once by each type: float32 and bfloat16 in PyTorch, int8 in OpenVINO, calibrated on PHOTOS. These should
 not be the measured ones; how many are is counted by content and written into the result. AP is in points of 100. Masks are
-compared where both types found the object: one label, boxes that overlap by half or more.
+compared where both types found the object: one label, boxes that overlap by half or more. The result file keeps one entry
+for each model and data set.
 """
 
 import argparse
@@ -57,8 +58,10 @@ def main():
         "calibration": describe_calibration(options.calibrate, photos),
         "types": compare({dtype: evaluate(annotations, rows) for dtype, rows in results.items()}, overlaps),
     }
+    kept = json.loads(options.out.read_text()) if options.out.exists() else []
+    kept = [other for other in kept if (other["model"], other["data"]) != (result["model"], result["data"])]
     options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text(json.dumps(result, indent=1) + "\n")
+    options.out.write_text(json.dumps([*kept, result], indent=1) + "\n")
     print(json.dumps(result, indent=1))
 
 

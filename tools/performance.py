@@ -110,21 +110,26 @@ def judge_prediction(table: Table) -> Iterator[str]:
             (f"torchvision in OpenVINO {dtype}, no pasting", 1.0),
         ):
             if peer in table:
-                yield judge(f"{name}: of the time of {peer}", seconds / table[peer]["seconds"], goal)
+                yield judge(f"{name}: of the time of {peer}", seconds / table[peer]["seconds"], goal, digits=3)
         if "roi_align_of_torchvision" in own[name]:
             yield judge(f"{name}: RoIAlign, of torchvision's", own[name]["roi_align_of_torchvision"], ROI_ALIGN)
         memory = own[name]["peak_memory_mb"] / table["torchvision float32"]["peak_memory_mb"]
         yield judge(f"{name}: memory, of torchvision's", memory, 1.0)
 
 
-def tell_accuracy(result: dict[str, Any]) -> Iterator[str]:
-    calibration = result["calibration"]
+def tell_accuracy(results: list[dict[str, Any]]) -> Iterator[str]:
     yield "## What a reduced type costs in accuracy\n"
+    yield "`python benchmarks/accuracy.py`. AP in points of 100; masks against float32's, where both found the object."
+    for result in results:
+        yield from tell_accuracy_of(result)
+
+
+def tell_accuracy_of(result: dict[str, Any]) -> Iterator[str]:
+    calibration = result["calibration"]
     yield (
-        f"`python benchmarks/accuracy.py`, {result['model']}, on {result['data']}: {result['images']:,} images, "
-        f"{result['objects']:,} objects. int8 is calibrated on {calibration['photos']} photos, of which "
-        f"{calibration['of_them_measured'] or 'none'} are measured here. AP in points of 100; masks against float32's, where "
-        "both found the object.\n"
+        f"\n{result['model']}, on {result['data']}: {result['images']:,} images, {result['objects']:,} objects. "
+        f"int8 is calibrated on {calibration['photos']} photos, of which "
+        f"{calibration['of_them_measured'] or 'none'} are measured here.\n"
     )
     rows = []
     for dtype, loss in AP_LOSS.items():

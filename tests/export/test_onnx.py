@@ -6,6 +6,7 @@ import onnx
 import openvino
 import pytest
 import torch
+from PIL import Image
 
 import maskzoo
 from exports import BOX_PIXELS, KINDS, SIZES, compare, make_facts
@@ -16,6 +17,7 @@ from maskzoo.export.openvino import convert_onnx, read_openvino_facts
 from maskzoo.export.preparation import add_preparation
 from maskzoo.export.program import Program, to_inputs
 from maskzoo.export.runtimes import OnnxRuntime, OpenVino
+from maskzoo.export.verify import verify
 from maskzoo.inference.backends import Eager
 from maskzoo.inference.predictor import Predictor
 from maskzoo.structures import ImageBatch
@@ -149,6 +151,10 @@ def test_a_file_that_prepares_photos_predicts_what_the_network_predicts(exported
             assert len(ours) > 0 and ours.names == theirs.names and ours.size == theirs.size
             assert abs(ours.boxes - theirs.boxes).max() <= BOX_PIXELS
             assert abs(ours.scores - theirs.scores).max() <= 1e-4
+    Image.fromarray(make_photo(45, 70)).save(tmp_path / "photo.png")  # of a size that wants rounding
+    report = verify(expected, found, [tmp_path / "photo.png"])
+    assert report.objects == report.matched > 0 and report.largest_box_error <= BOX_PIXELS
+    assert not any("prepared values" in fault for fault in report.faults)
 
 
 def test_int8_is_for_the_wide_layers_but_the_ends_of_the_heads_and_keeps_every_image(exported, tmp_path):

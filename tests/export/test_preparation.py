@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from maskzoo.data.batching import make_batch
 from maskzoo.data.transforms import resize_image
-from maskzoo.export.preparation import make_preparation
+from maskzoo.export.preparation import PreparedBackend, make_preparation
 from maskzoo.zoo.table import read_row
+from networks import small_predictor
 
 MOST_OFF = 1e-4  # of the values, by one grey level: places where OpenCV's float32 sums round the other way
 LEVEL = 1 / 255 / 0.224
@@ -49,3 +50,14 @@ def test_a_photo_of_a_few_pixels_differs_by_a_grey_level_at_most(graph, size):
     expected = make_batch([resize_image(photo, sides.short_side, sides.long_side).pixels], sides)
     images, sizes, _ = runtimes[0](photo)
     assert np.array_equal(sizes, expected.sizes) and np.abs(images - expected.pixels.numpy()).max() <= LEVEL * 1.01
+
+
+def test_a_preparation_that_differs_is_told_in_grey_levels(monkeypatch):
+    """Verification must be able to fail: here ours has another mean."""
+    sides = read_row("mask_rcnn_r50_fpn_1x_coco").input
+    prepared = PreparedBackend(small_predictor().backend, sides)
+    photo = np.random.default_rng(0).integers(0, 256, (60, 90, 3)).astype(np.uint8)
+    assert prepared.find_fault(photo) is None
+    other = sides.model_copy(update={"mean": (0.5, 0.456, 0.406)})
+    monkeypatch.setattr(prepared, "_settings", other)
+    assert "grey levels" in prepared.find_fault(photo)

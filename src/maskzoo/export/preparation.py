@@ -7,18 +7,28 @@ sides of less than 4 pixels, for which OpenCV has a kernel of its own).
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
+from numpy.typing import NDArray
 
 from maskzoo.config import Input
-from maskzoo.export.program import INPUTS
+from maskzoo.data.batching import make_batch
+from maskzoo.data.transforms import resize_image
+from maskzoo.export.packages import import_package
+from maskzoo.export.program import INPUTS, PHOTO
+from maskzoo.inference.backends import Backend
+from maskzoo.structures import Detections, ImageBatch
 
 if TYPE_CHECKING:
     from onnx import ModelProto
 
-__all__ = ["add_preparation", "make_preparation"]
+__all__ = ["PreparedBackend", "add_preparation", "make_preparation"]
+
+MOST_OFF = 1e-4  # of a photo's values that may be off, by one grey level
 
 
 def add_preparation(model: ModelProto, settings: Input) -> ModelProto:
@@ -73,3 +83,42 @@ def make_preparation(settings: Input) -> ModelProto:
     del model.opset_import[:]
     model.opset_import.extend(domains)
     return model
+
+
+class PreparedBackend:
+    """A backend on pixels that an exported preparation made: what a file that takes whole photos is held against.
+
+    One grey level moves a box by thousandths of a pixel, so that the preparation is held against ours on its own.
+    """
+
+    def __init__(self, backend: Backend, settings: Input) -> None:
+        runtime = import_package("onnxruntime")
+        self.name, self.dtype = backend.name, backend.dtype
+        self._backend, self._settings = backend, settings
+        self._session = runtime.InferenceSession(make_preparation(settings).SerializeToString())
+
+    def detect(self, batch: ImageBatch) -> Detections:
+        return self._backend.detect(batch)
+
+    def choose_workers(self) -> int:
+        return self._backend.choose_workers()
+
+    def hash_weights(self) -> str:
+        return self._backend.hash_weights()
+
+    def detect_photo(self, pixels: NDArray[np.uint8]) -> Detections:
+        """Return what is on one photo, RGB `[H W 3]`, in pixels of the photo."""
+        images, sizes, scale = (torch.from_numpy(values) for values in self._session.run(None, {PHOTO: pixels}))
+        found = self._backend.detect(ImageBatch(images, sizes))
+        return replace(found, boxes=found.boxes / scale)
+
+    def find_fault(self, pixels: NDArray[np.uint8]) -> str | None:
+        """Say by how much the prepared photo differs from what `make_batch` gives, where that is more than it may be."""
+        settings = self._settings
+        resized = resize_image(pixels, settings.short_side, settings.long_side)
+        off = self._session.run(None, {PHOTO: pixels})[0] - make_batch([resized.pixels], settings).pixels.numpy()
+        levels = np.abs(off) * np.array(settings.std, np.float32)[:, None, None] * 255
+        most, share = float(levels.max()), float((levels > 0.5).mean())
+        if most < 1.5 and share <= MOST_OFF:
+            return None
+        return f"{share:.2g} of the prepared values are off, by {most:.0f} grey levels at most ({MOST_OFF:g} may be, by 1)"

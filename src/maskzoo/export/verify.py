@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maskzoo.data.images import read_image
-from maskzoo.inference.predictor import Predictor, Source
+from maskzoo.export.preparation import PreparedBackend
+from maskzoo.inference.predictor import PhotoPredictor, Predictor, Source
 from maskzoo.inference.result import Prediction
 
 __all__ = ["Report", "match_masks", "verify"]
@@ -48,11 +49,17 @@ def verify(
 
     The black one has few objects or none, beside others that have many. In float32 every object must have its equal,
     within a thousandth of a pixel and a mask IoU of 0.999; a reduced type is judged by the mean mask IoU of objects that
-    both found. Raises ImageError for a photo that cannot be read.
+    both found. A file that prepares photos is held in two steps: its preparation, then the network on what that gives.
+    Raises ImageError for a photo that cannot be read.
     """
     report, overlaps = Report(exported.backend.dtype), []
+    prepared = PreparedBackend(network.backend, network.config.input) if isinstance(exported, PhotoPredictor) else None
+    if prepared is not None:
+        network = PhotoPredictor(prepared, network.config)
     for path in photos:
         pixels = read_image(path)
+        if prepared is not None and (fault := prepared.find_fault(pixels)):
+            report.faults.append(f"{path}: {fault}")
         kinds: list[Source] = [pixels, np.ascontiguousarray(pixels[:, ::-1]), np.zeros_like(pixels)]
         expected = [network.predict(pixels), *network.predict(kinds, batch_size=3)]
         found = [exported.predict(pixels), *exported.predict(kinds, batch_size=3)]
