@@ -61,7 +61,7 @@ def test_a_frozen_weight_and_a_missing_bias_have_no_gradient():
     assert weight.grad is not None
 
 
-def test_only_wide_3x3_convolutions_of_stride_1_on_large_float32_maps_take_winograd():
+def test_only_wide_3x3_convolutions_of_stride_1_on_large_maps_take_winograd():
     x = torch.zeros(1, 128, 64, 64)
     assert suits_winograd(x, (128, 128, 3, 3), (1, 1), 1)
     assert not suits_winograd(x, (64, 128, 3, 3), (1, 1), 1)
@@ -69,6 +69,7 @@ def test_only_wide_3x3_convolutions_of_stride_1_on_large_float32_maps_take_winog
     assert not suits_winograd(x, (128, 128, 3, 3), (2, 2), 1)
     assert not suits_winograd(x, (128, 4, 3, 3), (1, 1), 32)
     assert not suits_winograd(x.bfloat16(), (128, 128, 3, 3), (1, 1), 1)
+    assert suits_winograd(x.bfloat16(), (256, 256, 3, 3), (1, 1), 1)
     assert not suits_winograd(x[:, :, :8, :8], (128, 128, 3, 3), (1, 1), 1)
     assert not suits_winograd(x.to("meta"), (128, 128, 3, 3), (1, 1), 1)
     with torch.autocast("cpu", torch.bfloat16):

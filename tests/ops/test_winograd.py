@@ -50,6 +50,15 @@ def test_it_is_as_exact_as_a_direct_convolution():
     assert own < min(1e-5, 2 * direct)
 
 
+def test_in_bfloat16_it_is_within_two_hundredths_of_the_deviation():
+    """Of 256 channels, against float64."""
+    x, weight, _ = make((1, 256, 32, 48), 256)
+    exact = F.conv2d(x.double(), weight.double(), padding=1)
+    found = convolve(x.bfloat16(), transform_weight(weight.bfloat16()), None)
+    assert found.dtype == torch.bfloat16
+    assert ((found.double() - exact) / exact.std()).pow(2).mean().sqrt() < 0.02
+
+
 def test_relu_is_that_of_the_sum_with_the_bias():
     x, weight, bias = make((2, 4, 9, 9))
     transformed = transform_weight(weight)
