@@ -6,7 +6,7 @@ instead of 144. Here, every step is a matrix product, so that it runs at the spe
 
 The points 0, +-3/4, +-3/2 keep the rounding error as small as that of a direct convolution (1e-6 of the standard deviation
 in float32); the textbook's 0, +-1, +-2 double it. Both transforms of pixels hold short binary fractions only, which bfloat16
-stores exactly: there the error is five times that of a direct convolution, 0.012 of the standard deviation.
+stores exactly: there the error is five times that of a direct convolution, 0.013 of the standard deviation.
 """
 
 from __future__ import annotations
