@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from maskzoo.models.layers import ConvLayer, PackedConv, Upsample, pack
+from maskzoo.models.layers import ConvLayer, PackedConv, PackedLinear, Upsample, pack
 from maskzoo.models.norms import FrozenNorm
 
 KINDS = ("none", "frozen")
@@ -118,5 +118,14 @@ def test_every_layer_is_packed_however_deep_it_lies():
     module = nn.Sequential(fill(ConvLayer(3, 4, 3, norm="frozen")), nn.ModuleList([inner]))
     pack(module)
     kinds = [type(part) for part in module.modules()]
-    assert kinds.count(PackedConv) == 2 and kinds.count(nn.Linear) == 1
-    assert ConvLayer not in kinds and FrozenNorm not in kinds
+    assert kinds.count(PackedConv) == 2 and kinds.count(PackedLinear) == 1
+    assert not {ConvLayer, FrozenNorm, nn.Linear} & set(kinds)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("rows", [0, 1, 7])
+def test_a_packed_linear_layer_gives_what_the_layer_gives(rows, dtype):
+    layer, x = nn.Linear(40, 12).to(dtype), torch.randn(rows, 40).to(dtype)
+    packed = PackedLinear(layer)
+    for _ in range(2):  # the first call orders the weights
+        torch.testing.assert_close(packed(x), layer(x).detach(), rtol=1e-2 if dtype == torch.bfloat16 else 1e-5, atol=1e-5)

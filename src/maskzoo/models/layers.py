@@ -15,7 +15,7 @@ from maskzoo.models.norms import BatchNorm, FrozenNorm, Norm, make_norm
 from maskzoo.ops import winograd
 from maskzoo.ops.convolution import LEAST_CHANNELS, convolve, is_wide, suits_winograd
 
-__all__ = ["ConvLayer", "PackedConv", "Upsample", "has_fast_bfloat16", "pack"]
+__all__ = ["ConvLayer", "Convolution", "PackedConv", "PackedLinear", "Upsample", "has_fast_bfloat16", "pack"]
 
 _PACKING = Lock()  # several threads may run one network; of all of them, because a network is copied and a lock cannot be
 
@@ -115,7 +115,7 @@ class PackedConv(nn.Module):
         self.register_buffer("bias", one.bias, persistent=False)
         self.shape = one.weight.shape
         self._packed: Tensor | None = None
-        self._transformed: Tensor | None = None
+        self._transformed: dict[int, Tensor] = {}  # by the tile of Winograd's algorithm
 
     def forward(self, x: Tensor, add: Tensor | None = None) -> Tensor:
         """Return relu(conv(x) + add), each step where the layer has it. `x` `[B C H W]`."""
@@ -126,10 +126,11 @@ class PackedConv(nn.Module):
     def _convolve(self, x: Tensor, add: Tensor | None, relu: bool) -> Tensor:
         if suits_winograd(x, self.shape, self.stride, self.groups):
             return self._by_winograd(x, add, relu)
-        if x.device.type == "cpu" and not torch.compiler.is_compiling() and _fused_conv_exists(x.dtype):
+        if _takes_onednn(x, "_convolution_pointwise"):
             return self._fused(x, add, relu)
-        if self._transformed is not None and torch.compiler.is_compiling() and not torch.compiler.is_exporting():
-            fused = torch.ops.maskzoo.convolve(x, self.weight, self._transformed, self.bias, relu and add is None)
+        if self._transformed and torch.compiler.is_compiling() and not torch.compiler.is_exporting():
+            transformed = self._transformed[winograd.TILE]
+            fused = torch.ops.maskzoo.convolve(x, self.weight, transformed, self.bias, relu and add is None)
             return fused if add is None else _finish(fused, add, relu)
         out = F.conv2d(x, self.weight, self.bias, self.stride, self.padding, groups=self.groups)
         return _finish(out, add, relu)
@@ -137,12 +138,13 @@ class PackedConv(nn.Module):
     def prepare_compiling(self) -> None:
         """Transform the weight beforehand where a program compiled for this processor is to take Winograd's algorithm."""
         if is_wide(self.weight, self.shape, self.stride, self.groups):
-            self._transformed = winograd.transform_weight(self.weight)
+            self._transformed = {winograd.TILE: winograd.transform_weight(self.weight)}
 
     def _by_winograd(self, x: Tensor, add: Tensor | None, relu: bool) -> Tensor:
-        if self._transformed is None:
-            self._transformed = winograd.transform_weight(self.weight)
-        out = winograd.convolve(x, self._transformed, self.bias, relu=relu and add is None)
+        tile = winograd.choose_tile(x)
+        if tile not in self._transformed:
+            self._transformed[tile] = winograd.transform_weight(self.weight, tile)
+        out = winograd.convolve(x, self._transformed[tile], self.bias, relu=relu and add is None)
         return out if add is None else _finish(out, add, relu)
 
     def _fused(self, x: Tensor, add: Tensor | None, relu: bool) -> Tensor:
@@ -170,6 +172,38 @@ class PackedConv(nn.Module):
             self.weight = self.weight[:0]  # no other way will want them
 
 
+class PackedLinear(nn.Module):
+    """A linear layer for inference: on a CPU oneDNN's product, which wants the weights in an order of its own.
+
+    It takes four fifths of the time of torch's for a RoI's 12,544 values. What PackedConv says of a private operator holds.
+    """
+
+    weight: Tensor
+    bias: Tensor
+
+    def __init__(self, layer: nn.Linear) -> None:
+        super().__init__()
+        self.register_buffer("weight", layer.weight.detach(), persistent=False)
+        self.register_buffer("bias", layer.bias.detach(), persistent=False)
+        self._packed: Tensor | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the outputs `[N O]` of `x` `[N I]`."""
+        if not _takes_onednn(x, "_linear_pointwise"):
+            return F.linear(x, self.weight, self.bias)
+        if self._packed is None:
+            with _PACKING:
+                self._pack()
+        out: Tensor = torch.ops.mkldnn._linear_pointwise(x, self._packed, self.bias, "none", [], "")
+        return out
+
+    def _pack(self) -> None:
+        """Order the weights for oneDNN, unless another thread did while this one waited."""
+        if self._packed is None:
+            self._packed = torch.ops.mkldnn._reorder_linear_weight(self.weight)
+            self.weight = self.weight[:0]
+
+
 def _finish(out: Tensor, add: Tensor | None, relu: bool) -> Tensor:
     """Add and apply ReLU, in place: `out` is nobody else's."""
     if add is not None:
@@ -184,10 +218,12 @@ def has_fast_bfloat16() -> bool:
 
 
 def pack(module: nn.Module) -> None:
-    """Replace every layer in `module` that is one convolution by its PackedConv. It can no longer train or be saved."""
+    """Replace every convolution and linear layer in `module` by its packed form. It can no longer train or be saved."""
     for name, child in module.named_children():
         if isinstance(child, ConvLayer | Upsample):
             setattr(module, name, PackedConv(child))
+        elif isinstance(child, nn.Linear):
+            setattr(module, name, PackedLinear(child))
         else:
             pack(child)
 
@@ -204,8 +240,13 @@ def _fold(layer: ConvLayer) -> tuple[Tensor, Tensor]:
     return folded.to(weight.dtype), (norm.bias.detach().double() - mean.double() * scale).to(weight.dtype)
 
 
+def _takes_onednn(x: Tensor, operator: str) -> bool:
+    """Whether to run oneDNN's private `operator` on `x`; programs of compilers and exporters have none of it."""
+    return x.device.type == "cpu" and not torch.compiler.is_compiling() and _onednn_has(operator, x.dtype)
+
+
 @cache
-def _fused_conv_exists(dtype: torch.dtype) -> bool:
-    if not torch.backends.mkldnn.is_available() or not hasattr(torch.ops.mkldnn, "_convolution_pointwise"):
+def _onednn_has(operator: str, dtype: torch.dtype) -> bool:
+    if not torch.backends.mkldnn.is_available() or not hasattr(torch.ops.mkldnn, operator):
         return False
     return dtype == torch.float32 or (dtype == torch.bfloat16 and has_fast_bfloat16())

@@ -17,7 +17,7 @@ __all__ = ["BoxPredictor", "C4RoiHeads", "FpnRoiHeads", "MaskPredictor", "RoiHea
 
 BOX_SIDE = 7  # cells of a RoI feature of the FPN box head
 MASK_SIDE = 14  # of the FPN mask head and of res5
-GRAIN = 8  # RoIs: a convolution's set-up is kept for every count it has met, at a megabyte each
+GRAIN = 4  # RoIs: a convolution's set-up is kept for every count it has met, at a megabyte each
 
 
 class BoxPredictor(nn.Module):

@@ -13,7 +13,8 @@ from maskzoo.ops import winograd
 __all__ = ["LEAST_CHANNELS", "convolve", "is_wide", "suits_winograd"]
 
 # From these on, Winograd's fewer multiplications are worth its transforms; below, the direct convolution is quicker.
-LEAST_CHANNELS, LEAST_TILES = 128, 128
+LEAST_CHANNELS = 128
+LEAST_TILES_OF_MAP, LEAST_TILES = 16, 64  # one map alone is enough, or all of a batch
 LEAST_CHANNELS_OF_BFLOAT16 = 256  # whose direct convolution is twice as quick, and more exact
 # The weight gradient has no quick direct way on channels-last tensors without AVX-512: 3 to 7 times the forward pass.
 LEAST_CHANNELS_OF_GRADIENT = 64
@@ -30,7 +31,7 @@ def suits_winograd(
     return (
         is_wide(x, weight, stride, groups, channels)
         and not torch.compiler.is_compiling()
-        and winograd.count_tiles(x.shape) >= LEAST_TILES
+        and _is_large(x.shape)
         and not torch.is_autocast_enabled("cpu")
     )
 
@@ -54,10 +55,16 @@ def is_wide(
     )
 
 
+def _is_large(shape: torch.Size) -> bool:
+    """Whether `[B C H W]` has enough tiles. The batch decides on tiny maps alone: a result should not show its size."""
+    of_map = winograd.count_tiles(shape[2:])
+    return of_map >= LEAST_TILES_OF_MAP or shape[0] * of_map >= LEAST_TILES
+
+
 @torch.library.custom_op("maskzoo::convolve", mutates_args=())
 def _convolve_wide(x: Tensor, weight: Tensor, transformed: Tensor, bias: Tensor, relu: bool) -> Tensor:
     """The wide convolution of a compiled program: it is one for all sizes, so the way is chosen when it runs."""
-    if winograd.count_tiles(x.shape) >= LEAST_TILES:
+    if _is_large(x.shape):
         return winograd.convolve(x, transformed, bias, relu=relu)
     out = F.conv2d(x, weight, bias, padding=1).contiguous(memory_format=torch.channels_last)
     return out.relu_() if relu else out
@@ -99,5 +106,5 @@ class _Convolution(torch.autograd.Function):
 
 def _convolve(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     if min(weight.shape[:2]) >= LEAST_CHANNELS:
-        return winograd.convolve(x, winograd.transform_weight(weight), bias)
+        return winograd.convolve(x, winograd.transform_weight(weight, winograd.choose_tile(x)), bias)
     return F.conv2d(x, weight, bias, padding=1)
