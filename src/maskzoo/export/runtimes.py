@@ -86,7 +86,12 @@ class OpenVino(_Exported):
         self.path, self.dtype = path, dtype
         # int8 lies in the file; this is about what it leaves in floating point. OpenVINO keeps coordinates in float32.
         reduced = dtype == "bfloat16" or (dtype == "int8" and has_fast_bfloat16())
-        settings = {"INFERENCE_NUM_THREADS": torch.get_num_threads(), "INFERENCE_PRECISION_HINT": "bf16" if reduced else "f32"}
+        settings = {
+            "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+            "INFERENCE_PRECISION_HINT": "bf16" if reduced else "f32",
+            # It would keep set-ups of every shape that it meets, a gigabyte after a thousand sizes, and is no quicker for it.
+            "CPU_RUNTIME_CACHE_CAPACITY": 0,
+        }
         try:
             self._compiled = runtime.compile_model(path, "CPU", settings)
         except RuntimeError as error:
