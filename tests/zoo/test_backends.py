@@ -139,7 +139,13 @@ def test_one_compiled_program_predicts_photos_of_all_sizes_as_eager_does(row, th
         expected, found = (predictor.predict(make_photo(*size)) for predictor in (eager, compiled))
         assert expected.names == found.names and np.abs(expected.boxes - found.boxes).max(initial=0) <= 5e-3
     assert stats["unique_graphs"] <= programs + 2  # a level of one row of cells is another
-
+    wide, tall = make_photo(100, 150), make_photo(150, 100)
+    for photos in ([wide] * 2, [tall] * 2, [wide] * 3, [tall] * 5, [wide, tall] * 4):
+        expected, found = (predictor.predict(photos, batch_size=len(photos)) for predictor in (eager, compiled))
+        for one, other in zip(expected, found, strict=True):
+            assert one.names == other.names and np.abs(one.boxes - other.boxes).max(initial=0) <= 5e-3
+        programs = stats["unique_graphs"] if len(photos) == 2 else programs
+    assert stats["unique_graphs"] <= programs + 1  # that of a batch serves every other number; more than 15 RoIs are another
 
 
 def test_calls_of_export_that_cannot_be_are_refused(scene):

@@ -65,6 +65,8 @@ class Eager:
         pack(self.model)
         self.model.to(device, dtype)
         self._dtype = dtype
+        if dtype != torch.float32:
+            _keep_last_layers(self.model)
 
     def choose_workers(self) -> int:
         """One for each thread of the CPU, or enough to keep a GPU fed."""
@@ -89,11 +91,20 @@ class Eager:
         )
 
 
+def _keep_last_layers(model: MaskRCNN) -> None:
+    """Put what gives scores and deltas back into float32: logits of 8 bits are equal for many boxes, and mix up their order."""
+    model.rpn.conv.register_forward_hook(lambda layer, inputs, hidden: hidden.float())
+    model.heads.box.register_forward_pre_hook(lambda layer, inputs: (inputs[0].float(),))
+    for layer in (model.rpn.score, model.rpn.delta, model.heads.box):
+        layer.float()
+
+
 class Compiled(Eager):
     """PyTorch, its convolutions and linear layers compiled by torch.compile; what hangs on the data stays eager.
 
-    Sizes are symbols in the programs, so that one serves all canvases, unpadded: torch makes another only where a side, or
-    the batch, is 1, and after eight of a part goes on without compiling. A number of threads has programs of its own.
+    Sizes are symbols in the programs, so that one serves all canvases, unpadded: torch makes another only where a level's
+    side, or the batch, is 1, and for up to 15 RoIs; after eight of a part it goes on without compiling. A number of threads
+    has programs of its own.
     """
 
     name = "compile"
