@@ -5,7 +5,7 @@
 Every image is run once by each type: float32 and bfloat16 in PyTorch, int8 in OpenVINO, calibrated on PHOTOS. These should
 not be the measured ones; how many are is counted by content and written into the result. AP is in points of 100. Masks are
 compared where both types found the object: one label, boxes that overlap by half or more. The result file keeps one entry
-for each model and data set.
+for each title. `by_heart.py` trains a model that knows real photos; `make demo` one that knows shapes.
 """
 
 import argparse
@@ -37,6 +37,7 @@ def main():
     parser.add_argument("annotations", type=Path, help="COCO's .json of the images to measure on")
     parser.add_argument("--images", type=Path, help="their folder, where it is not beside the annotations")
     parser.add_argument("--calibrate", type=Path, required=True, help="a folder of photos for int8")
+    parser.add_argument("--title", help="the model and the data, in words; else the files' names")
     parser.add_argument("--limit", type=int, help="the first N images with objects only")
     parser.add_argument("--out", type=Path, default=HERE / "results" / "accuracy.json")
     options = parser.parse_args()
@@ -51,15 +52,14 @@ def main():
     results, overlaps, photos = run(predictors, annotations, folder, match.labels)
     result = {
         "machine": describe_machine(),
-        "model": f"{config.name}, {options.model.name}",
-        "data": options.annotations.name,
+        "title": options.title or f"{config.name}, {options.model.name}, on {options.annotations.name}",
         "images": len(photos),
         "objects": int((~annotations.crowd).sum()),
         "calibration": describe_calibration(options.calibrate, photos),
         "types": compare({dtype: evaluate(annotations, rows) for dtype, rows in results.items()}, overlaps),
     }
     kept = json.loads(options.out.read_text()) if options.out.exists() else []
-    kept = [other for other in kept if (other["model"], other["data"]) != (result["model"], result["data"])]
+    kept = [other for other in kept if other["title"] != result["title"]]
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(json.dumps([*kept, result], indent=1) + "\n")
     print(json.dumps(result, indent=1))

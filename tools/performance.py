@@ -127,7 +127,7 @@ def tell_accuracy(results: list[dict[str, Any]]) -> Iterator[str]:
 def tell_accuracy_of(result: dict[str, Any]) -> Iterator[str]:
     calibration = result["calibration"]
     yield (
-        f"\n{result['model']}, on {result['data']}: {result['images']:,} images, {result['objects']:,} objects. "
+        f"\n{result['title']}: {result['images']:,} images, {result['objects']:,} objects. "
         f"int8 is calibrated on {calibration['photos']} photos, of which "
         f"{calibration['of_them_measured'] or 'none'} are measured here.\n"
     )

@@ -163,12 +163,13 @@ def test_int8_is_for_the_wide_layers_but_the_ends_of_the_heads_and_keeps_every_i
     photos = [to_inputs(make_batch([make_photo(64, 96, seed=seed)], config.input)) for seed in range(3)]
     convert_onnx(path, tmp_path / "thin.xml", photos)
     model = openvino.Core().read_model(tmp_path / "thin.xml")
-    sources = {
-        node.get_friendly_name(): node.input_value(0).get_node().get_type_name()
-        for node in model.get_ops()
-        if node.get_type_name() in ("Convolution", "MatMul")
-    }
-    quantised = {name for name, source in sources.items() if source == "FakeQuantize"}
+
+    def find_source(node):
+        source = node.input_value(0).get_node()
+        return find_source(source) if source.get_type_name() in ("Reshape", "Transpose") else source.get_type_name()
+
+    products = [node for node in model.get_ops() if node.get_type_name() in ("Convolution", "MatMul")]
+    quantised = {node.get_friendly_name() for node in products if find_source(node) == "FakeQuantize"}
     for module in ("backbone.", "rpn.conv/", "heads.mask.upsample/"):
         assert any(name.startswith(module) for name in quantised), module
     assert not any(name.startswith(("rpn.score/", "rpn.delta/", "heads.box", "heads.mask/")) for name in quantised)

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from maskzoo.models.layers import ConvLayer, PackedConv, PackedLinear, Upsample, pack
+from maskzoo.models.layers import ConvLayer, PackedConv, PackedLinear, PackedUpsample, Upsample, pack
 from maskzoo.models.norms import FrozenNorm
 
 KINDS = ("none", "frozen")
@@ -75,7 +75,7 @@ def test_where_the_fused_operator_does_not_serve_the_plain_one_gives_the_same(no
 def test_an_upsampling_layer_and_its_packed_form_are_the_transposed_convolution():
     x, upsample = make_input(5, 6, 7, 7), fill(Upsample(6, 8))
     expected = F.conv_transpose2d(x, upsample.weight, upsample.bias, 2).relu()
-    for layer in (upsample, PackedConv(upsample)):
+    for layer in (upsample, PackedUpsample(upsample)):
         widened = layer(x).unflatten(1, (2, 2, 8)).permute(0, 3, 4, 1, 5, 2).reshape(5, 8, 14, 14)
         assert torch.allclose(widened, expected, atol=1e-4)
 
@@ -126,6 +126,6 @@ def test_every_layer_is_packed_however_deep_it_lies():
 @pytest.mark.parametrize("rows", [0, 1, 7])
 def test_a_packed_linear_layer_gives_what_the_layer_gives(rows, dtype):
     layer, x = nn.Linear(40, 12).to(dtype), torch.randn(rows, 40).to(dtype)
-    packed = PackedLinear(layer)
+    packed = PackedLinear(layer.weight, layer.bias)
     for _ in range(2):  # the first call orders the weights
         torch.testing.assert_close(packed(x), layer(x).detach(), rtol=1e-2 if dtype == torch.bfloat16 else 1e-5, atol=1e-5)

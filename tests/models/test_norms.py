@@ -12,6 +12,7 @@ from maskzoo.models.norms import BatchNorm, FrozenNorm, make_norm
 WORKER = textwrap.dedent(
     """
     import sys
+    import time
     import torch
     import torch.distributed as group
     from maskzoo.models.norms import make_norm
@@ -29,8 +30,10 @@ WORKER = textwrap.dedent(
         norm.eval()
         found.append({"out": out.detach(), "x": x.grad, "weight": norm.weight.grad, "bias": norm.bias.grad,
                       "state": norm.state_dict(), "later": norm(x).detach()})
+    group.barrier()
+    group.destroy_process_group()  # before the rest: gloo's threads let go of tensors late, and abort a process that ends at once
     torch.save(found, f"{folder}/found_{rank}.pt")
-    group.destroy_process_group()
+    time.sleep(0.3)
     """
 )
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
 from threading import Lock
-from typing import Protocol
 
 import torch
 import torch.nn.functional as F
@@ -15,26 +13,9 @@ from maskzoo.models.norms import BatchNorm, FrozenNorm, Norm, make_norm
 from maskzoo.ops import winograd
 from maskzoo.ops.convolution import LEAST_CHANNELS, convolve, is_wide, suits_winograd
 
-__all__ = ["ConvLayer", "Convolution", "PackedConv", "PackedLinear", "Upsample", "has_fast_bfloat16", "pack"]
+__all__ = ["ConvLayer", "PackedConv", "PackedLinear", "PackedUpsample", "Upsample", "has_fast_bfloat16", "pack"]
 
 _PACKING = Lock()  # several threads may run one network; of all of them, because a network is copied and a lock cannot be
-
-
-@dataclass(frozen=True, slots=True)
-class Convolution:
-    """A layer as one convolution: `weight` `[O C/groups k k]`, `bias` `[O]`, then perhaps a group norm, a sum, ReLU."""
-
-    weight: Tensor
-    bias: Tensor
-    stride: tuple[int, ...] = (1, 1)
-    padding: tuple[int, ...] | str = (0, 0)
-    groups: int = 1
-    relu: bool = False
-    group_norm: nn.GroupNorm | None = None
-
-
-class _Packable(Protocol):
-    def to_convolution(self) -> Convolution: ...
 
 
 class ConvLayer(nn.Module):
@@ -67,12 +48,6 @@ class ConvLayer(nn.Module):
             out = self.norm(out)
         return _finish(out, add, self.relu)
 
-    def to_convolution(self) -> Convolution:
-        """Return it with its norm folded into weight and bias; a group norm depends on the image and stays a step."""
-        weight, bias = _fold(self)
-        group_norm = self.norm if isinstance(self.norm, nn.GroupNorm) else None
-        return Convolution(weight, bias, self.conv.stride, self.conv.padding, self.conv.groups, self.relu, group_norm)
-
 
 class Upsample(nn.ConvTranspose2d):
     """A transposed convolution 2x2 of stride 2 and ReLU; a pixel's four new ones stay together: `[N 4*F m m]`."""
@@ -81,16 +56,11 @@ class Upsample(nn.ConvTranspose2d):
         super().__init__(features, outputs, 2, 2)
 
     def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
-        weight, bias = self._tile()
+        weight, bias = self.to_linear()
         return F.relu_(F.linear(x.permute(0, 2, 3, 1), weight, bias)).permute(0, 3, 1, 2)
 
-    def to_convolution(self) -> Convolution:
-        """Return it as a convolution 1x1."""
-        weight, bias = self._tile()
-        return Convolution(weight.detach()[:, :, None, None], bias.detach(), relu=True)
-
-    def _tile(self) -> tuple[Tensor, Tensor]:
-        """The weights of the four new pixels `[4*F C]`, one below the other, and their bias."""
+    def to_linear(self) -> tuple[Tensor, Tensor]:
+        """Return the weights of a pixel's four new ones `[4*F C]`, one below the other, and their bias `[4*F]`."""
         assert self.bias is not None  # built with one
         return self.weight.permute(2, 3, 1, 0).reshape(-1, self.in_channels), self.bias.repeat(4)
 
@@ -106,14 +76,14 @@ class PackedConv(nn.Module):
     weight: Tensor
     bias: Tensor
 
-    def __init__(self, layer: _Packable) -> None:
+    def __init__(self, layer: ConvLayer) -> None:
         super().__init__()
-        one = layer.to_convolution()
-        self.stride, self.padding, self.groups, self.relu = one.stride, one.padding, one.groups, one.relu
-        self.norm = one.group_norm
-        self.register_buffer("weight", one.weight.contiguous(memory_format=torch.channels_last), persistent=False)
-        self.register_buffer("bias", one.bias, persistent=False)
-        self.shape = one.weight.shape
+        conv, self.relu = layer.conv, layer.relu
+        self.stride, self.padding, self.groups, self.shape = conv.stride, conv.padding, conv.groups, conv.weight.shape
+        self.norm = layer.norm if isinstance(layer.norm, nn.GroupNorm) else None  # depends on the image: stays a step
+        weight, bias = _fold(layer)
+        self.register_buffer("weight", weight.contiguous(memory_format=torch.channels_last), persistent=False)
+        self.register_buffer("bias", bias, persistent=False)
         self._packed: Tensor | None = None
         self._transformed: dict[int, Tensor] = {}  # by the tile of Winograd's algorithm
 
@@ -173,7 +143,7 @@ class PackedConv(nn.Module):
 
 
 class PackedLinear(nn.Module):
-    """A linear layer for inference: on a CPU oneDNN's product, which wants the weights in an order of its own.
+    """A linear layer, perhaps with ReLU, for inference: on a CPU oneDNN's product, with the weights in an order of its own.
 
     It takes four fifths of the time of torch's for a RoI's 12,544 values. What PackedConv says of a private operator holds.
     """
@@ -181,20 +151,22 @@ class PackedLinear(nn.Module):
     weight: Tensor
     bias: Tensor
 
-    def __init__(self, layer: nn.Linear) -> None:
+    def __init__(self, weight: Tensor, bias: Tensor, *, relu: bool = False) -> None:
         super().__init__()
-        self.register_buffer("weight", layer.weight.detach(), persistent=False)
-        self.register_buffer("bias", layer.bias.detach(), persistent=False)
+        self.relu = relu
+        self.register_buffer("weight", weight.detach(), persistent=False)
+        self.register_buffer("bias", bias.detach(), persistent=False)
         self._packed: Tensor | None = None
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the outputs `[N O]` of `x` `[N I]`."""
         if not _takes_onednn(x, "_linear_pointwise"):
-            return F.linear(x, self.weight, self.bias)
+            return _finish(F.linear(x, self.weight, self.bias), None, self.relu)
         if self._packed is None:
             with _PACKING:
                 self._pack()
-        out: Tensor = torch.ops.mkldnn._linear_pointwise(x, self._packed, self.bias, "none", [], "")
+        step = "relu" if self.relu else "none"
+        out: Tensor = torch.ops.mkldnn._linear_pointwise(x, self._packed, self.bias, step, [], "")
         return out
 
     def _pack(self) -> None:
@@ -202,6 +174,19 @@ class PackedLinear(nn.Module):
         if self._packed is None:
             self._packed = torch.ops.mkldnn._reorder_linear_weight(self.weight)
             self.weight = self.weight[:0]
+
+
+class PackedUpsample(PackedLinear):
+    """An upsampling layer for inference, as one linear layer on every pixel."""
+
+    def __init__(self, layer: Upsample) -> None:
+        super().__init__(*layer.to_linear(), relu=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return what the layer returns, `[N 4*F m m]` of `x` `[N C m m]`."""
+        pixels = x.permute(0, 2, 3, 1).flatten(0, 2)  # rows, because quantisers pass over products of more axes
+        out: Tensor = super().forward(pixels).unflatten(0, (-1, *x.shape[2:]))
+        return out.permute(0, 3, 1, 2)
 
 
 def _finish(out: Tensor, add: Tensor | None, relu: bool) -> Tensor:
@@ -220,10 +205,12 @@ def has_fast_bfloat16() -> bool:
 def pack(module: nn.Module) -> None:
     """Replace every convolution and linear layer in `module` by its packed form. It can no longer train or be saved."""
     for name, child in module.named_children():
-        if isinstance(child, ConvLayer | Upsample):
+        if isinstance(child, ConvLayer):
             setattr(module, name, PackedConv(child))
+        elif isinstance(child, Upsample):
+            setattr(module, name, PackedUpsample(child))
         elif isinstance(child, nn.Linear):
-            setattr(module, name, PackedLinear(child))
+            setattr(module, name, PackedLinear(child.weight, child.bias))
         else:
             pack(child)
 
