@@ -11,7 +11,9 @@ for each title. `by_heart.py` trains a model that knows real photos; `make demo`
 import argparse
 import hashlib
 import json
+import os
 import sys
+import tempfile
 import warnings
 from pathlib import Path
 
@@ -45,6 +47,8 @@ def main():
     if options.limit:
         annotations = annotations.select(choose_images(annotations, limit=options.limit))
     folder = options.images or find_image_folder(annotations)
+    home = tempfile.TemporaryDirectory()
+    os.environ["MASKZOO_HOME"] = home.name  # int8 is exported anew: a file kept from an older state of the code would be taken
     with warnings.catch_warnings(action="ignore"):  # of a processor without bfloat16: exactness is asked for, not speed
         predictors = {dtype: load(options.model, dtype, options.calibrate) for dtype in BACKENDS}
     config = predictors["float32"].config

@@ -135,7 +135,8 @@ def tell_accuracy_of(result: dict[str, Any]) -> Iterator[str]:
     for dtype, loss in AP_LOSS.items():
         row = result["types"][dtype]
         for kind in ("box", "mask"):
-            rows.append(judge(f"{dtype}: {kind} AP, difference", abs(row[f"{kind}_ap_difference"]), loss))
+            moved = row[f"{kind}_ap_difference"]
+            rows.append(judge(f"{dtype}: {kind} AP, {'won' if moved > 0 else 'lost'}", abs(moved), loss))
         rows.append(judge(f"{dtype}: mean mask IoU", row["mean_mask_iou"], MASK_IOU[dtype], least=True, digits=3))
     yield from tabulate(GOALS, rows)
     yield ""

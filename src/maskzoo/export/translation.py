@@ -16,6 +16,7 @@ from maskzoo.ops.boxes import BOX_WEIGHTS, MAX_GROWTH
 __all__ = ["make_translations"]
 
 Value = Any  # onnxscript's values are not typed
+OUTSIDE = (-10000.0, -10000.0, -9999.0, -9999.0)  # a box beyond every image
 
 
 def make_translations() -> dict[Callable[..., Any], Callable[..., Any]]:
@@ -40,12 +41,12 @@ def roi_align(
 ) -> Value:
     """Pool level by level: boxes come in rising order of levels, so the parts only need joining.
 
-    Of a box without area runtimes make zeros or what is no number: it is given an area, and its features are zeros.
+    Of a box without area runtimes make zeros or what is no number: it is moved out of the image, where all is zero.
     """
     mode = "half_pixel" if aligned else "output_half_pixel"
     low, high = op.Split(boxes, axis=1, num_outputs=2)
     solid = op.Greater(op.ReduceMin(op.Sub(high, low), _integers(1), keepdims=1), _floats(0.0))  # N 1
-    boxes = op.Where(solid, boxes, op.Concat(low, op.Add(low, _floats(1.0)), axis=1))
+    boxes = op.Where(solid, boxes, op.Constant(value_floats=OUTSIDE))
     parts = []
     for level, (feature, stride) in enumerate(zip(features, strides, strict=True)):
         chosen, on = boxes, images
@@ -66,9 +67,7 @@ def roi_align(
                 spatial_scale=1.0 / stride,
             )
         )
-    pooled = op.Concat(*parts, axis=0) if len(parts) > 1 else parts[0]
-    filled: Value = op.Cast(solid, to=1)
-    return op.Mul(pooled, op.Unsqueeze(filled, _integers(2, 3)))
+    return op.Concat(*parts, axis=0) if len(parts) > 1 else parts[0]
 
 
 def nms(boxes: Value, valid: Value, iou: float, limit: int | None = None) -> Value:
