@@ -31,9 +31,9 @@ WORKER = textwrap.dedent(
         found.append({"out": out.detach(), "x": x.grad, "weight": norm.weight.grad, "bias": norm.bias.grad,
                       "state": norm.state_dict(), "later": norm(x).detach()})
     group.barrier()
-    group.destroy_process_group()  # before the rest: gloo's threads let go of tensors late, and abort a process that ends at once
+    group.destroy_process_group()
     torch.save(found, f"{folder}/found_{rank}.pt")
-    time.sleep(0.3)
+    time.sleep(0.3)  # gloo's threads let go of tensors late, and abort a process that ends at once
     """
 )
 
