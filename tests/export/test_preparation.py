@@ -14,6 +14,7 @@ from maskzoo.zoo.table import read_row
 from networks import small_predictor
 
 MOST_OFF = 1e-4  # of the values, by one grey level: places where OpenCV's float32 sums round the other way
+FEW_OFF = 10  # values, which in a narrow photo are more than that share
 LEVEL = 1 / 255 / 0.224
 
 
@@ -39,7 +40,7 @@ def test_a_photo_becomes_the_input_that_make_batch_gives(graph, height, width, s
         assert images.shape == tuple(expected.pixels.shape) and np.array_equal(sizes, expected.sizes)
         off = np.abs(images - expected.pixels.numpy())
         assert off.max() <= LEVEL * 1.01
-        assert (off > 1e-5).mean() <= MOST_OFF
+        assert (off > 1e-5).sum() <= max(FEW_OFF, MOST_OFF * off.size)
         assert np.abs(scale - [resized.scale[1], resized.scale[0]] * 2).max() <= 1e-5
 
 
