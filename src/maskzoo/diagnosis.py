@@ -48,8 +48,8 @@ LEAST_MEMORY = 2 << 30  # a photo of 800 x 1333 through ResNet-50-FPN peaks at 1
 LEAST_SPACE = 1 << 30  # the largest published weights have 0.5 GB
 # By device and type: the fastest backend, and what was measured (docs/performance.md).
 FASTEST = {
-    ("cpu", "float32"): ("eager", "the fastest measured: 0.51 to 0.53 of torchvision's time, OpenVINO 0.58 to 0.70"),
-    ("cpu", "bfloat16"): ("eager", "the fastest measured: 0.25 to 0.28 of torchvision in float32, OpenVINO 0.30 to 0.36"),
+    ("cpu", "float32"): ("eager", "the fastest measured: 0.46 to 0.49 of torchvision's time, OpenVINO 0.64 to 0.71"),
+    ("cpu", "bfloat16"): ("eager", "the fastest measured: 0.26 to 0.27 of torchvision in float32, OpenVINO 0.33 to 0.36"),
     ("cpu", "int8"): ("openvino", "the only one that computes in int8"),
     ("cuda", "int8"): ("openvino", "the only one that computes in int8"),
 }
