@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import cv2
@@ -90,6 +91,13 @@ def start_training(*arguments: object, processes: int = 1) -> subprocess.Popen[s
     command = [*launcher, "-m", "maskzoo", "train", *map(str, arguments)]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
+
+
+def wait_for_steps(process: subprocess.Popen[str], run: Path, steps: int) -> None:
+    """Wait until the run's metrics hold `steps` steps; its process must not end before."""
+    while len(read_rows(run)) < steps:
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.01)
 
 
 def kill_all(process: subprocess.Popen[str]) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from maskzoo.training.snapshot import read_newest_snapshot
-from small_runs import read_rows, start_training, train, write_data, write_model
+from small_runs import read_rows, start_training, train, wait_for_steps, write_data, write_model
 
 # Every image gives as many samples as every other, so that a mean of means is the mean; and as many proposals whatever
 # the last bit of a weight is, so that the same ones are drawn.
@@ -66,9 +66,7 @@ def test_a_killed_process_ends_all_within_a_minute(tmp_path):
     model, data = write_model(tmp_path, "training.epochs: 100"), write_data(tmp_path / "data", train=6, val=0)
     run = tmp_path / "run"
     process = start_training(model, data, "--from", "none", "--set", "run.workers=0", "--out", run, processes=2)
-    while len(read_rows(run)) < 2:
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.05)
+    wait_for_steps(process, run, 2)
     began = time.monotonic()
     os.kill(find_workers(process.pid)[-1], signal.SIGKILL)
     said, _ = process.communicate(timeout=90)
@@ -81,9 +79,7 @@ def test_sigterm_to_all_saves_within_ten_seconds_and_the_run_goes_on(tmp_path):
     model, data = write_model(tmp_path), write_data(tmp_path / "data", train=8, val=0)
     run = tmp_path / "run"
     process = start_training(model, data, "--from", "none", "--set", "run.workers=2", "--out", run, processes=2)
-    while len(read_rows(run)) < 2:
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.05)
+    wait_for_steps(process, run, 2)
     began = time.monotonic()
     process.terminate()
     said, _ = process.communicate(timeout=60)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from small_runs import kill_all, read_rows, start_training, train, write_data, write_model
+from small_runs import kill_all, read_rows, start_training, train, wait_for_steps, write_data, write_model
 
 # What each case sets, its processes, and after which step it is killed.
 CASES = {
@@ -94,9 +94,7 @@ def test_sigterm_saves_within_ten_seconds_and_the_run_goes_on_exactly(inputs, tm
     common = [model, data, "--from", "none", "--set", "run.workers=0"]  # snapshots at the ends of epochs only
     train(*common, "--out", tmp_path / "whole")
     process = start_training(*common, "--out", tmp_path / "ended")
-    while len(read_rows(tmp_path / "ended")) < 3:
-        assert process.poll() is None
-        time.sleep(0.01)
+    wait_for_steps(process, tmp_path / "ended", 3)
     began = time.monotonic()
     process.terminate()
     said, _ = process.communicate(timeout=30)
