@@ -21,14 +21,14 @@ import numpy as np
 from predict import HERE, describe_machine
 
 import maskzoo
-from maskzoo.data.annotations import find_image_folder
-from maskzoo.data.classes import ClassMap, match_classes
-from maskzoo.data.coco import read_annotations
-from maskzoo.data.images import find_images
+from maskzoo.datasets.annotations import find_image_folder
+from maskzoo.datasets.classes import ClassMap, match_classes
+from maskzoo.datasets.coco_reader import read_annotations
 from maskzoo.evaluation.metrics import evaluate
 from maskzoo.evaluation.results import Results
-from maskzoo.evaluation.running import choose_images
+from maskzoo.evaluation.run import choose_images
 from maskzoo.export.verify import match_masks
+from maskzoo.images.find import find_images
 
 BACKENDS = {"float32": "eager", "bfloat16": "eager", "int8": "openvino"}
 

@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from maskzoo.data.coco import read_annotations
-from maskzoo.data.writing import write_coco
+from maskzoo.datasets.coco_reader import read_annotations
+from maskzoo.datasets.coco_writer import write_coco
 from maskzoo.ops.boxes import pairwise_iou
 
 MODEL = Path(__file__).parent.parent / "examples" / "scratch.yml"

@@ -137,7 +137,7 @@ def run_worker(name, folder):
 
 
 def evaluate_with_maskzoo(folder):
-    from maskzoo.data.coco import read_annotations
+    from maskzoo.datasets.coco_reader import read_annotations
     from maskzoo.evaluation.metrics import evaluate
     from maskzoo.evaluation.results import read_results
 

@@ -30,7 +30,7 @@ import torch
 from predict import HERE, PEERS, describe_machine, make_photo
 from train import make_inputs
 
-from maskzoo.zoo.table import names, read_row
+from maskzoo.zoo.rows import names, read_row
 
 SKIPPED = 77
 SIZES = {"full": (800, 1333), "small": (64, 96)}  # the short and the long side that photos get

@@ -69,9 +69,9 @@ def run_worker(name, options):
 def open_data(data):
     """The data set, selected as for training, and the images of the first epoch in their order."""
     from maskzoo.config import RunSettings
-    from maskzoo.data.annotations import select_for_training
-    from maskzoo.data.coco import read_annotations
-    from maskzoo.data.samples import order_images
+    from maskzoo.datasets.annotations import select_for_training
+    from maskzoo.datasets.coco_reader import read_annotations
+    from maskzoo.training.samples import order_images
 
     annotations, _ = select_for_training(read_annotations(data / "annotations" / "instances_train2017.json"))
     return annotations, order_images(annotations, RunSettings(), 0, 1).tolist()
@@ -82,8 +82,8 @@ def read_with_maskzoo(data, images):
     import torch
 
     from maskzoo.config import RunSettings
-    from maskzoo.data.loader import TrainingLoader
-    from maskzoo.zoo.table import read_row
+    from maskzoo.training.loader import TrainingLoader
+    from maskzoo.zoo.rows import read_row
 
     cv2.setNumThreads(1)
     torch.set_num_threads(1)

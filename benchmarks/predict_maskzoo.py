@@ -45,7 +45,7 @@ class Eager(Maskzoo):
 
     @torch.inference_mode()
     def stages(self, photo):
-        from maskzoo.data.batching import make_batch
+        from maskzoo.images.batch import make_batch
         from maskzoo.models.detections import detect
         from maskzoo.ops.roi_align import assign_levels, roi_align
 

@@ -10,14 +10,15 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
 import torch
 
-from maskzoo.cli.outputs import join_json, write_pieces
-from maskzoo.cli.prediction_job import Job, Task, run_jobs
-from maskzoo.data.images import find_images
+from maskzoo.images.find import find_images
 from maskzoo.inference.backends import Eager
-from maskzoo.inference.memory import keep_freed_memory
+from maskzoo.inference.folder_run import Job, Task, run_jobs
+from maskzoo.inference.outputs import join_json
 from maskzoo.inference.predictor import Predictor
-from maskzoo.processes import Processes
-from maskzoo.zoo.table import read_row
+from maskzoo.system.files import write_pieces
+from maskzoo.system.memory import keep_freed_memory
+from maskzoo.system.processes import Processes
+from maskzoo.zoo.rows import read_row
 from networks import FPN, small_config, small_network
 
 SMALL = (

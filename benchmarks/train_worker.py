@@ -51,11 +51,11 @@ def measure(contender):
 
 class Maskzoo:
     def __init__(self, folder, stored, row=ROW, device="cpu", batch=1, dtype="float32"):
-        from maskzoo.data.batching import make_batch
+        from maskzoo.images.batch import make_batch
         from maskzoo.structures import GroundTruth, Samples
         from maskzoo.training import objective
-        from maskzoo.training.sampling import shuffle_by
         from maskzoo.training.schedule import make_optimizer
+        from maskzoo.training.targets import shuffle_by
         from maskzoo.zoo.load import load_network
 
         def repeat(values):

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from maskzoo.data.outlines import trace
+from maskzoo.datasets.mask_outlines import trace
 
 SIDE = 96  # pixels of a picture
 CLASSES = ("ellipse", "rectangle", "triangle")

@@ -11,7 +11,7 @@ from maskzoo.inference.predictor import Predictor
 from maskzoo.models.build import build
 from maskzoo.models.mask_rcnn import MaskRCNN
 from maskzoo.models.resnet import Bottleneck
-from maskzoo.zoo.table import read_row
+from maskzoo.zoo.rows import read_row
 
 FPN, C4 = "mask_rcnn_r50_fpn_1x_coco", "mask_rcnn_r50_1x_coco"
 VD = "mask_rcnn_r50_vd_fpn_1x_coco"

@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from maskzoo.config import dump_config
-from maskzoo.zoo.table import read_row
+from maskzoo.model_file import dump_config
+from maskzoo.zoo.rows import read_row
 
 TINY = (
     "name: tiny",

@@ -2,10 +2,10 @@ import json
 
 import pytest
 
-from maskzoo.config import dump_config, parse_config, read_config
 from maskzoo.errors import ConfigError
+from maskzoo.model_file import dump_config, parse_config, read_config
 from maskzoo.training.schedule import learning_rate
-from maskzoo.zoo.table import names, read_row, row_text
+from maskzoo.zoo.rows import names, read_row, row_text
 from shared_data import ROOT
 
 ROW = "mask_rcnn_r50_fpn_1x_coco"

@@ -4,9 +4,9 @@ import cv2
 import numpy as np
 
 from coco_files import make_data, write
-from maskzoo.data.annotations import select_for_training
-from maskzoo.data.coco import read_annotations
-from maskzoo.zoo.table import read_row
+from maskzoo.datasets.annotations import select_for_training
+from maskzoo.datasets.coco_reader import read_annotations
+from maskzoo.zoo.rows import read_row
 
 RECIPE = ("training.short_sides=[40,48,56]", "training.long_side=72")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from performance import tell_performance
 
-from maskzoo.zoo.table import names, read_row, summarize, to_markdown
+from maskzoo.zoo.rows import names, read_row, summarize, to_markdown
 
 ROOT = Path(__file__).resolve().parent.parent
 PARITY = ROOT / "benchmarks" / "results" / "parity.json"
@@ -99,7 +99,7 @@ def draw_picture() -> None:
     import numpy as np
     from PIL import Image
 
-    from maskzoo.inference.result import make_prediction
+    from maskzoo.inference.prediction import make_prediction
 
     sys.path.insert(0, str(ROOT / "examples"))
     from still_life import make_photo
@@ -130,7 +130,7 @@ def draw_curve() -> None:
     """Draw AP50 of the run from nothing on real photos, by epoch, as an SVG that needs no style sheet."""
     import numpy as np
 
-    from maskzoo.evaluation.plots import Axis, Line, plot_lines
+    from maskzoo.html.plots import Axis, Line, plot_lines
 
     rows = json.loads(SCRATCH.read_text(encoding="utf-8"))["evaluations"]
     epochs = np.array([row["epoch"] for row in rows], np.float64)

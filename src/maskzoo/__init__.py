@@ -12,12 +12,12 @@ from maskzoo.errors import ConfigError, DownloadError, ExportError, ImageError, 
 
 if TYPE_CHECKING:
     from maskzoo.config import ModelConfig
-    from maskzoo.data.images import read_image
-    from maskzoo.inference.memory import keep_freed_memory
+    from maskzoo.images.read import read_image
+    from maskzoo.inference.prediction import Masks, Prediction
     from maskzoo.inference.predictor import Predictor
-    from maskzoo.inference.result import Masks, Prediction
+    from maskzoo.system.memory import keep_freed_memory
     from maskzoo.zoo.load import convert, load
-    from maskzoo.zoo.table import names
+    from maskzoo.zoo.rows import names
 
 __all__ = [
     "ConfigError",

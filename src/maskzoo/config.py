@@ -6,42 +6,14 @@ the classes and where the weights come from. It is data: `yaml.safe_load`, no ta
 
 from __future__ import annotations
 
-import difflib
-import json
-from collections.abc import Hashable, Mapping, Sequence
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from maskzoo.errors import ConfigError
-
-__all__ = [
-    "Anchors",
-    "Backbone",
-    "BoxLimits",
-    "BoxSampling",
-    "Input",
-    "Limits",
-    "ModelConfig",
-    "Network",
-    "ProposalLimits",
-    "Published",
-    "RpnSampling",
-    "RunSettings",
-    "Source",
-    "Training",
-    "Warmup",
-    "dump_config",
-    "parse_config",
-    "parse_settings",
-    "read_config",
-]
+__all__ = ["Anchors", "Backbone", "BoxLimits", "BoxSampling", "Input", "Limits", "ModelConfig", "Network", "ProposalLimits", "Published", "RpnSampling", "RunSettings", "Source", "Training", "Warmup"]
 
 Positive = Annotated[int, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
-MAX_MODEL_FILE_BYTES = 1 << 20  # the published files have about 6 KB
 
 
 class _Section(BaseModel):
@@ -255,144 +227,25 @@ class RunSettings(_Section):
     copy_paste: Fraction = 0.0
 
 
-class _Loader(yaml.SafeLoader):
-    """SafeLoader that refuses a key given twice instead of keeping the last one, and aliases, which can nest into gigabytes."""
-
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        if self.check_event(yaml.AliasEvent):
-            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
-            raise yaml.composer.ComposerError(None, None, "aliases (*name) are not allowed in a model file", mark)
-        return super().compose_node(parent, index)
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        seen: set[Hashable] = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if isinstance(key, Hashable):
-                if key in seen:
-                    raise yaml.constructor.ConstructorError(
-                        None, None, f"key {key!r} stands twice", key_node.start_mark
-                    )
-                seen.add(key)
-        return super().construct_mapping(node, deep=deep)
 
 
-class _Dumper(yaml.SafeDumper):
-    """SafeDumper that writes a value out each time it stands, as _Loader wants it."""
-
-    def ignore_aliases(self, data: Any) -> bool:
-        return True
 
 
-def read_config(path: str | Path, overrides: Sequence[str] = ()) -> ModelConfig:
-    """Read a model file. `overrides` are `key.path=value` texts, the value in YAML.
-
-    Raises ConfigError that names the file, the key and the nearest valid name.
-    """
-    path = Path(path)
-    try:
-        if path.stat().st_size > MAX_MODEL_FILE_BYTES:
-            raise ConfigError(f"{path}: {path.stat().st_size} bytes, a model file has at most {MAX_MODEL_FILE_BYTES}")
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise ConfigError(
-            f"{path}: no such model file; `maskzoo models` lists the names, `models copy` makes a file"
-        ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read as a model file: {error}") from error
-    return parse_config(text, str(path), overrides)
 
 
-def parse_config(text: str, origin: str, overrides: Sequence[str] = ()) -> ModelConfig:
-    """Check the YAML text of a model file; `origin` names it in errors."""
-    try:
-        data = yaml.load(text, _Loader)  # a SafeLoader: builds plain values only
-    except (yaml.YAMLError, RecursionError) as error:
-        raise ConfigError(f"{origin}: not valid YAML: {error}") from error
-    if not isinstance(data, dict):
-        raise ConfigError(f"{origin}: expected a mapping of sections, found {type(data).__name__}")
-    for override in overrides:
-        _override(data, override)
-    try:
-        return ModelConfig.model_validate_json(_to_json(data, origin))
-    except ValidationError as error:
-        raise ConfigError("\n".join(f"{origin}: {line}" for line in _explain(error, ModelConfig))) from None
 
 
-def parse_settings(overrides: Sequence[str] = (), base: RunSettings | None = None) -> RunSettings:
-    """Return the settings of a run: `base` or the defaults, with `overrides`, which are `key=value` texts.
-
-    Raises ConfigError that names the key and the nearest valid one.
-    """
-    data = (base or RunSettings()).model_dump(mode="json")
-    for override in overrides:
-        _override(data, override)
-    try:
-        return RunSettings.model_validate_json(_to_json(data, "--set run"))
-    except ValidationError as error:
-        raise ConfigError("\n".join(f"--set run: {line}" for line in _explain(error, RunSettings))) from None
 
 
-def dump_config(config: ModelConfig) -> str:
-    """Return the YAML text that `parse_config` reads back to an equal config."""
-    data = config.model_dump(mode="json")
-    return yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120, default_flow_style=None)
 
 
-def _to_json(data: dict[Any, Any], origin: str) -> str:
-    """JSON gives pydantic's strict mode its natural forms: lists for tuples, text keys for whole numbers."""
-    try:
-        return json.dumps(data, allow_nan=True)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise ConfigError(f"{origin}: holds a value that is no number, text, list or mapping: {error}") from None
 
 
-def _override(data: dict[str, Any], override: str) -> None:
-    key, equals, value = override.partition("=")
-    if not equals or not key:
-        raise ConfigError(f"--set {override}: expected key.path=value, for example limits.detections.score=0.3")
-    *parents, last = key.split(".")
-    section: Any = data
-    for parent in parents:
-        section = section.get(parent) if isinstance(section, dict) else None
-    if not isinstance(section, dict):
-        raise ConfigError(f"--set {override}: there is no section {'.'.join(parents)!r}")
-    try:
-        section[last] = yaml.load(value, _Loader)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"--set {override}: the value is not valid YAML: {error}") from error
 
 
-def _explain(error: ValidationError, schema: type[_Section]) -> list[str]:
-    """One line per fault: key path, what was found, what was expected, nearest valid name of an unknown key."""
-    lines = []
-    for fault in error.errors(include_url=False):
-        key = ".".join(str(part) for part in fault["loc"]) or "the file"
-        if fault["type"] == "extra_forbidden":
-            lines.append(f"unknown key {key!r}{_nearest(fault['loc'], schema)}")
-        elif fault["type"] == "missing":
-            lines.append(f"key {key!r} is missing")
-        else:
-            found = repr(fault["input"])
-            lines.append(f"{key}: {fault['msg']} (found {found if len(found) < 80 else found[:77] + '...'})")
-    return lines
 
 
-def _nearest(location: tuple[int | str, ...], schema: type[_Section]) -> str:
-    section: Any = schema
-    for part in location[:-1]:
-        field: Any = section.model_fields.get(part) if _is_section(section) else None
-        section = next((kind for kind in _kinds(field.annotation) if _is_section(kind)), None) if field else None
-    if not _is_section(section):
-        return ""
-    known: Mapping[str, Any] = section.model_fields
-    close = difflib.get_close_matches(str(location[-1]), known, n=1, cutoff=0.5)
-    return f"; did you mean {close[0]!r}?" if close else f"; known here: {', '.join(known)}"
 
 
-def _kinds(annotation: Any) -> tuple[Any, ...]:
-    return (annotation, *getattr(annotation, "__args__", ()))
 
 
-def _is_section(kind: Any) -> bool:
-    return isinstance(kind, type) and issubclass(kind, _Section)

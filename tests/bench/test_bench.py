@@ -5,15 +5,16 @@ import json
 import pytest
 import torch
 
-from maskzoo.bench.hardware import count_operations, measure_peak
+from maskzoo.bench.hardware import measure_peak
 from maskzoo.bench.page import render_page
-from maskzoo.bench.rounds import Measured
+from maskzoo.bench.runner import Measured
 from maskzoo.bench.settings import Setting, list_settings, make_photo
 from maskzoo.bench.stages import STAGES, time_stages
 from maskzoo.cli import main
-from maskzoo.machine import Backend
+from maskzoo.models.cost import count_operations
+from maskzoo.system.machine import Backend
 from maskzoo.weights.checkpoint import write_checkpoint
-from maskzoo.zoo.table import names, read_row
+from maskzoo.zoo.rows import names, read_row
 from networks import FPN, THIN, small_config, small_network, small_predictor
 
 

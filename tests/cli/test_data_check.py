@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from faulty_data import make_faulty, make_object, make_sound, rewrite
 from maskzoo.cli.data import app
-from maskzoo.data.coco import read_annotations
+from maskzoo.datasets.coco_reader import read_annotations
 from maskzoo.errors import MaskzooError
 
 

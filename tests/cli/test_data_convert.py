@@ -8,8 +8,8 @@ from PIL import Image
 
 from coco_files import make_data, write
 from maskzoo.cli import main
-from maskzoo.data.annotations import find_image_folder
-from maskzoo.data.coco import read_annotations
+from maskzoo.datasets.annotations import find_image_folder
+from maskzoo.datasets.coco_reader import read_annotations
 
 
 @pytest.fixture

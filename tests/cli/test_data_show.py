@@ -6,7 +6,7 @@ from PIL import Image
 
 from coco_files import make_data, write
 from maskzoo.cli import main
-from maskzoo.inference.draw import pick_color
+from maskzoo.drawing.colours import pick_color
 
 
 @pytest.fixture

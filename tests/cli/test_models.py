@@ -5,7 +5,7 @@ import json
 import pytest
 
 from maskzoo.cli import main
-from maskzoo.config import read_config
+from maskzoo.model_file import read_config
 
 NAME = "mask_rcnn_r50_fpn_1x_coco"
 

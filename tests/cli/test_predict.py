@@ -11,10 +11,10 @@ from PIL import Image
 from pycocotools.coco import COCO
 
 from maskzoo.cli import main
-from maskzoo.data.images import read_image
+from maskzoo.images.read import read_image
 from maskzoo.models.build import build
 from maskzoo.weights.checkpoint import write_checkpoint
-from maskzoo.zoo.table import read_row
+from maskzoo.zoo.rows import read_row
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from maskzoo.config import read_config
-from maskzoo.zoo.start import start
+from maskzoo.model_file import read_config
+from maskzoo.zoo.first_weights import start
 from small_runs import read_rows, train, write_data, write_model
 
 # Tells at the end whether torch was deterministic.

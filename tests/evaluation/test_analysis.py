@@ -6,7 +6,7 @@ from hotcoco import mask as dense_masks
 from pycocotools import mask as judge_masks
 
 from coco_files import disturb, judge, make_data
-from maskzoo.data.coco import pack_annotations
+from maskzoo.datasets.coco_reader import pack_annotations
 from maskzoo.evaluation.analysis import IGNORED, analyze
 from maskzoo.evaluation.metrics import evaluate
 from maskzoo.evaluation.results import Results, check_results

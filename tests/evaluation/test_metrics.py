@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coco_files import disturb, judge, make_data
-from maskzoo.data.coco import pack_annotations
+from maskzoo.datasets.coco_reader import pack_annotations
 from maskzoo.evaluation.metrics import NAMES, evaluate
 from maskzoo.evaluation.results import Results, check_results
 

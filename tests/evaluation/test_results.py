@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from coco_files import count_runs, disturb, make_data, write
-from maskzoo.data.coco import AnnotationsError, pack_annotations
+from maskzoo.datasets.coco_reader import AnnotationsError, pack_annotations
 from maskzoo.errors import MaskzooError
 from maskzoo.evaluation.results import Results, read_results
-from maskzoo.inference.result import make_prediction
+from maskzoo.inference.prediction import make_prediction
 
 DATA = make_data()
 NAN = float("nan")

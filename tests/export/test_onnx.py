@@ -10,14 +10,14 @@ from PIL import Image
 
 import maskzoo
 from exports import BOX_PIXELS, KINDS, SIZES, compare, make_facts
-from maskzoo.data.batching import make_batch
 from maskzoo.errors import ExportError
 from maskzoo.export.onnx import read_facts, write_onnx
+from maskzoo.export.onnx_preprocessing import add_preparation
 from maskzoo.export.openvino import convert_onnx, read_openvino_facts
-from maskzoo.export.preparation import add_preparation
 from maskzoo.export.program import Program, to_inputs
 from maskzoo.export.runtimes import OnnxRuntime, OpenVino
 from maskzoo.export.verify import verify
+from maskzoo.images.batch import make_batch
 from maskzoo.inference.backends import Eager
 from maskzoo.inference.predictor import Predictor
 from maskzoo.structures import ImageBatch

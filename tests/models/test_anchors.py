@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from maskzoo.models.anchors import make_anchors
-from maskzoo.zoo.table import read_row
+from maskzoo.zoo.rows import read_row
 from networks import C4, FPN
 
 CPU = torch.device("cpu")

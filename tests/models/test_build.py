@@ -4,11 +4,12 @@ import pytest
 import torch
 
 from maskzoo.models.build import build
-from maskzoo.models.initial import initialize
-from maskzoo.models.layers import ConvLayer, pack
+from maskzoo.models.initialization import initialize
+from maskzoo.models.layers import ConvLayer
 from maskzoo.models.norms import BatchNorm, FrozenNorm
+from maskzoo.models.packing import pack
 from maskzoo.models.roi_heads import C4RoiHeads, FpnRoiHeads
-from maskzoo.zoo.table import names, read_row
+from maskzoo.zoo.rows import names, read_row
 
 # Entries of the published file, parameters without running statistics, those that train.
 COUNTS = {

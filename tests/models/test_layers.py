@@ -5,8 +5,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from maskzoo.models.layers import ConvLayer, PackedConv, PackedLinear, PackedUpsample, Upsample, pack
+from maskzoo.models.layers import ConvLayer, Upsample
 from maskzoo.models.norms import FrozenNorm
+from maskzoo.models.packing import PackedConv, PackedLinear, PackedUpsample, pack
 
 KINDS = ("none", "frozen")
 FLAGS = list(itertools.product([False, True], repeat=3))  # norm, relu, a sum

@@ -5,8 +5,8 @@ import copy
 import pytest
 import torch
 
-from maskzoo.data.batching import make_batch
-from maskzoo.models.layers import pack
+from maskzoo.images.batch import make_batch
+from maskzoo.models.packing import pack
 from maskzoo.structures import Detections, ImageBatch
 from networks import C4, FPN, VD, make_photo, small_config, small_network
 

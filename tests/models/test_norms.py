@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from maskzoo.models.layers import ConvLayer, PackedConv, pack
+from maskzoo.models.layers import ConvLayer
 from maskzoo.models.norms import BatchNorm, FrozenNorm, make_norm
+from maskzoo.models.packing import PackedConv, pack
 
 WORKER = textwrap.dedent(
     """

@@ -2,7 +2,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from maskzoo.models.layers import ConvLayer, pack
+from maskzoo.models.layers import ConvLayer
+from maskzoo.models.packing import pack
 from maskzoo.models.roi_heads import C4RoiHeads, FpnRoiHeads, MaskPredictor
 from maskzoo.ops.roi_align import assign_levels, roi_align
 from networks import edge_boxes

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 import torch
 
-from maskzoo.data.batching import make_batch
+from maskzoo.images.batch import make_batch
+from maskzoo.inference.prediction import Prediction
 from maskzoo.inference.predictor import Predictor
-from maskzoo.inference.result import Prediction
 from maskzoo.ops.roi_align import FeatureTable, assign_levels, roi_align
 from maskzoo.structures import ImageBatch
 from maskzoo.zoo.load import load

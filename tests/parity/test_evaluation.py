@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from coco_files import disturb, judge, write
-from maskzoo.data.coco import read_annotations
+from maskzoo.datasets.coco_reader import read_annotations
 from maskzoo.evaluation.metrics import evaluate
 from maskzoo.evaluation.results import read_results
 from shared_data import need_shared

@@ -8,9 +8,9 @@ import pytest
 import torch
 from hotcoco import mask as coco_mask
 
-from maskzoo.data.images import read_image
-from maskzoo.data.transforms import resize_image
-from maskzoo.inference.result import make_prediction
+from maskzoo.images.read import read_image
+from maskzoo.images.resize import resize_image
+from maskzoo.inference.prediction import make_prediction
 from maskzoo.models.anchors import make_anchors
 from maskzoo.models.detections import detect
 from maskzoo.models.proposals import propose

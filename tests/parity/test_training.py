@@ -11,13 +11,12 @@ import numpy as np
 import pytest
 import torch
 
-from maskzoo.data.batching import make_batch
+from maskzoo.images.batch import make_batch
 from maskzoo.models.proposals import propose
 from maskzoo.ops.boxes import RPN_WEIGHTS, encode
 from maskzoo.structures import GroundTruth
-from maskzoo.training.mask_targets import rasterize
 from maskzoo.training.objective import Objective
-from maskzoo.training.sampling import in_order, sample_anchors, sample_boxes
+from maskzoo.training.targets import in_order, rasterize, sample_anchors, sample_boxes
 from maskzoo.weights.paddledetection import list_renames
 from maskzoo.weights.rename import Layout
 from maskzoo.zoo.load import load_network

@@ -5,9 +5,8 @@ import pytest
 import torch
 
 from maskzoo.config import BoxSampling, ProposalLimits, RpnSampling
-from maskzoo.data.augment import AnnotatedImage, flip, resize
-from maskzoo.data.transforms import target_size
-from maskzoo.inference.result import make_prediction
+from maskzoo.images.resize import target_size
+from maskzoo.inference.prediction import make_prediction
 from maskzoo.models.anchors import make_anchors
 from maskzoo.models.detections import detect
 from maskzoo.models.proposals import propose
@@ -16,10 +15,9 @@ from maskzoo.ops.masks import paste
 from maskzoo.ops.nms import nms
 from maskzoo.ops.roi_align import assign_levels, make_table, roi_align
 from maskzoo.structures import GroundTruth, Proposals
-from maskzoo.training.mask_targets import rasterize
-from maskzoo.training.matching import match
-from maskzoo.training.sampling import in_order, sample_anchors, sample_boxes
-from maskzoo.zoo.table import read_row
+from maskzoo.training.augment import AnnotatedImage, flip, resize
+from maskzoo.training.targets import in_order, match, rasterize, sample_anchors, sample_boxes
+from maskzoo.zoo.rows import read_row
 from shared_data import GOLDEN_SETS, need_golden
 
 CLASSES = {index: f"class {index}" for index in range(80)}

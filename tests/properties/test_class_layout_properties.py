@@ -7,11 +7,11 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from maskzoo.data.classes import ClassMap
+from maskzoo.datasets.classes import ClassMap
 from maskzoo.export.onnx import Facts
-from maskzoo.inference.result import make_prediction
+from maskzoo.inference.prediction import make_prediction
 from maskzoo.weights.checkpoint import read_checkpoint_config, write_checkpoint
-from maskzoo.zoo.table import names, read_row
+from maskzoo.zoo.rows import names, read_row
 
 ROW = read_row(names()[0])
 IDS = st.integers(0, 2**63 - 1) | st.integers(0, 12)

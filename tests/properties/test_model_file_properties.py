@@ -4,9 +4,10 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from maskzoo.config import ModelConfig, dump_config, parse_config
+from maskzoo.config import ModelConfig
 from maskzoo.errors import ConfigError
-from maskzoo.zoo.table import names, read_row
+from maskzoo.model_file import dump_config, parse_config
+from maskzoo.zoo.rows import names, read_row
 
 fractions = st.floats(0, 1, exclude_min=True)
 texts = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=20)

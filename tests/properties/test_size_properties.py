@@ -3,8 +3,8 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from maskzoo.data.batching import canvas_size
-from maskzoo.data.transforms import target_size
+from maskzoo.images.batch import canvas_size
+from maskzoo.images.resize import target_size
 
 sides, targets = st.integers(1, 20_000), st.integers(1, 2000)
 

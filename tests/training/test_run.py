@@ -5,7 +5,7 @@ import pytest
 from maskzoo.config import RunSettings
 from maskzoo.errors import SourceError
 from maskzoo.training.run import make_plan
-from maskzoo.zoo.table import read_row
+from maskzoo.zoo.rows import read_row
 from small_runs import write_data
 
 

@@ -6,7 +6,7 @@ from maskzoo.config import RunSettings
 from maskzoo.errors import TrainingError
 from maskzoo.training.run_folder import Plan, RunFolder
 from maskzoo.training.snapshot import write_snapshot
-from maskzoo.zoo.table import read_row
+from maskzoo.zoo.rows import read_row
 
 NOTE = {"kind": "note", "iteration": 0, "text": "learning rate 0.01"}
 STEPS = [{"kind": "step", "iteration": number, "loss": 1.0} for number in (1, 2, 3, 4)]

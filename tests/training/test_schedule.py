@@ -1,7 +1,7 @@
 import pytest
 
 from maskzoo.training.schedule import change_epochs, fit_recipe, learning_rate
-from maskzoo.zoo.table import read_row
+from maskzoo.zoo.rows import read_row
 
 RECIPE = read_row("mask_rcnn_r50_fpn_1x_coco").training
 

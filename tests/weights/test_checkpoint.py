@@ -10,8 +10,8 @@ import torch
 from safetensors.torch import save_file
 
 import maskzoo.zoo
-from maskzoo.config import dump_config, read_config
 from maskzoo.errors import WeightsError
+from maskzoo.model_file import dump_config, read_config
 from maskzoo.weights.checkpoint import read_checkpoint, read_checkpoint_config, write_checkpoint
 
 MODELS = Path(maskzoo.zoo.__file__).parent / "models"

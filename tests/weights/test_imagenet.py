@@ -7,7 +7,7 @@ import torch
 from maskzoo.errors import WeightsError
 from maskzoo.models.build import build
 from maskzoo.weights.imagenet import fit_imagenet, is_imagenet, list_imagenet_renames
-from maskzoo.zoo.table import names, read_row
+from maskzoo.zoo.rows import names, read_row
 from networks import C4, FPN, VD
 from pdparams_files import rule_weights
 from shared_data import MANIFESTS

@@ -8,7 +8,7 @@ from maskzoo.errors import WeightsError
 from maskzoo.models.build import build
 from maskzoo.weights.paddledetection import list_renames
 from maskzoo.weights.rename import rename
-from maskzoo.zoo.table import names, read_row
+from maskzoo.zoo.rows import names, read_row
 from shared_data import MANIFESTS
 
 

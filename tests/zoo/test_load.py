@@ -5,9 +5,9 @@ import pytest
 import torch
 
 import maskzoo
-from maskzoo.config import dump_config
 from maskzoo.errors import ConfigError, DownloadError, WeightsError
-from maskzoo.models.layers import has_fast_bfloat16
+from maskzoo.model_file import dump_config
+from maskzoo.models.packing import has_fast_bfloat16
 from maskzoo.weights.checkpoint import read_checkpoint
 from maskzoo.weights.paddledetection import list_renames
 from maskzoo.weights.rename import Layout

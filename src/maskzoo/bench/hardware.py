@@ -7,36 +7,14 @@ from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
-from torch.utils.flop_counter import FlopCounterMode
 
-from maskzoo.config import ModelConfig
-from maskzoo.models.build import build
-from maskzoo.models.roi_heads import MASK_SIDE
-
-__all__ = ["count_operations", "measure_peak"]
+__all__ = ["measure_peak"]
 
 SIDE = 2048  # of the matrices: 17 GFLOP, far beyond every cache
 CHANNELS, HEIGHT, WIDTH = 256, 100, 152  # P3 of a photo of 800 x 1216: 18 GFLOP by a 3x3 convolution
 REPEATS = 3
 
 
-def count_operations(config: ModelConfig, canvas: tuple[int, int], proposals: int, detections: int) -> int:
-    """Return the floating-point operations of one image on a `canvas` (height, width), with so many boxes and masks.
-
-    Those of direct convolutions, whatever algorithm runs: Winograd's needs fewer, so that a share of the peak may pass 1.
-    """
-    with torch.device("meta"):
-        model = build(config.network, len(config.classes), config.limits)
-        heads, side = model.heads, model.heads.box_side
-        with FlopCounterMode(display=False) as counter:
-            features = model.features(torch.empty(1, 3, *canvas))
-            model.rpn(features)
-            channels = features[0].shape[1]
-            heads.box(heads.embed(torch.empty(proposals, channels, side, side)))
-            labels = torch.zeros(detections, dtype=torch.int64)
-            heads.mask(heads.look(torch.empty(detections, channels, MASK_SIDE, MASK_SIDE)), labels)
-    total: int = counter.get_total_flops()
-    return total
 
 
 @torch.inference_mode()

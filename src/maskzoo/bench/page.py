@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from maskzoo.bench.rounds import Measured
+from maskzoo.bench.runner import Measured
 
 __all__ = ["render_page"]
 

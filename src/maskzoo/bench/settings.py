@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from maskzoo.config import ModelConfig
-from maskzoo.machine import Backend
 from maskzoo.models.mask_rcnn import MaskRCNN
 from maskzoo.structures import ImageBatch
+from maskzoo.system.machine import Backend
 from maskzoo.weights.checkpoint import write_checkpoint
-from maskzoo.zoo.start import start
+from maskzoo.zoo.first_weights import start
 
 __all__ = ["Setting", "fix_size", "list_settings", "make_photo", "write_random_weights"]
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from maskzoo.data.batching import make_batch
-from maskzoo.data.images import read_image
-from maskzoo.data.transforms import resize_image
+from maskzoo.images.batch import make_batch
+from maskzoo.images.read import read_image
+from maskzoo.images.resize import resize_image
 from maskzoo.inference.backends import Eager
+from maskzoo.inference.prediction import make_prediction
 from maskzoo.inference.predictor import Predictor, Source
-from maskzoo.inference.result import make_prediction
 from maskzoo.models.detections import detect
 from maskzoo.models.proposals import propose
 from maskzoo.models.roi_heads import MASK_SIDE

@@ -19,11 +19,11 @@ import torch
 
 from maskzoo.bench.hardware import measure_peak
 from maskzoo.bench.stages import time_stages
-from maskzoo.bench.steps import TrainingSteps
+from maskzoo.bench.training_steps import TrainingSteps
 from maskzoo.errors import MaskzooError
-from maskzoo.inference.memory import keep_freed_memory
 from maskzoo.inference.predictor import Predictor, Source
-from maskzoo.machine import read_peak_memory
+from maskzoo.system.machine import read_peak_memory
+from maskzoo.system.memory import keep_freed_memory
 from maskzoo.zoo.load import load, load_network
 
 LEAST_CALLS = 2  # measured ones, however slow

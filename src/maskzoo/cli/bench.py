@@ -12,16 +12,16 @@ import typer
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from maskzoo.cli.loading import Batch, Device, DeviceOption, Model, Overrides, Weights
-from maskzoo.cli.outputs import make_folder, write_file
+from maskzoo.cli.options import Batch, Device, DeviceOption, Model, Overrides, Weights
 from maskzoo.cli.terminal import open_stderr, open_stdout, print_json
 from maskzoo.errors import ConfigError
+from maskzoo.system.files import make_folder, write_file
 
 if TYPE_CHECKING:
-    from maskzoo.bench.rounds import Measured, Plan
+    from maskzoo.bench.runner import Measured, Plan
     from maskzoo.bench.settings import Setting
     from maskzoo.config import ModelConfig
-    from maskzoo.machine import Backend
+    from maskzoo.system.machine import Backend
 
 __all__ = ["bench"]
 
@@ -71,8 +71,8 @@ def bench(
       maskzoo bench my.safetensors --images photos --threads 1,2 --out bench
       maskzoo bench my.yml --random --backends eager,openvino --dtypes float32
     """
-    from maskzoo.bench.rounds import measure, to_dict
-    from maskzoo.machine import inspect_backends
+    from maskzoo.bench.runner import measure, to_dict
+    from maskzoo.system.machine import inspect_backends
 
     asked = _split(backends, BACKENDS, "--backends") or list(BACKENDS)
     found = inspect_backends()
@@ -116,12 +116,13 @@ def _plan(
     rounds: int,
 ) -> tuple[Plan, ModelConfig]:
     """The photos and weights of all settings; what is made lies in `folder`."""
-    from maskzoo.bench.rounds import Plan
+    from maskzoo.bench.runner import Plan
     from maskzoo.bench.settings import fix_size, make_photo, write_random_weights
-    from maskzoo.config import dump_config, parse_config
-    from maskzoo.data.images import find_images
+    from maskzoo.images.find import find_images
+    from maskzoo.model_file import dump_config, parse_config
+    from maskzoo.models.cost import BENCHMARK_SIZE
     from maskzoo.weights.checkpoint import read_checkpoint_config
-    from maskzoo.zoo.table import BENCHMARK_SIZE, read_row
+    from maskzoo.zoo.rows import read_row
 
     height, width = _parse_size(size) if size is not None else BENCHMARK_SIZE
     changed = [*overrides, *(fix_size(height, width) if size is not None or images is None else ())]
@@ -140,7 +141,7 @@ def _plan(
         write_random_weights(folder / "random.safetensors", config)
         model, changed = str(folder / "random.safetensors"), []
     elif weights is None and Path(model).suffix != ".safetensors":
-        from maskzoo.cli.loading import load_predictor
+        from maskzoo.cli.options import load_predictor
 
         load_predictor(model, None, device="cpu")  # fetched once, with its progress, before anything is timed
     home = folder / "home" if random else None
@@ -151,8 +152,8 @@ def _list_settings(
     asked: list[str], dtypes: str | None, threads: str | None, batch: int, training: bool, found: list[Backend]
 ) -> tuple[list[Setting], list[Backend]]:
     from maskzoo.bench.settings import list_settings
-    from maskzoo.machine import inspect_processor
-    from maskzoo.models.layers import has_fast_bfloat16
+    from maskzoo.models.packing import has_fast_bfloat16
+    from maskzoo.system.machine import inspect_processor
 
     types = _split(dtypes, DTYPES, "--dtypes") or ["float32", *(["bfloat16"] if has_fast_bfloat16() else [])]
     counts = _parse_threads(threads) if threads is not None else [inspect_processor().usable]
@@ -203,7 +204,7 @@ def _run(work: Any, number: int) -> list[Measured]:
 def _describe_machine() -> dict[str, Any]:
     import torch
 
-    from maskzoo.machine import inspect_gpus, inspect_processor
+    from maskzoo.system.machine import inspect_gpus, inspect_processor
 
     processor = inspect_processor()
     gpus = [gpu.name for gpu in inspect_gpus()]

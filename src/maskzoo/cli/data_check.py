@@ -13,13 +13,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from maskzoo.cli.outputs import make_folder, write_file
 from maskzoo.cli.terminal import open_stderr, open_stdout, print_json
 from maskzoo.errors import ConfigError
+from maskzoo.system.files import make_folder, write_file
 
 if TYPE_CHECKING:
-    from maskzoo.data.checking import Report
-    from maskzoo.data.fixing import Fixed
+    from maskzoo.dataset_checks.check import Report
+    from maskzoo.dataset_checks.fix import Fixed
 
 __all__ = ["check"]
 
@@ -59,16 +59,16 @@ def check(
       maskzoo data check val.json --images photos --page report.html
       maskzoo data check dataset --fix cleaned
     """
-    from maskzoo.data.checking import check_data
-    from maskzoo.data.fixing import fix_data
-    from maskzoo.data.layout import find_splits
+    from maskzoo.dataset_checks.check import check_data
+    from maskzoo.dataset_checks.fix import fix_data
+    from maskzoo.datasets.layout import find_splits
 
     splits = find_splits(data)
     targets = _plan_fix(fix, splits)
     _check_page(page)
     report = _run(lambda progress: check_data(splits, images=images, duplicates=not no_duplicates, progress=progress))
     if page is not None:
-        from maskzoo.data.check_page import render_page
+        from maskzoo.dataset_checks.page import render_page
 
         write_file(page, render_page(report).encode("utf-8"))
     fixed = _write_fixed(fix_data(report), targets) if fix is not None and report.splits else {}
@@ -103,7 +103,7 @@ def _check_page(page: Path | None) -> None:
         return
     if page.suffix.lower() not in (".html", ".htm"):
         raise ConfigError(f"{page}: expected a name that ends in .html for --page")
-    from maskzoo.data.check_page import MARK
+    from maskzoo.dataset_checks.page import MARK
 
     try:
         with page.open("rb") as stream:
@@ -135,7 +135,7 @@ def _run(call: Any) -> Report:
 
 
 def _write_fixed(fixed: dict[str, Fixed], targets: Mapping[str, Path]) -> dict[str, Fixed]:
-    from maskzoo.data.fixing import encode
+    from maskzoo.dataset_checks.fix import encode
 
     texts = {targets[split]: encode(part.data, targets[split]) for split, part in fixed.items()}
     for target, text in texts.items():
@@ -158,7 +158,7 @@ def _to_json(fixed: dict[str, Fixed], targets: Mapping[str, Path]) -> dict[str, 
 
 
 def _print_report(report: Report, data: Path, every: bool) -> None:
-    from maskzoo.data.problems import choose_worst
+    from maskzoo.dataset_checks.problems import choose_worst
 
     console = open_stdout()
     for split, facts in report.splits.items():
@@ -183,13 +183,13 @@ def _print_report(report: Report, data: Path, every: bool) -> None:
 
 
 def _clean(text: str) -> str:
-    from maskzoo.data.problems import make_printable
+    from maskzoo.dataset_checks.problems import make_printable
 
     return make_printable(text)
 
 
 def _tabulate(report: Report) -> Table:
-    from maskzoo.data.problems import KINDS
+    from maskzoo.dataset_checks.problems import KINDS
 
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("severity", no_wrap=True)

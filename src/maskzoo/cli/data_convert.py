@@ -14,8 +14,8 @@ from maskzoo.cli.terminal import open_stderr, open_stdout, print_json
 from maskzoo.errors import MaskzooError, SourceError
 
 if TYPE_CHECKING:
-    from maskzoo.data.formats.draft import Draft
-    from maskzoo.data.formats.draft import Progress as Report
+    from maskzoo.datasets.importers.builder import Draft
+    from maskzoo.datasets.importers.builder import Progress as Report
 
 __all__ = ["convert_data"]
 
@@ -58,7 +58,7 @@ def convert_data(
       maskzoo data convert VOCdevkit voc
       maskzoo data convert PennFudanPed people.json --classes person
     """
-    from maskzoo.data.formats.detect import detect_format
+    from maskzoo.datasets.importers.detect import detect_format
 
     name = detect_format(source) if kind is Format.auto else kind.value
     if boxes_as_masks and name != "yolo":
@@ -95,10 +95,10 @@ def _read_classes(text: str) -> list[str]:
 def _read(name: str, source: Path, classes: list[str] | None, boxes_as_masks: bool) -> dict[str, Draft]:
     if not source.exists():
         raise SourceError(f"{source}: no such file or folder; expected a data set; check the spelling")
-    from maskzoo.data.formats.labelme import read_labelme
-    from maskzoo.data.formats.mask_pngs import read_mask_pngs
-    from maskzoo.data.formats.voc import read_voc
-    from maskzoo.data.formats.yolo import read_yolo
+    from maskzoo.datasets.importers.labelme import read_labelme
+    from maskzoo.datasets.importers.mask_pngs import read_mask_pngs
+    from maskzoo.datasets.importers.voc import read_voc
+    from maskzoo.datasets.importers.yolo import read_yolo
 
     with _show_progress() as progress:
         report = _make_report(progress)
@@ -141,9 +141,9 @@ def _name_files(drafts: Mapping[str, Draft], out: Path, force: bool) -> dict[str
 
 def _write(drafts: Mapping[str, Draft], files: Mapping[str, Path], out: Path, force: bool) -> list[str]:
     """Check all splits as any other annotation file, then write them; return what a user has to know about the images."""
-    from maskzoo.data.annotations import find_image_folder
-    from maskzoo.data.coco import pack_annotations
-    from maskzoo.data.writing import find_common_folder, straighten, write_coco
+    from maskzoo.datasets.annotations import find_image_folder
+    from maskzoo.datasets.coco_reader import pack_annotations
+    from maskzoo.datasets.coco_writer import find_common_folder, straighten, write_coco
 
     pictures = [picture for draft in drafts.values() for picture in draft.pictures]
     root = find_common_folder(pictures, next(iter(files.values())))
@@ -184,7 +184,7 @@ def _describe(
 
 
 def _print_table(name: str, drafts: Mapping[str, Draft], files: Mapping[str, Path], notes: list[str]) -> None:
-    from maskzoo.cli.data_stats import start_table
+    from maskzoo.cli.terminal import start_table
 
     table = start_table("file", "images", "without objects", "objects", "left out")
     for split, draft in drafts.items():

@@ -9,17 +9,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from maskzoo.cli.outputs import MARK, make_folder, write_file
 from maskzoo.cli.terminal import open_stderr, open_stdout
 from maskzoo.errors import ConfigError, ImageError, MaskzooError, SourceError
+from maskzoo.inference.outputs import MARK
+from maskzoo.system.files import make_folder, write_file
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
     from PIL import Image
 
-    from maskzoo.cli.contact_sheet import Cell
-    from maskzoo.data.annotations import AnnotationSet
+    from maskzoo.datasets.annotations import AnnotationSet
+    from maskzoo.datasets.contact_sheet import Cell
 
 __all__ = ["show_data"]
 
@@ -59,9 +60,9 @@ def show_data(
     if out.suffix.lower() not in SUFFIXES:
         raise typer.BadParameter(f"found {str(out)!r}; expected a name that ends in .jpg or .png", param_hint="--out")
     _check_out(out)
-    from maskzoo.cli.contact_sheet import draw_sheet
-    from maskzoo.data.annotations import find_image_folder
-    from maskzoo.data.coco import read_annotations
+    from maskzoo.datasets.annotations import find_image_folder
+    from maskzoo.datasets.coco_reader import read_annotations
+    from maskzoo.datasets.contact_sheet import draw_sheet
 
     annotations = read_annotations(_find_file(data, split))
     only = None if name is None else _find_label(annotations, name)
@@ -94,7 +95,7 @@ def _check_out(out: Path) -> None:
 
 
 def _find_file(data: Path, split: str | None) -> Path:
-    from maskzoo.data.layout import find_splits
+    from maskzoo.datasets.layout import find_splits
 
     files = find_splits(data)
     if split is None:
@@ -136,8 +137,8 @@ def _choose_images(
 
 
 def _read_cells(annotations: AnnotationSet, folder: Path, places: list[int]) -> tuple[list[Cell], list[str]]:
-    from maskzoo.cli.contact_sheet import Cell
-    from maskzoo.data.images import read_image
+    from maskzoo.datasets.contact_sheet import Cell
+    from maskzoo.images.read import read_image
 
     cells, failed = [], []
     for place in places:

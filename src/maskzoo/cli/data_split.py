@@ -7,8 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from maskzoo.cli.data_stats import start_table
-from maskzoo.cli.terminal import open_stdout, print_json
+from maskzoo.cli.terminal import open_stdout, print_json, start_table
 from maskzoo.errors import MaskzooError, SourceError
 
 __all__ = ["split_data"]
@@ -44,10 +43,10 @@ def split_data(
     if val + test >= 1 - EPSILON or val + test <= 0:
         raise typer.BadParameter(f"found val {val:g} and test {test:g}; expected some for them and some for train",
                                  param_hint="--val, --test")  # fmt: skip
-    from maskzoo.data.annotations import find_image_folder
-    from maskzoo.data.coco import pack_annotations, read_json
-    from maskzoo.data.splitting import split_coco
-    from maskzoo.data.writing import write_coco
+    from maskzoo.datasets.annotations import find_image_folder
+    from maskzoo.datasets.coco_reader import pack_annotations, read_json
+    from maskzoo.datasets.coco_writer import write_coco
+    from maskzoo.datasets.split import split_coco
 
     content = read_json(data)
     annotations = pack_annotations(content, str(data))
@@ -98,8 +97,8 @@ def _describe(part: dict[str, Any], file: Path) -> dict[str, Any]:
 
 def _check_folder(folder: Path, file: Path) -> str | None:
     """Say where the images are if they will not be found from the new files' place."""
-    from maskzoo.data.annotations import find_image_folder
-    from maskzoo.data.coco import read_annotations
+    from maskzoo.datasets.annotations import find_image_folder
+    from maskzoo.datasets.coco_reader import read_annotations
 
     try:
         if find_image_folder(read_annotations(file)).resolve() == folder.resolve():

@@ -7,15 +7,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich import box
 from rich.table import Table
 
 from maskzoo.cli.terminal import open_stdout, print_json
 
 if TYPE_CHECKING:
-    from maskzoo.data.statistics import Statistics
+    from maskzoo.datasets.statistics import Statistics
 
-__all__ = ["show_statistics", "start_table"]
+from maskzoo.cli.terminal import start_table
+
+__all__ = ["show_statistics"]
 
 
 def show_statistics(
@@ -34,9 +35,9 @@ def show_statistics(
       maskzoo data stats photos.json
       maskzoo data stats coco --json
     """
-    from maskzoo.data.coco import read_annotations
-    from maskzoo.data.layout import find_splits
-    from maskzoo.data.statistics import find_hints, measure_set, to_dict
+    from maskzoo.datasets.coco_reader import read_annotations
+    from maskzoo.datasets.layout import find_splits
+    from maskzoo.datasets.statistics import find_hints, measure_set, to_dict
 
     files = find_splits(data)
     splits = {name: measure_set(read_annotations(path), short_side, long_side) for name, path in files.items()}
@@ -53,12 +54,6 @@ def show_statistics(
         console.print(f"Hint: {hint}", soft_wrap=True)
 
 
-def start_table(*columns: str) -> Table:
-    """Return an empty table: the first column left, the others, numbers, right."""
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
-    for place, column in enumerate(columns):
-        table.add_column(column, justify="left" if place == 0 else "right", no_wrap=True)
-    return table
 
 
 def _tabulate_numbers(splits: Mapping[str, Statistics]) -> Table:

@@ -27,9 +27,9 @@ def doctor(json: Annotated[bool, typer.Option("--json", help="Print one JSON obj
       maskzoo doctor
       maskzoo doctor --json
     """
-    from maskzoo.diagnosis import diagnose
-    from maskzoo.inference.memory import find_allocator, keep_freed_memory
-    from maskzoo.zoo.fetch import home
+    from maskzoo.doctor import diagnose
+    from maskzoo.system.files import home
+    from maskzoo.system.memory import find_allocator, keep_freed_memory
 
     findings = diagnose(home(), find_allocator(), keep_freed_memory())
     counts = Counter(finding.judgement for finding in findings)

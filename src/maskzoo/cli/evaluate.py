@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from maskzoo.cli.evaluation_job import NO_MODEL, Job, read_job, run_job
-from maskzoo.cli.loading import (
+from maskzoo.cli.options import (
     Backend,
     BackendOption,
     Batch,
@@ -24,15 +23,15 @@ from maskzoo.cli.loading import (
     Overrides,
     Weights,
 )
-from maskzoo.cli.outputs import make_folder, write_file
-from maskzoo.cli.scores import tabulate_classes, tabulate_metrics
-from maskzoo.cli.terminal import open_stderr, open_stdout, print_json
+from maskzoo.cli.terminal import open_stderr, open_stdout, print_json, tabulate_classes, tabulate_metrics
 from maskzoo.errors import SourceError
+from maskzoo.evaluation.job import NO_MODEL, Job, read_job, run_job
+from maskzoo.system.files import make_folder, write_file
 
 if TYPE_CHECKING:
     from maskzoo.evaluation.metrics import Evaluation
-    from maskzoo.evaluation.report import Comparison
-    from maskzoo.evaluation.running import Evaluated
+    from maskzoo.evaluation.published import Comparison
+    from maskzoo.evaluation.run import Evaluated
 
 __all__ = ["evaluate"]
 
@@ -90,8 +89,8 @@ def evaluate(
       maskzoo eval - val.json --from-predictions found/predictions.json
     """
     from maskzoo.evaluation.metrics import evaluate as score
-    from maskzoo.evaluation.report import compare_with_published, to_dict
-    from maskzoo.processes import join_processes
+    from maskzoo.evaluation.published import compare_with_published, to_dict
+    from maskzoo.system.processes import join_processes
 
     _check_call(model, weights, images, from_predictions, override, page)
     with join_processes(device.value) as processes:
@@ -174,10 +173,10 @@ def _write(out: Path, job: Job, metrics: dict[str, Any], write_predictions: bool
 def _write_page(
     page: Path, job: Job, evaluation: Evaluation, comparison: Comparison | None, images: Path | None
 ) -> None:
-    from maskzoo.data.annotations import find_image_folder
+    from maskzoo.datasets.annotations import find_image_folder
     from maskzoo.evaluation.analysis import analyze
-    from maskzoo.evaluation.page import write_page
-    from maskzoo.evaluation.pictures import make_pictures
+    from maskzoo.reports.page import write_page
+    from maskzoo.reports.pictures import make_pictures
 
     analysis = analyze(job.annotations, job.found.results)
     try:

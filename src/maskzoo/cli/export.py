@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.progress import Progress, SpinnerColumn, TextColumn
 
-from maskzoo.cli.loading import Calibrate, Model, Overrides, Weights
-from maskzoo.cli.outputs import make_folder, write_file
+from maskzoo.cli.options import Calibrate, Model, Overrides, Weights
 from maskzoo.cli.terminal import open_stderr, open_stdout, print_json
 from maskzoo.errors import ConfigError
+from maskzoo.system.files import make_folder, write_file
 
 if TYPE_CHECKING:
     from maskzoo.export.verify import Report
@@ -150,8 +150,8 @@ def _write(
     from maskzoo.export.calibration import read_calibration
     from maskzoo.export.onnx import Facts, write_onnx
     from maskzoo.export.openvino import write_openvino
-    from maskzoo.export.package import write_package
     from maskzoo.export.program import Program
+    from maskzoo.export.torch_package import write_package
     from maskzoo.zoo.load import EXPORTED, load_network
 
     if Path(model).suffix in EXPORTED:
@@ -176,8 +176,8 @@ def _write(
 
 
 def _verify(model: str, weights: Path | None, path: Path, photos: Path, overrides: list[str], tell: Any) -> Report:
-    from maskzoo.data.images import find_images
     from maskzoo.export.verify import verify
+    from maskzoo.images.find import find_images
     from maskzoo.zoo.load import load
 
     found = find_images([str(photos)])

@@ -17,7 +17,7 @@ from maskzoo.errors import MaskzooError
 
 if TYPE_CHECKING:
     from maskzoo.config import ModelConfig
-    from maskzoo.zoo.table import RowSummary
+    from maskzoo.zoo.rows import RowSummary
 
 __all__ = ["app"]
 
@@ -42,7 +42,7 @@ def list_models(context: typer.Context, json: Json = False) -> None:
     """
     if context.invoked_subcommand is not None:
         return
-    from maskzoo.zoo import table
+    from maskzoo.zoo import rows as table
 
     rows = [table.summarize(table.read_row(name)) for name in table.names()]
     if json:
@@ -71,7 +71,7 @@ def show(
       maskzoo models show mask_rcnn_r50_fpn_1x_coco
       maskzoo models show my.yml --json
     """
-    from maskzoo.zoo import table
+    from maskzoo.zoo import rows as table
 
     config = _read_config(model)
     row = table.summarize(config)
@@ -102,7 +102,7 @@ def copy(
     Example:
       maskzoo models copy mask_rcnn_r50_fpn_1x_coco my.yml
     """
-    from maskzoo.zoo import table
+    from maskzoo.zoo import rows as table
 
     text = table.row_text(name)
     try:
@@ -120,7 +120,7 @@ def _read_config(model: str) -> ModelConfig:
         from maskzoo.weights.checkpoint import read_checkpoint_config  # imports torch
 
         return read_checkpoint_config(model)
-    from maskzoo.zoo.table import read_row
+    from maskzoo.zoo.rows import read_row
 
     return read_row(model)
 

@@ -16,7 +16,7 @@ import typer
 from rich import box
 from rich.table import Table
 
-from maskzoo.cli.loading import (
+from maskzoo.cli.options import (
     Backend,
     BackendOption,
     Batch,
@@ -30,15 +30,16 @@ from maskzoo.cli.loading import (
     Weights,
     load_predictor,
 )
-from maskzoo.cli.outputs import join_json, make_folder, name_pictures, number_images, write_pieces
-from maskzoo.cli.parts import Parts
-from maskzoo.cli.prediction_job import Job, Task, run_jobs
 from maskzoo.cli.terminal import open_stderr, open_stdout
 from maskzoo.errors import SourceError
+from maskzoo.inference.folder_run import Job, Task, run_jobs
+from maskzoo.inference.journal import Parts
+from maskzoo.inference.outputs import join_json, name_pictures, number_images
+from maskzoo.system.files import make_folder, write_pieces
 
 if TYPE_CHECKING:
-    from maskzoo.data.sources import TarMember
-    from maskzoo.processes import Processes
+    from maskzoo.images.sources import TarMember
+    from maskzoo.system.processes import Processes
 
 __all__ = ["predict"]
 
@@ -92,7 +93,7 @@ def predict(
       maskzoo predict r50.safetensors 'photos/**/*.png' --score 0 --save json
       torchrun --nproc-per-node 4 -m maskzoo predict my.safetensors photos.tar
     """
-    from maskzoo.processes import join_processes
+    from maskzoo.system.processes import join_processes
 
     kinds = _parse_kinds(save)
     with join_processes(device.value) as processes, ExitStack() as stack:
@@ -182,7 +183,7 @@ def _parse_kinds(save: str) -> frozenset[str]:
 
 def _plan(sources: Sequence[str], out: Path, processes: int) -> list[Job]:
     """Say for every image what is read and where its picture goes. Standard input, if named, comes first."""
-    from maskzoo.data.sources import find_sources
+    from maskzoo.images.sources import find_sources
 
     named: list[tuple[str, Path | bytes | TarMember]] = []
     if STDIN in sources:

@@ -5,12 +5,19 @@ from __future__ import annotations
 import json
 import os
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from rich import box
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
-__all__ = ["open_stderr", "open_stdout", "print_error", "print_json"]
+if TYPE_CHECKING:
+    from maskzoo.datasets.annotations import AnnotationSet
+    from maskzoo.evaluation.metrics import Evaluation, Metrics
+
+__all__ = ["open_stderr", "open_stdout", "print_error", "print_json", "start_table", "tabulate_classes", "tabulate_metrics"]
+
 
 PIPE_WIDTH = 120  # a file or a pipe has no width: room enough for every column of every table
 
@@ -38,3 +45,44 @@ def print_error(error: Exception) -> None:
 def print_json(value: Any) -> None:
     """Print one line of ASCII JSON; a number that is not finite would be no JSON and raises ValueError."""
     sys.stdout.write(json.dumps(value, allow_nan=False) + "\n")
+
+
+def start_table(*columns: str) -> Table:
+    """Return an empty table: the first column left, the others, numbers, right."""
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    for place, column in enumerate(columns):
+        table.add_column(column, justify="left" if place == 0 else "right", no_wrap=True)
+    return table
+
+
+def _start_table(*columns: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    for place, column in enumerate(columns):
+        table.add_column(column, justify="left" if place == 0 else "right", no_wrap=True)
+    return table
+
+
+def tabulate_metrics(kinds: dict[str, Metrics]) -> Table:
+    """AP by IoU and area, AR by number of detections and area, in percent."""
+    from maskzoo.evaluation.metrics import NAMES
+
+    table = _start_table("percent", *kinds)
+    for place, name in enumerate(NAMES):
+        table.add_row(name.replace("_", " "), *(_format(metrics.values[place]) for metrics in kinds.values()))
+    return table
+
+
+def tabulate_classes(annotations: AnnotationSet, evaluation: Evaluation, kinds: dict[str, Metrics]) -> Table:
+    columns = [f"{kind} {name}" for kind in kinds for name in ("AP", "AP50")]
+    table = _start_table("class", "objects", *columns)
+    for label, name in enumerate(annotations.classes.names):
+        if not evaluation.objects[label]:
+            continue
+        numbers = [metrics.classes[label] for metrics in kinds.values()]
+        cells = [_format(value) for row in numbers for value in (row.ap, row.ap50)]
+        table.add_row(name, str(evaluation.objects[label]), *cells)
+    return table
+
+
+def _format(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:.1f}"

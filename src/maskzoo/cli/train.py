@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from maskzoo.cli.loading import Device
+from maskzoo.cli.options import Device
 from maskzoo.cli.terminal import open_stderr, open_stdout, print_json
 from maskzoo.errors import TrainingError
 
 if TYPE_CHECKING:
-    from maskzoo.processes import Processes
+    from maskzoo.system.processes import Processes
     from maskzoo.training.run import Outcome
     from maskzoo.training.run_folder import Plan, RunFolder
 
@@ -83,8 +83,8 @@ def train(
       maskzoo train my.yml my-data --set run.precision=bfloat16 --batch 2
       maskzoo train --resume runs/my
     """
-    from maskzoo.inference.memory import keep_freed_memory
-    from maskzoo.processes import join_processes
+    from maskzoo.system.memory import keep_freed_memory
+    from maskzoo.system.processes import join_processes
     from maskzoo.training.run_folder import RunFolder
 
     if (resume is None) == (model is None or data is None):
@@ -122,7 +122,7 @@ def _refuse(options: list[str]) -> None:
 def _resume(resume: Path, settings: list[str], freeze_depth: int | None, processes: Processes) -> Plan:
     import dataclasses
 
-    from maskzoo.config import parse_settings
+    from maskzoo.model_file import parse_settings
     from maskzoo.training.run import check_resumed
     from maskzoo.training.run_folder import RunFolder
 
@@ -145,10 +145,10 @@ def _begin(
     images: Path | None,
     processes: Processes,
 ) -> Plan:
-    from maskzoo.config import parse_settings
+    from maskzoo.model_file import parse_settings
     from maskzoo.training.run import make_plan
     from maskzoo.training.schedule import change_epochs
-    from maskzoo.zoo.table import read_row
+    from maskzoo.zoo.rows import read_row
 
     if freeze_depth is not None:
         changes = [*changes, f"network.backbone.frozen=[{', '.join(STAGES[:freeze_depth])}]"]
@@ -170,7 +170,7 @@ def _choose_folder(name: str) -> Path:
 def _run(plan: Plan, folder: RunFolder, processes: Processes, resume: bool, tensorboard: bool) -> Outcome:
     import contextlib
 
-    from maskzoo.cli.training_display import Display, TensorBoard
+    from maskzoo.cli.progress import Display, TensorBoard
     from maskzoo.training.run import run_training
     from maskzoo.training.termination import Terminator
 

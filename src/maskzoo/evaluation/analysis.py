@@ -14,7 +14,7 @@ import numpy as np
 from hotcoco import COCOeval
 from numpy.typing import NDArray
 
-from maskzoo.data.annotations import AnnotationSet
+from maskzoo.datasets.annotations import AnnotationSet
 from maskzoo.evaluation.metrics import IOU50, IOU75, Kind, match
 from maskzoo.evaluation.results import Results
 

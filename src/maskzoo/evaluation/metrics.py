@@ -12,7 +12,7 @@ import numpy as np
 from hotcoco import COCO, COCOeval
 from numpy.typing import NDArray
 
-from maskzoo.data.annotations import AnnotationSet
+from maskzoo.datasets.annotations import AnnotationSet
 from maskzoo.evaluation.results import Results
 
 __all__ = ["IOU50", "IOU75", "NAMES", "ClassMetrics", "Evaluation", "Kind", "Metrics", "evaluate", "match"]

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from maskzoo.data.annotations import AnnotationSet
-from maskzoo.data.coco import LARGEST_NUMBER, AnnotationsError, Fault, is_number, read_json
-from maskzoo.data.run_lengths import compress, find_bad_runs, measure
+from maskzoo.datasets.annotations import AnnotationSet
+from maskzoo.datasets.coco_reader import LARGEST_NUMBER, AnnotationsError, Fault, is_number, read_json
+from maskzoo.datasets.rle import compress, find_bad_runs, measure
 from maskzoo.errors import MaskzooError
-from maskzoo.inference.result import Prediction
+from maskzoo.inference.prediction import Prediction
 
 __all__ = ["Results", "check_results", "join_results", "read_results"]
 

@@ -9,10 +9,11 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from maskzoo.config import ModelConfig, dump_config
+from maskzoo.config import ModelConfig
 from maskzoo.export.onnx import Facts, write_onnx
 from maskzoo.export.openvino import write_openvino
 from maskzoo.export.program import Inputs, Program
+from maskzoo.model_file import dump_config
 from maskzoo.models.mask_rcnn import MaskRCNN
 
 __all__ = ["export_once"]

@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maskzoo.config import Input
-from maskzoo.data.batching import make_batch
-from maskzoo.data.images import find_images, read_image
-from maskzoo.data.transforms import resize_image
 from maskzoo.export.program import PHOTO, Inputs, to_inputs
+from maskzoo.images.batch import make_batch
+from maskzoo.images.find import find_images
+from maskzoo.images.read import read_image
+from maskzoo.images.resize import resize_image
 
 __all__ = ["read_calibration"]
 

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from maskzoo.config import ModelConfig, dump_config, parse_config
+from maskzoo.config import ModelConfig
 from maskzoo.errors import ExportError
+from maskzoo.export.onnx_preprocessing import add_preparation
 from maskzoo.export.packages import import_package
-from maskzoo.export.preparation import add_preparation
 from maskzoo.export.program import INPUTS, OUTPUTS, Program, trace
-from maskzoo.files import write_whole
+from maskzoo.model_file import dump_config, parse_config
+from maskzoo.system.files import write_whole
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -83,7 +84,7 @@ def to_onnx(program: Program, facts: Facts) -> ModelProto:
     """Return the program as an ONNX model; every axis that may change has a name."""
     for package in ("onnx", "onnxscript"):
         import_package(package)
-    from maskzoo.export.translation import make_translations
+    from maskzoo.export.onnx_operators import make_translations
 
     with _quiet():
         made = torch.onnx.export(

@@ -8,8 +8,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from maskzoo.models.layers import pack
 from maskzoo.models.mask_rcnn import MaskRCNN
+from maskzoo.models.packing import pack
 from maskzoo.structures import ImageBatch
 
 __all__ = ["INPUTS", "OUTPUTS", "PHOTO", "Inputs", "Program", "to_inputs", "trace"]

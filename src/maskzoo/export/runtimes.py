@@ -14,7 +14,7 @@ from torch import Tensor
 from maskzoo.errors import ExportError
 from maskzoo.export.packages import import_package
 from maskzoo.export.program import INPUTS, OUTPUTS, PHOTO, Inputs, to_inputs
-from maskzoo.models.layers import has_fast_bfloat16
+from maskzoo.models.packing import has_fast_bfloat16
 from maskzoo.structures import Detections, ImageBatch
 
 __all__ = ["RUNTIMES", "OnnxRuntime", "OpenVino", "TorchPackage"]

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from maskzoo.data.images import read_image
-from maskzoo.export.preparation import PreparedBackend
+from maskzoo.export.onnx_preprocessing import PreparedBackend
+from maskzoo.images.read import read_image
+from maskzoo.inference.prediction import Prediction
 from maskzoo.inference.predictor import PhotoPredictor, Predictor, Source
-from maskzoo.inference.result import Prediction
 
 __all__ = ["Report", "match_masks", "verify"]
 

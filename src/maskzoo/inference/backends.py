@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from maskzoo.errors import ConfigError
-from maskzoo.models.layers import PackedConv, pack
 from maskzoo.models.mask_rcnn import MaskRCNN
+from maskzoo.models.packing import PackedConv, pack
 from maskzoo.models.roi_heads import FpnRoiHeads
 from maskzoo.structures import Detections, ImageBatch
 

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from PIL.Image import Image
 
 from maskzoo.config import ModelConfig
-from maskzoo.data.batching import canvas_size, make_batch
-from maskzoo.data.images import read_image
-from maskzoo.data.transforms import ResizedImage, resize_image
 from maskzoo.errors import ImageError
+from maskzoo.images.batch import canvas_size, make_batch
+from maskzoo.images.read import read_image
+from maskzoo.images.resize import ResizedImage, resize_image
 from maskzoo.inference.backends import Backend, PhotoBackend
-from maskzoo.inference.pipeline import map_in_order
-from maskzoo.inference.result import Prediction, make_prediction
+from maskzoo.inference.ordered_threads import map_in_order
+from maskzoo.inference.prediction import Prediction, make_prediction
 from maskzoo.structures import Detections
 
 __all__ = ["PhotoPredictor", "Predictor", "Source", "split_windows"]

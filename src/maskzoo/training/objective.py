@@ -14,8 +14,7 @@ from maskzoo.models.proposals import propose
 from maskzoo.ops.gather import take_rows
 from maskzoo.structures import GroundTruth, ImageBatch, Losses, Samples
 from maskzoo.training.losses import box_losses, mask_loss, rpn_losses
-from maskzoo.training.mask_targets import rasterize
-from maskzoo.training.sampling import Shuffle, sample_anchors, sample_boxes
+from maskzoo.training.targets import Shuffle, rasterize, sample_anchors, sample_boxes
 
 __all__ = ["Objective"]
 

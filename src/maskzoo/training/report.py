@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from maskzoo.data.coco import read_annotations
+from maskzoo.datasets.coco_reader import read_annotations
 from maskzoo.evaluation.analysis import analyze
 from maskzoo.evaluation.metrics import evaluate
-from maskzoo.evaluation.page import write_page
-from maskzoo.evaluation.pictures import make_pictures
 from maskzoo.evaluation.results import read_results
+from maskzoo.reports.page import write_page
+from maskzoo.reports.pictures import make_pictures
 from maskzoo.training.run_folder import Plan, RunFolder
 
 __all__ = ["write_report"]

@@ -16,29 +16,28 @@ import torch
 from numpy.typing import NDArray
 
 from maskzoo.config import ModelConfig, RunSettings
-from maskzoo.data.annotations import AnnotationSet, find_image_folder, select_for_training
-from maskzoo.data.classes import ClassMap, match_classes
-from maskzoo.data.coco import read_annotations
-from maskzoo.data.layout import find_splits
-from maskzoo.data.loader import TrainingLoader
+from maskzoo.datasets.annotations import AnnotationSet, find_image_folder, select_for_training
+from maskzoo.datasets.classes import ClassMap, match_classes
+from maskzoo.datasets.coco_reader import read_annotations
+from maskzoo.datasets.layout import find_splits
 from maskzoo.errors import TrainingError
 from maskzoo.evaluation.metrics import Evaluation
 from maskzoo.evaluation.metrics import evaluate as score
-from maskzoo.evaluation.report import to_dict
-from maskzoo.evaluation.running import Evaluated, evaluate_model
-from maskzoo.files import write_whole
+from maskzoo.evaluation.published import to_dict
+from maskzoo.evaluation.run import Evaluated, evaluate_model
 from maskzoo.inference.backends import Eager
 from maskzoo.inference.predictor import Predictor
 from maskzoo.models.mask_rcnn import MaskRCNN
-from maskzoo.processes import Processes
-from maskzoo.training.loop import Metrics, Row, Trainer
+from maskzoo.system.files import hash_file, write_whole
+from maskzoo.system.processes import Processes
+from maskzoo.training.loader import TrainingLoader
 from maskzoo.training.report import write_report
 from maskzoo.training.run_folder import Plan, RunFolder
 from maskzoo.training.schedule import fit_recipe
 from maskzoo.training.snapshot import read_newest_snapshot
+from maskzoo.training.trainer import Metrics, Row, Trainer
 from maskzoo.weights.checkpoint import write_checkpoint
-from maskzoo.zoo.fetch import hash_file
-from maskzoo.zoo.start import start
+from maskzoo.zoo.first_weights import start
 
 __all__ = ["Outcome", "check_resumed", "make_plan", "run_training"]
 

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from maskzoo.config import ModelConfig, RunSettings, dump_config, read_config
+from maskzoo.config import ModelConfig, RunSettings
 from maskzoo.errors import TrainingError
-from maskzoo.files import write_whole
+from maskzoo.model_file import dump_config, read_config
+from maskzoo.system.files import write_whole
 from maskzoo.training.snapshot import MANIFEST
 
 __all__ = ["Plan", "RunFolder"]

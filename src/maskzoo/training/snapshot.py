@@ -14,7 +14,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from maskzoo.errors import SnapshotError
-from maskzoo.files import write_whole
+from maskzoo.system.files import write_whole
 
 __all__ = ["MANIFEST", "Snapshot", "read_newest_snapshot", "write_snapshot"]
 

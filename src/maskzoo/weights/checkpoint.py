@@ -11,9 +11,10 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 
-from maskzoo.config import MAX_MODEL_FILE_BYTES, ModelConfig, dump_config, parse_config
+from maskzoo.config import ModelConfig
 from maskzoo.errors import ConfigError, WeightsError
-from maskzoo.files import write_whole
+from maskzoo.model_file import MAX_MODEL_FILE_BYTES, dump_config, parse_config
+from maskzoo.system.files import write_whole
 
 __all__ = ["Checkpoint", "read_checkpoint", "read_checkpoint_config", "write_checkpoint"]
 

@@ -11,28 +11,30 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from maskzoo.config import ModelConfig, dump_config, parse_config
-from maskzoo.diagnosis import choose_backend
+from maskzoo.config import ModelConfig
 from maskzoo.errors import ConfigError, WeightsError
 from maskzoo.export.cache import export_once
 from maskzoo.export.calibration import read_calibration
 from maskzoo.export.onnx import read_facts
 from maskzoo.export.openvino import read_openvino_facts
-from maskzoo.export.package import read_package_facts
 from maskzoo.export.runtimes import RUNTIMES, TorchPackage
+from maskzoo.export.torch_package import read_package_facts
 from maskzoo.inference.backends import Compiled, Eager
-from maskzoo.inference.memory import bound_setups
 from maskzoo.inference.predictor import PhotoPredictor, Predictor
-from maskzoo.machine import inspect_compiler, is_installed
+from maskzoo.model_file import dump_config, parse_config
 from maskzoo.models.build import build
-from maskzoo.models.layers import has_fast_bfloat16
 from maskzoo.models.mask_rcnn import MaskRCNN
+from maskzoo.models.packing import has_fast_bfloat16
+from maskzoo.system.files import hash_file, home
+from maskzoo.system.machine import inspect_compiler, is_installed
+from maskzoo.system.memory import bound_setups
 from maskzoo.weights.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from maskzoo.weights.paddledetection import list_renames
 from maskzoo.weights.pdparams import read_pdparams
 from maskzoo.weights.rename import Rename, rename
-from maskzoo.zoo.fetch import fetch, hash_file, home
-from maskzoo.zoo.table import names, read_row
+from maskzoo.zoo.backend_choice import choose_backend
+from maskzoo.zoo.download import fetch
+from maskzoo.zoo.rows import names, read_row
 
 __all__ = ["EXPORTED", "build_empty", "convert", "list_shapes", "load", "load_network", "read_weights"]
 

@@ -1,0 +1,1 @@
+"""What `maskzoo data check` finds in a data set, and what its `--fix` repairs."""

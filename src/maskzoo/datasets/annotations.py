@@ -1,0 +1,223 @@
+"""A data set of images and annotated objects, packed into a few arrays, and which of it trains.
+
+The arrays hold no Python object per annotation, so that worker processes share their pages after a fork: nothing
+counts references in them. Boxes and outlines stay as the file has them; `boxes` are the published training's.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from maskzoo.datasets.classes import ClassMap
+from maskzoo.datasets.layout import name_split, tell_split
+from maskzoo.errors import ConfigError, SourceError
+
+__all__ = ["AnnotationSet", "Dropped", "Ragged", "find_image_folder", "find_trainable", "select_for_training"]
+
+Bools = NDArray[np.bool_]
+Integers = NDArray[np.int64]
+Doubles = NDArray[np.float64]
+Scalar = TypeVar("Scalar", bound=np.generic)
+SMALLEST_SIDE = 1e-5  # of a box that trains, in pixels: the published loader's
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ragged(Generic[Scalar]):
+    """Rows of unequal length in one array: row `i` is `values[first[i]:first[i + 1]]`, a view."""
+
+    values: NDArray[Scalar]
+    first: Integers
+
+    def __len__(self) -> int:
+        return len(self.first) - 1
+
+    def __getitem__(self, row: int) -> NDArray[Scalar]:
+        return self.values[self.first[row] : self.first[row + 1]]
+
+    def take(self, rows: Integers) -> Ragged[Scalar]:
+        """Return some of the rows, in that order."""
+        lengths = np.diff(self.first)[rows]
+        first = np.concatenate([[0], np.cumsum(lengths)])
+        index = np.arange(first[-1]) + np.repeat(self.first[rows] - first[:-1], lengths)
+        return Ragged(self.values[index], first)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AnnotationSet:
+    """A data set of I images by ascending id and N annotations by image, then as in the file.
+
+    `image_ids` int64 `[I]`, `sizes` int32 `[I 2]` height, width, `file_names` UTF-8 rows. Annotations of image `i` are
+    `first[i]` to `first[i + 1]`, int64 `[I + 1]`. Per annotation: `ids` int64, `image_index` int32, `labels` int32,
+    `crowd`, `ignore` bool, `area` float64 in pixels, `bbox` float64 `[N 4]` x y width height as in the file, `boxes`
+    float32 `[N 4]` x1 y1 x2 y2 rounded to 3 decimals. The outline of `n` is either polygons, the rows
+    `polygon_first[n]` to `polygon_first[n + 1]` of `polygons` (float64, x y x y ...), or the compressed run lengths
+    `runs[n]` (uint8), which are empty for polygons.
+    """
+
+    source: str
+    classes: ClassMap
+    image_ids: Integers
+    sizes: NDArray[np.int32]
+    file_names: Ragged[np.uint8]
+    first: Integers
+    ids: Integers
+    image_index: NDArray[np.int32]
+    labels: NDArray[np.int32]
+    crowd: Bools
+    ignore: Bools
+    area: Doubles
+    bbox: Doubles
+    boxes: NDArray[np.float32]
+    polygon_first: Integers
+    polygons: Ragged[np.float64]
+    runs: Ragged[np.uint8]
+
+    def __len__(self) -> int:
+        return len(self.image_ids)
+
+    def __repr__(self) -> str:
+        return f"AnnotationSet({self.source}: {len(self)} images, {len(self.ids)} objects, {len(self.classes)} classes)"
+
+    def file_name(self, image: int) -> str:
+        """Return the file's name of image `image`, 0 to I-1, as the data set has it."""
+        return self.file_names[image].tobytes().decode("utf-8")
+
+    def outline(self, annotation: int) -> list[Doubles] | bytes:
+        """Return annotation `n`'s polygons, views of the packed points, or its compressed run lengths."""
+        runs = self.runs[annotation]
+        if len(runs):
+            return runs.tobytes()
+        return [self.polygons[row] for row in range(*self.polygon_first[annotation : annotation + 2].tolist())]
+
+    def segmentation(self, annotation: int) -> list[list[float]] | dict[str, Any]:
+        """Return annotation `n`'s outline as COCO's JSON writes it."""
+        outline = self.outline(annotation)
+        if isinstance(outline, bytes):
+            size = self.sizes[self.image_index[annotation]].tolist()
+            return {"size": size, "counts": outline.decode("ascii")}
+        return [polygon.tolist() for polygon in outline]
+
+    def select(self, images: Bools, annotations: Bools | None = None) -> AnnotationSet:
+        """Return the data set of some images, with all their annotations or some of them."""
+        kept = images[self.image_index] & (True if annotations is None else annotations)
+        rows, new_index = np.flatnonzero(kept), np.cumsum(images) - 1
+        image_rows = np.flatnonzero(images)
+        image_index = new_index[self.image_index[rows]].astype(np.int32)
+        owner = np.repeat(np.arange(len(self.ids)), np.diff(self.polygon_first))
+        polygons = np.diff(self.polygon_first)[rows]
+        some = {
+            name: getattr(self, name)[rows]
+            for name in ("ids", "labels", "crowd", "ignore", "area", "bbox", "boxes")
+        }
+        return replace(
+            self,
+            **some,
+            image_ids=self.image_ids[image_rows],
+            sizes=self.sizes[image_rows],
+            file_names=self.file_names.take(image_rows),
+            first=np.searchsorted(image_index, np.arange(len(image_rows) + 1)),
+            image_index=image_index,
+            polygon_first=np.concatenate([[0], np.cumsum(polygons)]),
+            polygons=self.polygons.take(np.flatnonzero(kept[owner])),
+            runs=self.runs.take(rows),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """How many annotations the published training leaves out, each counted under the first reason; and images."""
+
+    crowd: int
+    ignored: int
+    without_area: int
+    degenerate: int
+    empty_images: int
+
+    def __str__(self) -> str:
+        reasons = {
+            "crowd": self.crowd,
+            "marked ignore": self.ignored,
+            "with area 0 or less": self.without_area,
+            f"with a box not above {SMALLEST_SIDE:g} pixels": self.degenerate,
+        }
+        parts = [f"{count} annotations {reason}" for reason, count in reasons.items() if count]
+        parts += [f"{self.empty_images} images without an object"] if self.empty_images else []
+        return "nothing left out" if not parts else "left out: " + ", ".join(parts)
+
+
+def find_trainable(annotations: AnnotationSet) -> Bools:
+    """Say for each annotation whether the published training uses it, bool `[N]`.
+
+    Not used: crowds, those marked `ignore`, an area of 0 or less, a box with a side of 1e-5 pixels or less. An image
+    without any that is used is not run in the published evaluation either.
+    """
+    return ~(annotations.crowd | annotations.ignore) & (annotations.area > 0) & ~_find_degenerate(annotations)
+
+
+def select_for_training(annotations: AnnotationSet, *, empty_images: bool = False) -> tuple[AnnotationSet, Dropped]:
+    """Return what the published training uses, and counts of what it leaves out; `empty_images` stay if asked."""
+    kept = find_trainable(annotations)
+    images = np.bincount(annotations.image_index[kept], minlength=len(annotations)) > 0
+    crowd, ignored = annotations.crowd, annotations.ignore & ~annotations.crowd
+    without_area = (annotations.area <= 0) & ~(crowd | ignored)
+    degenerate = ~kept & ~(crowd | ignored | without_area)
+    dropped = Dropped(
+        crowd=int(crowd.sum()),
+        ignored=int(ignored.sum()),
+        without_area=int(without_area.sum()),
+        degenerate=int(degenerate.sum()),
+        empty_images=0 if empty_images else int((~images).sum()),
+    )
+    return annotations.select(images | empty_images, kept), dropped
+
+
+def _find_degenerate(annotations: AnnotationSet) -> Bools:
+    start, side = annotations.bbox[:, :2], annotations.bbox[:, 2:]
+    # The side that is left after x + width - x in double is what the published loader looks at.
+    return np.asarray(((start + side) - start <= SMALLEST_SIDE).any(axis=1))
+
+
+def find_image_folder(annotations: AnnotationSet, given: Path | None = None, split: str | None = None) -> Path:
+    """Find the folder of the images: in a `given` one, or near the annotation file, by the usual layouts.
+
+    A given folder holds them itself, in `images`, or in a folder for the split (by default the one that the annotation
+    file's name says) in one of these. For `data/annotations/instances_val2017.json` the places near it are val2017,
+    images/val2017 and images, beside the file and one folder above, then these two folders themselves.
+
+    Raises SourceError that lists them if none holds one of the images, ConfigError if the given one is no folder.
+    """
+    file = Path(annotations.source).absolute()
+    if given is None:
+        folders, count = _list_near(file), 20
+    elif given.is_dir():
+        folders, count = _list_inside(given, split or tell_split(file)), len(annotations)
+    else:
+        raise ConfigError(f"{given}: no such folder; expected the folder of the images (--images)")
+    samples = [annotations.file_name(image) for image in range(min(len(annotations), count))]
+    for folder in folders:
+        if any(os.path.isfile(folder / sample) for sample in samples):  # noqa: PTH113 - False for a name too long
+            return folder
+    tried = ", ".join(str(folder) for folder in dict.fromkeys(folders))
+    sample = repr(samples[0]) if samples else "no image at all"
+    raise SourceError(
+        f"{annotations.source}: its images were not found; the first is {sample}, looked in {tried}; "
+        "give their folder with --images"
+    )
+
+
+def _list_near(file: Path) -> list[Path]:
+    names = {file.stem, *(file.stem.removeprefix(prefix) for prefix in ("instances_", "annotations_"))}
+    inner = [part for name in sorted(names, key=len) for part in (name, f"images/{name}")] + ["images", ""]
+    return [base / part for part in inner for base in (file.parent, file.parent.parent)]
+
+
+def _list_inside(given: Path, split: str) -> list[Path]:
+    bases = [folder for folder in (given, given / "images") if folder.is_dir()]
+    inner = [entry for base in bases for entry in sorted(base.iterdir()) if name_split(entry.name) == split and entry.is_dir()]
+    return [*bases, *inner]

@@ -1,0 +1,85 @@
+"""Write a data set as a COCO instances file: the whole file or none."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from maskzoo.datasets.annotations import AnnotationSet
+from maskzoo.errors import MaskzooError, SourceError
+
+__all__ = ["find_common_folder", "straighten", "to_coco", "write_coco"]
+
+
+def to_coco(annotations: AnnotationSet) -> dict[str, Any]:
+    """Return the content of a COCO instances file; `read_annotations` reads it back to the same data set."""
+    images = zip(annotations.image_ids.tolist(), annotations.sizes.tolist(), strict=True)
+    return {
+        "images": [
+            {"id": number, "file_name": annotations.file_name(place), "height": height, "width": width}
+            for place, (number, (height, width)) in enumerate(images)
+        ],
+        "categories": annotations.classes.to_categories(),
+        "annotations": [_to_row(annotations, place) for place in range(len(annotations.ids))],
+    }
+
+
+def _to_row(annotations: AnnotationSet, place: int) -> dict[str, Any]:
+    row = {
+        "id": int(annotations.ids[place]),
+        "image_id": int(annotations.image_ids[annotations.image_index[place]]),
+        "category_id": annotations.classes.ids[int(annotations.labels[place])],
+        "segmentation": annotations.segmentation(place),
+        "area": float(annotations.area[place]),
+        "bbox": annotations.bbox[place].tolist(),
+        "iscrowd": int(annotations.crowd[place]),
+    }
+    return row | {"ignore": 1} if annotations.ignore[place] else row
+
+
+def write_coco(path: Path, data: AnnotationSet | Mapping[str, Any], *, force: bool = False) -> None:
+    """Write a data set, or the content of a COCO file, under another name first, then move it to `path`.
+
+    Folders above are made. Raises MaskzooError if the file is there and `force` is not given, or cannot be written.
+    """
+    if path.exists() and not force:
+        raise MaskzooError(f"{path}: exists already; expected a new file; choose another or pass --force")
+    content = to_coco(data) if isinstance(data, AnnotationSet) else data
+    text = json.dumps(content, allow_nan=False).encode("ascii")
+    temporary = path.with_name(f".{path.stem[:40]}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with temporary.open("wb") as stream:
+                stream.write(text)
+                stream.flush()
+                os.fsync(stream.fileno())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise MaskzooError(f"{path}: cannot be written: {error}; free some space or choose another place") from error
+
+
+def find_common_folder(pictures: Iterable[Path], file: Path) -> Path:
+    """Return the folder that the file names of an annotation file start from, so that the pictures are found again.
+
+    It is the file's folder or the one above, if all pictures are in it, else the smallest one that holds them all.
+    """
+    folders = {straighten(picture.parent) for picture in pictures}
+    beside = straighten(file).parent
+    for folder in (beside, beside.parent):
+        if folders and folder != folder.parent and all(path.is_relative_to(folder) for path in folders):
+            return folder
+    try:
+        return Path(os.path.commonpath(folders))
+    except ValueError as error:  # none at all, or on two drives
+        raise SourceError(f"{file}: its pictures have no folder in common: {error}; bring them together") from error
+
+
+def straighten(path: Path) -> Path:
+    """Return an absolute path without `..`; links are not followed, because the user's own names shall stay."""
+    return Path(os.path.normpath(path.absolute()))

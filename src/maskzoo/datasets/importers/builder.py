@@ -1,0 +1,174 @@
+"""A COCO data set in the making: what every importer fills, and what it leaves out by name."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from maskzoo.datasets.coco_reader import LONGEST_OUTLINE
+from maskzoo.datasets.coco_writer import straighten
+from maskzoo.errors import ImageError, SourceError
+from maskzoo.images.find import IMAGE_SUFFIXES
+from maskzoo.images.read import read_image
+
+__all__ = ["SPLITS", "Draft", "Progress", "Skipped", "find_pictures", "is_within", "measure_pictures", "read_text"]
+
+Progress = Callable[[int, int], None]  # images done, images in all
+Points = NDArray[np.float64]
+SPLITS = ("train", "val", "test")
+LARGEST_TEXT = 1 << 28  # bytes of one text file: labels of one picture, or a list of pictures
+WORKERS = 4  # threads that read pictures, outside Python's lock; a picture may take 2 GB
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """One input row that did not become an object or image: its file, which row (`line 3`), and why."""
+
+    file: str
+    row: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.file}: {self.row + ': ' if self.row else ''}{self.reason}"
+
+
+@dataclass(slots=True)
+class Draft:
+    """One split: `names` of the classes by label, its pictures with their sizes, objects, and what was skipped."""
+
+    names: Sequence[str]
+    pictures: list[Path] = field(default_factory=list)
+    sizes: list[tuple[int, int]] = field(default_factory=list)
+    annotations: list[dict[str, Any]] = field(default_factory=list)
+    skipped: list[Skipped] = field(default_factory=list)
+
+    def add_image(self, path: Path, size: tuple[int, int]) -> int:
+        """Add a picture of height, width `size`; return its place, by which its objects are added."""
+        self.pictures.append(path)
+        self.sizes.append(size)
+        return len(self.pictures) - 1
+
+    def skip(self, file: Path, row: str, reason: str) -> None:
+        """Note a row of the input that is left out."""
+        self.skipped.append(Skipped(str(file), row, reason))
+
+    def add_object(self, image: int, label: int, polygons: Sequence[Points], area: float | None = None) -> str | None:
+        """Add an object with its polygons (flat x y x y ..., pixels); return why it cannot be added, or None.
+
+        The area is that inside the polygons unless given. The box is that of the polygons inside the picture.
+        """
+        height, width = self.sizes[image]
+        fault = next((fault for fault in (_find_fault(polygon, height, width) for polygon in polygons) if fault), None)
+        if fault is not None:
+            return fault
+        points = np.concatenate(polygons).reshape(-1, 2)
+        x1, y1 = points.min(axis=0).clip(0, (width, height)).tolist()
+        x2, y2 = points.max(axis=0).clip(0, (width, height)).tolist()
+        if not (x1 < x2 and y1 < y2):
+            return f"lies outside of the picture of {width} x {height} pixels, or has no width or height"
+        area = sum(map(_measure, polygons)) if area is None else area
+        if area <= 0:
+            return "encloses no area"
+        self.annotations.append(
+            {
+                "id": len(self.annotations) + 1,
+                "image_id": image + 1,
+                "category_id": label + 1,
+                "segmentation": [_to_numbers(polygon) for polygon in polygons],
+                "area": _to_number(area),
+                "bbox": _to_numbers(np.array([x1, y1, x2 - x1, y2 - y1])),
+                "iscrowd": 0,
+            }
+        )
+        return None
+
+    def count_empty(self) -> int:
+        """Count the pictures without an object."""
+        return len(self.pictures) - len({row["image_id"] for row in self.annotations})
+
+    def to_coco(self, root: Path) -> dict[str, Any]:
+        """Return the content of a COCO instances file; file names are relative to `root`, a folder of all pictures."""
+        rows = enumerate(zip(self.pictures, self.sizes, strict=True), 1)
+        return {
+            "images": [
+                {"id": number, "file_name": straighten(path).relative_to(root).as_posix(), "height": size[0], "width": size[1]}
+                for number, (path, size) in rows
+            ],
+            "categories": [{"id": number, "name": name} for number, name in enumerate(self.names, 1)],
+            "annotations": self.annotations,
+        }
+
+
+def _find_fault(polygon: Points, height: int, width: int) -> str | None:
+    if polygon.size < 6 or polygon.size % 2:
+        return f"has {polygon.size // 2} points; expected 3 or more"
+    side = np.array([width, height], np.float64)
+    points = polygon.reshape(-1, 2)
+    if not ((points >= -side) & (points <= 2 * side)).all():  # a NaN is not in it either
+        return f"has a point that is not in or near the picture of {width} x {height} pixels"
+    if np.abs(points - np.roll(points, 1, axis=0)).max(axis=1).sum() > LONGEST_OUTLINE:
+        return f"has an outline of more than {LONGEST_OUTLINE:,} pixels"
+    return None
+
+
+def _measure(polygon: Points) -> float:
+    """Return the area inside, by the shoelace formula, about the first point so that the sums stay small."""
+    x, y = (polygon.reshape(-1, 2) - polygon[:2]).T
+    return float(abs(x @ np.roll(y, -1) - y @ np.roll(x, -1)) / 2)
+
+
+def _to_numbers(values: Points) -> list[float]:
+    return [_to_number(value) for value in values.tolist()]
+
+
+def _to_number(value: float) -> float:
+    """Thousandths of a pixel are finer than any annotation; whole numbers are written as such."""
+    value = round(float(value), 3)
+    return int(value) if value.is_integer() else value
+
+
+def find_pictures(folder: Path) -> list[Path]:
+    """Return the pictures in a folder and the folders in it, by name."""
+    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file())
+
+
+def measure_pictures(
+    paths: Sequence[Path], progress: Progress | None = None
+) -> Iterator[tuple[Path, tuple[int, int] | ImageError]]:
+    """Read each picture and give its height, width as maskzoo sees it (EXIF applied), or why it cannot be read."""
+
+    def measure(path: Path) -> tuple[int, int] | ImageError:
+        try:
+            height, width = read_image(path).shape[:2]
+        except ImageError as error:
+            return error
+        return height, width
+
+    with ThreadPoolExecutor(min(WORKERS, os.cpu_count() or 1)) as pool:
+        for done, (path, size) in enumerate(zip(paths, pool.map(measure, paths), strict=True), 1):
+            yield path, size
+            if progress is not None:
+                progress(done, len(paths))
+
+
+def read_text(path: Path) -> str:
+    """Read a UTF-8 text file. Raises SourceError if it cannot be read or is absurdly large."""
+    try:
+        size = path.stat().st_size
+        if size > LARGEST_TEXT:
+            raise SourceError(f"{path}: {size:,} bytes; expected a text file of at most {LARGEST_TEXT:,}")
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SourceError(f"{path}: cannot be read as text: {error}; expected a UTF-8 text file") from error
+
+
+def is_within(path: Path, folders: Iterable[Path]) -> bool:
+    """Say whether a path lies in one of the folders once its `..` are taken."""
+    return any(straighten(path).is_relative_to(straighten(folder)) for folder in folders)

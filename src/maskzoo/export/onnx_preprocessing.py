@@ -1,0 +1,124 @@
+"""From a photo to the network's input, inside an ONNX graph: what `resize_image` and `make_batch` do outside.
+
+OpenCV's cubic resize is two products with matrices that are mostly zero. Places between pixels are fractions of whole numbers,
+as exact as OpenCV's double precision: some 30 values of a million differ, by one grey level (3 in 100 where the photo has
+sides of less than 4 pixels, for which OpenCV has a kernel of its own).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from maskzoo.config import Input
+from maskzoo.export.packages import import_package
+from maskzoo.export.program import INPUTS, PHOTO
+from maskzoo.images.batch import make_batch
+from maskzoo.images.resize import resize_image
+from maskzoo.inference.backends import Backend
+from maskzoo.structures import Detections, ImageBatch
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+__all__ = ["PreparedBackend", "add_preparation", "make_preparation"]
+
+MOST_OFF = 1e-4  # of a photo's values that may be off, by one grey level
+
+
+def add_preparation(model: ModelProto, settings: Input) -> ModelProto:
+    """Return the model with one input, `photo` uint8 `[height width 3]` in RGB; its boxes are in pixels of the photo."""
+    import onnx
+    import onnx.compose
+
+    preparation = make_preparation(settings)
+    preparation = onnx.compose.add_prefix(preparation, "preparation/", rename_inputs=False, rename_outputs=False)
+    preparation.ir_version = model.ir_version
+    for node in model.graph.node:
+        for values in (node.input, node.output):
+            values[:] = ["canvas_boxes" if name == "boxes" else name for name in values]
+    own = [value.name for value in model.graph.output]
+    model.graph.output[own.index("boxes")].name = "canvas_boxes"
+    whole = onnx.compose.merge_models(preparation, model, io_map=[(name, name) for name in INPUTS])
+    whole.graph.node.add(op_type="Div", name="to_photo", input=["canvas_boxes", "scale"], output=["boxes"])
+    outputs = {value.name: value for value in whole.graph.output}
+    outputs["canvas_boxes"].name = "boxes"
+    outputs["boxes"] = outputs["canvas_boxes"]
+    del whole.graph.output[:]
+    whole.graph.output.extend(outputs[name] for name in own)
+    for value in whole.graph.output:
+        value.type.tensor_type.shape.dim[0].dim_value = 1
+    whole.producer_name = model.producer_name
+    return whole
+
+
+def make_preparation(settings: Input) -> ModelProto:
+    """Return the graph from `photo` to `images` `[1 3 H W]`, `sizes` `[1 2]`, and `scale`: across, down, across, down."""
+    import onnx.inliner
+    import onnx.parser
+
+    text = files("maskzoo.export").joinpath("preparation.txt").read_text(encoding="utf-8")
+    values = {
+        "SHORT_SIDE": settings.short_side,
+        "LONG_SIDE": settings.long_side,
+        "MULTIPLE": settings.canvas_multiple,
+        "BEYOND": settings.canvas_multiple - 1,
+        "LEVEL": float(np.float32(1 / 255)),
+        "MEAN": ", ".join(map(str, settings.mean)),
+        "DEVIATION": ", ".join(map(str, settings.std)),
+    }
+    lines = [line for line in text.splitlines() if not line.lstrip().startswith("#")]
+    text = "\n".join(lines)
+    for name, value in values.items():
+        text = text.replace(f"{{{name}}}", f"{{{value}}}")
+    model = onnx.inliner.inline_local_functions(onnx.parser.parse_model(text))
+    for number, node in enumerate(model.graph.node):
+        node.name = f"{node.op_type}_{number}"
+    domains = [domain for domain in model.opset_import if not domain.domain]  # the inlined function's goes
+    del model.opset_import[:]
+    model.opset_import.extend(domains)
+    return model
+
+
+class PreparedBackend:
+    """A backend on pixels that an exported preparation made: what a file that takes whole photos is held against.
+
+    One grey level moves a box by thousandths of a pixel, so that the preparation is held against ours on its own.
+    """
+
+    def __init__(self, backend: Backend, settings: Input) -> None:
+        runtime = import_package("onnxruntime")
+        self.name, self.dtype = backend.name, backend.dtype
+        self._backend, self._settings = backend, settings
+        self._session = runtime.InferenceSession(make_preparation(settings).SerializeToString())
+
+    def detect(self, batch: ImageBatch) -> Detections:
+        return self._backend.detect(batch)
+
+    def choose_workers(self) -> int:
+        return self._backend.choose_workers()
+
+    def hash_weights(self) -> str:
+        return self._backend.hash_weights()
+
+    def detect_photo(self, pixels: NDArray[np.uint8]) -> Detections:
+        """Return what is on one photo, RGB `[H W 3]`, in pixels of the photo."""
+        images, sizes, scale = (torch.from_numpy(values) for values in self._session.run(None, {PHOTO: pixels}))
+        found = self._backend.detect(ImageBatch(images, sizes))
+        return replace(found, boxes=found.boxes / scale)
+
+    def find_fault(self, pixels: NDArray[np.uint8]) -> str | None:
+        """Say by how much the prepared photo differs from what `make_batch` gives, where that is more than it may be."""
+        settings = self._settings
+        resized = resize_image(pixels, settings.short_side, settings.long_side)
+        off = self._session.run(None, {PHOTO: pixels})[0] - make_batch([resized.pixels], settings).pixels.numpy()
+        levels = np.abs(off) * np.array(settings.std, np.float32)[:, None, None] * 255
+        most, share = float(levels.max()), float((levels > 0.5).mean())
+        if most < 1.5 and share <= MOST_OFF:
+            return None
+        return f"{share:.2g} of the prepared values are off, by {most:.0f} grey levels at most ({MOST_OFF:g} may be, by 1)"

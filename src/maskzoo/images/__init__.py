@@ -1,0 +1,1 @@
+"""Photos: found, read, resized, put into batches."""

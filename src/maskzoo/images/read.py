@@ -1,0 +1,267 @@
+"""Read pictures: the one decoder for prediction and training, and the sources that a user may name.
+
+Pictures are untrusted data. Only the formats of `FORMATS` are opened (no plugin that starts another program), the
+size is checked against the header before a pixel is decoded, and whatever Pillow raises becomes an ImageError.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from PIL import (
+    BmpImagePlugin,
+    GifImagePlugin,
+    Image,
+    Jpeg2KImagePlugin,
+    JpegImagePlugin,
+    PngImagePlugin,
+    PpmImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
+
+from maskzoo.errors import ImageError
+
+__all__ = ["FORMATS", "MAX_PIXELS", "read_image"]
+
+Pixels = np.ndarray[Any, np.dtype[np.uint8]]
+MAX_PIXELS = 200_000_000  # 200 megapixels: above any camera of today, and about 2 GB while it is decoded
+
+
+class _JpegFile(JpegImagePlugin.JpegImageFile):
+    """Pillow's reader of one JPEG picture, without the search for a resolution in EXIF, which warns about damage."""
+
+    def _read_dpi_from_exif(self) -> None:
+        pass
+
+
+_READERS: dict[str, Callable[[IO[bytes], str], Image.Image]] = {
+    "JPEG": _JpegFile,
+    "PNG": PngImagePlugin.PngImageFile,
+    "WEBP": WebPImagePlugin.WebPImageFile,
+    "TIFF": TiffImagePlugin.TiffImageFile,
+    "BMP": BmpImagePlugin.BmpImageFile,
+    "GIF": GifImagePlugin.GifImageFile,
+    "JPEG2000": Jpeg2KImagePlugin.Jpeg2KImageFile,
+    "PPM": PpmImagePlugin.PpmImageFile,
+}
+try:
+    from PIL import AvifImagePlugin
+except ImportError:  # Pillow before 11.3
+    pass
+else:
+    _READERS["AVIF"] = AvifImagePlugin.AvifImageFile
+FORMATS = tuple(_READERS)  # by Pillow's names
+
+_TRANSPOSITIONS = {  # EXIF orientation: the transposition that turns the picture upright
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_DETOURS = {"P": "RGBA", "PA": "RGBA", "RGBa": "RGBA", "La": "LA"}  # no direct (or no silent) conversion to RGB
+_DIRECT = frozenset({"1", "L", "LA", "RGB", "RGBX", "RGBA", "YCbCr", "HSV", "LAB"})
+
+
+def read_image(
+    source: str | Path | bytes | Image.Image | np.ndarray[Any, Any], *, max_pixels: int = MAX_PIXELS
+) -> Pixels:
+    """Read a file, the bytes of one, a PIL image or an array as uint8 RGB `(H, W, 3)`, C-contiguous.
+
+    The pixels are those of OpenCV's `imread` with flag 1 (in RGB order), because the published networks were trained
+    and are measured with it. An EXIF orientation is applied, damaged EXIF counts as none; of an animation or a file
+    of many pages the first frame is read (of a PIL image the one it stands at). What becomes of each mode:
+
+    | mode (Pillow's name)       | pixels                                                                        |
+    |----------------------------|-------------------------------------------------------------------------------|
+    | RGB, RGBX                  | as stored                                                                     |
+    | RGBA, LA, PA               | alpha is dropped, the colours stay as stored                                  |
+    | RGBa, La                   | divided by alpha, then alpha is dropped                                       |
+    | L, 1                       | the grey value three times; 1 becomes 0 and 255                               |
+    | P                          | the palette's colour, a transparent entry's too                               |
+    | CMYK (YCCK, Adobe's too)   | `v = 255 - k; r = v - ((c * v) >> 8)`, OpenCV's integer rule for JPEG         |
+    | YCbCr, HSV, LAB            | Pillow's conversion to sRGB                                                   |
+    | I;16, I;16B, I;16L, I;16N  | the high byte, `v >> 8`, three times; 16-bit colour likewise                  |
+    | I                          | as 16-bit grey if every value is in 0..65535, refused otherwise               |
+    | F and anything else        | refused: floating point has no agreed range                                   |
+
+    Known differences from OpenCV: TIFF with a transparency that is not premultiplied (OpenCV multiplies), TIFF in
+    16-bit colour, CMYK or YCbCr (off by one), or LAB; transparent pixels of a GIF (OpenCV paints the background);
+    the orientation of AVIF (OpenCV ignores it). Orientation in XMP alone is not applied, here as there.
+
+    An array must be uint8 RGB `(H, W, 3)`, grey `(H, W)` or RGBA `(H, W, 4)`. A contiguous RGB array is returned
+    itself, not a copy; everything else is a new array.
+
+    Raises ImageError, with the name of the file, if there is no such image, if it is damaged or truncated, if it has
+    more than `max_pixels` pixels (checked in the header, before decoding) or none.
+    """
+    if isinstance(source, np.ndarray):
+        return _from_array(source, max_pixels)
+    if isinstance(source, Image.Image):
+        return _from_pil(source, f"PIL image {getattr(source, 'filename', '')}".rstrip(), max_pixels)
+    if isinstance(source, bytes):
+        return _from_stream(io.BytesIO(source), f"image of {len(source)} bytes", max_pixels)
+    if isinstance(source, (str, Path)):
+        return _from_file(Path(source), max_pixels)
+    raise ImageError(
+        f"image: found an object of type {type(source).__name__}; expected a path, the bytes of an image file, "
+        "a PIL image, or a uint8 RGB array (H, W, 3)"
+    )
+
+
+
+
+
+
+
+
+
+
+
+
+def _from_array(array: np.ndarray[Any, Any], max_pixels: int) -> Pixels:
+    shaped = array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (3, 4))
+    if array.dtype != np.uint8 or not shaped:
+        raise ImageError(
+            f"array: found {array.dtype} of shape {array.shape}; expected uint8 of shape (H, W, 3) in RGB order, "
+            "(H, W) grey or (H, W, 4); convert it to values 0..255 with the channels last"
+        )
+    _check_size("array", array.shape[1], array.shape[0], max_pixels)
+    if array.ndim == 2:
+        return np.repeat(array[:, :, None], 3, axis=2)
+    return np.ascontiguousarray(array[:, :, :3])
+
+
+def _from_file(path: Path, max_pixels: int) -> Pixels:
+    try:
+        if path.is_dir():
+            raise ImageError(f"{path}: is a folder; expected an image file; give the files in it one by one")
+        with path.open("rb") as stream:
+            return _from_stream(stream, str(path), max_pixels)
+    except FileNotFoundError:
+        raise ImageError(
+            f"{path}: no such file; expected an image file; check the spelling and the current folder"
+        ) from None
+    except (OSError, ValueError) as error:  # ValueError: a null character in the name
+        raise ImageError(f"{path}: the file cannot be opened: {error}; check its permissions") from error
+
+
+def _from_stream(stream: IO[bytes], name: str, max_pixels: int) -> Pixels:
+    prefix = stream.read(16)
+    if not prefix:
+        raise ImageError(f"{name}: is empty, 0 bytes; expected an image file; copy or download it again")
+    kind = _recognise(prefix)
+    if kind is None:
+        raise ImageError(
+            f"{name}: not an image that maskzoo reads: it begins with {prefix!r}; "
+            f"expected one of {', '.join(FORMATS)}; save it as one of these"
+        )
+    try:
+        with _open(kind, stream) as image:
+            return _from_pil(image, name, max_pixels, kind)
+    except ImageError:
+        raise
+    except Image.DecompressionBombError as error:  # plugins that check for themselves: WebP, GIF
+        raise ImageError(f"{name}: too large for Pillow's {kind} reader: {error} Make it smaller first") from error
+    except Exception as error:  # on damaged bytes Pillow's plugins raise whatever their code runs into
+        raise ImageError(_describe_damage(name, kind, error)) from error
+
+
+def _recognise(prefix: bytes) -> str | None:
+    for kind in FORMATS:
+        accept = Image.OPEN[kind][1]
+        if accept is not None and accept(prefix) is True:  # a text: Pillow was built without the format
+            return kind
+    return None
+
+
+def _open(kind: str, stream: IO[bytes]) -> Image.Image:
+    """Read the header only. `Image.open` is not used: its own size limit is global, and it tries every plugin."""
+    stream.seek(0)
+    return _READERS[kind](stream, "")  # without a file name Pillow maps no file into memory
+
+
+def _from_pil(image: Image.Image, name: str, max_pixels: int, kind: str = "") -> Pixels:
+    _check_size(name, *image.size, max_pixels)
+    if kind == "TIFF":  # its reader would check Pillow's global limit while it makes this room for the pixels
+        image.im = Image.new(image.mode, getattr(image, "_tile_size", image.size)).im
+    try:
+        image.load()
+    except Exception as error:
+        if kind:
+            raise
+        raise ImageError(_describe_damage(name, "image", error)) from error
+    transposition = _TRANSPOSITIONS.get(_read_orientation(image.info.get("exif")))
+    if transposition is not None:
+        image = image.transpose(transposition)
+    return _to_rgb(image, name)
+
+
+def _check_size(name: str, width: int, height: int, max_pixels: int) -> None:
+    if width < 1 or height < 1:
+        raise ImageError(f"{name}: has no pixels: {width} x {height}; expected at least 1 x 1")
+    if width * height > max_pixels:
+        raise ImageError(
+            f"{name}: {width} x {height} is {width * height:,} pixels; expected at most {max_pixels:,}; "
+            "make it smaller or cut it into parts, or raise max_pixels if it can be trusted"
+        )
+
+
+def _describe_damage(name: str, kind: str, error: Exception) -> str:
+    detail = str(error) or type(error).__name__
+    return f"{name}: the {kind} is damaged or truncated: {detail}; expected a whole file; copy or download it again"
+
+
+def _read_orientation(exif: object) -> int:
+    """Find the orientation (tag 0x0112 of the first directory) in an EXIF block; 1 without one or if damaged."""
+    if not isinstance(exif, bytes):
+        return 1
+    block = exif.removeprefix(b"Exif\0\0")
+    order = {b"II*\0": "<", b"MM\0*": ">"}.get(block[:4])
+    try:
+        if order is not None:
+            (start,) = struct.unpack_from(order + "I", block, 4)
+            (count,) = struct.unpack_from(order + "H", block, start)
+            for entry in range(start + 2, start + 2 + 12 * count, 12):
+                tag, _, _, value = struct.unpack_from(order + "HHIH", block, entry)
+                if tag == 0x0112:
+                    return int(value)
+    except struct.error:
+        pass
+    return 1
+
+
+def _to_rgb(image: Image.Image, name: str) -> Pixels:
+    mode = image.mode
+    if mode == "CMYK":
+        return _mix_cmyk(np.asarray(image))
+    if mode == "I" or mode.startswith("I;16"):
+        values = np.asarray(image)
+        if mode == "I" and (values.min() < 0 or values.max() > 0xFFFF):
+            raise ImageError(
+                f"{name}: 32-bit values from {values.min()} to {values.max()}; expected 0..65535; "
+                "scale them to 8 or 16 bits first"
+            )
+        return np.repeat((values >> 8).astype(np.uint8)[:, :, None], 3, axis=2)
+    if mode not in _DIRECT and mode not in _DETOURS:
+        raise ImageError(
+            f"{name}: pixels of Pillow's mode {mode} have no agreed range; expected whole numbers of 8 or 16 bits; "
+            "scale them to 0..255 and save as 8 bits"
+        )
+    if mode in _DETOURS:
+        image = image.convert(_DETOURS[mode])
+    return np.array(image if image.mode == "RGB" else image.convert("RGB"))
+
+
+def _mix_cmyk(cmyk: Pixels) -> Pixels:
+    """OpenCV's rule: light = 255 - black; each colour is light * (1 - ink / 256), in whole numbers."""
+    light = 255 - cmyk[:, :, 3:].astype(np.uint16)
+    return (light - ((cmyk[:, :, :3] * light) >> 8)).astype(np.uint8)

@@ -1,0 +1,126 @@
+"""Many images named by one file: a text file that lists them, or a tar archive that holds them.
+
+An archive is read where it lies: its headers are walked once, nothing is extracted, and a picture's bytes are read when
+its turn comes. Names inside it are labels; no path is ever made of them beyond their last part.
+"""
+
+from __future__ import annotations
+
+import tarfile
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from maskzoo.errors import ImageError, SourceError
+from maskzoo.images.find import IMAGE_SUFFIXES, find_images
+
+__all__ = ["MAX_MEMBER_BYTES", "TarMember", "find_sources", "read_list", "read_tar"]
+
+MAX_MEMBER_BYTES = 1 << 30  # a gigabyte: above any picture that passes the limit of pixels, below what fills a machine
+MAX_LIST_BYTES = 1 << 30  # ten million paths of a hundred letters
+
+
+@dataclass(frozen=True, slots=True)
+class TarMember:
+    """A picture inside an uncompressed tar archive: `offset` and `size` of its bytes there."""
+
+    archive: Path
+    name: str
+    offset: int
+    size: int
+
+    def __str__(self) -> str:
+        return f"{self.archive}/{self.name}"
+
+    def read(self) -> bytes:
+        """Return the picture's bytes. Raises ImageError if it is too large or the archive is cut off."""
+        if self.size > MAX_MEMBER_BYTES:
+            raise ImageError(f"{self}: {self.size:,} bytes; expected at most {MAX_MEMBER_BYTES:,}; make it smaller first")
+        try:
+            with self.archive.open("rb") as stream:
+                stream.seek(self.offset)
+                content = stream.read(self.size)
+        except OSError as error:
+            raise ImageError(f"{self}: the archive cannot be read: {error}; check its permissions") from error
+        if len(content) < self.size:
+            raise ImageError(
+                f"{self}: the archive ends after {len(content):,} of {self.size:,} bytes; copy or download it again"
+            )
+        return content
+
+
+def find_sources(sources: list[str]) -> list[Path | TarMember]:
+    """Return the images that `sources` name, in order: what `find_images` takes, `@list.txt`, and `.tar` archives.
+
+    Raises SourceError for a source that names none.
+    """
+    found: list[Path | TarMember] = []
+    plain: list[str] = []
+    for source in sources:
+        if source.startswith("@") and not Path(source).exists():
+            new: list[Path | TarMember] = list(read_list(Path(source[1:])))
+        elif source.lower().endswith(".tar") and Path(source).is_file():
+            new = list(read_tar(Path(source)))
+        else:
+            plain.append(source)
+            continue
+        found += find_images(plain)
+        plain = []
+        found += new
+    found += find_images(plain)
+    return list(dict.fromkeys(found))
+
+
+def read_list(path: Path) -> list[Path]:
+    """Return the files that a UTF-8 text file lists, one a line, relative to its folder; empty lines are passed over.
+
+    Files are not opened here: one that is missing is reported in its turn. Raises SourceError if the list cannot be read
+    or names nothing.
+    """
+    try:
+        if path.stat().st_size > MAX_LIST_BYTES:
+            raise SourceError(f"{path}: {path.stat().st_size:,} bytes; a list has at most {MAX_LIST_BYTES:,}; split it")
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, ValueError) as error:
+        raise SourceError(
+            f"{path}: cannot be read as a list of images: {error}; expected a UTF-8 text file with one path a line"
+        ) from error
+    found = [path.parent / line.strip() for line in lines if line.strip()]
+    if not found:
+        raise SourceError(f"{path}: lists no image; expected one path a line, relative to the list's folder")
+    return found
+
+
+def read_tar(path: Path) -> list[TarMember]:
+    """Return the pictures of an uncompressed tar archive, by extension, in its order; labels and the like are left.
+
+    Raises SourceError if it is no such archive, is damaged, holds no picture, or a picture's name is absolute, leaves
+    the archive (`..`) or belongs to a link.
+    """
+    found: list[TarMember] = []
+    try:
+        with tarfile.open(path, "r:") as archive:
+            for member in archive:
+                archive.members.clear()  # type: ignore[attr-defined]  # its own list would grow with the archive
+                if PurePosixPath(member.name).suffix.lower() not in IMAGE_SUFFIXES or member.isdir():
+                    continue
+                _check_member(path, member)
+                found.append(TarMember(path, member.name, member.offset_data, member.size))
+    except (tarfile.TarError, OSError, ValueError, OverflowError) as error:
+        raise SourceError(
+            f"{path}: cannot be read as a tar archive: {error}; expected an uncompressed, whole .tar; unpack a .tar.gz "
+            "and pack it again without compression"
+        ) from error
+    if not found:
+        raise SourceError(f"{path}: the archive holds no image; expected files that end in .jpg, .png and the like")
+    return found
+
+
+def _check_member(path: Path, member: tarfile.TarInfo) -> None:
+    name = PurePosixPath(member.name)
+    unsafe = name.is_absolute() or ".." in name.parts or "\\" in member.name or not member.name.isprintable()
+    if unsafe or not member.isreg() or member.issparse():
+        found = "an unsafe name" if unsafe else "a link, a sparse or a special file"
+        raise SourceError(
+            f"{path}: {member.name!r} is {found}; expected plain files under relative names without '..'; "
+            "pack the archive again"
+        )

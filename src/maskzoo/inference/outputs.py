@@ -1,0 +1,82 @@
+"""The files that `maskzoo predict` writes: their names, image ids, and writing that never leaves half a file."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import json
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+__all__ = ["encode_picture", "join_json", "name_pictures", "number_images"]
+
+MARK = b"drawn by maskzoo predict"  # stands in the comment of every picture: only such a file is ever overwritten
+LARGEST_ID = 2**63 - 1  # COCO tools keep image ids in 64 bits
+
+
+def number_images(names: Sequence[str]) -> list[int]:
+    """Return each image's COCO id: the number in its file's name if all have one and no two the same, else 1..N."""
+    stems = [Path(name).stem for name in names]
+    if all(stem.isascii() and stem.isdecimal() for stem in stems):
+        numbers = [int(stem) for stem in stems]
+        if len(set(numbers)) == len(numbers) and max(numbers, default=0) <= LARGEST_ID:
+            return numbers
+    return list(range(1, len(names) + 1))
+
+
+def name_pictures(names: Sequence[str], folder: Path) -> list[Path]:
+    """Return the file in `folder` for the picture of each image: `stem.jpg`, or `stem-2.jpg` ... if that is taken.
+
+    Taken is what another image of this call got, what is itself an image of this call, and any file that was not
+    drawn by an earlier call.
+    """
+    inputs = {os.path.realpath(name) for name in names}
+    given: set[str] = set()
+    pictures = []
+    for name in names:
+        for number in itertools.count(1):
+            picture = folder / (Path(name).stem + (f"-{number}" if number > 1 else "") + ".jpg")
+            key = picture.name.casefold()  # some file systems do not tell A.jpg from a.jpg
+            if key not in given and os.path.realpath(picture) not in inputs and _may_write(picture):
+                break
+        given.add(key)
+        pictures.append(picture)
+    return pictures
+
+
+def _may_write(picture: Path) -> bool:
+    try:
+        with picture.open("rb") as stream:
+            return MARK in stream.read(1024)
+    except FileNotFoundError:
+        return True
+    except OSError:  # a folder, or not readable
+        return False
+
+
+def encode_picture(picture: Image.Image) -> bytes:
+    """Return the JPEG file of a drawn picture, with the mark that lets a later call overwrite it."""
+    stream = io.BytesIO()
+    picture.save(stream, "JPEG", quality=92, comment=MARK)
+    return stream.getvalue()
+
+
+
+
+def join_json(values: Iterable[Any]) -> Iterator[str]:
+    """Yield the text of a JSON list, value by value; joined, it is what `json.dumps` makes of them all."""
+    yield "["
+    for number, value in enumerate(values):
+        yield (", " if number else "") + json.dumps(value, allow_nan=False)
+    yield "]"
+
+
+
+
+
+

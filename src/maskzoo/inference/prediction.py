@@ -1,0 +1,268 @@
+"""What a prediction is for its user: numpy arrays in pixels of the original photo, COCO rows, a picture.
+
+Masks stay small probability maps until someone asks; what they become is run lengths or crops, not full images.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import hotcoco.mask
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from maskzoo.drawing.prediction_picture import draw_prediction
+from maskzoo.errors import ConfigError, ImageError
+from maskzoo.images.read import read_image
+from maskzoo.ops.masks import find_runs, to_counts, to_crop
+
+__all__ = ["Masks", "Prediction", "make_prediction"]
+
+Index = int | slice | Sequence[int] | Sequence[bool] | NDArray[np.integer[Any]] | NDArray[np.bool_]
+Floats = NDArray[np.float32]
+Integers = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+
+class Masks:
+    """The masks of N objects on one photo: `probabilities` float32 `[N M M]` inside their `boxes` float32 `[N 4]`.
+
+    `size` is the photo's height, width. A pixel belongs to the object where the sampled map reaches the `threshold`.
+    Raises ConfigError if the threshold is not above 0 and at most 1: at 0 every pixel of the photo would belong.
+    """
+
+    def __init__(self, probabilities: Floats, boxes: Floats, size: tuple[int, int], threshold: float = 0.5) -> None:
+        if not 0 < threshold <= 1:
+            raise ConfigError(
+                f"the mask threshold is {threshold}, expected above 0 and at most 1; "
+                "set limits.detections.mask_threshold (the published models have 0.5)"
+            )
+        self.probabilities, self.boxes, self.size, self.threshold = probabilities, boxes, size, threshold
+        self._runs: list[Tensor] | None = None
+        self._rle: list[dict[str, Any]] | None = None
+
+    def __len__(self) -> int:
+        return len(self.probabilities)
+
+    def __repr__(self) -> str:
+        return f"Masks({len(self)} on {self.size[1]} x {self.size[0]} pixels)"
+
+    def __getitem__(self, index: Index) -> Masks:
+        """Return some of the masks; a whole number gives one. What is encoded already is not encoded again."""
+        chosen = _choose(index, len(self))
+        some = Masks(self.probabilities[chosen], self.boxes[chosen], self.size, self.threshold)
+        some._runs = None if self._runs is None else [self._runs[i] for i in chosen]
+        some._rle = None if self._rle is None else [self._rle[i] for i in chosen]
+        return some
+
+    def rle(self) -> list[dict[str, Any]]:
+        """Return COCO's compressed run lengths, `{"size": [H, W], "counts": text}` each."""
+        if self._rle is None:
+            height, width = self.size
+            self._rle = []
+            for runs in self._find_runs():
+                counts = {"size": [height, width], "counts": to_counts(runs, self.size)}
+                packed = hotcoco.mask.frPyObjects(counts, height, width)["counts"]
+                self._rle.append({"size": [height, width], "counts": packed.decode("ascii")})
+        return [{"size": list(row["size"]), "counts": row["counts"]} for row in self._rle]
+
+    def crop(self, index: int) -> tuple[Bools, tuple[int, int]]:
+        """Return the smallest bool array `[h w]` that holds mask `index`, and the x, y of its first pixel."""
+        mask, offset = to_crop(self._find_runs()[index], self.size)
+        return mask.numpy(), offset
+
+    def dense(self) -> Bools:
+        """Return all masks as bool `[N H W]`: N times the photo's pixels in bytes."""
+        full = np.zeros((len(self), *self.size), dtype=np.bool_)
+        for i in range(len(self)):
+            mask, (x, y) = self.crop(i)
+            full[i, y : y + mask.shape[0], x : x + mask.shape[1]] = mask
+        return full
+
+    def area(self) -> Integers:
+        """Return how many pixels each mask has, int64 `[N]`."""
+        return np.array([int((runs[:, 1] - runs[:, 0]).sum()) for runs in self._find_runs()], dtype=np.int64)
+
+    def _find_runs(self) -> list[Tensor]:
+        if self._runs is None:
+            maps, boxes = torch.tensor(self.probabilities), torch.tensor(self.boxes)
+            self._runs = list(find_runs(maps, boxes, self.size, self.threshold))
+        return self._runs
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prediction:
+    """The objects found on one photo.
+
+    `boxes` float32 `[N 4]`: x1 y1 x2 y2 in pixels of the original photo. `scores` float32 `[N]`. `labels` int64 `[N]`,
+    0 to C-1; `category_ids` int64 `[N]`, the data set's numbers of them; `names`, one for each object. `size`: height,
+    width of the photo. `scale`: the network's size by the photo's, down and across. `source`: the file, if there was
+    one. `image`: RGB uint8 `[H W 3]`, where there is no file to read again for `draw`.
+    """
+
+    boxes: Floats
+    scores: Floats
+    labels: Integers
+    names: tuple[str, ...]
+    category_ids: Integers
+    masks: Masks
+    size: tuple[int, int]
+    scale: tuple[float, float]
+    source: str | None = None
+    image: NDArray[np.uint8] | None = None
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    def __repr__(self) -> str:
+        found = ", ".join(f"{name} {score:.2f}" for name, score in zip(self.names[:5], self.scores[:5], strict=True))
+        more = f" and {len(self) - 5} more" if len(self) > 5 else ""
+        return f"Prediction({found or 'nothing found'}{more})"
+
+    def __getitem__(self, index: Index) -> Prediction:
+        """Return the prediction with some of its objects: a bool or whole-number array, a slice, or one number."""
+        chosen = _choose(index, len(self))
+        return Prediction(
+            self.boxes[chosen], self.scores[chosen], self.labels[chosen], tuple(self.names[i] for i in chosen),
+            self.category_ids[chosen], self.masks[chosen], self.size, self.scale, self.source, self.image,
+        )
+
+    def to_coco(self, image_id: int, *, placeholder: int | None = None) -> list[dict[str, Any]]:
+        """Return COCO result rows: image_id, category_id, bbox (x, y, width, height), score and segmentation.
+
+        COCO's `loadRes` reads them for boxes and for masks. If a row has a bbox, it takes the box for the area that
+        tells small from large objects: drop `bbox` from the rows where mask AP by size is to be the published one.
+        `placeholder`: the category id of label 0, to get PaddleDetection's row where nothing was found.
+        """
+        # DIFFERS: PaddleDetection always writes a row of score 0 for a photo without detections. AP is the same.
+        if len(self) == 0:
+            return [] if placeholder is None else [self._make_placeholder(image_id, placeholder)]
+        rows = zip(self.category_ids.tolist(), self.boxes.tolist(), self.scores.tolist(), self.masks.rle(), strict=True)
+        return [
+            {
+                "image_id": image_id,
+                "category_id": category,
+                "bbox": [x1, y1, x2 - x1, y2 - y1],
+                "score": score,
+                "segmentation": segmentation,
+            }
+            for category, (x1, y1, x2, y2), score, segmentation in rows
+        ]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything but the pictures as plain values that `json.dumps` takes; boxes are x1 y1 x2 y2."""
+        fields = zip(
+            self.labels.tolist(), self.names, self.category_ids.tolist(), self.scores.tolist(), self.boxes.tolist(),
+            self.masks.area().tolist(), self.masks.rle(), strict=True,
+        )
+        keys = ("label", "name", "category_id", "score", "box", "area", "segmentation")
+        return {
+            "source": self.source,
+            "height": self.size[0],
+            "width": self.size[1],
+            "detections": [dict(zip(keys, values, strict=True)) for values in fields],
+        }
+
+    def draw(
+        self,
+        image: NDArray[np.uint8] | None = None,
+        *,
+        masks: bool = True,
+        boxes: bool = True,
+        labels: bool = True,
+        scores: bool = True,
+        alpha: float = 0.4,
+        width: int | None = None,
+        font_size: int | None = None,
+    ) -> Image.Image:
+        """Draw the objects on the RGB `image` uint8 `[H W 3]`, else on the kept one, else on the file it came from.
+
+        See `draw_prediction` for the rest. Raises ImageError without a photo, or if it is not uint8 of this `size`.
+        """
+        image = self.image if image is None else image
+        if image is None and self.source is None:
+            raise ImageError("the prediction keeps neither photo nor file name; pass the photo: draw(image)")
+        if image is None:
+            image = read_image(str(self.source))
+        if image.shape != (*self.size, 3) or image.dtype != np.uint8:
+            raise ImageError(
+                f"{self.source or 'the photo'}: an array of {image.dtype} {list(image.shape)}, but the prediction was "
+                f"made on uint8 {[*self.size, 3]} (height, width, RGB); pass the photo that was predicted"
+            )
+        return draw_prediction(
+            image,
+            self,
+            masks=masks,
+            boxes=boxes,
+            labels=labels,
+            scores=scores,
+            alpha=alpha,
+            width=width,
+            font_size=font_size,
+        )
+
+    def _make_placeholder(self, image_id: int, category_id: int) -> dict[str, Any]:
+        height, width = self.size
+        down, across = np.float32(self.scale[0]), np.float32(self.scale[1])
+        empty = hotcoco.mask.frPyObjects({"size": [height, width], "counts": [height * width]}, height, width)
+        return {
+            "image_id": image_id,
+            "category_id": category_id,
+            "bbox": [0.0, 0.0, float(np.float32(1) / across), float(np.float32(1) / down)],
+            "score": 0.0,
+            "segmentation": {"size": [height, width], "counts": empty["counts"].decode("ascii")},
+        }
+
+
+def make_prediction(
+    boxes: Floats,
+    scores: Floats,
+    labels: Integers,
+    masks: Floats,
+    *,
+    size: tuple[int, int],
+    scale: tuple[float, float],
+    classes: Mapping[int, str],
+    threshold: float = 0.5,
+    image: NDArray[np.uint8] | None = None,
+    source: str | None = None,
+) -> Prediction:
+    """Bring one image's detections back to the original photo.
+
+    `boxes` `[K 4]` in pixels of the network's input, `scores` `[K]`, `labels` `[K]`, `masks` `[K M M]`
+    probabilities. `size`: the photo's height, width; `scale`: the network's size by it, down and across. `classes`: the
+    data set's category id to its name, in label order. Boxes are rescaled and clipped in float32; one that is left
+    without width or height is dropped, as in the published post-processing.
+    """
+    down, across = np.float32(scale[0]), np.float32(scale[1])
+    limits = np.array([size[1], size[0], size[1], size[0]], dtype=np.float32)
+    original = np.clip(boxes.astype(np.float32) / np.array([across, down, across, down]), np.float32(0), limits)
+    solid = (original[:, 2] - original[:, 0] > 0) & (original[:, 3] - original[:, 1] > 0)
+    original, found = original[solid], labels[solid].astype(np.int64)
+    ids, names = np.array(list(classes), dtype=np.int64), list(classes.values())
+    return Prediction(
+        boxes=original,
+        scores=scores[solid].astype(np.float32),
+        labels=found,
+        names=tuple(names[label] for label in found),
+        category_ids=ids[found],
+        masks=Masks(masks[solid].astype(np.float32), original, size, threshold),
+        size=size,
+        scale=(float(down), float(across)),
+        source=source,
+        image=image,
+    )
+
+
+def _choose(index: Index, length: int) -> Integers:
+    """The places that an index means, so that arrays and lists are indexed alike."""
+    if isinstance(index, slice):
+        return np.arange(length)[index]
+    places = np.atleast_1d(np.asarray(index))
+    chosen: Integers = np.arange(length)[places if places.size else places.astype(np.int64)]
+    return chosen

@@ -1,0 +1,226 @@
+"""Batches to train on: the same ones in the same order, however many workers make them and wherever a run goes on."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import warnings
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import DataLoader, Dataset
+
+from maskzoo.config import ModelConfig, RunSettings
+from maskzoo.datasets.annotations import AnnotationSet
+from maskzoo.errors import ConfigError, MaskzooError, TrainingError
+from maskzoo.images.batch import make_batch
+from maskzoo.structures import GroundTruth, ImageBatch
+from maskzoo.training.augment import AnnotatedImage
+from maskzoo.training.samples import Replaced, Sample, SampleMaker, order_images
+
+__all__ = ["Replaced", "TrainingBatch", "TrainingLoader", "make_truth"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrainingBatch:
+    """A batch of one process: `images`, their `truth`, the data set's ids of the images that are really in it.
+
+    `seeds` has 63 bits for each image, made from the run's seed, the epoch and the position: what else is drawn for the
+    image is drawn by them. `replaced` names the images that could not be read.
+    """
+
+    images: ImageBatch
+    truth: GroundTruth
+    image_ids: tuple[int, ...]
+    seeds: tuple[int, ...]
+    replaced: tuple[Replaced, ...]
+
+
+class TrainingLoader:
+    """Reads, transforms and batches a data set for process `rank` of `processes`, in `settings.workers` workers.
+
+    `annotations` are what `select_for_training` left, their files are in `folder`. Batch b of rank r has the positions
+    from (b * processes + r) * batch on of an epoch's order, so that all processes together see what one with a batch as
+    large as theirs together sees. Raises ConfigError if the data set does not fill one step.
+    """
+
+    def __init__(
+        self,
+        annotations: AnnotationSet,
+        folder: Path,
+        config: ModelConfig,
+        settings: RunSettings,
+        *,
+        rank: int = 0,
+        processes: int = 1,
+    ) -> None:
+        self._annotations, self._input, self._settings = annotations, config.input, settings
+        self._rank, self._processes = rank, processes
+        self._maker = SampleMaker(annotations, folder, config, settings)
+        step = settings.batch * processes * settings.accumulate
+        if len(annotations) < step:
+            raise ConfigError(
+                f"{annotations.source}: {len(annotations)} images to train on do not fill one step, which takes {step} "
+                f"(run.batch {settings.batch} x {processes} processes x run.accumulate {settings.accumulate}); "
+                "make these smaller"
+            )
+        self._steps = len(annotations) // step
+
+    @property
+    def batches_per_epoch(self) -> int:
+        """How many batches each process gets in an epoch; images that do not fill the last step are left out of it."""
+        return self._steps * self._settings.accumulate
+
+    def epoch(self, epoch: int, start: int = 0) -> Generator[TrainingBatch, None, None]:
+        """Yield an epoch's batches from batch `start` on: the same ones as an epoch from the beginning has there.
+
+        Close the generator to end its workers early. Raises ImageError if an image cannot be read and the settings say
+        stop, or if none can; TrainingError if a worker was killed.
+        """
+        block = self._settings.batch * self._processes
+        order = order_images(self._annotations, self._settings, epoch, block)
+        own = order[: self.batches_per_epoch * block].reshape(-1, self._processes, self._settings.batch)[:, self._rank]
+        batches = _Batches(self._maker, epoch, own, self._rank, self._processes)
+        with contextlib.closing(self._make_all(batches, start)) as made:
+            for samples in made:
+                yield self._collate(samples)
+
+    def _make_all(self, batches: _Batches, start: int) -> Generator[list[Sample], None, None]:
+        places = range(start, len(batches))
+        workers = min(self._settings.workers, len(places))
+        if workers == 0:
+            yield from (_unwrap(batches[place]) for place in places)
+            return
+        made = _start_workers(batches, places, workers)
+        try:
+            for samples in made:
+                yield _unwrap(samples)
+        except RuntimeError as error:
+            if "DataLoader worker" not in str(error):
+                raise
+            raise TrainingError(
+                f"a process that reads images was ended from outside: {error}; expected them to live as long as the run; "
+                "if memory ran short, use fewer of them (run.workers=1)"
+            ) from error.with_traceback(None)  # its frames would keep the other workers
+        finally:
+            del made  # the last reference: the workers are told to end, and waited for
+
+    def _collate(self, samples: list[Sample]) -> TrainingBatch:
+        images = [sample.image for sample in samples]
+        return TrainingBatch(
+            images=make_batch([image.pixels for image in images], self._input),
+            truth=make_truth(images),
+            image_ids=tuple(sample.image_id for sample in samples),
+            seeds=tuple(sample.seed for sample in samples),
+            replaced=tuple(one for sample in samples for one in sample.replaced),
+        )
+
+
+class _Batches(Dataset[list[Sample] | MaskzooError]):
+    """The batches of one process in an epoch, by their number: `order` int64 `[batches batch]` has their images.
+
+    An error of ours is returned, because torch would wrap one that is raised in a worker into a traceback's text.
+    """
+
+    def __init__(self, maker: SampleMaker, epoch: int, order: NDArray[np.int64], rank: int, processes: int) -> None:
+        self.maker, self.epoch, self.order, self.rank, self.processes = maker, epoch, order, rank, processes
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    def __getitem__(self, place: int) -> list[Sample] | MaskzooError:
+        images = self.order[place].tolist()
+        first = (place * self.processes + self.rank) * len(images)
+        try:
+            return [self.maker.make(self.epoch, first + number, image) for number, image in enumerate(images)]
+        except MaskzooError as error:
+            return error.with_traceback(None)
+
+
+def _unwrap(samples: list[Sample] | MaskzooError) -> list[Sample]:
+    if isinstance(samples, MaskzooError):
+        raise samples
+    return samples
+
+
+def _start_workers(
+    batches: _Batches, places: Iterable[int], workers: int
+) -> Iterator[list[Sample] | MaskzooError]:
+    """Start processes that make the batches, in order. They share the packed annotations where processes can fork.
+
+    Samples travel as uint8 pixels through pipes: a quarter of the normalised batch, and no shared memory, of which
+    containers often have 64 MB only.
+    """
+    with warnings.catch_warnings(), _keep_child_handler():
+        warnings.filterwarnings("ignore", message="This DataLoader will create", category=UserWarning)  # more than cores
+        # Python 3.12 warns of locks that other threads may hold at the fork; the workers take none but the allocator's,
+        # which survives it: they run one thread each of numpy, Pillow, OpenCV and hotcoco.
+        warnings.filterwarnings("ignore", message=".*multi-threaded, use of fork", category=DeprecationWarning)
+        loader = DataLoader(
+            batches,
+            batch_size=None,
+            sampler=places,
+            num_workers=workers,
+            collate_fn=_pass,
+            worker_init_fn=_prepare_worker,
+            multiprocessing_context="fork" if sys.platform == "linux" else None,
+            generator=torch.Generator(),  # else it would draw from the run's
+        )
+        return iter(loader)
+
+
+@contextlib.contextmanager
+def _keep_child_handler() -> Iterator[None]:
+    """Take back the signal handler that torch sets: when a worker dies it raises in the midst of whatever the process is
+    doing, which may be an update of the weights. Without it the next batch says so."""
+    if sys.platform == "win32" or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(signal.SIGCHLD)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGCHLD, before or signal.SIG_DFL)
+
+
+def _pass(samples: list[Sample] | MaskzooError) -> list[Sample] | MaskzooError:
+    return samples
+
+
+def _prepare_worker(number: int) -> None:
+    """Make a process that was just forked a quiet one: a single thread, deaf to Ctrl-C, and gone with its parent."""
+    cv2.setNumThreads(0)
+    torch.set_num_threads(1)
+    signal.set_wakeup_fd(-1)  # the parent's: a signal here is not one for it
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all; the parent ends its workers
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+
+        def follow() -> None:
+            parent.join()
+            os._exit(1)  # a plain exit would wait until somebody has read what was made
+
+        threading.Thread(target=follow, name="parent's end", daemon=True).start()
+
+
+def make_truth(images: Sequence[AnnotatedImage]) -> GroundTruth:
+    """Put the objects of annotated images into slots, as many as the image with most has; none is a crowd."""
+    slots = max(len(image.labels) for image in images)
+    boxes = torch.zeros(len(images), slots, 4)
+    labels = torch.zeros(len(images), slots, dtype=torch.int64)
+    valid = torch.zeros(len(images), slots, dtype=torch.bool)
+    for row, image in enumerate(images):
+        count = len(image.labels)
+        boxes[row, :count], labels[row, :count] = torch.from_numpy(image.boxes), torch.from_numpy(image.labels)
+        valid[row, :count] = True
+    outlines = [[[polygon.tolist() for polygon in outline] for outline in image.outlines] for image in images]
+    return GroundTruth(boxes, labels, torch.zeros_like(valid), valid, outlines)

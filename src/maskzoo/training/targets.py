@@ -1,0 +1,137 @@
+"""Which anchors and proposals of a step train the network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import hotcoco.mask
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from maskzoo.config import BoxSampling, RpnSampling
+from maskzoo.ops.boxes import pairwise_iou
+from maskzoo.structures import GroundTruth, Proposals, Samples
+
+__all__ = ["BACKGROUND", "FOREGROUND", "IGNORED", "Matches", "Shuffle", "in_order", "match", "rasterize", "sample_anchors", "sample_boxes", "shuffle_by"]
+
+MIN_SIDE = 0.1  # of a RoI in pixels: thinner ones are stretched less, as in the published training
+
+FOREGROUND, BACKGROUND, IGNORED = 1, 0, -1
+
+Shuffle = Callable[[int], Tensor]  # a permutation of 0..n-1
+
+
+def in_order(count: int) -> Tensor:
+    """Leave candidates in their order."""
+    return torch.arange(count)
+
+
+def shuffle_by(generator: torch.Generator) -> Shuffle:
+    """Shuffle candidates by a seeded generator."""
+    return lambda count: torch.randperm(count, generator=generator)
+
+
+def sample_anchors(
+    anchors: Tensor, truth: GroundTruth, image: int, settings: RpnSampling, shuffle: Shuffle
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Choose the anchors `[A 4]` that train the RPN on one image.
+
+    Returns the indices of the positive `[P]` and the negative ones `[N]`, and the positives' objects `[P 4]`.
+    """
+    boxes, crowd = truth.boxes[image][truth.valid[image]], truth.crowd[image][truth.valid[image]]
+    matches = match(anchors, boxes, crowd, settings.positive_iou, settings.negative_iou, rescue=True)
+    positive, negative = _choose(matches.kind, settings.samples, settings.positive_fraction, shuffle)
+    return positive, negative, boxes[matches.truth_index[positive]]
+
+
+def sample_boxes(
+    proposals: Proposals, truth: GroundTruth, settings: BoxSampling, background: int, shuffles: Sequence[Shuffle]
+) -> Samples:
+    """Choose the RoIs that train the heads, from the proposals and the objects themselves; `background` is their label."""
+    images = [
+        _sample_image(proposals.boxes[image][proposals.valid[image]], truth, image, settings, background, shuffles[image])
+        for image in range(proposals.boxes.shape[0])
+    ]
+    slots = max(len(labels) for _, labels, _ in images)
+    batch = len(images)
+    boxes = proposals.boxes.new_zeros(batch, slots, 4)
+    labels = torch.full((batch, slots), background, device=boxes.device)
+    index = torch.zeros_like(labels)
+    valid = torch.zeros_like(labels, dtype=torch.bool)
+    for image, (image_boxes, image_labels, image_index) in enumerate(images):
+        count = len(image_labels)
+        boxes[image, :count], labels[image, :count], index[image, :count] = image_boxes, image_labels, image_index
+        valid[image, :count] = True
+    return Samples(boxes, labels, index, valid & (labels != background), valid)
+
+
+def _sample_image(
+    boxes: Tensor, truth: GroundTruth, image: int, settings: BoxSampling, background: int, shuffle: Shuffle
+) -> tuple[Tensor, Tensor, Tensor]:
+    objects, valid = truth.boxes[image], truth.valid[image]
+    candidates = torch.cat([boxes, objects[valid]])
+    threshold = settings.foreground_iou
+    matches = match(candidates, objects[valid], truth.crowd[image][valid], threshold, threshold)
+    foreground, rest = _choose(matches.kind, settings.samples, settings.foreground_fraction, shuffle)
+    chosen = torch.cat([foreground, rest])
+    index = matches.truth_index[chosen]
+    labels = torch.full_like(chosen, background)
+    labels[: len(foreground)] = truth.labels[image][valid][index[: len(foreground)]]
+    return candidates[chosen], labels, index
+
+
+def _choose(kind: Tensor, samples: int, fraction: float, shuffle: Shuffle) -> tuple[Tensor, Tensor]:
+    """Indices of at most int(samples * fraction) foreground boxes, and of background ones that fill up to `samples`."""
+    foreground, rest = ((kind == wanted).nonzero()[:, 0] for wanted in (FOREGROUND, BACKGROUND))
+    count = min(int(samples * fraction), len(foreground))
+    # The background is drawn first: the golden files fix the order of the draws.
+    rest = rest[shuffle(len(rest)).to(rest.device)[: samples - count]]
+    return foreground[shuffle(len(foreground)).to(foreground.device)[:count]], rest
+
+
+@dataclass(frozen=True, slots=True)
+class Matches:
+    """Per box: `kind` int64 `[N]` (FOREGROUND, BACKGROUND or IGNORED) and `truth_index` int64 `[N]`, its best object."""
+
+    kind: Tensor
+    truth_index: Tensor
+
+
+def match(
+    boxes: Tensor, truth: Tensor, crowd: Tensor, positive: float, negative: float, *, rescue: bool = False
+) -> Matches:
+    """Match boxes `[N 4]` with one image's objects `[G 4]`, of which `crowd` bool `[G]` take no part.
+
+    Foreground from an IoU of `positive`, background below `negative`, ignored between. `rescue` makes every box that is
+    some object's best foreground too, all of a tie; such a box still regresses to its own best object. A box that
+    only a crowd region could match is ignored; without any object all boxes are background.
+    """
+    count = boxes.shape[0]
+    index = torch.zeros(count, dtype=torch.int64, device=boxes.device)
+    if not bool((~crowd).any()):
+        return Matches(torch.full_like(index, BACKGROUND), index)
+    iou = pairwise_iou(truth, boxes)
+    iou[crowd] = -1
+    best, index = iou.max(dim=0)
+    kind = torch.full_like(index, IGNORED)
+    kind[(best > -1) & (best < negative)] = BACKGROUND
+    kind[best >= positive] = FOREGROUND
+    if rescue:
+        highest = iou.max(dim=1, keepdim=True).values
+        kind[((iou == highest) & (iou > 0)).any(dim=0)] = FOREGROUND
+    return Matches(kind, index)
+
+
+def rasterize(polygons: Sequence[Sequence[float]], box: Sequence[float], side: int) -> NDArray[np.uint8]:
+    """Return the 0/1 mask `[side side]` of `polygons` (flat x y x y ..., pixels) inside `box` (x1 y1 x2 y2).
+
+    The outline is moved and scaled in double precision and rasterised directly at `side`, by COCO's own rule.
+    """
+    x1, y1, x2, y2 = (float(value) for value in box)
+    scale = np.array([side / max(x2 - x1, MIN_SIDE), side / max(y2 - y1, MIN_SIDE)])
+    moved = [((np.asarray(flat, np.float64).reshape(-1, 2) - [x1, y1]) * scale).ravel().tolist() for flat in polygons]
+    mask: NDArray[np.uint8] = hotcoco.mask.decode(hotcoco.mask.merge(hotcoco.mask.frPyObjects(moved, side, side)))
+    return mask

@@ -1,0 +1,108 @@
+"""The rows of the zoo: their files, what each costs and reaches."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+from maskzoo.config import ModelConfig
+from maskzoo.errors import ConfigError
+from maskzoo.model_file import parse_config, read_config
+from maskzoo.models.cost import measure
+from maskzoo.zoo.download import cached
+
+__all__ = ["RowSummary", "names", "read_row", "row_text", "summarize", "to_markdown"]
+
+
+
+
+@dataclass(frozen=True, slots=True)
+class RowSummary:
+    """One line of the table. AP in percent; `gflops` at 800x1216 with 1,000 proposals and 100 masks; `weights` if here."""
+
+    name: str
+    backbone: str
+    heads: str
+    schedule: str
+    box_ap: float | None
+    mask_ap: float | None
+    parameters: int
+    gflops: float
+    licence: str
+    weights: Path | None
+
+
+def names() -> list[str]:
+    """List the published rows, small networks first."""
+    rows = [Path(entry.name).stem for entry in _folder().iterdir() if entry.name.endswith(".yml")]
+    return sorted(rows, key=_rank)
+
+
+def _rank(row: str) -> tuple[int, str, bool, bool, bool, str]:
+    """Depth, family, pyramid, variant, schedule: mask_rcnn_x101_vd_64x4d_fpn_1x_coco is depth 101 of family x."""
+    family = row.removeprefix("mask_rcnn_").partition("_")[0]
+    depth = int(family[1:]) if family[1:].isdecimal() else 0
+    return depth, family[:1], "_fpn" in row, "_vd" in row, "_ssld" in row, row
+
+
+def row_text(name: str) -> str:
+    """Return the YAML text of a published row. Raises ConfigError with the nearest names."""
+    if name not in names():
+        close = difflib.get_close_matches(name, names(), n=3, cutoff=0.4)
+        hint = f"did you mean {' or '.join(close)}?" if close else "`maskzoo models` lists the names."
+        raise ConfigError(f"{name}: no such model; {hint} A model file of your own is given by its path (my.yml)")
+    return _folder().joinpath(f"{name}.yml").read_text(encoding="utf-8")
+
+
+def read_row(name_or_path: str | Path, overrides: Sequence[str] = ()) -> ModelConfig:
+    """Read a published row by name, or a model file by path (ends in .yml or .yaml)."""
+    if Path(name_or_path).suffix in (".yml", ".yaml"):
+        return read_config(name_or_path, overrides)
+    return parse_config(row_text(str(name_or_path)), str(name_or_path), overrides)
+
+
+def summarize(config: ModelConfig, *, measured: bool = False) -> RowSummary:
+    """Sum up a model file; the costs are those in the file, or `measured` on its network (always, if none are there)."""
+    shape, published = config.network.backbone, config.source.published
+    kind = f"ResNeXt{shape.depth}" if shape.groups > 1 else f"ResNet{shape.depth}"
+    if measured or published is None:
+        parameters, gflops = measure(config)
+    else:
+        parameters, gflops = published.parameters, published.gflops
+    return RowSummary(
+        name=config.name,
+        backbone=kind
+        + ("-vd" if shape.variant == "d" else "")
+        + (f"-{shape.groups}x{shape.group_width}d" if shape.groups > 1 else ""),
+        heads=config.network.heads.upper(),
+        schedule=config.schedule,
+        box_ap=published.box_ap if published else None,
+        mask_ap=published.mask_ap if published else None,
+        parameters=parameters,
+        gflops=gflops,
+        licence=config.source.licence,
+        weights=cached(config.source.weights) if config.source.weights else None,
+    )
+
+
+def to_markdown(rows: Sequence[RowSummary]) -> str:
+    """Return the zoo table as Markdown."""
+    lines = [
+        "| model | backbone | schedule | box AP | mask AP | parameters | GFLOPs |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| `{row.name}` | {row.backbone}-{row.heads} | {row.schedule} | {row.box_ap} | {row.mask_ap} "
+        f"| {row.parameters / 1e6:.1f} M | {row.gflops:.0f} |"
+        for row in rows
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _folder() -> Path:
+    return Path(str(files("maskzoo.zoo").joinpath("models")))
+
+

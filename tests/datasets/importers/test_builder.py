@@ -1,0 +1,68 @@
+"""What every importer relies on: objects are checked before they are kept, pictures are measured as they are read."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from maskzoo.datasets.coco_reader import pack_annotations
+from maskzoo.datasets.importers.builder import Draft, find_pictures, is_within, measure_pictures, read_text
+from maskzoo.errors import ImageError, SourceError
+
+
+def make_draft(size=(1000, 1000)):
+    draft = Draft(["thing"])
+    return draft, draft.add_image(Path("/photos/a.png"), size)
+
+
+def test_an_object_has_the_box_of_its_polygons_inside_the_picture():
+    draft, image = make_draft((20, 30))
+    parts = [np.array([-5.0, 2, 10, 2, 10, 12]), np.array([20.1234, 4, 40, 4, 40, 9])]
+    assert draft.add_object(image, 0, parts) is None
+    (row,) = draft.annotations
+    assert row["bbox"] == [0, 2, 30, 10] and row["segmentation"][1][:2] == [20.123, 4]
+    pack_annotations(draft.to_coco(Path("/photos")), "made")
+
+
+@pytest.mark.parametrize(
+    ("polygon", "said"),
+    [
+        ([1, 1, 2, 2], "2 points"),
+        ([1, 1, 2, 2, float("nan"), 3], "not in or near"),
+        ([1, 1, 2, 2, 2001, 3], "not in or near"),
+        ([1001, 1, 1002, 2, 1001, 3], "lies outside"),
+        ([1, 1, 9, 9, 5, 5], "no area"),
+        ([0, 0, 1000, 1] * 1100, "outline of more than 2,000,000 pixels"),
+    ],
+)
+def test_an_outline_that_no_mask_code_should_see_is_refused(polygon, said):
+    draft, image = make_draft()
+    assert said in draft.add_object(image, 0, [np.array(polygon, np.float64)])
+    assert draft.annotations == [] and draft.count_empty() == 1
+
+
+def test_pictures_are_measured_in_order_and_bad_ones_give_their_error(tmp_path):
+    for name, width in (("b.png", 5), ("a.jpg", 9)):
+        Image.fromarray(np.zeros((4, width, 3), np.uint8)).save(tmp_path / name)
+    (tmp_path / "c.png").write_bytes(b"no picture")
+    (tmp_path / "notes.txt").write_text("")
+    pictures = find_pictures(tmp_path)
+    done = []
+    found = list(measure_pictures(pictures, lambda *numbers: done.append(numbers)))
+    assert [path.name for path, _ in found] == ["a.jpg", "b.png", "c.png"]
+    assert [size for _, size in found[:2]] == [(4, 9), (4, 5)] and isinstance(found[2][1], ImageError)
+    assert done == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_a_file_that_is_no_text_is_refused_with_its_name(tmp_path):
+    (tmp_path / "a.txt").write_bytes(b"\xff\xfe\x00")
+    for name in ("a.txt", "gone.txt"):
+        with pytest.raises(SourceError, match=f"{name}: cannot be read as text"):
+            read_text(tmp_path / name)
+
+
+def test_a_path_is_within_a_folder_by_where_it_leads():
+    assert is_within(Path("a/b/../c.png"), [Path("a")])
+    assert not is_within(Path("a/../b/c.png"), [Path("a")])
+    assert not is_within(Path("ab/c.png"), [Path("a")])

@@ -1,0 +1,64 @@
+"""Photos prepared inside a graph are those that are prepared outside."""
+
+import numpy as np
+import onnxruntime
+import openvino
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from maskzoo.export.onnx_preprocessing import PreparedBackend, make_preparation
+from maskzoo.images.batch import make_batch
+from maskzoo.images.resize import resize_image
+from maskzoo.zoo.rows import read_row
+from networks import small_predictor
+
+MOST_OFF = 1e-4  # of the values, by one grey level: places where OpenCV's float32 sums round the other way
+FEW_OFF = 10  # values, which in a narrow photo are more than that share
+LEVEL = 1 / 255 / 0.224
+
+
+@pytest.fixture(scope="module", params=["mask_rcnn_r50_fpn_1x_coco", "mask_rcnn_r50_1x_coco"])
+def graph(request):
+    """The published sides, and both runtimes with them."""
+    sides = read_row(request.param).input
+    content = make_preparation(sides).SerializeToString()
+    exact = openvino.compile_model(openvino.Core().read_model(content), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    session = onnxruntime.InferenceSession(content)
+    return sides, (lambda photo: session.run(None, {"photo": photo}), lambda photo: list(exact({"photo": photo}).values()))
+
+
+@settings(deadline=None, max_examples=5)
+@given(height=st.integers(4, 500), width=st.integers(4, 500), seed=st.integers(0, 99))
+def test_a_photo_becomes_the_input_that_make_batch_gives(graph, height, width, seed):
+    sides, runtimes = graph
+    photo = np.random.default_rng(seed).integers(0, 256, (height, width, 3)).astype(np.uint8)
+    resized = resize_image(photo, sides.short_side, sides.long_side)
+    expected = make_batch([resized.pixels], sides)
+    for run in runtimes:
+        images, sizes, scale = run(photo)
+        assert images.shape == tuple(expected.pixels.shape) and np.array_equal(sizes, expected.sizes)
+        off = np.abs(images - expected.pixels.numpy())
+        assert off.max() <= LEVEL * 1.01
+        assert (off > 1e-5).sum() <= max(FEW_OFF, MOST_OFF * off.size)
+        assert np.abs(scale - [resized.scale[1], resized.scale[0]] * 2).max() <= 1e-5
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 9), (3, 2)])
+def test_a_photo_of_a_few_pixels_differs_by_a_grey_level_at_most(graph, size):
+    sides, runtimes = graph
+    photo = np.random.default_rng(0).integers(0, 256, (*size, 3)).astype(np.uint8)
+    expected = make_batch([resize_image(photo, sides.short_side, sides.long_side).pixels], sides)
+    images, sizes, _ = runtimes[0](photo)
+    assert np.array_equal(sizes, expected.sizes) and np.abs(images - expected.pixels.numpy()).max() <= LEVEL * 1.01
+
+
+def test_a_preparation_that_differs_is_told_in_grey_levels(monkeypatch):
+    """Verification must be able to fail: here ours has another mean."""
+    sides = read_row("mask_rcnn_r50_fpn_1x_coco").input
+    prepared = PreparedBackend(small_predictor().backend, sides)
+    photo = np.random.default_rng(0).integers(0, 256, (60, 90, 3)).astype(np.uint8)
+    assert prepared.find_fault(photo) is None
+    other = sides.model_copy(update={"mean": (0.5, 0.456, 0.406)})
+    monkeypatch.setattr(prepared, "_settings", other)
+    assert "grey levels" in prepared.find_fault(photo)

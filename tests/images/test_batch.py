@@ -1,0 +1,29 @@
+import numpy as np
+import torch
+
+from maskzoo.images.batch import canvas_size, make_batch
+from maskzoo.zoo.rows import read_row
+
+SETTINGS = read_row("mask_rcnn_r50_fpn_1x_coco").input
+
+
+def test_the_canvas_is_rounded_up_to_the_multiple():
+    assert canvas_size(800, 1199, 32) == (800, 1216)
+    assert canvas_size(1, 1, 32) == (32, 32)
+    assert canvas_size(31, 33, 1) == (31, 33)
+
+
+def test_pixels_are_normalised_with_the_published_rounding_and_padded_with_zeros():
+    random = np.random.default_rng(0)
+    images = [random.integers(0, 256, size, np.uint8) for size in ((40, 50, 3), (64, 33, 3))]
+    batch = make_batch(images, SETTINGS)
+    assert batch.pixels.shape == (2, 3, 64, 64) and batch.pixels.dtype == torch.float32
+    assert batch.pixels.is_contiguous(memory_format=torch.channels_last)
+    assert batch.sizes.tolist() == [[40, 50], [64, 33]]
+    for image, pixels in zip(images, batch.pixels.numpy(), strict=True):
+        height, width = image.shape[:2]
+        expected = image.astype(np.float32) * np.float32(1 / 255)
+        expected -= np.array(SETTINGS.mean)
+        expected /= np.array(SETTINGS.std)
+        assert (pixels[:, :height, :width].transpose(1, 2, 0) == expected).all()
+        assert (pixels[:, height:] == 0).all() and (pixels[:, :, width:] == 0).all()

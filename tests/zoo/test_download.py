@@ -1,0 +1,414 @@
+import hashlib
+import http.server
+import io
+import os
+import re
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+import requests
+
+from maskzoo.errors import DownloadError, WeightsError
+from maskzoo.system.files import home
+from maskzoo.zoo import download as fetching
+from maskzoo.zoo.download import cached, fetch
+
+BODY = b"\x80\x04" + bytes(range(256)) * 1200
+OTHER = b"\x80\x04" + bytes(range(255, -1, -1)) * 1300
+QUICK = {"timeout": 0.3}
+
+
+class Server(http.server.ThreadingHTTPServer):
+    """Answers each request with the next of `answers`; the last one stays."""
+
+    daemon_threads = True
+    block_on_close = False
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.answers = [give()]
+        self.seen = []
+        self.over = threading.Event()
+        self.url = f"http://127.0.0.1:{self.server_port}/models/net.pdparams"
+
+    def handle_error(self, request, client_address):
+        """Clients that hang up are part of these tests."""
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        answers = self.server.answers
+        self.server.seen.append((self.path, dict(self.headers)))
+        (answers.pop(0) if len(answers) > 1 else answers[0])(self)
+
+    def log_message(self, format, *args):
+        pass
+
+    def reply(self, status, body=b"", **headers):
+        self.send_response(status)
+        self.send_header("Connection", "close")
+        for name, value in headers.items():
+            self.send_header(name.replace("_", "-"), str(value))
+        self.end_headers()
+        self.wfile.write(body)
+        self.wfile.flush()
+
+
+def give(body=BODY, status=200, **headers):
+    return lambda handler: handler.reply(status, body, **{"Content_Length": len(body), **headers})
+
+
+def break_off(count, body=BODY, **headers):
+    return give(body[:count], Content_Length=len(body), **headers)
+
+
+def stall(count, **headers):
+    def answer(handler):
+        break_off(count, **headers)(handler)
+        handler.server.over.wait(5)
+
+    return answer
+
+
+def give_rest(body=BODY, strict=True, **headers):
+    """Serve ranges; `strict` heeds If-Range, as a server should."""
+
+    def answer(handler):
+        asked = re.fullmatch(r"bytes=(\d+)-", handler.headers.get("Range", ""))
+        current = headers.get("ETag") or headers.get("Last_Modified")
+        if not asked or (strict and handler.headers.get("If-Range", current) != current):
+            return give(body, **headers)(handler)
+        start = int(asked[1])
+        if start >= len(body):
+            return give(b"", 416, Content_Range=f"bytes */{len(body)}")(handler)
+        return give(body[start:], 206, Content_Range=f"bytes {start}-{len(body) - 1}/{len(body)}", **headers)(handler)
+
+    return answer
+
+
+def redirect(target, status=302):
+    return give(b"", status, Location=target)
+
+
+@pytest.fixture
+def server():
+    with Server() as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        yield server
+        server.over.set()
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("MASKZOO_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.delenv("MASKZOO_OFFLINE", raising=False)
+    return tmp_path / "home" / "weights"
+
+
+def fail(url, kind=DownloadError, **options):
+    with pytest.raises(kind) as caught:
+        fetch(url, **{**QUICK, **options})
+    assert type(caught.value) is kind
+    return str(caught.value)
+
+
+def names(folder):
+    return {path.name for path in folder.iterdir()} - {"net.pdparams.lock"}
+
+
+WHOLE = {"net.pdparams", "net.pdparams.sha256"}
+
+
+# The first download
+
+
+def test_a_first_fetch_stores_the_file_and_its_checksum_and_nothing_else(server, folder):
+    assert cached(server.url) is None
+    path = fetch(server.url)
+    assert path == folder / "net.pdparams" == cached(server.url)
+    assert path.read_bytes() == BODY
+    assert names(folder) == WHOLE
+    assert Path(f"{path}.sha256").read_text() == f"{hashlib.sha256(BODY).hexdigest()}  net.pdparams\n"
+
+
+def test_progress_ends_with_all_bytes_of_all(server):
+    steps = []
+    fetch(server.url, progress=lambda done, total: steps.append((done, total)))
+    assert steps[-1] == (len(BODY), len(BODY))
+    assert [done for done, _ in steps] == sorted({done for done, _ in steps}) and len(steps) > 2
+
+
+def test_a_file_without_stated_length_is_taken(server):
+    server.answers = [lambda handler: handler.reply(200, BODY)]
+    steps = []
+    assert fetch(server.url, progress=lambda done, total: steps.append((done, total))).read_bytes() == BODY
+    assert steps[-1] == (len(BODY), None)
+
+
+@pytest.mark.parametrize("broken", [break_off, stall])
+@pytest.mark.parametrize("version", [{"ETag": '"1"'}, {"Last_Modified": "Mon, 01 Jan 2024 00:00:00 GMT"}, {}])
+def test_a_download_that_breaks_off_or_stalls_is_resumed_with_only_the_rest(server, folder, broken, version):
+    server.answers = [broken(150_000, **version), give_rest(**version)]
+    assert fetch(server.url, **QUICK).read_bytes() == BODY
+    (_, first), (_, second) = server.seen
+    assert "Range" not in first
+    start = int(re.fullmatch(r"bytes=(\d+)-", second["Range"])[1])
+    assert 0 < start <= 150_000
+    assert second.get("If-Range") == next(iter(version.values()), None)
+    assert names(folder) == WHOLE
+
+
+def test_a_later_call_goes_on_where_an_earlier_one_gave_up(server, folder):
+    server.answers = [break_off(150_000, ETag='"1"'), give(b"", 500)]
+    fail(server.url, retries=1)
+    assert "net.pdparams.part" in names(folder) and cached(server.url) is None
+    server.answers = [give_rest(ETag='"1"')]
+    assert fetch(server.url).read_bytes() == BODY
+    assert server.seen[-1][1]["Range"].startswith("bytes=1")
+
+
+def test_a_part_without_its_note_is_not_trusted(server, folder):
+    folder.mkdir(parents=True)
+    (folder / "net.pdparams.part").write_bytes(b"left by somebody")
+    server.answers = [give_rest(ETag='"1"')]
+    assert fetch(server.url).read_bytes() == BODY
+    assert "Range" not in server.seen[0][1]
+
+
+def test_a_server_that_ignores_ranges_sends_everything_again(server):
+    server.answers = [break_off(150_000, ETag='"1"'), give(ETag='"1"')]
+    assert fetch(server.url, **QUICK).read_bytes() == BODY
+    assert "Range" in server.seen[1][1]
+
+
+@pytest.mark.parametrize("strict", [True, False], ids=["a server that heeds If-Range", "one that does not"])
+@pytest.mark.parametrize("version", [{"ETag": '"1"'}, {}], ids=["ETag", "size only"])
+def test_a_file_that_changes_between_tries_is_never_mixed(server, strict, version):
+    later = {"ETag": '"2"'} if version else {}
+    server.answers = [break_off(150_000, **version), give_rest(OTHER, strict, **later)]
+    assert fetch(server.url, **QUICK).read_bytes() == OTHER
+
+
+def test_a_file_that_has_shrunk_below_the_part_starts_again(server):
+    server.answers = [break_off(150_000), give_rest(BODY[:1000])]
+    assert fetch(server.url, **QUICK).read_bytes() == BODY[:1000]
+    assert [("Range" in headers) for _, headers in server.seen] == [False, True, False]
+
+
+@pytest.mark.parametrize("status", [500, 503, 429])
+def test_a_server_in_trouble_is_asked_again(server, status):
+    server.answers = [give(b"", status), give(b"", status), give()]
+    assert fetch(server.url, **QUICK).read_bytes() == BODY
+    assert len(server.seen) == 3
+
+
+@pytest.mark.parametrize("answer", [give(b"", 502), break_off(1000), give(b"")], ids=["502", "cut short", "empty"])
+def test_tries_are_bounded(server, answer):
+    server.answers = [answer]
+    assert "3 tries" in fail(server.url, retries=2, timeout=0.1)
+    assert len(server.seen) == 3
+    assert cached(server.url) is None
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 410])
+def test_a_file_that_is_not_there_fails_at_once(server, status):
+    server.answers = [give(b"gone", status)]
+    assert f"answered {status}" in fail(server.url)
+    assert len(server.seen) == 1
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        give(Content_Type="text/html; charset=utf-8"),
+        give(b"<!DOCTYPE html><html>log in</html>"),
+        give(b"\n <HTML><body>log in"),
+        give(b'<?xml version="1.0"?><Error><Code>NoSuchKey</Code></Error>'),
+        give(b'{"error": "no such file"}', Content_Type="application/octet-stream"),
+        give(b"please try later", Content_Type="text/plain"),
+    ],
+)
+def test_a_page_is_not_taken_for_weights(server, folder, answer):
+    server.answers = [answer]
+    assert "not a weights file" in fail(server.url)
+    assert len(server.seen) == 1
+    server.answers = [give(Content_Type="text/plain")]  # what some servers say of any unknown file
+    assert fetch(server.url).read_bytes() == BODY
+
+
+def test_a_file_that_is_too_large_is_refused_before_it_is_fetched(server, folder):
+    server.answers = [give(b"\x80", Content_Length=1 << 40)]
+    assert "expected at most" in fail(server.url)
+    assert (folder / "net.pdparams.part").stat().st_size == 0
+
+
+# Redirects
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_redirects_are_followed_and_the_name_stays(server, folder, status):
+    server.answers = [redirect("/elsewhere/file?id=7", status), give()]
+    assert fetch(server.url) == folder / "net.pdparams"
+    assert [path for path, _ in server.seen] == ["/models/net.pdparams", "/elsewhere/file?id=7"]
+
+
+def test_a_resumed_download_follows_redirects_too(server):
+    server.answers = [redirect("/b"), break_off(150_000, ETag='"1"'), redirect("/b"), give_rest(ETag='"1"')]
+    assert fetch(server.url, **QUICK).read_bytes() == BODY
+    assert "Range" in server.seen[3][1]
+
+
+def test_a_loop_of_redirects_ends(server):
+    server.answers = [redirect("/again")]
+    assert "redirects" in fail(server.url)
+    assert len(server.seen) == fetching.MAX_REDIRECTS + 1
+
+
+@pytest.mark.parametrize("target", ["file:///etc/passwd", "ftp://127.0.0.1/net.pdparams"])
+def test_a_redirect_leads_to_no_other_protocol(server, target):
+    server.answers = [redirect(target)]
+    assert target in fail(server.url)
+    assert len(server.seen) == 1
+
+
+def test_https_is_never_left_for_http(server):
+    class Downgrade(requests.adapters.BaseAdapter):
+        """A transport that stands for a server with a certificate."""
+
+        def send(self, request, **_):
+            response = requests.Response()
+            response.status_code, response.headers["Location"], response.url = 302, server.url, request.url
+            response.raw = io.BytesIO()
+            return response
+
+        def close(self):
+            pass
+
+    with fetching._Session() as session:
+        session.mount("https://", Downgrade())
+        with pytest.raises(DownloadError, match="expected an https address"):
+            session.get("https://127.0.0.1/net.pdparams")
+    assert server.seen == []
+
+
+# Files that are here
+
+
+def test_a_later_fetch_connects_to_nobody(server):
+    path = fetch(server.url)
+    assert fetch(server.url) == path
+    assert len(server.seen) == 1
+
+
+def test_a_file_that_has_changed_is_refused_with_both_sums(server):
+    path = fetch(server.url)
+    path.write_bytes(OTHER)
+    message = fail(server.url, WeightsError)
+    assert message.startswith(str(path)) and "Delete it" in message
+    assert hashlib.sha256(BODY).hexdigest() in message and hashlib.sha256(OTHER).hexdigest() in message
+    path.unlink()
+    assert fetch(server.url).read_bytes() == BODY
+
+
+@pytest.mark.parametrize("content", ["", "nonsense\n", b"\xff\xfe".decode("latin1")])
+def test_a_damaged_checksum_file_does_not_pass(server, content):
+    path = fetch(server.url)
+    Path(f"{path}.sha256").write_text(content, encoding="latin1")
+    assert "net.pdparams.sha256" in fail(server.url, WeightsError)
+
+
+def test_a_file_put_there_by_hand_is_taken_and_watched_from_then_on(server, folder):
+    folder.mkdir(parents=True)
+    (folder / "net.pdparams").write_bytes(OTHER)
+    assert cached(server.url) == fetch(server.url) == folder / "net.pdparams"
+    assert server.seen == []
+    (folder / "net.pdparams").write_bytes(BODY)
+    fail(server.url, WeightsError)
+
+
+def test_a_checksum_of_a_file_that_was_deleted_does_not_stop_a_new_download(server, folder):
+    fetch(server.url).unlink()
+    server.answers = [give(OTHER)]
+    assert fetch(server.url).read_bytes() == fetch(server.url).read_bytes() == OTHER
+
+
+# Without a network, without a disk
+
+
+def test_without_a_connection_the_error_says_what_to_put_where(server, folder):
+    server.server_close()
+    message = fail(server.url, retries=1, timeout=0.1)
+    for part in (server.url, str(folder / "net.pdparams"), "MASKZOO_HOME"):
+        assert part in message
+
+
+def test_offline_means_that_nobody_is_asked(server, folder, monkeypatch):
+    monkeypatch.setenv("MASKZOO_OFFLINE", "1")
+    message = fail(server.url)
+    assert server.seen == []
+    assert "MASKZOO_OFFLINE" in message and str(folder / "net.pdparams") in message
+    monkeypatch.setenv("MASKZOO_OFFLINE", "0")
+    path = fetch(server.url)
+    monkeypatch.setenv("MASKZOO_OFFLINE", "1")
+    assert fetch(server.url) == path
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs the device that is always full")
+def test_a_full_disk_is_called_by_its_name(server, folder):
+    folder.mkdir(parents=True)
+    (folder / "net.pdparams.part").symlink_to("/dev/full")
+    assert "the disk is full" in fail(server.url)
+    assert cached(server.url) is None
+
+
+def test_a_home_that_is_a_file_is_reported_with_its_path(server, folder):
+    folder.parent.write_bytes(b"")
+    assert str(folder) in fail(server.url)
+
+
+def test_home_follows_the_environment(monkeypatch, tmp_path):
+    assert home() == tmp_path / "home"
+    monkeypatch.delenv("MASKZOO_HOME")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert home() == tmp_path / "cache" / "maskzoo"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    assert home() == Path.home() / ".cache" / "maskzoo"
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["", "net.pdparams", "file:///etc/passwd", "http://", "http://[a/b", "https://host/", "https://host/..",
+     "https://host/a/%2e%2e%2fb", "https://host/.hidden", "https://host/a.pdparams.part", "https://host/a%00b"],
+)  # fmt: skip
+def test_an_address_that_names_no_plain_file_is_refused(url):
+    fail(url)
+    with pytest.raises(DownloadError):
+        cached(url)
+
+
+def test_two_processes_at_once_fetch_one_file_once(server, folder):
+    def slow(handler):
+        break_off(150_000)(handler)
+        handler.server.over.wait(1.0)
+        handler.wfile.write(BODY[150_000:])
+
+    server.answers = [slow]
+    program = f"from maskzoo.zoo.download import fetch; print(fetch({server.url!r}))"
+    runs = [
+        subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, env=dict(os.environ))
+        for _ in range(2)
+    ]
+    assert [run.communicate(timeout=60)[0].strip() for run in runs] == [str(folder / "net.pdparams")] * 2
+    assert (folder / "net.pdparams").read_bytes() == BODY
+    assert len(server.seen) == 1
+    assert names(folder) == WHOLE
