@@ -39,15 +39,15 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Masks": "inference.result",
+    "Masks": "inference.prediction",
     "ModelConfig": "config",
-    "Prediction": "inference.result",
+    "Prediction": "inference.prediction",
     "Predictor": "inference.predictor",
     "convert": "zoo.load",
-    "keep_freed_memory": "inference.memory",
+    "keep_freed_memory": "system.memory",
     "load": "zoo.load",
-    "names": "zoo.table",
-    "read_image": "data.images",
+    "names": "zoo.rows",
+    "read_image": "images.read",
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,7 +23,9 @@ from maskzoo.cli.options import (
     Model,
     Overrides,
     Weights,
+    load_predictor,
 )
+from maskzoo.cli.progress import show_progress
 from maskzoo.cli.terminal import open_stderr, open_stdout, print_json, tabulate_classes, tabulate_metrics
 from maskzoo.errors import SourceError
 from maskzoo.evaluation.job import NO_MODEL, Job, read_job, run_job
@@ -95,12 +98,15 @@ def evaluate(
     _check_call(model, weights, images, from_predictions, override, page)
     with join_processes(device.value) as processes:
         if from_predictions is not None:
-            job = read_job(model, data, split, override or (), from_predictions, limit, all_images, processes)
+            with show_progress(processes.rank) as show:
+                job = read_job(model, data, split, override or (), from_predictions, limit, all_images, processes, show)
         else:
             options = {"batch": batch, "all_images": all_images}
             loading = {"backend": backend.value, "dtype": dtype.value, "calibrate": calibrate, "overrides": override or ()}
             loading["device"] = device.value if processes.count == 1 else processes.device.type
-            job = run_job(model, weights, data, split, images, limit, processes, loading, options)
+            load = partial(load_predictor, model, weights, silent=processes.rank > 0, **loading)
+            with show_progress(processes.rank) as show:
+                job = run_job(load, data, split, images, limit, processes, options, show)
     if job is None:
         return  # another process has it all
     evaluation = score(job.annotations, job.found.results)

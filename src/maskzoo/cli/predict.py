@@ -30,6 +30,7 @@ from maskzoo.cli.options import (
     Weights,
     load_predictor,
 )
+from maskzoo.cli.progress import show_progress
 from maskzoo.cli.terminal import open_stderr, open_stdout
 from maskzoo.errors import SourceError
 from maskzoo.inference.folder_run import Job, Task, run_jobs
@@ -119,7 +120,8 @@ def predict(
             workers = predictor.backend.choose_workers()
         workers = min(workers, -(-len(jobs) // (batch * processes.count)))
         task = Task(predictor, kinds, score, batch, json)
-        parts = run_jobs(task, jobs, folder, workers, processes)
+        with show_progress(processes.rank) as show:
+            parts = run_jobs(task, jobs, folder, workers, processes, show)
         if parts is None:
             return  # the first process has it all
         if "json" in kinds:

@@ -1,9 +1,11 @@
-"""What is seen of a run while it trains: a live line on a terminal, a line now and then elsewhere, TensorBoard."""
+"""What is seen of a job while it works: a bar on a terminal; of a training run also lines elsewhere, and TensorBoard."""
 
 from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -12,15 +14,42 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from maskzoo.cli.terminal import open_stderr
 from maskzoo.errors import TrainingError
+from maskzoo.progress import OnProgress, ProgressEvent
 
 if TYPE_CHECKING:
     from maskzoo.training.run_folder import Plan
 
-__all__ = ["Display", "TensorBoard"]
+__all__ = ["Display", "TensorBoard", "show_progress"]
 
 SECONDS_BETWEEN_LINES = 30  # where standard error is no terminal
 SHORT = {"rpn_class": "rpn cls", "rpn_box": "rpn box", "box_class": "cls", "box_delta": "box", "mask": "mask"}
 SMOOTHING = 0.05  # share of a step in the shown loss and speed
+
+
+@contextmanager
+def show_progress(rank: int = 0) -> Iterator[OnProgress]:
+    """Show a job's events: a bar on a terminal, notes as lines of their own. Processes other than the first show nothing."""
+    console = open_stderr()
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=20),
+        TextColumn("{task.fields[count]}"),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(compact=True),
+    )
+    with Progress(*columns, console=console, transient=True, disable=rank > 0 or not console.is_terminal) as progress:
+        task = progress.add_task("", total=None, count="", rate="", visible=False)
+
+        def show(event: ProgressEvent) -> None:
+            if event.note and rank == 0:
+                console.print(event.note, soft_wrap=True)
+            if event.done or event.total:
+                count = f"{event.done}/{event.total}" if event.total is not None else str(event.done)
+                rate = f"{event.rate:.1f} {event.unit}/s" if event.rate else ""
+                progress.update(task, description=event.stage, completed=event.done, total=event.total)
+                progress.update(task, visible=True, count=count, rate=rate)
+
+        yield show
 
 
 class Display:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-__all__ = ["pick_color"]
+__all__ = ["Color", "choose_ink", "pick_color"]
 
 Color = tuple[int, int, int]
 GOLDEN_ANGLE = math.pi * (3 - math.sqrt(5))
@@ -40,7 +40,7 @@ def _to_srgb(lightness: float, a: float, b: float) -> tuple[float, float, float]
     return red, green, blue
 
 
-def _contrast(color: Color) -> Color:
+def choose_ink(color: Color) -> Color:
     """Return black or white, whichever reads better on the colour (WCAG's relative luminance)."""
     linear = [part / 255 / 12.92 if part <= 10 else ((part / 255 + 0.055) / 1.055) ** 2.4 for part in color]
     luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]

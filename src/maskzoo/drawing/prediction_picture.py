@@ -7,18 +7,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from maskzoo.drawing.colours import Color, choose_ink, pick_color
 from maskzoo.errors import ConfigError
-
-if TYPE_CHECKING:
-    from maskzoo.inference.prediction import Prediction
-
-from maskzoo.drawing.colours import Color, _contrast, pick_color
 
 __all__ = ["draw_prediction"]
 
@@ -29,9 +25,29 @@ CROWD = 0.25  # labels shrink where they would cover more than this part of the 
 RINGS = 6  # how far, in label heights, a label may stand from an object in a crowd
 
 
+class Outlines(Protocol):
+    """The masks of drawn objects, each as its smallest rectangle of pixels."""
+
+    def crop(self, index: int) -> tuple[NDArray[np.bool_], tuple[int, int]]: ...
+
+
+class Objects(Protocol):
+    """What is drawn: boxes x1 y1 x2 y2 `[N 4]` in pixels of the photo, scores `[N]`, N names, N masks."""
+
+    @property
+    def boxes(self) -> NDArray[np.float32]: ...
+    @property
+    def scores(self) -> NDArray[np.float32]: ...
+    @property
+    def names(self) -> tuple[str, ...]: ...
+    @property
+    def masks(self) -> Outlines: ...
+    def __len__(self) -> int: ...
+
+
 def draw_prediction(
     image: NDArray[np.uint8],
-    prediction: Prediction,
+    prediction: Objects,
     *,
     masks: bool = True,
     boxes: bool = True,
@@ -78,7 +94,7 @@ def _areas(boxes: NDArray[np.float32]) -> NDArray[np.float32]:
     return (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
 
 
-def _draw_mask(canvas: Image.Image, prediction: Prediction, i: int, color: Color, alpha: float, width: int) -> None:
+def _draw_mask(canvas: Image.Image, prediction: Objects, i: int, color: Color, alpha: float, width: int) -> None:
     """Blend the colour into the mask's own rectangle: `alpha` of it inside, all of it along the edge."""
     mask, offset = prediction.masks.crop(i)
     if mask.size == 0:
@@ -114,7 +130,7 @@ class _Label:
 
 
 def _draw_labels(
-    canvas: Image.Image, prediction: Prediction, colors: list[Color], font_size: int, scores: bool
+    canvas: Image.Image, prediction: Objects, colors: list[Color], font_size: int, scores: bool
 ) -> None:
     """Write the labels. The best score chooses its place first, and is written last, over the others.
 
@@ -135,11 +151,11 @@ def _draw_labels(
     for label, (x1, y1, x2, y2) in reversed(spots):
         draw.rectangle((x1, y1, x2 - 1, y2 - 1), fill=label.color)
         middle = (x1 + (x2 - x1) / 2, y1 + (y2 - y1) / 2)
-        draw.text(middle, label.text, fill=_contrast(label.color), font=label.font, anchor="mm")
+        draw.text(middle, label.text, fill=choose_ink(label.color), font=label.font, anchor="mm")
 
 
 def _make_label(
-    draw: ImageDraw.ImageDraw, prediction: Prediction, i: int, color: Color, font_size: int, score: bool
+    draw: ImageDraw.ImageDraw, prediction: Objects, i: int, color: Color, font_size: int, score: bool
 ) -> _Label:
     """Small objects get small letters, so that a crowd of them stays visible."""
     box = prediction.boxes[i]

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-from maskzoo.cli.options import load_predictor
-from maskzoo.cli.terminal import open_stderr
 from maskzoo.errors import SourceError
+from maskzoo.progress import OnProgress, ProgressEvent, say_nothing
 
 if TYPE_CHECKING:
     from maskzoo.config import ModelConfig
     from maskzoo.datasets.annotations import AnnotationSet
     from maskzoo.datasets.classes import ClassMatch
     from maskzoo.evaluation.run import Evaluated
+    from maskzoo.inference.predictor import Predictor
     from maskzoo.system.processes import Processes
 
 __all__ = ["NO_MODEL", "Job", "read_job", "run_job"]
@@ -48,6 +45,7 @@ def read_job(
     limit: int | None,
     all_images: bool,
     processes: Processes,
+    on_progress: OnProgress = say_nothing,
 ) -> Job | None:
     """Take what a file of results holds; one process is enough for that, the others get None."""
     if processes.rank > 0:
@@ -55,7 +53,7 @@ def read_job(
     from maskzoo.evaluation.results import read_results
     from maskzoo.evaluation.run import Evaluated, choose_images
 
-    annotations, config = _read_data(data, split, processes), _read_config(model, overrides)
+    annotations, config = _read_data(data, split, processes, on_progress), _read_config(model, overrides)
     match = _match(config, annotations)
     results = read_results(predictions, annotations)
     if limit is not None:
@@ -65,45 +63,54 @@ def read_job(
 
 
 def run_job(
-    model: str,
-    weights: Path | None,
+    load: Callable[[], Predictor],
     data: Path,
     split: str | None,
     images: Path | None,
     limit: int | None,
     processes: Processes,
-    loading: dict[str, Any],
     options: dict[str, Any],
+    on_progress: OnProgress = say_nothing,
 ) -> Job | None:
-    """Run the model on the images: in every process its share; the whole comes to the first, the others get None."""
+    """Run the model on the images: in every process its share; the whole comes to the first, the others get None.
+
+    The model is loaded by `load` once the data set is read.
+    """
     from maskzoo.datasets.annotations import find_image_folder
     from maskzoo.evaluation.run import choose_images, evaluate_model
 
-    annotations = _read_data(data, split, processes)
+    annotations = _read_data(data, split, processes, on_progress)
     if limit is not None:
         annotations = annotations.select(choose_images(annotations, all_images=options["all_images"], limit=limit))
     folder = find_image_folder(annotations, images, split)
-    predictor = load_predictor(model, weights, silent=processes.rank > 0, **loading)
+    predictor = load()
     match = _match(predictor.config, annotations)
     labels = None if match is None else match.labels
-    with _open_progress(processes) as show:
-        found = evaluate_model(
-            predictor,
-            annotations,
-            folder,
-            labels=labels,
-            rank=processes.rank,
-            processes=processes.count,
-            gather=processes.gather,
-            on_image=show,
-            **options,
-        )
+    stage = "Evaluating" if processes.count == 1 else f"Evaluating, share 1 of {processes.count}"
+    began = time.perf_counter()
+
+    def show(done: int, total: int) -> None:
+        if processes.rank == 0:
+            rate = processes.count * done / (time.perf_counter() - began)
+            on_progress(ProgressEvent(stage, done, total, rate=rate))
+
+    found = evaluate_model(
+        predictor,
+        annotations,
+        folder,
+        labels=labels,
+        rank=processes.rank,
+        processes=processes.count,
+        gather=processes.gather,
+        on_image=show,
+        **options,
+    )
     if found is None:
         return None
     return Job(predictor.config.name, predictor.config, annotations, match, found)
 
 
-def _read_data(data: Path, split: str | None, processes: Processes) -> AnnotationSet:
+def _read_data(data: Path, split: str | None, processes: Processes, on_progress: OnProgress) -> AnnotationSet:
     from maskzoo.datasets.coco_reader import read_annotations
     from maskzoo.datasets.layout import find_splits
 
@@ -115,7 +122,7 @@ def _read_data(data: Path, split: str | None, processes: Processes) -> Annotatio
     chosen = split or next(name for name in PREFERRED if name in files)
     if split is None and chosen == "train" and processes.rank == 0:
         text = f"{data}: has no val and no test split; evaluating on train, which says little if the model learned on it"
-        open_stderr().print(text, soft_wrap=True)
+        on_progress(ProgressEvent("Evaluating", note=text))
     return read_annotations(files[chosen])
 
 
@@ -138,26 +145,3 @@ def _match(config: ModelConfig | None, annotations: AnnotationSet) -> ClassMatch
     from maskzoo.datasets.classes import ClassMap, match_classes
 
     return match_classes(ClassMap.from_classes(config.classes), annotations.classes, config.name, annotations.source)
-
-
-@contextmanager
-def _open_progress(processes: Processes) -> Iterator[Callable[[int, int], None]]:
-    """Show a bar on a terminal; of several processes the first shows its share, and the speed of all."""
-    console = open_stderr()
-    columns = (
-        TextColumn("Evaluating" if processes.count == 1 else f"Evaluating, share 1 of {processes.count}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
-    )
-    hidden = processes.rank > 0 or not console.is_terminal
-    with Progress(*columns, console=console, transient=True, disable=hidden) as progress:
-        task = progress.add_task("", total=None, rate="")
-        began = time.perf_counter()
-
-        def show(done: int, total: int) -> None:
-            rate = processes.count * done / (time.perf_counter() - began)
-            progress.update(task, completed=done, total=total, rate=f"{rate:.1f} images/s")
-
-        yield show

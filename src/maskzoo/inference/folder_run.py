@@ -10,12 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-from maskzoo.cli.terminal import open_stderr
 from maskzoo.errors import ImageError
 from maskzoo.inference.journal import PartFile, Parts, hash_values
 from maskzoo.inference.outputs import encode_picture
+from maskzoo.progress import OnProgress, ProgressEvent, say_nothing
 from maskzoo.system.files import write_file
 
 if TYPE_CHECKING:
@@ -102,10 +100,17 @@ def make_manifest(task: Task, jobs: Sequence[Job]) -> str:
     )
 
 
-def run_jobs(task: Task, jobs: Sequence[Job], folder: Path, workers: int, processes: Processes) -> Parts | None:
+def run_jobs(
+    task: Task,
+    jobs: Sequence[Job],
+    folder: Path,
+    workers: int,
+    processes: Processes,
+    on_progress: OnProgress = say_nothing,
+) -> Parts | None:
     """Predict this process's share of what no part file in `folder` holds yet; the first process gets all parts back.
 
-    Raises SourceError if the part files there belong to another run.
+    The first process tells `on_progress` of each image. Raises SourceError if the part files there belong to another run.
     """
     from maskzoo.inference.ordered_threads import map_in_order
     from maskzoo.inference.predictor import split_windows
@@ -113,12 +118,13 @@ def run_jobs(task: Task, jobs: Sequence[Job], folder: Path, workers: int, proces
     manifest = make_manifest(task, jobs)
     done = Parts(folder, len(jobs), manifest)
     if len(done) and processes.rank == 0:
-        open_stderr().print(f"Going on after {len(done)} of {len(jobs)} images that {folder} holds", soft_wrap=True)
+        note = f"Going on after {len(done)} of {len(jobs)} images that {folder} holds"
+        on_progress(ProgressEvent("Predicting", note=note))
     processes.barrier()  # all have looked before one begins to write
     share = [job for job in jobs if job.number % processes.count == processes.rank and job.number not in done]
     with PartFile(folder, processes.rank, manifest) as part:
         windows = map_in_order(task.run, split_windows(share, task.batch), workers)
-        for job, record, seconds in _track(windows, len(share), processes):
+        for job, record, seconds in _track(windows, len(share), processes, on_progress):
             part.append(job.number, record | {"seconds": seconds})
     if processes.gather(processes.rank) is None:
         return None
@@ -126,27 +132,18 @@ def run_jobs(task: Task, jobs: Sequence[Job], folder: Path, workers: int, proces
 
 
 def _track(
-    windows: Iterator[list[tuple[Job, dict[str, Any]]]], total: int, processes: Processes
+    windows: Iterator[list[tuple[Job, dict[str, Any]]]], total: int, processes: Processes, on_progress: OnProgress
 ) -> Iterator[tuple[Job, dict[str, Any], float]]:
-    """Yield each image's record and the seconds spent waiting for it, while a progress bar moves on a terminal."""
-    console = open_stderr()
-    columns = (
-        TextColumn("Predicting" if processes.count == 1 else f"Predicting, share 1 of {processes.count}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
-    )
-    hidden = processes.rank > 0 or not console.is_terminal
-    with Progress(*columns, console=console, transient=True, disable=hidden) as progress:
-        bar = progress.add_task("", total=total, rate="")
-        began = last = time.perf_counter()
-        number = 0
-        for window in windows:
-            for job, record in window:
-                now = time.perf_counter()
-                number += 1
-                yield job, record, now - last
-                last = now
+    """Yield each image's record and the seconds spent waiting for it; the first process tells how far it is."""
+    stage = "Predicting" if processes.count == 1 else f"Predicting, share 1 of {processes.count}"
+    began = last = time.perf_counter()
+    number = 0
+    for window in windows:
+        for job, record in window:
+            now = time.perf_counter()
+            number += 1
+            yield job, record, now - last
+            last = now
+            if processes.rank == 0:
                 rate = processes.count * number / (now - began)
-                progress.update(bar, completed=number, rate=f"{rate:.1f} images/s")
+                on_progress(ProgressEvent(stage, number, total, rate=rate))

@@ -84,4 +84,4 @@ def write_page(
 
 
 def _read(name: str) -> str:
-    return files("maskzoo.evaluation").joinpath(name).read_text(encoding="utf-8")
+    return files("maskzoo.html").joinpath(name).read_text(encoding="utf-8")
