@@ -5,7 +5,6 @@ import sys
 from pathlib import Path
 
 import torch
-from predict_worker import Clock
 
 import maskzoo
 
@@ -43,42 +42,9 @@ class Maskzoo:
 class Eager(Maskzoo):
     """The same in PyTorch."""
 
-    @torch.inference_mode()
     def stages(self, photo):
-        from maskzoo.images.batch import make_batch
-        from maskzoo.models.detections import detect
-        from maskzoo.ops.roi_align import assign_levels, roi_align
+        from maskzoo.bench.stages import time_stages
 
-        predictor, model, config = self.predictor, self.predictor.backend.model, self.predictor.config
-        heads, clock = model.heads, Clock()
-        read = predictor._read(photo)
-        batch = make_batch([read.resized.pixels], config.input)
-        pixels = batch.pixels.to(getattr(torch, predictor.backend.dtype))
-        clock.lap("resize and normalise")
-        features = model.features(pixels)
-        clock.lap("backbone and pyramid")
-        proposals = model.propose(features, batch.sizes)
-        clock.lap("RPN and proposals")
-        table = heads.table(features)
-        boxes = proposals.boxes[0]
-        levels, order = assign_levels(boxes, 4).sort(stable=True)
-        images = torch.zeros_like(levels)
-        chunks = (x.split(heads.chunk) for x in (boxes[order], images, levels))
-        for part in zip(*chunks, strict=True):
-            roi_align(table, *part, 7)
-        clock.lap("box RoIAlign")
-        scores, deltas = heads.boxes(table, proposals.boxes)
-        clock.lap("box head")
-        clock.laps["box head"] -= clock.laps["box RoIAlign"]
-        found = detect(scores, deltas, proposals, batch.sizes, config.limits.detections).trimmed()
-        clock.lap("box post-processing")
-        levels, order = assign_levels(found.boxes[0], 4).sort(stable=True)
-        roi_align(table, found.boxes[0][order], torch.zeros_like(levels), levels, 14)
-        clock.lap("mask RoIAlign")
-        done = model.add_masks(found, table)
-        clock.lap("mask head")
-        clock.laps["mask head"] -= clock.laps["mask RoIAlign"]
-        predictor._to_prediction(read, done, 0).masks.rle()
-        clock.lap("paste, threshold, RLE")
-        self.counts = {"proposals": int(proposals.valid.sum()), "detections": int(done.valid.sum())}
-        return clock.laps
+        stages = time_stages(self.predictor, photo)
+        self.counts = {"proposals": stages.proposals, "detections": stages.detections}
+        return stages.seconds

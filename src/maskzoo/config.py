@@ -10,6 +10,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from maskzoo.models import settings
+
 __all__ = ["Anchors", "Backbone", "BoxLimits", "BoxSampling", "Input", "Limits", "ModelConfig", "Network", "ProposalLimits", "Published", "RpnSampling", "RunSettings", "Source", "Training", "Warmup"]
 
 Positive = Annotated[int, Field(gt=0)]
@@ -20,7 +22,7 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
-class Backbone(_Section):
+class Backbone(_Section, settings.Backbone):
     """A ResNet: `variant` b is the plain one, d has the three-convolution stem and pooled shortcuts.
 
     `width` is the number of channels of the stem; all stages follow it. `norm` frozen uses stored statistics and never
@@ -42,7 +44,7 @@ class Backbone(_Section):
         return self
 
 
-class Anchors(_Section):
+class Anchors(_Section, settings.Anchors):
     """Anchor `sizes` (side of the square, pixels) of each level and its `strides`; ratios are height / width."""
 
     sizes: tuple[tuple[Annotated[float, Field(gt=0)], ...], ...]
@@ -58,7 +60,7 @@ class Anchors(_Section):
         return self
 
 
-class Network(_Section):
+class Network(_Section, settings.Network):
     """`heads` fpn: a pyramid and two-layer box head; c4: one level of stride 16 and res5 on every RoI.
 
     `channels` are those of pyramid, RPN and mask head (of c4, of the mask head), `box_features` those of the two-layer
@@ -94,7 +96,7 @@ class Input(_Section):
     canvas_multiple: Positive
 
 
-class ProposalLimits(_Section):
+class ProposalLimits(_Section, settings.ProposalLimits):
     """Per level: keep `before_nms` by score, suppress above `iou`, keep `after_nms`; then `total` of an image."""
 
     before_nms: Positive
@@ -104,7 +106,7 @@ class ProposalLimits(_Section):
     min_side: Annotated[float, Field(ge=0)]
 
 
-class BoxLimits(_Section):
+class BoxLimits(_Section, settings.BoxLimits):
     """Detections: class scores above `score`, suppressed above `iou` within a class, the best `total` of an image."""
 
     score: Fraction
@@ -113,7 +115,7 @@ class BoxLimits(_Section):
     mask_threshold: Annotated[float, Field(gt=0, le=1)]
 
 
-class Limits(_Section):
+class Limits(_Section, settings.Limits):
     proposals: ProposalLimits
     detections: BoxLimits
 

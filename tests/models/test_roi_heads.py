@@ -53,10 +53,10 @@ def test_outputs_stand_in_the_order_of_the_boxes(kind):
         for place in range(count):
             level = assign_levels(boxes[image, place : place + 1], len(heads.strides))
             one = boxes[image, place : place + 1], torch.tensor([image]), level
-            score, delta = heads.box(heads.embed(roi_align(table, *one, heads.box_side)))
+            score, delta = heads.box(heads.box_head(roi_align(table, *one, heads.box_side)))
             assert torch.allclose(scores[image, place], score[0], atol=1e-5)
             assert torch.allclose(deltas[image, place], delta[0], atol=1e-5)
-            mask = heads.mask(heads.look(roi_align(table, *one, 14)), labels[image, place : place + 1])
+            mask = heads.mask(heads.mask_head(roi_align(table, *one, 14)), labels[image, place : place + 1])
             assert torch.allclose(masks[image, place], mask[0], atol=1e-5)
 
 
@@ -110,20 +110,20 @@ def test_the_box_head_of_a_pyramid_reads_cells_outermost_and_channels_innermost(
     heads = make_heads("fpn")
     pooled = torch.randn(2, 4, 7, 7, generator=torch.Generator().manual_seed(1))
     by_cell = torch.stack([pooled[:, :, y, x] for y in range(7) for x in range(7)], dim=1).flatten(1)
-    assert torch.allclose(heads.embed(pooled), heads.fc7(heads.fc6(by_cell).relu()).relu(), atol=1e-6)
+    assert torch.allclose(heads.box_head(pooled), heads.fc7(heads.fc6(by_cell).relu()).relu(), atol=1e-6)
 
 
 def test_the_box_head_of_one_level_averages_the_cells_of_res5():
     heads = make_heads("c4")
     pooled = torch.randn(2, 4, 14, 14, generator=torch.Generator().manual_seed(1))
-    assert torch.allclose(heads.embed(pooled), heads.res5(pooled).flatten(2).mean(dim=2), atol=1e-6)
+    assert torch.allclose(heads.box_head(pooled), heads.res5(pooled).flatten(2).mean(dim=2), atol=1e-6)
 
 
 def test_norms_that_learn_see_all_regions_at_once_in_training():
     heads = FpnRoiHeads(4, CLASSES, hidden=16, norm="bn").train()
     table, boxes = make_table(heads), make_boxes().flatten(0, 1)
     images = torch.arange(2).repeat_interleave(len(boxes) // 2)
-    whole = heads.maps(table, boxes, images)
+    whole = heads.mask_features(table, boxes, images)
     heads.chunk = 5
-    assert torch.allclose(heads.maps(table, boxes, images), whole, atol=1e-5)
-    assert heads.maps(table, boxes[:0], images[:0]).shape == (0, 4, 14, 14)
+    assert torch.allclose(heads.mask_features(table, boxes, images), whole, atol=1e-5)
+    assert heads.mask_features(table, boxes[:0], images[:0]).shape == (0, 4, 14, 14)

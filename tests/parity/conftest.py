@@ -185,7 +185,7 @@ class Walk:
         with torch.inference_mode():
             feature = torch.cat(
                 [
-                    heads.embed(self.pool(boxes, heads.box_side))
+                    heads.box_head(self.pool(boxes, heads.box_side))
                     for boxes in self.read("proposals.boxes").split(heads.chunk)
                 ]
             )

@@ -71,7 +71,9 @@ def test_rpn_maps_and_anchors_are_equal(walk):
 
 
 def test_proposals_are_found_end_to_end(walk):
-    ours = walk.model.propose(walk.features, walk.batch.sizes).trimmed()
+    ours = walk.model.propose(
+        *walk.model.score_anchors(walk.features), walk.batch.sizes, walk.config.limits.proposals
+    ).trimmed()
     expected = walk.golden["proposals.boxes"]
     assert abs(ours.boxes.shape[1] - len(expected)) <= 0.005 * len(expected)
     distance = np.abs(ours.boxes[0].numpy()[:, None] - expected[None]).max(axis=-1)
@@ -107,7 +109,7 @@ def test_box_head_outputs_for_the_stored_boxes_are_equal(walk):
         walk.check("box.head_feat", feature, HEADS)
     else:  # stored before the mean over cells
         with torch.inference_mode():
-            maps = walk.model.heads.look(walk.pool(walk.read("proposals.boxes")[:128], 14))
+            maps = walk.model.heads.mask_head(walk.pool(walk.read("proposals.boxes")[:128], 14))
         sample, stats = walk.golden["box.head_feat.sample"], walk.golden["box.head_feat.stats"]
         total = int(np.prod(walk.golden["box.head_feat.shape"]))
         ours = maps.contiguous().numpy().ravel()[:: max(1, total // 8192) | 1]
@@ -148,7 +150,7 @@ def test_mask_logits_of_the_stored_detections_are_equal(walk):
     if "mask.roi_feat.shape" in walk.golden:
         walk.check("mask.roi_feat", pooled, HEADS)
     with torch.inference_mode():
-        maps = heads.look(pooled)
+        maps = heads.mask_head(pooled)
         logits = heads.mask(maps, labels)
         every = _all_classes(heads.mask, maps)
     error = np.abs(logits.numpy() - walk.golden["mask.logits"]).max() / walk.golden["mask.logits"].std()

@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from maskzoo.bench.settings import Setting
 from maskzoo.config import ModelConfig
+from maskzoo.models.build import build
 from maskzoo.models.cost import count_operations
 
 __all__ = ["Measured", "Plan", "measure", "to_dict"]
@@ -126,7 +128,9 @@ def _compare(results: dict[Setting, list[dict[str, Any]]], config: ModelConfig) 
     work = None
     if stages is not None:
         canvas = (stages["canvas"][0], stages["canvas"][1])
-        work = count_operations(config, canvas, stages["proposals"], stages["detections"])
+        with torch.device("meta"):
+            model = build(config.network, len(config.classes), config.limits)
+        work = count_operations(model, canvas, stages["proposals"], stages["detections"])
     rows = [_sum_up(setting, runs, work) for setting, runs in results.items()]
     return [_relate(row, rows) for row in rows]
 

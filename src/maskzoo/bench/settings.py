@@ -87,7 +87,7 @@ def _spread_scores(network: MaskRCNN) -> None:
     random = torch.Generator().manual_seed(0)
     batch = ImageBatch(torch.randn(1, 3, PROBE, PROBE, generator=random), torch.tensor([[PROBE, PROBE]]).float())
     features = network.eval().features(batch.pixels)
-    boxes = network.propose(features, batch.sizes).boxes
+    boxes = network.propose(*network.score_anchors(features), batch.sizes, network.limits.proposals).boxes
     scores, deltas = network.heads.boxes(network.heads.table(features), boxes)
     network.heads.box.score.weight.mul_(SPREAD / scores.std().clamp_min(1e-6))
     network.heads.box.delta.weight.mul_(0.5 / deltas.std().clamp_min(1e-6))  # boxes stay where their proposals are

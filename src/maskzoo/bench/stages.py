@@ -1,23 +1,17 @@
-"""Where the time of an eager prediction goes: the predictor's own steps, one by one, with a clock between them."""
+"""Where the time of an eager prediction goes: the network's own steps, each with a clock around it."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
-from torch import Tensor
 
-from maskzoo.images.batch import make_batch
-from maskzoo.images.read import read_image
-from maskzoo.images.resize import resize_image
 from maskzoo.inference.backends import Eager
-from maskzoo.inference.prediction import make_prediction
 from maskzoo.inference.predictor import Predictor, Source
-from maskzoo.models.detections import detect
-from maskzoo.models.proposals import propose
-from maskzoo.models.roi_heads import MASK_SIDE
-from maskzoo.structures import Detections, ImageBatch
 
 __all__ = ["STAGES", "Stages", "time_stages"]
 
@@ -45,79 +39,76 @@ class Stages:
 
 
 class _Clock:
+    """Adds the time that passes to the stage it is in; a step inside another takes over until it ends."""
+
     def __init__(self, device: torch.device) -> None:
         self.device, self.seconds = device, dict.fromkeys(STAGES, 0.0)
-        self.last = time.perf_counter()
+        self.stage, self.last = STAGES[0], time.perf_counter()
+        self.calls: dict[str, tuple[Any, Any]] = {}  # by step: arguments, result
 
-    def lap(self, stage: str) -> None:
+    def enter(self, stage: str) -> None:
+        """Go on in another stage."""
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
         now = time.perf_counter()
-        self.seconds[stage], self.last = now - self.last, now
+        self.seconds[self.stage] += now - self.last
+        self.stage, self.last = stage, now
+
+    @contextmanager
+    def watch(self, owner: Any, step: str, stage: str, after: str = "") -> Iterator[None]:
+        """Time every call of a method of `owner`, and keep the last one. A pooling belongs to the head around it."""
+        method: Callable[..., Any] = getattr(owner, step)
+        own = vars(owner).get(step)  # a compiled step is an attribute already
+
+        def timed(*arguments: Any) -> Any:
+            before = self.stage
+            self.enter(stage or before.replace("head", "RoIAlign"))
+            result = method(*arguments)
+            self.calls[step] = arguments, result
+            self.enter(after or before)
+            return result
+
+        setattr(owner, step, timed)
+        try:
+            yield
+        finally:
+            delattr(owner, step) if own is None else setattr(owner, step, own)
 
 
-@torch.inference_mode()
 def time_stages(predictor: Predictor, source: Source) -> Stages:
-    """Predict one photo step by step. RoIAlign runs once more on its own, and is taken off the head's time."""
-    backend, config = predictor.backend, predictor.config
+    """Predict one photo, from reading it to run-length masks, and return where the time went.
+
+    Args:
+        predictor: one whose backend is PyTorch; other runtimes do not tell their steps apart.
+        source: the photo.
+
+    Returns:
+        The seconds of every stage of `STAGES`, and the sizes that explain them.
+
+    Raises:
+        TypeError: the backend is another runtime.
+        ImageError: the photo cannot be read.
+    """
+    backend = predictor.backend
     if not isinstance(backend, Eager):
         raise TypeError(f"the backend is {backend.name}; only eager's steps can be told apart")
-    model, heads, clock = backend.model, backend.model.heads, _Clock(backend.device)
-    pixels = read_image(source)
-    resized = resize_image(pixels, config.input.short_side, config.input.long_side)
-    batch = make_batch([resized.pixels], config.input)
-    batch = ImageBatch(batch.pixels.to(backend.device, getattr(torch, backend.dtype)), batch.sizes.to(backend.device))
-    clock.lap("read and resize")
-    features = model.features(batch.pixels)
-    scores, deltas = model.rpn(features)
-    clock.lap("backbone, pyramid, RPN head")
-    proposals = propose(scores, deltas, model.make_anchors(features), batch.sizes, config.limits.proposals)
-    clock.lap("proposals")
-    table = heads.table(features)
-    heads.visit(table, proposals.boxes[0], _zeros(proposals.boxes), heads.box_side, _first)
-    clock.lap("box RoIAlign")
-    class_scores, box_deltas = heads.boxes(table, proposals.boxes)
-    clock.lap("box head")
-    found = detect(class_scores, box_deltas, proposals, batch.sizes, config.limits.detections).trimmed()
-    clock.lap("box post-processing")
-    heads.visit(table, found.boxes[0], _zeros(found.boxes), MASK_SIDE, _first)
-    clock.lap("mask RoIAlign")
-    done = model.add_masks(found, table)
-    clock.lap("mask head")
-    _encode(predictor, done, pixels.shape[:2], resized.scale)
-    clock.lap("paste and encode")
-    seconds = clock.seconds
-    for kind in ("box", "mask"):
-        seconds[f"{kind} head"] = max(0.0, seconds[f"{kind} head"] - seconds[f"{kind} RoIAlign"])
-    height, width = batch.pixels.shape[2:]
-    return Stages(seconds, (height, width), int(proposals.valid.sum()), int(done.valid.sum()))
-
-
-def _encode(
-    predictor: Predictor, found: Detections, size: tuple[int, ...], scale: tuple[float, float]
-) -> list[dict[str, object]]:
-    valid = found.valid[0].cpu()
-    rows = (found.boxes, found.scores, found.labels, found.masks)
-    boxes, scores, labels, masks = (torch.empty(0) if row is None else row[0].cpu()[valid] for row in rows)
-    settings = predictor.config
-    prediction = make_prediction(
-        boxes.numpy(),
-        scores.numpy(),
-        labels.numpy(),
-        masks.numpy(),
-        size=(size[0], size[1]),
-        scale=scale,
-        classes=settings.classes,
-        threshold=settings.limits.detections.mask_threshold,
-        image=None,
-        source=None,
+    clock, model, read, paste = _Clock(backend.device), backend.model, STAGES[0], STAGES[-1]
+    steps = (
+        (backend, "detect", "box post-processing", paste),
+        (model, "features", "backbone, pyramid, RPN head", ""),
+        (model, "score_anchors", "backbone, pyramid, RPN head", ""),
+        (model, "propose", "proposals", ""),
+        (model.heads, "boxes", "box head", ""),
+        (model.heads, "pool", "", ""),
+        (model, "detect", "box post-processing", ""),
+        (model, "add_masks", "mask head", ""),
     )
-    return prediction.masks.rle()
-
-
-def _first(pooled: Tensor) -> Tensor:
-    return pooled[:, :1, 0, 0]
-
-
-def _zeros(boxes: Tensor) -> Tensor:
-    return torch.zeros(boxes.shape[1], dtype=torch.int64, device=boxes.device)
+    with ExitStack() as stack:
+        for owner, step, stage, after in steps:
+            stack.enter_context(clock.watch(owner, step, stage, after))
+        clock.enter(read)
+        predictor.predict(source).masks.rle()
+        clock.enter(paste)
+    (pixels,), _ = clock.calls["features"]
+    proposals, found = clock.calls["propose"][1], clock.calls["add_masks"][1]
+    return Stages(clock.seconds, tuple(pixels.shape[2:]), int(proposals.valid.sum()), int(found.valid.sum()))

@@ -120,9 +120,8 @@ def _plan(
     from maskzoo.bench.settings import fix_size, make_photo, write_random_weights
     from maskzoo.images.find import find_images
     from maskzoo.model_file import dump_config, parse_config
-    from maskzoo.models.cost import BENCHMARK_SIZE
     from maskzoo.weights.checkpoint import read_checkpoint_config
-    from maskzoo.zoo.rows import read_row
+    from maskzoo.zoo.rows import BENCHMARK_SIZE, read_row
 
     height, width = _parse_size(size) if size is not None else BENCHMARK_SIZE
     changed = [*overrides, *(fix_size(height, width) if size is not None or images is None else ())]

@@ -118,11 +118,11 @@ class Compiled(Eager):
         side = STRIDE if self.model.pyramid is not None else 1
         setattr(self.model, "features", _compile_canvas(self.model.features, side, freeze))  # noqa: B010  a method
         parts: list[tuple[Any, str, tuple[int, ...]]] = [
-            (self.model.rpn, "look", (0, 2, 3)),
-            (self.model.heads, "look", (0,)),
+            (self.model.rpn, "score_level", (0, 2, 3)),
+            (self.model.heads, "mask_head", (0,)),
         ]
-        if isinstance(self.model.heads, FpnRoiHeads):  # C4's boxes come from `look`
-            parts.append((self.model.heads, "embed", (0,)))
+        if isinstance(self.model.heads, FpnRoiHeads):  # C4's boxes come from its mask head
+            parts.append((self.model.heads, "box_head", (0,)))
         for module, method, axes in parts:
             setattr(module, method, _compile(getattr(module, method), axes, freeze))
 

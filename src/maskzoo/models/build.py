@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from maskzoo.config import Limits, Network
 from maskzoo.models.fpn import FeaturePyramid
 from maskzoo.models.mask_rcnn import MaskRCNN
 from maskzoo.models.resnet import ResNet, count_channels, make_stage
 from maskzoo.models.roi_heads import C4RoiHeads, FpnRoiHeads, RoiHeads
 from maskzoo.models.rpn import RpnHead
+from maskzoo.models.settings import Limits, Network
 
 __all__ = ["build"]
 

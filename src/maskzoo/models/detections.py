@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from maskzoo.config import BoxLimits
+from maskzoo.models.settings import BoxLimits
 from maskzoo.ops.boxes import BOX_WEIGHTS, clip, decode
 from maskzoo.ops.gather import to_slots
 from maskzoo.ops.nms import nms

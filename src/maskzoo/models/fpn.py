@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from maskzoo.models.layers import ConvLayer
-from maskzoo.models.norms import Norm
+from maskzoo.models.settings import Norm
 
 __all__ = ["FeaturePyramid"]
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from maskzoo.models.norms import FrozenNorm, Norm, make_norm
+from maskzoo.models.norms import FrozenNorm, make_norm
+from maskzoo.models.settings import Norm
 from maskzoo.ops.convolution import convolve
 
 __all__ = ["ConvLayer", "Upsample"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from maskzoo.config import Anchors, Limits
 from maskzoo.models.anchors import make_anchors
 from maskzoo.models.detections import detect
 from maskzoo.models.fpn import FeaturePyramid
@@ -12,6 +11,7 @@ from maskzoo.models.proposals import propose
 from maskzoo.models.resnet import ResNet
 from maskzoo.models.roi_heads import RoiHeads
 from maskzoo.models.rpn import RpnHead
+from maskzoo.models.settings import Anchors, Limits, ProposalLimits
 from maskzoo.ops.roi_align import FeatureTable
 from maskzoo.structures import Detections, ImageBatch, Proposals
 
@@ -19,7 +19,12 @@ __all__ = ["MaskRCNN"]
 
 
 class MaskRCNN(nn.Module):
-    """The network: backbone, perhaps a pyramid, RPN, RoI heads. `build` chooses and composes them."""
+    """The network: backbone, perhaps a pyramid, RPN, RoI heads. `build` chooses and composes them.
+
+    `forward` is the whole walk. Its steps are methods, for whoever goes part of the way: `features`, `score_anchors`,
+    `propose`, `heads.boxes` (`heads.pool`, `heads.box_head`, `heads.box`), `detect`, `add_masks` (`heads.pool`,
+    `heads.mask_head`, `heads.mask`).
+    """
 
     def __init__(
         self,
@@ -42,21 +47,29 @@ class MaskRCNN(nn.Module):
     def find(self, batch: ImageBatch) -> tuple[Detections, FeatureTable]:
         """Return the detections without masks, and the features that the mask head goes on with."""
         features = self.features(batch.pixels)
-        proposals = self.propose(features, batch.sizes)
+        proposals = self.propose(*self.score_anchors(features), batch.sizes, self.limits.proposals)
         table = self.heads.table(features)
         del features  # the table holds what is still needed
-        class_scores, box_deltas = self.heads.boxes(table, proposals.boxes)
-        return detect(class_scores, box_deltas, proposals, batch.sizes, self.limits.detections), table
+        return self.detect(*self.heads.boxes(table, proposals.boxes), proposals, batch.sizes), table
 
     def features(self, pixels: Tensor) -> list[Tensor]:
-        """Return the feature maps `[B C h w]` that the RPN looks at, finest first, of pixels `[B 3 H W]`."""
+        """Return the feature maps `[B C h w]` that the RPN runs on, finest first, of pixels `[B 3 H W]`."""
         features: list[Tensor] = self.backbone(pixels)
         return features if self.pyramid is None else self.pyramid(features)
 
-    def propose(self, features: list[Tensor], sizes: Tensor) -> Proposals:
-        """Return the regions worth a look, from the feature maps and the images' sizes `[B 2]`."""
-        scores, deltas = self.rpn(features)
-        return propose(scores, deltas, self.make_anchors(features), sizes, self.limits.proposals)
+    def score_anchors(self, features: list[Tensor]) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
+        """Return logits `[B A]`, deltas `[B A 4]` and anchors `[A 4]` of each feature map."""
+        return *self.rpn(features), self.make_anchors(features)
+
+    def propose(
+        self, scores: list[Tensor], deltas: list[Tensor], anchors: list[Tensor], sizes: Tensor, limits: ProposalLimits
+    ) -> Proposals:
+        """Return the regions that may hold an object, from scored anchors and the images' sizes `[B 2]`."""
+        return propose(scores, deltas, anchors, sizes, limits)
+
+    def detect(self, class_scores: Tensor, box_deltas: Tensor, proposals: Proposals, sizes: Tensor) -> Detections:
+        """Return the detections, without masks, from the box head's logits `[B P C+1]` and deltas `[B P C 4]`."""
+        return detect(class_scores, box_deltas, proposals, sizes, self.limits.detections)
 
     def make_anchors(self, features: list[Tensor]) -> list[Tensor]:
         """Return the anchors `[h*w*A 4]` of each feature map."""

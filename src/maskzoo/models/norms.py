@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, distributed, nn
 
-__all__ = ["BatchNorm", "FrozenNorm", "Norm", "make_norm"]
+from maskzoo.models.settings import Norm
 
-Norm = Literal["none", "frozen", "bn", "sync_bn", "gn"]
+__all__ = ["BatchNorm", "FrozenNorm", "make_norm"]
+
 GROUPS = 32  # of group norm, as its authors recommend; fewer where there are not two channels for each
 EPS = 1e-5
 

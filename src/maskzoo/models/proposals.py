@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from maskzoo.config import ProposalLimits
+from maskzoo.models.settings import ProposalLimits
 from maskzoo.ops.boxes import RPN_WEIGHTS, clip, decode, sides
 from maskzoo.ops.gather import take_rows
 from maskzoo.ops.nms import nms

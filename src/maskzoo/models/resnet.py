@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from maskzoo.config import Backbone
 from maskzoo.models.layers import ConvLayer
+from maskzoo.models.settings import Backbone
 
 __all__ = ["BLOCKS", "ResNet", "count_channels", "make_stage"]
 

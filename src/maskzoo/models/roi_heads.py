@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from maskzoo.models.layers import ConvLayer, Upsample
-from maskzoo.models.norms import BatchNorm, Norm
+from maskzoo.models.norms import BatchNorm
+from maskzoo.models.settings import Norm
 from maskzoo.ops.roi_align import FeatureTable, assign_levels, make_table, roi_align
 
 __all__ = ["BoxPredictor", "C4RoiHeads", "FpnRoiHeads", "MaskPredictor", "RoiHeads"]
@@ -57,10 +58,10 @@ class MaskPredictor(nn.Module):
 
 
 class RoiHeads(nn.Module):
-    """What both kinds of heads share: RoIs are pooled level by level, in chunks, and looked at twice.
+    """What both kinds of heads share: RoIs are pooled level by level, in chunks, and a head runs on each chunk.
 
-    A kind says how a pooled feature becomes one vector for the box predictor (`embed`) and a map for the mask predictor
-    (`look`).
+    A kind says how a pooled feature becomes one vector for the box predictor (`box_head`) and a map for the mask predictor
+    (`mask_head`).
     """
 
     strides: tuple[int, ...]
@@ -69,51 +70,59 @@ class RoiHeads(nn.Module):
     box: BoxPredictor
     mask: MaskPredictor
 
-    def embed(self, pooled: Tensor) -> Tensor:
+    def box_head(self, pooled: Tensor) -> Tensor:
         """Return the box predictor's input `[N F]` from RoI features `[N C box_side box_side]`."""
         raise NotImplementedError
 
-    def look(self, pooled: Tensor) -> Tensor:
+    def mask_head(self, pooled: Tensor) -> Tensor:
         """Return the mask predictor's input `[N F m m]` from RoI features `[N C 14 14]`."""
         raise NotImplementedError
 
     def table(self, features: list[Tensor]) -> FeatureTable:
-        """Lay out the levels that RoIs look at."""
+        """Lay out the levels that RoIs are pooled from."""
         return make_table(features[: len(self.strides)], self.strides)
 
     def boxes(self, table: FeatureTable, boxes: Tensor) -> tuple[Tensor, Tensor]:
         """Return class logits `[B P C+1]` and deltas `[B P C 4]` of boxes `[B P 4]`."""
-        scores, deltas = self.box(self.visit(table, boxes.flatten(0, 1), _images(boxes), self.box_side, self.embed))
-        return scores.unflatten(0, boxes.shape[:2]), deltas.unflatten(0, boxes.shape[:2])
+        feature = self.run_head(self.box_head, table, boxes.flatten(0, 1), _images(boxes), self.box_side)
+        return self._predict_boxes(feature, boxes)
 
-    def boxes_and_maps(self, table: FeatureTable, boxes: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+    def boxes_and_mask_features(self, table: FeatureTable, boxes: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
         """Return what `boxes` returns, and the mask predictor's input `[B*P F m m]` where boxes come from it too."""
         return *self.boxes(table, boxes), None
 
-    def maps(self, table: FeatureTable, boxes: Tensor, images: Tensor) -> Tensor:
+    def mask_features(self, table: FeatureTable, boxes: Tensor, images: Tensor) -> Tensor:
         """Return the mask predictor's input `[N F m m]` of boxes `[N 4]` on `images` `[N]`."""
-        return self.visit(table, boxes, images, MASK_SIDE, self.look)
+        return self.run_head(self.mask_head, table, boxes, images, MASK_SIDE)
 
     def masks(self, table: FeatureTable, boxes: Tensor, labels: Tensor) -> Tensor:
         """Return mask logits `[B D 2m 2m]` of class `labels` `[B D]` in boxes `[B D 4]`."""
-        logits: Tensor = self.mask(self.maps(table, boxes.flatten(0, 1), _images(boxes)), labels.flatten())
+        logits: Tensor = self.mask(self.mask_features(table, boxes.flatten(0, 1), _images(boxes)), labels.flatten())
         return logits.reshape(*boxes.shape[:2], *logits.shape[1:])
 
-    def visit(
-        self, table: FeatureTable, boxes: Tensor, images: Tensor, side: int, work: Callable[[Tensor], Tensor]
+    def pool(self, table: FeatureTable, boxes: Tensor, images: Tensor, levels: Tensor, side: int) -> Tensor:
+        """Return RoI features `[N C side side]` of boxes `[N 4]` on `images` `[N]`, whose `levels` `[N]` rise."""
+        return roi_align(table, boxes, images, levels, side)
+
+    def run_head(
+        self, head: Callable[[Tensor], Tensor], table: FeatureTable, boxes: Tensor, images: Tensor, side: int
     ) -> Tensor:
-        """Pool boxes `[N 4]` on `images` `[N]` level by level, `work` on each chunk; results `[N ...]` in box order."""
+        """Pool boxes `[N 4]` on `images` `[N]` and run `head` on them, chunk by chunk; results `[N ...]` in box order."""
         levels, order = assign_levels(boxes, len(self.strides)).sort(stable=True)
         boxes, images = boxes[order], images[order]
         if self._takes_statistics() or torch.compiler.is_compiling():
-            done = work(roi_align(table, boxes, images, levels, side))
+            done = head(self.pool(table, boxes, images, levels, side))
         else:  # boxes without area, whose features are zeros, are cheaper than a convolution set up for every count
             empty = -len(boxes) % GRAIN
             boxes, images = F.pad(boxes, (0, 0, 0, empty)), F.pad(images, (0, empty))
             levels = F.pad(levels, (0, empty), value=len(self.strides) - 1)
             parts = zip(boxes.split(self.chunk), images.split(self.chunk), levels.split(self.chunk), strict=True)
-            done = torch.cat([work(roi_align(table, *part, side)) for part in parts])
+            done = torch.cat([head(self.pool(table, *part, side)) for part in parts])
         return done[order.argsort()]
+
+    def _predict_boxes(self, feature: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
+        scores, deltas = self.box(feature)
+        return scores.unflatten(0, boxes.shape[:2]), deltas.unflatten(0, boxes.shape[:2])
 
     def _takes_statistics(self) -> bool:
         """Whether there are norms in training, which want all RoIs at once; those of several processes would also wait for
@@ -141,11 +150,11 @@ class FpnRoiHeads(RoiHeads):
         self.convs = nn.Sequential(*(ConvLayer(channels, channels, 3, norm=norm, relu=True) for _ in range(4)))
         self.mask = MaskPredictor(channels, classes, channels)
 
-    def embed(self, pooled: Tensor) -> Tensor:
+    def box_head(self, pooled: Tensor) -> Tensor:
         hidden = F.relu_(self.fc6(pooled.permute(0, 2, 3, 1).flatten(1)))
         return F.relu_(self.fc7(hidden))
 
-    def look(self, pooled: Tensor) -> Tensor:
+    def mask_head(self, pooled: Tensor) -> Tensor:
         features: Tensor = self.convs(pooled)
         return features
 
@@ -163,17 +172,16 @@ class C4RoiHeads(RoiHeads):
         self.box = BoxPredictor(channels, classes)
         self.mask = MaskPredictor(channels, classes, hidden)
 
-    def embed(self, pooled: Tensor) -> Tensor:
-        return self.look(pooled).mean(dim=(2, 3))
+    def box_head(self, pooled: Tensor) -> Tensor:
+        return self.mask_head(pooled).mean(dim=(2, 3))
 
-    def look(self, pooled: Tensor) -> Tensor:
+    def mask_head(self, pooled: Tensor) -> Tensor:
         features: Tensor = self.res5(pooled)
         return features
 
-    def boxes_and_maps(self, table: FeatureTable, boxes: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
-        maps = self.maps(table, boxes.flatten(0, 1), _images(boxes))
-        scores, deltas = self.box(maps.mean(dim=(2, 3)))
-        return scores.unflatten(0, boxes.shape[:2]), deltas.unflatten(0, boxes.shape[:2]), maps
+    def boxes_and_mask_features(self, table: FeatureTable, boxes: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        features = self.mask_features(table, boxes.flatten(0, 1), _images(boxes))
+        return *self._predict_boxes(features.mean(dim=(2, 3)), boxes), features
 
 
 def _images(boxes: Tensor) -> Tensor:

@@ -19,10 +19,10 @@ class RpnHead(nn.Module):
         self.delta = ConvLayer(channels, 4 * anchors, 1)
 
     def forward(self, features: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
-        scores, deltas = zip(*(self.look(level) for level in features), strict=True)
+        scores, deltas = zip(*(self.score_level(level) for level in features), strict=True)
         return list(scores), list(deltas)
 
-    def look(self, level: Tensor) -> tuple[Tensor, Tensor]:
+    def score_level(self, level: Tensor) -> tuple[Tensor, Tensor]:
         """Return the logits and deltas of one level."""
         hidden = self.conv(level)
         score = self.score(hidden).permute(0, 2, 3, 1).flatten(1).float()

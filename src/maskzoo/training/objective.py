@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from maskzoo.config import Training
 from maskzoo.models.mask_rcnn import MaskRCNN
-from maskzoo.models.proposals import propose
 from maskzoo.ops.gather import take_rows
 from maskzoo.structures import GroundTruth, ImageBatch, Losses, Samples
 from maskzoo.training.losses import box_losses, mask_loss, rpn_losses
@@ -31,23 +30,21 @@ class Objective(nn.Module):
         depends on its seed alone, not on its place in a batch or on which process has it."""
         model = self.model
         features = model.features(batch.pixels)
-        scores, deltas = model.rpn(features)
-        scores, deltas = [level.float() for level in scores], [level.float() for level in deltas]
-        anchors = model.make_anchors(features)
+        scores, deltas, anchors = model.score_anchors(features)
         rpn_class, rpn_box = self._rpn(scores, deltas, torch.cat(anchors), truth, shuffles)
         with torch.no_grad():  # proposals are constants
-            proposals = propose(scores, deltas, anchors, batch.sizes, self.recipe.proposals)
+            proposals = model.propose(scores, deltas, anchors, batch.sizes, self.recipe.proposals)
             samples = sample_boxes(proposals, truth, self.recipe.boxes, self.classes, shuffles)
         table = model.heads.table([level.float() for level in features])  # half floats would lose sums of gradients
-        class_scores, box_deltas, maps = model.heads.boxes_and_maps(table, samples.boxes)
+        class_scores, box_deltas, features_of_masks = model.heads.boxes_and_mask_features(table, samples.boxes)
         objects = take_rows(truth.boxes, samples.truth_index) if truth.boxes.shape[1] else samples.boxes
         box_class, box_delta = box_losses(class_scores.float(), box_deltas.float(), samples, objects)
         chosen = samples.foreground
-        if maps is None:
-            maps = model.heads.maps(table, samples.boxes[chosen], chosen.nonzero()[:, 0])
-        else:  # the box head's own maps, in the order of the samples
-            maps = maps[chosen.flatten()]
-        logits = model.heads.mask(maps, samples.labels[chosen]).float()
+        if features_of_masks is None:
+            features_of_masks = model.heads.mask_features(table, samples.boxes[chosen], chosen.nonzero()[:, 0])
+        else:  # the box head's own, in the order of the samples
+            features_of_masks = features_of_masks[chosen.flatten()]
+        logits = model.heads.mask(features_of_masks, samples.labels[chosen]).float()
         targets = self._mask_targets(samples, truth, logits.shape[-1]).to(logits)
         empty = int((~chosen.any(dim=1)).sum())
         return Losses(rpn_class, rpn_box, box_class, box_delta, mask_loss(logits, targets, empty))
