@@ -20,9 +20,11 @@ from maskzoo.config import ModelConfig
 from maskzoo.models.build import build
 from maskzoo.models.cost import count_operations
 
-__all__ = ["Measured", "Plan", "measure", "to_dict"]
+__all__ = ["HEADS", "Measured", "Plan", "measure", "to_dict"]
 
 LAST_WORDS = 2000  # characters of a failed process's standard error
+
+HEADS = ("", "ratio", "median", "p95", "images/s", "memory", "of peak")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,19 @@ class Measured:
     @property
     def done(self) -> bool:
         return self.refused is None and self.failed is None
+
+    def cells(self) -> list[str]:
+        """Return the row of a table whose columns are `HEADS`."""
+        memory = self.memory if self.gpu_memory is None else self.gpu_memory
+        return [
+            str(self.setting),
+            f"{self.ratio:.2f}",
+            f"{self.median * 1000:,.0f} ms",
+            f"{self.p95 * 1000:,.0f} ms",
+            f"{self.rate:.2f}",
+            "-" if memory is None else f"{memory / 1e6:,.0f} MB",
+            "-" if self.share is None else f"{self.share:.0%}",
+        ]
 
 
 def measure(

@@ -211,22 +211,14 @@ def _describe_machine() -> dict[str, Any]:
 
 
 def _print_tables(name: str, rows: Sequence[Measured], absent: Sequence[Backend]) -> None:
+    from maskzoo.bench.runner import HEADS
+
     console = open_stdout()
     table = Table(title=name, title_justify="left", box=None, pad_edge=False)
-    table.add_column("", no_wrap=True)
-    for column in ("ratio", "median", "p95", "images/s", "memory", "of peak"):
-        table.add_column(column, justify="right", no_wrap=True)
+    for column in HEADS:
+        table.add_column(column, justify="right" if column else "left", no_wrap=True)
     for row in (one for one in rows if one.done):
-        memory = row.memory if row.gpu_memory is None else row.gpu_memory
-        table.add_row(
-            str(row.setting),
-            f"{row.ratio:.2f}",
-            f"{row.median * 1000:,.0f} ms",
-            f"{row.p95 * 1000:,.0f} ms",
-            f"{row.rate:.2f}",
-            "-" if memory is None else f"{memory / 1e6:,.0f} MB",
-            "-" if row.share is None else f"{row.share:.0%}",
-        )
+        table.add_row(*row.cells())
     console.print(table)
     staged = [row for row in rows if row.stages]
     if staged:

@@ -6,31 +6,16 @@ Curves are inline SVG, pictures are data URIs; the only script sorts tables, and
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from html import escape
-from importlib.metadata import version
-from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
-from maskzoo.errors import MaskzooError
 from maskzoo.evaluation.analysis import Analysis
 from maskzoo.evaluation.metrics import Evaluation
+from maskzoo.html import page_frame
+from maskzoo.reports import sections
 from maskzoo.reports.pictures import Picture
-from maskzoo.reports.sections import (
-    History,
-    show_classes,
-    show_confusion,
-    show_curves,
-    show_metrics,
-    show_pictures,
-    show_tiles,
-    show_training,
-)
-from maskzoo.system.files import write_whole
 
 __all__ = ["write_page"]
-
-# Nothing is loaded from anywhere, whatever a name in a data set may try.
-POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 
 
 def write_page(
@@ -38,7 +23,7 @@ def write_page(
     *,
     title: str,
     facts: Mapping[str, str],
-    history: History | None = None,
+    history: sections.History | None = None,
     classes: Sequence[str] = (),
     evaluation: Evaluation | None = None,
     analysis: Analysis | None = None,
@@ -49,39 +34,19 @@ def write_page(
     `history` are the rows of a run's metrics.jsonl; `classes` the names of the data set's labels, which `evaluation`
     and `analysis` count by. Raises MaskzooError if the file cannot be written.
     """
-    sections = {
-        "Training": show_training(history) if history else "",
-        "Average precision": show_metrics(evaluation) if evaluation else "",
-        "Classes": show_classes(evaluation, classes) if evaluation else "",
-        "Precision and recall": show_curves(analysis, classes) if analysis else "",
-        "Confusion": show_confusion(analysis, classes) if analysis else "",
-        "Images": show_pictures(pictures, analysis.threshold) if analysis and pictures else "",
+    content: dict[str, Any] = {
+        "Training": sections.plot_training(history) if history else None,
+        "Average precision": sections.list_metrics(evaluation) if evaluation else None,
+        "Classes": sections.list_classes(evaluation, classes) if evaluation else None,
+        "Precision and recall": sections.plot_curves(analysis, classes) if analysis else None,
+        "Confusion": sections.count_confusion(analysis, classes) if analysis else None,
+        "Images": sections.group_pictures(pictures, analysis.threshold) if analysis and pictures else None,
     }
-    sections = {name: content for name, content in sections.items() if content}
-    anchors = {name: name.lower().replace(" ", "-") for name in sections}
-    links = "".join(f'<li><a href="#{anchor}">{name}</a></li>' for name, anchor in anchors.items())
-    rows = "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(text)}</dd></div>" for name, text in facts.items())
-    body = "".join(
-        f'<section aria-labelledby="{anchors[name]}"><h2 id="{anchors[name]}">{name}</h2>{content}</section>\n'
-        for name, content in sections.items()
+    page_frame.write_page(
+        path,
+        "reports/report.html",
+        title=title,
+        facts=facts,
+        tiles=sections.list_tiles(evaluation, analysis),
+        sections={name: section for name, section in content.items() if section},
     )
-    text = f"""<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="{POLICY}">
-<title>{escape(title)}</title><style>
-{_read("page.css")}</style></head>
-<body><header><h1>{escape(title)}</h1><dl class="facts">{rows}</dl>{show_tiles(evaluation, analysis)}</header>
-<nav aria-label="Sections"><ul>{links}</ul></nav>
-<main>{body}</main>
-<footer>Written by maskzoo {escape(version("maskzoo"))}. AP and AR are COCO's, in percent.</footer>
-<script>
-{_read("page.js")}</script></body></html>
-"""
-    try:
-        write_whole(path, text.encode("utf-8", "replace"))
-    except OSError as error:
-        raise MaskzooError(f"{path}: cannot be written: {error}; free some space or choose another file") from error
-
-
-def _read(name: str) -> str:
-    return files("maskzoo.html").joinpath(name).read_text(encoding="utf-8")
