@@ -24,7 +24,7 @@ import maskzoo
 from maskzoo.datasets.annotations import find_image_folder
 from maskzoo.datasets.classes import ClassMap, match_classes
 from maskzoo.datasets.coco_reader import read_annotations
-from maskzoo.evaluation.metrics import evaluate
+from maskzoo.evaluation.metrics import compute_metrics
 from maskzoo.evaluation.results import Results
 from maskzoo.evaluation.run import choose_images
 from maskzoo.export.verify import match_masks
@@ -60,7 +60,7 @@ def main():
         "images": len(photos),
         "objects": int((~annotations.crowd).sum()),
         "calibration": describe_calibration(options.calibrate, photos),
-        "types": compare({dtype: evaluate(annotations, rows) for dtype, rows in results.items()}, overlaps),
+        "types": compare({dtype: compute_metrics(annotations, rows) for dtype, rows in results.items()}, overlaps),
     }
     kept = json.loads(options.out.read_text()) if options.out.exists() else []
     kept = [other for other in kept if other["title"] != result["title"]]

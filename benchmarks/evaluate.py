@@ -138,14 +138,14 @@ def run_worker(name, folder):
 
 def evaluate_with_maskzoo(folder):
     from maskzoo.datasets.coco_reader import read_annotations
-    from maskzoo.evaluation.metrics import evaluate
+    from maskzoo.evaluation.metrics import compute_metrics
     from maskzoo.evaluation.results import read_results
 
     began = time.perf_counter()
     annotations = read_annotations(folder / "truth.json")
     results = read_results(folder / "results.json", annotations)
     loaded = time.perf_counter()
-    evaluation = evaluate(annotations, results)
+    evaluation = compute_metrics(annotations, results)
     return measure(began, loaded, (*evaluation.box.values, *evaluation.mask.values))
 
 
@@ -189,8 +189,7 @@ def summarize(runs):
     result = {}
     for name, values in runs.items():
         result[name] = {
-            key: round(median(value[key] for value in values), 2)
-            for key in ("from_files", "from_rows", "peak_memory_mb")
+            key: round(median(value[key] for value in values), 2) for key in ("from_files", "from_rows", "peak_memory_mb")
         } | {"all_from_files": [round(value["from_files"], 2) for value in values]}
     for key, name in (("from_files", "times_faster_from_files"), ("from_rows", "times_faster_from_rows")):
         result[name] = round(median(b[key] for b in theirs) / median(a[key] for a in ours), 1)

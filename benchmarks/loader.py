@@ -58,9 +58,7 @@ def main():
 def run_worker(name, options):
     command = [sys.executable, __file__, "--worker", name, "--data", options.data, "--images", options.images]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    done = subprocess.run(
-        [str(part) for part in command], capture_output=True, text=True, env=environment, check=False
-    )
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, env=environment, check=False)
     if done.returncode:
         sys.exit(f"{name} failed:\n{done.stderr}")
     return json.loads(done.stdout.splitlines()[-1])

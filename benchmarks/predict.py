@@ -33,9 +33,7 @@ DTYPES = ["float32", "bfloat16", "int8"]
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5, help="interleaved processes of each contender")
-    parser.add_argument(
-        "--repeats", type=int, default=3, help="predictions in a process, after one that is not counted"
-    )
+    parser.add_argument("--repeats", type=int, default=3, help="predictions in a process, after one that is not counted")
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--dtypes", nargs="+", default=DTYPES, choices=DTYPES)
     parser.add_argument("--peers", nargs="+", default=["torchvision", "paddle"], choices=["torchvision", "paddle"])

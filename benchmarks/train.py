@@ -74,9 +74,7 @@ def make_inputs(folder, row=ROW, size=SIZE):
     background = np.concatenate([corner, corner + random.uniform(16, 300, (384, 2))], 1)
     rois = np.concatenate([foreground, background]).clip(0, [width, height, width, height])
     index = np.concatenate([np.arange(8), np.repeat(np.arange(8), 15), np.zeros(384)])
-    np.savez(
-        folder / "step.npz", image=image[:height, :width], boxes=boxes, labels=np.arange(8), rois=rois, index=index
-    )
+    np.savez(folder / "step.npz", image=image[:height, :width], boxes=boxes, labels=np.arange(8), rois=rois, index=index)
     return folder
 
 

@@ -103,9 +103,9 @@ class Torchvision:
         self.samples, self.versions = {}, {"torch": torch.__version__, "torchvision": torchvision.__version__}
         self.device, self.dtype = device, getattr(torch, dtype)
         height, width = stored["image"].shape[:2]
-        self.model = build_torchvision(
-            folder, row, FrozenBatchNorm2d, (height, width), rpn_post_nms_top_n_train=1000
-        ).to(device)
+        self.model = build_torchvision(folder, row, FrozenBatchNorm2d, (height, width), rpn_post_nms_top_n_train=1000).to(
+            device
+        )
         trained = [parameter for parameter in self.model.train().parameters() if parameter.requires_grad]
         self.optimizer = torch.optim.SGD(trained, lr=RATE, momentum=0.9, weight_decay=1e-4)
         self.images = [torch.from_numpy(stored["image"]).permute(2, 0, 1).float().div(255)] * batch

@@ -64,6 +64,5 @@ def command(*words: object) -> None:
         sys.exit(done.returncode)
 
 
-
 if __name__ == "__main__":
     main()

@@ -1,6 +1,6 @@
 """Paint a photo of a still life and the true mask of each thing in it: the picture of the README is drawn from these.
 
-    python examples/still_life.py photo.png
+python examples/still_life.py photo.png
 """
 
 import math
@@ -125,7 +125,6 @@ def shade(mask: Image.Image, colour: tuple[int, int, int], roundness: int, rando
     light = 0.46 + 0.54 * facing + 0.14 * facing**40
     grain = random.normal(1, 0.015, light.shape)
     return Image.fromarray((np.array(colour) * (light * grain)[..., None]).clip(0, 255).astype(np.uint8))
-
 
 
 if __name__ == "__main__":

@@ -114,4 +114,3 @@ def small_predictor(row: str = FPN, *overrides: str) -> Predictor:
 def _small_predictor(row: str, overrides: tuple[str, ...]) -> Predictor:
     config = small_config(row, *overrides)
     return Predictor(Eager(small_network(config), torch.device("cpu"), torch.float32), config)
-

@@ -22,9 +22,7 @@ OUTPUT_LAYERS = {
 }
 
 
-def write_pdparams(
-    path: str | Path, arrays: Mapping[str, np.ndarray], protocol: int = 4, structured: bool = True
-) -> None:
+def write_pdparams(path: str | Path, arrays: Mapping[str, np.ndarray], protocol: int = 4, structured: bool = True) -> None:
     """Write what `paddle.save` makes of a state dict; `structured` adds its table of internal names."""
     content: dict[str, Any] = dict(arrays)
     if structured:

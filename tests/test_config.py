@@ -23,9 +23,7 @@ IMAGENET = {
 
 def flatten(value, path=""):
     if isinstance(value, dict):
-        return {
-            k: v for key, inner in value.items() for k, v in flatten(inner, f"{path}.{key}" if path else key).items()
-        }
+        return {k: v for key, inner in value.items() for k, v in flatten(inner, f"{path}.{key}" if path else key).items()}
     return {path: value}
 
 

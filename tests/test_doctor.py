@@ -13,7 +13,7 @@ from maskzoo.doctor import (
     judge_processor,
     judge_threads,
 )
-from maskzoo.system.machine import Backend, Gpu, Memory, Processor
+from maskzoo.system.machine import BackendFacts, Gpu, Memory, Processor
 from maskzoo.zoo.backend_choice import choose_backend
 
 GIGABYTE = 10**9
@@ -69,12 +69,14 @@ def test_no_gpu_is_no_fault_and_gpus_are_named():
 
 
 def test_an_absent_backend_comes_with_its_command():
-    here, absent = judge_backends([Backend("eager", "2.13", ("cpu",)), Backend("openvino", None, (), "pip install x")])
+    here, absent = judge_backends(
+        [BackendFacts("eager", "2.13", ("cpu",)), BackendFacts("openvino", None, (), "pip install x")]
+    )
     assert (here.judgement, absent.judgement, absent.advice) == ("ok", "hint", "pip install x")
 
 
 def test_what_auto_takes_is_told_for_each_type_that_can_run():
-    eager, openvino = Backend("eager", "2.13", ("cpu",)), Backend("openvino", "2026", ("CPU",))
+    eager, openvino = BackendFacts("eager", "2.13", ("cpu",)), BackendFacts("openvino", "2026", ("CPU",))
     assert [one.topic for one in judge_choice([eager], "cpu")] == ["auto, float32", "auto, bfloat16"]
     assert judge_choice([eager, openvino], "cpu")[-1].found == ": ".join(choose_backend("int8", "cpu"))
     assert [one.found for one in judge_choice([eager], "cuda")] == [": ".join(choose_backend("float16", "cuda"))] * 3

@@ -83,8 +83,7 @@ def tell_prediction(result: dict[str, Any]) -> Iterator[str]:
         yield from tabulate(head, (tell_contender(name, row) for name, row in table.items()))
         told = {name: row["stages_ms"] for name, row in table.items() if row["stages_ms"]}
         stages = (
-            f"| {stage} | " + " | ".join(f"{times[stage]:.0f}" for times in told.values()) + " |"
-            for stage in base["stages_ms"]
+            f"| {stage} | " + " | ".join(f"{times[stage]:.0f}" for times in told.values()) + " |" for stage in base["stages_ms"]
         )
         yield ""
         yield from tabulate(["stage, ms", *told], stages)
@@ -157,9 +156,7 @@ def tell_throughput(result: dict[str, Any]) -> Iterator[str]:
         f"of each, on {describe(result['machine'])}: reading, network, drawing and saving.\n"
     )
     networks = result["networks"].items()
-    rows = (
-        judge(f"{name}: images/s, times one by one", row["ratio"], row["goal"], least=True) for name, row in networks
-    )
+    rows = (judge(f"{name}: images/s, times one by one", row["ratio"], row["goal"], least=True) for name, row in networks)
     yield from tabulate(GOALS, rows)
     yield ""
     yield from tabulate(

@@ -12,7 +12,23 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from maskzoo.models import settings
 
-__all__ = ["Anchors", "Backbone", "BoxLimits", "BoxSampling", "Input", "Limits", "ModelConfig", "Network", "ProposalLimits", "Published", "RpnSampling", "RunSettings", "Source", "Training", "Warmup"]
+__all__ = [
+    "Anchors",
+    "Backbone",
+    "BoxLimits",
+    "BoxSampling",
+    "Input",
+    "Limits",
+    "ModelConfig",
+    "Network",
+    "ProposalLimits",
+    "Published",
+    "RpnSampling",
+    "RunSettings",
+    "Source",
+    "Training",
+    "Warmup",
+]
 
 Positive = Annotated[int, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -80,9 +96,7 @@ class Network(_Section, settings.Network):
             raise ValueError("backbone.frozen names res5, which is part of the c4 heads; it cannot be frozen")
         expected = (4, 8, 16, 32, 64) if self.heads == "fpn" else (16,)
         if self.anchors.strides != expected:
-            raise ValueError(
-                f"anchors.strides is {list(self.anchors.strides)}; {self.heads} heads need {list(expected)}"
-            )
+            raise ValueError(f"anchors.strides is {list(self.anchors.strides)}; {self.heads} heads need {list(expected)}")
         return self
 
 
@@ -227,27 +241,3 @@ class RunSettings(_Section):
     group_by_aspect: bool = False
     jitter: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]] | None = None
     copy_paste: Fraction = 0.0
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-

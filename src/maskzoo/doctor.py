@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from maskzoo.system.machine import (
-    Backend,
+    BackendFacts,
     Gpu,
     Memory,
     Processor,
@@ -27,7 +27,18 @@ from maskzoo.system.machine import (
 )
 from maskzoo.zoo.backend_choice import choose_backend
 
-__all__ = ["Finding", "diagnose", "judge_allocator", "judge_backends", "judge_cache", "judge_choice", "judge_gpus", "judge_memory", "judge_processor", "judge_threads"]
+__all__ = [
+    "Finding",
+    "diagnose",
+    "judge_allocator",
+    "judge_backends",
+    "judge_cache",
+    "judge_choice",
+    "judge_gpus",
+    "judge_memory",
+    "judge_processor",
+    "judge_threads",
+]
 
 Judgement = Literal["ok", "hint", "problem"]
 THREAD_SETTINGS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
@@ -137,7 +148,7 @@ def judge_gpus(gpus: Sequence[Gpu], torch_version: str, driver: bool, metal: boo
     return [Finding("GPU", "none: it computes on the CPU")]
 
 
-def judge_backends(backends: Sequence[Backend]) -> list[Finding]:
+def judge_backends(backends: Sequence[BackendFacts]) -> list[Finding]:
     """Judge which ways to run a network are here."""
     return [
         Finding(f"backend {one.name}", "absent", "hint", one.remedy)
@@ -147,9 +158,7 @@ def judge_backends(backends: Sequence[Backend]) -> list[Finding]:
     ]
 
 
-
-
-def judge_choice(backends: Sequence[Backend], device: str) -> list[Finding]:
+def judge_choice(backends: Sequence[BackendFacts], device: str) -> list[Finding]:
     """Say which backend `auto` takes for each type, and why."""
     installed = {one.name for one in backends if one.version is not None}
     dtypes = ("float32", "bfloat16", "float16") if device == "cuda" else ("float32", "bfloat16", "int8")

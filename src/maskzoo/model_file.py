@@ -34,9 +34,7 @@ class _Loader(yaml.SafeLoader):
             key = self.construct_object(key_node, deep=True)
             if isinstance(key, Hashable):
                 if key in seen:
-                    raise yaml.constructor.ConstructorError(
-                        None, None, f"key {key!r} stands twice", key_node.start_mark
-                    )
+                    raise yaml.constructor.ConstructorError(None, None, f"key {key!r} stands twice", key_node.start_mark)
                 seen.add(key)
         return super().construct_mapping(node, deep=deep)
 
@@ -59,9 +57,7 @@ def read_config(path: str | Path, overrides: Sequence[str] = ()) -> ModelConfig:
             raise ConfigError(f"{path}: {path.stat().st_size} bytes, a model file has at most {MAX_MODEL_FILE_BYTES}")
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise ConfigError(
-            f"{path}: no such model file; `maskzoo models` lists the names, `models copy` makes a file"
-        ) from None
+        raise ConfigError(f"{path}: no such model file; `maskzoo models` lists the names, `models copy` makes a file") from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read as a model file: {error}") from error
     return parse_config(text, str(path), overrides)

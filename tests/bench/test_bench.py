@@ -13,7 +13,7 @@ from maskzoo.bench.stages import STAGES, time_stages
 from maskzoo.cli import main
 from maskzoo.models.build import build
 from maskzoo.models.cost import count_operations
-from maskzoo.system.machine import Backend
+from maskzoo.system.machine import BackendFacts
 from maskzoo.weights.checkpoint import write_checkpoint
 from maskzoo.zoo.rows import names, read_row
 from networks import FPN, THIN, small_config, small_network, small_predictor
@@ -63,7 +63,7 @@ def test_calls_that_cannot_be_are_refused_before_anything_runs(model, capsys):
 
 
 def test_absent_backends_are_told_and_not_run():
-    present = [Backend("eager", "2.13", ("cpu",)), Backend("openvino", None, remedy="pip install it")]
+    present = [BackendFacts("eager", "2.13", ("cpu",)), BackendFacts("openvino", None, remedy="pip install it")]
     settings, absent = list_settings(["eager", "openvino"], ["float32"], [1, 2], 4, present)
     assert [str(one) for one in settings] == ["eager float32, 1 thread, batch 4", "eager float32, 2 threads, batch 4"]
     assert [one.name for one in absent] == ["openvino"]

@@ -63,9 +63,7 @@ def test_numbers_are_pycocotools_on_the_predictions_that_were_written(run, model
     assert {row["image_id"] for row in rows} == {10, 20, 30}
     for name, kind in (("box", "bbox"), ("mask", "segm")):
         expected = judge(data, rows, kind)[0]
-        np.testing.assert_allclose(
-            np.array(list(printed[name].values()), float), np.array(expected, float), rtol=0, atol=1e-9
-        )
+        np.testing.assert_allclose(np.array(list(printed[name].values()), float), np.array(expected, float), rtol=0, atol=1e-9)
     assert (printed["images"], printed["images_run"], printed["objects"]) == (4, 3, 12)
     assert "5,000 images" in printed["published"]["reason"] and printed["published"]["reached"] is None
     assert json.loads((tmp_path / "found" / "metrics.json").read_text()) == printed

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 from maskzoo.model_file import read_config
-from maskzoo.zoo.first_weights import start
+from maskzoo.zoo.first_weights import make_first_weights
 from small_runs import read_rows, train, write_data, write_model
 
 # Tells at the end whether torch was deterministic.
@@ -54,7 +54,7 @@ def test_frozen_stages_stay_as_they_began_and_deterministic_algorithms_are_switc
     assert outcome["best"]["mask"].keys() >= {"AP", "AP50"}
     config = read_config(run / "model.yml")
     assert config.network.backbone.frozen == ("stem", "res2")
-    before, after = start(config, "none", seed=0).model.state_dict(), load_file(run / "last.safetensors")
+    before, after = make_first_weights(config, "none", seed=0).model.state_dict(), load_file(run / "last.safetensors")
     same = {name: torch.equal(before[name], after[name]) for name in before if name.startswith("backbone.")}
     still = {name for name in same if name.startswith(("backbone.stem.", "backbone.res2."))}
     assert still and all(same[name] for name in still)

@@ -82,9 +82,7 @@ def test_run_lengths_are_drawn(tmp_path):
     huge = {"size": [20_000, 20_000], "counts": [0, 4 * 10**8]}  # sound, but too much to look at
     data["annotations"][6]["segmentation"] = huge
     reader = Reader(render_page(check_data({"train": rewrite(file, data)})))
-    assert {polygon["points"] for polygon in reader.find("polygon")} == {
-        "10.00 0.00 20.00 0.00 20.00 60.00 10.00 60.00"
-    }
+    assert {polygon["points"] for polygon in reader.find("polygon")} == {"10.00 0.00 20.00 0.00 20.00 60.00 10.00 60.00"}
 
 
 def test_both_pictures_of_a_pair_are_shown(tmp_path):
@@ -97,7 +95,7 @@ def test_both_pictures_of_a_pair_are_shown(tmp_path):
 
 
 def test_what_the_data_say_is_text_only(tmp_path):
-    evil = '</td><script>alert(1)</script>"\'\x1b\ud800'
+    evil = "</td><script>alert(1)</script>\"'\x1b\ud800"
     file, data = make_sound(tmp_path, "train")
     name = '"><script>alert(2)<\x7fb>.png'.replace("/", "")
     (tmp_path / "train" / "1.png").rename(tmp_path / "train" / name)

@@ -22,7 +22,10 @@ def rasterize(polygons, size, library):
 @pytest.mark.parametrize("library", [hotcoco.mask, judge], ids=["hotcoco", "pycocotools"])
 @settings(max_examples=200, deadline=None, derandomize=True)
 @given(
-    height=st.integers(1, 15), width=st.integers(1, 15), share=st.floats(0.02, 0.98), seed=st.integers(0, 2**31),
+    height=st.integers(1, 15),
+    width=st.integers(1, 15),
+    share=st.floats(0.02, 0.98),
+    seed=st.integers(0, 2**31),
 )
 def test_the_outlines_of_any_mask_are_that_mask_again(library, height, width, share, seed):
     mask = (np.random.default_rng(seed).random((height, width)) < share).astype(np.uint8)

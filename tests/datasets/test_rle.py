@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from pycocotools import mask as judge
 
 from coco_files import count_runs
-from maskzoo.datasets.rle import compress, find_bad_runs, measure
+from maskzoo.datasets.rle import compress, find_bad_runs, measure_runs
 
 
 def random_masks(count, seed=0):
@@ -19,7 +19,7 @@ def random_masks(count, seed=0):
 def test_areas_are_those_of_the_judge():
     masks = random_masks(300)
     texts = [judge.encode(np.asfortranarray(mask))["counts"] for mask in masks]
-    area, sound = measure(texts, [mask.size for mask in masks])
+    area, sound = measure_runs(texts, [mask.size for mask in masks])
     assert sound.all()
     assert area.tolist() == [int(mask.sum()) for mask in masks]
 
@@ -31,7 +31,7 @@ def test_compressed_text_is_the_judges():
 
 def test_a_large_mask_has_its_area():
     counts = [5, 199_999_000, 995]
-    area, sound = measure([compress(counts)], [200_000_000])
+    area, sound = measure_runs([compress(counts)], [200_000_000])
     assert (area.tolist(), sound.tolist()) == ([199_999_000], [True])
 
 
@@ -42,26 +42,26 @@ def test_a_large_mask_has_its_area():
 )
 def test_text_that_is_no_mask_of_the_image_is_found_beside_good_ones(text):
     good = compress([10, 5, 5])
-    area, sound = measure([good, text, good], [20, 20, 20])
+    area, sound = measure_runs([good, text, good], [20, 20, 20])
     assert sound.tolist() == [True, False, True]
     assert area[[0, 2]].tolist() == [5, 5]
 
 
 def test_negative_counts_that_sum_to_the_image_are_found():
-    assert measure([compress([30, -15, 5])], [20])[1].tolist() == [False]
+    assert measure_runs([compress([30, -15, 5])], [20])[1].tolist() == [False]
 
 
 def test_no_text_at_all_gives_empty_arrays():
-    area, sound = measure([], [])
+    area, sound = measure_runs([], [])
     assert len(area) == len(sound) == 0
 
 
 @settings(max_examples=500, deadline=None)
 @given(st.lists(st.binary(max_size=30), min_size=1, max_size=5), st.integers(1, 10**8))
 def test_any_bytes_are_judged_without_an_error_and_alone_as_in_company(texts, pixels):
-    area, sound = measure(texts, [pixels] * len(texts))
+    area, sound = measure_runs(texts, [pixels] * len(texts))
     for place, text in enumerate(texts):
-        alone = measure([text], [pixels])
+        alone = measure_runs([text], [pixels])
         assert bool(alone[1][0]) == bool(sound[place])
         if sound[place]:
             assert alone[0][0] == area[place] <= pixels

@@ -17,8 +17,7 @@ def make(boxes, classes=("cat", "dog"), size=(400, 300), images=2):
         rows.append(row | {"area": width * height, "segmentation": [polygon]} | (more[0] if more else {}))
     data = {
         "images": [
-            {"id": number, "file_name": f"{number}.png", "width": size[0], "height": size[1]}
-            for number in range(1, images + 1)
+            {"id": number, "file_name": f"{number}.png", "width": size[0], "height": size[1]} for number in range(1, images + 1)
         ],
         "categories": [{"id": number, "name": name} for number, name in enumerate(classes, 1)],
         "annotations": rows,

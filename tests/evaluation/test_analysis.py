@@ -8,7 +8,7 @@ from pycocotools import mask as judge_masks
 from coco_files import disturb, judge, make_data
 from maskzoo.datasets.coco_reader import pack_annotations
 from maskzoo.evaluation.analysis import IGNORED, analyze
-from maskzoo.evaluation.metrics import evaluate
+from maskzoo.evaluation.metrics import compute_metrics
 from maskzoo.evaluation.results import Results, check_results
 
 
@@ -37,7 +37,7 @@ def test_the_area_under_the_curves_is_pycocotools_ap(made, kind, left_out):
     assert np.nanmean(analysis.precision50) == pytest.approx(numbers[1], abs=1e-9)
     assert np.nanmean(analysis.precision75) == pytest.approx(numbers[2], abs=1e-9)
     np.testing.assert_allclose(analysis.precision50, evaluator.eval["precision"][0, :, :, 0, 2].T, rtol=0, atol=1e-12)
-    evaluation = evaluate(annotations, results)
+    evaluation = compute_metrics(annotations, results)
     metrics = evaluation.mask if kind == "segm" else evaluation.box
     for label, one in enumerate(metrics.classes):
         assert analysis.precision50[label].mean() == pytest.approx(one.ap50, abs=1e-9)

@@ -7,13 +7,13 @@ from hypothesis import strategies as st
 
 from coco_files import disturb, judge, make_data
 from maskzoo.datasets.coco_reader import pack_annotations
-from maskzoo.evaluation.metrics import NAMES, evaluate
+from maskzoo.evaluation.metrics import NAMES, compute_metrics
 from maskzoo.evaluation.results import Results, check_results
 
 
 def score(data, rows):
     annotations = pack_annotations(data, "a.json")
-    return evaluate(annotations, check_results(rows, annotations, "rows.json"))
+    return compute_metrics(annotations, check_results(rows, annotations, "rows.json"))
 
 
 def assert_equal(found, expected):
@@ -79,11 +79,11 @@ def test_ap_is_the_same_under_any_layout_of_category_ids(ids, order):
 
 def test_no_detection_at_all_is_zero_and_no_object_at_all_is_none():
     annotations = pack_annotations(make_data(), "a.json")
-    evaluation = evaluate(annotations, Results())
+    evaluation = compute_metrics(annotations, Results())
     assert {evaluation.box.ap, evaluation.mask.ap} == {0.0}
     assert set(evaluation.box.values) <= {0.0, None}
     empty = pack_annotations(make_data(objects=0, crowd=False), "a.json")
-    evaluation = evaluate(empty, Results())
+    evaluation = compute_metrics(empty, Results())
     assert evaluation.mask.values == (None,) * len(NAMES)
     assert all(row.ap is None for row in evaluation.box.classes)
 

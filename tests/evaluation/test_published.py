@@ -7,7 +7,7 @@ import pytest
 
 from coco_files import make_data
 from maskzoo.datasets.coco_reader import pack_annotations
-from maskzoo.evaluation.metrics import ClassMetrics, Evaluation, Metrics, evaluate
+from maskzoo.evaluation.metrics import ClassMetrics, Evaluation, Metrics, compute_metrics
 from maskzoo.evaluation.published import compare_with_published, to_dict
 from maskzoo.evaluation.results import Results
 from maskzoo.zoo.rows import read_row
@@ -28,9 +28,7 @@ def measured(box, mask):
     return Evaluation(*metrics, np.zeros(80, np.int64), 5000, 0)
 
 
-@pytest.mark.parametrize(
-    ("box", "mask", "reached"), [(0, 0, True), (0.049, -0.049, True), (-0.06, 0, False), (0, 0.06, False)]
-)
+@pytest.mark.parametrize(("box", "mask", "reached"), [(0, 0, True), (0.049, -0.049, True), (-0.06, 0, False), (0, 0.06, False)])
 def test_on_all_of_val2017_the_figures_are_compared(box, mask, reached, val2017):
     published = ROW.source.published
     evaluation = measured(published.box_ap + box, published.mask_ap + mask)
@@ -56,7 +54,7 @@ def test_a_model_without_published_figures_has_nothing_to_compare(val2017):
 
 def test_all_numbers_are_plain_values():
     annotations = pack_annotations(make_data(), "a.json")
-    values = json.loads(json.dumps(to_dict(evaluate(annotations, Results()), annotations), allow_nan=False))
+    values = json.loads(json.dumps(to_dict(compute_metrics(annotations, Results()), annotations), allow_nan=False))
     assert (values["images"], values["objects"], values["detections"]) == (3, 12, 0)
     assert values["box"]["AP"] == 0 and len(values["mask"]) == 12
     assert [row["id"] for row in values["classes"]] == [1, 2, 5]

@@ -34,8 +34,7 @@ def test_a_prediction_becomes_the_rows_that_it_writes_itself(annotations):
     results = Results()
     results.add_prediction(0, predict(), (62, 80), np.arange(3))
     assert list(results.to_rows(annotations)) == [
-        {key: row[key] for key in ("image_id", "category_id", "bbox", "score", "segmentation")}
-        for row in predict().to_coco(10)
+        {key: row[key] for key in ("image_id", "category_id", "bbox", "score", "segmentation")} for row in predict().to_coco(10)
     ]
     assert results.areas.tolist() == predict().masks.area().tolist()
 

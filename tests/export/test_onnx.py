@@ -12,7 +12,7 @@ import maskzoo
 from exports import BOX_PIXELS, KINDS, SIZES, compare, make_facts
 from maskzoo.errors import ExportError
 from maskzoo.export.onnx import read_facts, write_onnx
-from maskzoo.export.onnx_preprocessing import add_preparation
+from maskzoo.export.onnx_preprocessing import add_preprocessing
 from maskzoo.export.openvino import convert_onnx, read_openvino_facts
 from maskzoo.export.program import Program, to_inputs
 from maskzoo.export.runtimes import OnnxRuntime, OpenVino
@@ -134,7 +134,7 @@ def test_nodes_are_named_after_modules_and_the_file_tells_no_path_of_its_maker(e
 
 def test_a_file_that_prepares_photos_predicts_what_the_network_predicts(exported, tmp_path):
     config, path = exported
-    model = add_preparation(onnx.load(path), config.input)
+    model = add_preprocessing(onnx.load(path), config.input)
     next(entry for entry in model.metadata_props if entry.key == "prepares").value = "true"
     onnx.checker.check_model(model, full_check=True)
     assert [value.name for value in model.graph.input] == ["photo"] and not model.functions

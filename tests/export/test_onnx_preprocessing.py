@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from maskzoo.export.onnx_preprocessing import PreparedBackend, make_preparation
+from maskzoo.export.onnx_preprocessing import PreprocessingBackend, make_preprocessing
 from maskzoo.images.batch import make_batch
 from maskzoo.images.resize import resize_image
 from maskzoo.zoo.rows import read_row
@@ -22,7 +22,7 @@ LEVEL = 1 / 255 / 0.224
 def graph(request):
     """The published sides, and both runtimes with them."""
     sides = read_row(request.param).input
-    content = make_preparation(sides).SerializeToString()
+    content = make_preprocessing(sides).SerializeToString()
     exact = openvino.compile_model(openvino.Core().read_model(content), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     session = onnxruntime.InferenceSession(content)
     return sides, (lambda photo: session.run(None, {"photo": photo}), lambda photo: list(exact({"photo": photo}).values()))
@@ -56,7 +56,7 @@ def test_a_photo_of_a_few_pixels_differs_by_a_grey_level_at_most(graph, size):
 def test_a_preparation_that_differs_is_told_in_grey_levels(monkeypatch):
     """Verification must be able to fail: here ours has another mean."""
     sides = read_row("mask_rcnn_r50_fpn_1x_coco").input
-    prepared = PreparedBackend(small_predictor().backend, sides)
+    prepared = PreprocessingBackend(small_predictor().backend, sides)
     photo = np.random.default_rng(0).integers(0, 256, (60, 90, 3)).astype(np.uint8)
     assert prepared.find_fault(photo) is None
     other = sides.model_copy(update={"mean": (0.5, 0.456, 0.406)})

@@ -114,9 +114,7 @@ def test_the_program_beside_a_package_finds_in_cpp_what_the_network_finds(export
     ]
     subprocess.run(command, cwd=tmp_path, check=True)
     photo = Image.open(need_shared("data", "coco", "val2017") / "000000000139.jpg").convert("RGB")
-    pixels = np.asarray(photo)[
-        100:164, 200:296
-    ]  # at this size nothing is resized: cubic kernels differ in the last bit
+    pixels = np.asarray(photo)[100:164, 200:296]  # at this size nothing is resized: cubic kernels differ in the last bit
     Image.fromarray(pixels).save(tmp_path / "photo.ppm")
     done = subprocess.run(["./find", "photo.ppm"], cwd=tmp_path, check=True, capture_output=True, text=True)
     *lines, last = done.stdout.splitlines()

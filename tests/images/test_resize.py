@@ -24,6 +24,4 @@ def test_any_photo_is_resized_to_its_target_with_the_scales_of_each_axis(size):
     resized = resize_image(image, 80, 133)
     assert resized.pixels.shape[:2] == target_size(*size, 80, 133)
     assert (resized.pixels == 77).all()
-    assert resized.scale == tuple(
-        float(np.float32(new / old)) for new, old in zip(resized.pixels.shape, size, strict=False)
-    )
+    assert resized.scale == tuple(float(np.float32(new / old)) for new, old in zip(resized.pixels.shape, size, strict=False))

@@ -57,9 +57,7 @@ def test_detections_are_those_of_the_plain_loop_in_its_order(changes):
     assert ours.boxes.shape == (3, limits.total, 4)
     assert ours.masks is None
     for image, size in enumerate(SIZES):
-        expected = detect_plainly(
-            logits[image], deltas[image], proposals.boxes[image], proposals.valid[image], size, limits
-        )
+        expected = detect_plainly(logits[image], deltas[image], proposals.boxes[image], proposals.valid[image], size, limits)
         valid = ours.valid[image]
         assert valid.tolist() == [place < len(expected) for place in range(limits.total)]
         assert ours.labels[image][valid].tolist() == [entry[0] for entry in expected]

@@ -140,9 +140,7 @@ def together(tmp_path_factory):
     return cases, [torch.load(folder / f"found_{rank}.pt") for rank in range(2)]
 
 
-@pytest.mark.parametrize(
-    "case", range(5), ids=["one each", "three and one", "two and none", "one value and two", "none"]
-)
+@pytest.mark.parametrize("case", range(5), ids=["one each", "three and one", "two and none", "one value and two", "none"])
 def test_two_processes_normalise_as_one_with_all_their_images(together, case):
     cases, found = together
     given, (first, second) = cases[case], (found[0][case], found[1][case])
@@ -168,9 +166,7 @@ def test_two_processes_normalise_as_one_with_all_their_images(together, case):
 # Groups, and the packed form
 
 
-@pytest.mark.parametrize(
-    ("channels", "groups"), [(1, 1), (2, 1), (8, 4), (24, 12), (60, 30), (64, 32), (256, 32), (80, 20)]
-)
+@pytest.mark.parametrize(("channels", "groups"), [(1, 1), (2, 1), (8, 4), (24, 12), (60, 30), (64, 32), (256, 32), (80, 20)])
 def test_group_norm_has_32_groups_or_fewer_of_two_channels_at_least(channels, groups):
     norm = make_norm("gn", channels)
     assert isinstance(norm, nn.GroupNorm)

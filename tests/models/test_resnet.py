@@ -76,9 +76,7 @@ def test_a_pooled_shortcut_averages_only_real_pixels_at_an_odd_edge(height, widt
     shortcut, x = Shortcut(make_shape(variant="d"), 3, 5, 2).requires_grad_(False), make_input(1, 3, height, width)
     means = torch.stack(
         [
-            torch.stack(
-                [x[:, :, row : row + 2, column : column + 2].mean(dim=(2, 3)) for column in range(0, width, 2)], dim=-1
-            )
+            torch.stack([x[:, :, row : row + 2, column : column + 2].mean(dim=(2, 3)) for column in range(0, width, 2)], dim=-1)
             for row in range(0, height, 2)
         ],
         dim=2,

@@ -95,9 +95,7 @@ def test_counts_and_crops_are_those_of_the_full_mask(scene):
     maps, boxes, (height, width) = scene
     for runs in find_runs(maps, boxes, (height, width)):
         full = fill(runs, (height, width))
-        packed = judge.frPyObjects(
-            {"size": [height, width], "counts": to_counts(runs, (height, width))}, height, width
-        )
+        packed = judge.frPyObjects({"size": [height, width], "counts": to_counts(runs, (height, width))}, height, width)
         assert packed == judge.encode(np.asfortranarray(full.numpy().astype(np.uint8)))
         crop, offset = to_crop(runs, (height, width))
         assert torch.equal(embed(crop, offset, (height, width)), full)

@@ -69,9 +69,7 @@ def _find_cases() -> list[Any]:
             case = Case(folder, arch, file.stem.removeprefix(f"infer_{arch}_"))
             slow = case.photo == "full" and (arch in LARGE or arch == "r50_c4")
             slow |= arch == "r50_c4" and has_twin(folder)
-            cases.append(
-                pytest.param(case, id=f"{folder.name}-{arch}-{case.name}", marks=[pytest.mark.slow] if slow else [])
-            )
+            cases.append(pytest.param(case, id=f"{folder.name}-{arch}-{case.name}", marks=[pytest.mark.slow] if slow else []))
     return cases
 
 
@@ -120,9 +118,7 @@ class Walk:
         self.case, self.predictor, self.model, self.config = case, predictor, predictor.backend.model, predictor.config
         self.golden = dict(np.load(case.folder / f"infer_{case.arch}_{case.name}.npz"))
         inputs = np.load(case.folder / "inputs.npz")
-        self.inputs = {
-            key: inputs[f"infer.{case.photo}.{key}"] for key in ("resized", "im_shape", "scale_factor", "image_id")
-        }
+        self.inputs = {key: inputs[f"infer.{case.photo}.{key}"] for key in ("resized", "im_shape", "scale_factor", "image_id")}
         self.levels = ("p2", "p3", "p4", "p5", "p6") if self.config.network.heads == "fpn" else ("c4",)
 
     def read(self, key: str) -> torch.Tensor:
@@ -184,10 +180,7 @@ class Walk:
         heads = self.model.heads
         with torch.inference_mode():
             feature = torch.cat(
-                [
-                    heads.box_head(self.pool(boxes, heads.box_side))
-                    for boxes in self.read("proposals.boxes").split(heads.chunk)
-                ]
+                [heads.box_head(self.pool(boxes, heads.box_side)) for boxes in self.read("proposals.boxes").split(heads.chunk)]
             )
             return feature, *heads.box(feature)
 

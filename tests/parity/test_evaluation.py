@@ -7,7 +7,7 @@ import pytest
 
 from coco_files import disturb, judge, write
 from maskzoo.datasets.coco_reader import read_annotations
-from maskzoo.evaluation.metrics import evaluate
+from maskzoo.evaluation.metrics import compute_metrics
 from maskzoo.evaluation.results import read_results
 from shared_data import need_shared
 
@@ -30,7 +30,7 @@ def test_the_made_up_results_of_val2014_have_their_known_numbers(kind):
     truth = folder / "instances_val2014_100.json"
     rows = folder / f"instances_val2014_fake{kind}100_results.json"
     annotations = read_annotations(truth)
-    evaluation = evaluate(annotations, read_results(rows, annotations))
+    evaluation = compute_metrics(annotations, read_results(rows, annotations))
     found = (evaluation.box if kind == "bbox" else evaluation.mask).values
     np.testing.assert_allclose(found, EXPECTED[kind], rtol=0, atol=5.1e-9)
     judged, _ = judge(json.loads(truth.read_text()), json.loads(rows.read_text()), kind)
@@ -45,7 +45,7 @@ def test_disturbed_ground_truth_of_real_pictures_has_pycocotools_numbers(name, t
     rows = disturb(data, seed=len(name), false=500)
     assert sum(row["iscrowd"] for row in data["annotations"]) >= 14
     annotations = read_annotations(truth)
-    evaluation = evaluate(annotations, read_results(write(tmp_path / "rows.json", rows), annotations))
+    evaluation = compute_metrics(annotations, read_results(write(tmp_path / "rows.json", rows), annotations))
     for metrics, kind in ((evaluation.box, "bbox"), (evaluation.mask, "segm")):
         assert 0.1 < metrics.ap < 0.9
         np.testing.assert_allclose(metrics.values, judge(data, rows, kind)[0], rtol=0, atol=1e-9)

@@ -89,9 +89,7 @@ def test_levels_give_as_many_proposals_before_collection(walk):
     limits = walk.config.limits.proposals.model_copy(update={"total": 10**5})
     for index, expected in enumerate(walk.golden["proposals.per_level"]):
         height, width = walk.features[index].shape[2:]
-        grid = make_anchors(
-            height, width, anchors.strides[index], anchors.sizes[index], anchors.ratios, scores[0].device
-        )
+        grid = make_anchors(height, width, anchors.strides[index], anchors.sizes[index], anchors.ratios, scores[0].device)
         found = propose([scores[index]], [deltas[index]], [grid], walk.batch.sizes, limits).valid.sum()
         assert abs(int(found) - int(expected)) <= 0.005 * expected + 0.5
 

@@ -204,9 +204,7 @@ def test_gradients_are_equal(step):
     assert float(step.losses.total.detach()) > 0
     table = {entry.theirs: entry for entry in list_renames(step.config.network)}
     parameters = dict(step.network.named_parameters())
-    trained = {
-        entry.theirs for entry in table.values() if entry.ours in parameters and parameters[entry.ours].requires_grad
-    }
+    trained = {entry.theirs for entry in table.values() if entry.ours in parameters and parameters[entry.ours].requires_grad}
     assert trained == set(step.golden["grad.names"].tolist())
     for name, (norm, _) in zip(step.golden["grad.names"].tolist(), step.golden["grad.norm_sum"], strict=True):
         gradient = _as_theirs(parameters[table[name].ours].grad, table[name].layout)

@@ -48,9 +48,7 @@ def test_boxes_and_outlines_are_resized_and_flipped_equally(units):
     """The fixture is a picture of 427 x 640, resized to 672 and 1333, then flipped."""
     outline = [units["aug.poly_in"]]
     boxes = units["aug.bbox_in"]
-    image = AnnotatedImage(
-        np.zeros((427, 640, 3), np.uint8), boxes, np.zeros(len(boxes), np.int64), [outline] * len(boxes)
-    )
+    image = AnnotatedImage(np.zeros((427, 640, 3), np.uint8), boxes, np.zeros(len(boxes), np.int64), [outline] * len(boxes))
     for step, kind in ((lambda image: resize(image, 672, 1333), "resized"), (flip, "flipped")):
         image = step(image)
         assert image.boxes.tolist() == units[f"aug.bbox_{kind}"].tolist()
@@ -174,9 +172,7 @@ def test_detections_return_to_the_photo_equally(units):
 def test_masks_are_pasted_equally(units, side):
     height, width = (int(value) for value in units[f"paste.{side}.size"])
     masks, boxes = tensor(units[f"paste.{side}.masks"]), tensor(units[f"paste.{side}.boxes"])
-    for mask, box, soft, binary in zip(
-        masks, boxes, units[f"paste.{side}.soft"], units[f"paste.{side}.binary"], strict=True
-    ):
+    for mask, box, soft, binary in zip(masks, boxes, units[f"paste.{side}.soft"], units[f"paste.{side}.binary"], strict=True):
         values, (left, top) = paste(mask, box, (height, width))
         full = np.zeros((height, width), np.float32)
         full[top : top + values.shape[0], left : left + values.shape[1]] = values
@@ -187,9 +183,7 @@ def test_masks_are_pasted_equally(units, side):
 @pytest.mark.parametrize("crowd", ["nocrowd", "crowd"])
 def test_anchors_and_proposals_are_matched_and_sampled_equally(units, crowd):
     boxes, objects = tensor(units["match.anchors"]), tensor(units["match.gt"])
-    flags = (
-        tensor(units["match.crowd"][:, 0]).bool() if crowd == "crowd" else torch.zeros(len(objects), dtype=torch.bool)
-    )
+    flags = tensor(units["match.crowd"][:, 0]).bool() if crowd == "crowd" else torch.zeros(len(objects), dtype=torch.bool)
     truth = GroundTruth(
         objects[None],
         tensor(units["match.cls"][:, 0]).long()[None],

@@ -37,7 +37,5 @@ def test_ids_names_and_their_order_travel(tmp_path, layout):
 
     count = len(classes)
     boxes, scores, masks = np.float32([[1, 1, 9, 9]] * count), np.ones(count, np.float32), np.ones((count, 7, 7), np.float32)
-    found = make_prediction(
-        boxes, scores, np.arange(count), masks, size=(10, 10), scale=(1.0, 1.0), classes=config.classes
-    )
+    found = make_prediction(boxes, scores, np.arange(count), masks, size=(10, 10), scale=(1.0, 1.0), classes=config.classes)
     assert (found.names, [row["category_id"] for row in found.to_coco(1)]) == (texts, list(ids))

@@ -13,7 +13,7 @@ from coco_files import disturb, make_data
 from maskzoo.datasets.coco_reader import pack_annotations
 from maskzoo.errors import MaskzooError
 from maskzoo.evaluation.analysis import analyze
-from maskzoo.evaluation.metrics import evaluate
+from maskzoo.evaluation.metrics import compute_metrics
 from maskzoo.evaluation.results import check_results
 from maskzoo.reports.page import write_page
 from maskzoo.reports.pictures import make_pictures
@@ -64,7 +64,7 @@ def made(tmp_path_factory):
         Image.fromarray(make_photo(image["height"], image["width"])).save(folder / image["file_name"])
     annotations = pack_annotations(data, "set.json")
     results = check_results(disturb(data), annotations, "rows.json")
-    return annotations, results, evaluate(annotations, results), analyze(annotations, results), folder
+    return annotations, results, compute_metrics(annotations, results), analyze(annotations, results), folder
 
 
 def make_history(steps=1200, each=300):

@@ -9,7 +9,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from maskzoo.images.resize import resize_image, target_size
-from maskzoo.training.augment import AnnotatedImage, clip_polygon, crop, find_box, flip, jitter, measure, paste, resize
+from maskzoo.training.augment import AnnotatedImage, clip_polygon, crop, find_box, flip, jitter, paste, polygon_area, resize
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -18,9 +18,7 @@ def make_image(seed=0, size=None, objects=5):
     """An image of noise with star-shaped objects inside it, some of two parts; boxes are those of the outlines."""
     random = np.random.default_rng(seed)
     height, width = size or random.integers(20, 120, 2).tolist()
-    outlines = [
-        [make_star(random, (height, width)) for _ in range(1 + int(random.random() < 0.3))] for _ in range(objects)
-    ]
+    outlines = [[make_star(random, (height, width)) for _ in range(1 + int(random.random() < 0.3))] for _ in range(objects)]
     boxes = np.array([find_box(outline) for outline in outlines], np.float32).reshape(-1, 4)
     labels = random.integers(0, 80, objects)
     return AnnotatedImage(random.integers(0, 256, (height, width, 3), np.uint8), boxes, labels, outlines)
@@ -116,8 +114,8 @@ def test_the_parts_of_a_polygon_on_both_sides_of_cuts_have_its_area_together(see
             if len(part):
                 points = part.reshape(-1, 2)
                 assert (points >= 0).all() and (points <= (right - left, bottom - top)).all()
-                total += measure([part])
-    assert total == pytest.approx(measure([polygon]), rel=1e-9)
+                total += polygon_area([part])
+    assert total == pytest.approx(polygon_area([polygon]), rel=1e-9)
 
 
 def test_a_polygon_inside_is_not_touched_and_one_outside_is_gone():
@@ -154,7 +152,7 @@ def test_an_object_that_a_crop_cuts_gets_the_box_of_what_is_left_and_others_keep
     image.boxes[1] += (-0.5, 0, 0, 0.25)  # an annotated box need not be the outline's
     ours = crop(image, 5, 0, (21, 34))
     assert ours.boxes.tolist() == [[2, 0, 12, 7], [14.5, 10, 25, 20.25], [1, 0, 34, 6]]
-    assert measure(ours.outlines[0]) == 70
+    assert polygon_area(ours.outlines[0]) == 70
     whole = crop(image, 0, 0, (40, 40))
     assert whole.boxes.tolist() == image.boxes.tolist()
 

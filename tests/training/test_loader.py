@@ -97,7 +97,10 @@ def test_replacements_do_not_depend_on_the_number_of_workers(tmp_path):
 
 @settings(deadline=None, max_examples=12)
 @given(
-    start=st.integers(0, 7), epoch=st.integers(0, 30), group=st.booleans(), jitter=st.sampled_from([None, (0.5, 1.5)]),
+    start=st.integers(0, 7),
+    epoch=st.integers(0, 30),
+    group=st.booleans(),
+    jitter=st.sampled_from([None, (0.5, 1.5)]),
     workers=st.sampled_from([0, 0, 0, 2]),
 )
 def test_an_epoch_goes_on_from_any_batch_as_if_it_had_not_stopped(data, start, epoch, group, jitter, workers):

@@ -36,9 +36,7 @@ def make(row, *overrides):
     with torch.device("meta"):
         model = build(network, 3, read_row(row).limits)
     shapes = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
-    arrays = {
-        line.theirs: rule_weights(line.theirs, shapes[line.ours], 0) for line in list_imagenet_renames(network, "")
-    }
+    arrays = {line.theirs: rule_weights(line.theirs, shapes[line.ours], 0) for line in list_imagenet_renames(network, "")}
     arrays |= {"fc.weight": np.zeros((64, 10), np.float32), "fc.bias": np.zeros(10, np.float32)}
     return network, shapes, arrays
 
@@ -107,9 +105,7 @@ def test_another_variants_classifier_is_refused_and_not_taken_in_part():
 @pytest.mark.parametrize("depth", [18, 34])
 def test_depths_without_published_weights_are_refused_with_those_that_have_some(depth):
     network = read_row(FPN, [f"network.backbone.depth={depth}"]).network
-    with pytest.raises(
-        WeightsError, match=rf"net\.pdparams: depths 50 and 101 .* found network\.backbone\.depth {depth}"
-    ):
+    with pytest.raises(WeightsError, match=rf"net\.pdparams: depths 50 and 101 .* found network\.backbone\.depth {depth}"):
         list_imagenet_renames(network, "net.pdparams")
 
 

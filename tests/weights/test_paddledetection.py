@@ -31,9 +31,7 @@ def test_names_shapes_and_trainability_equal_the_manifest(name):
     assert {entry.theirs for entry in table} == set(manifest)
     assert {entry.ours for entry in table} == set(network.state_dict())
     trainable = {name for name, parameter in network.named_parameters() if parameter.requires_grad}
-    assert {entry.theirs for entry in table if entry.ours in trainable} == {
-        n for n, (_, train) in manifest.items() if train
-    }
+    assert {entry.theirs for entry in table if entry.ours in trainable} == {n for n, (_, train) in manifest.items() if train}
 
     # arrays without memory of their own: only shapes and the way through every layout matter
     arrays = {name: np.broadcast_to(np.float32(0), shape) for name, (shape, _) in manifest.items()}

@@ -13,7 +13,7 @@ from maskzoo.weights.checkpoint import write_checkpoint
 from maskzoo.weights.imagenet import list_imagenet_renames
 from maskzoo.weights.paddledetection import list_renames
 from maskzoo.weights.rename import Layout
-from maskzoo.zoo.first_weights import start
+from maskzoo.zoo.first_weights import make_first_weights
 from maskzoo.zoo.load import build_empty, list_shapes, load, load_network
 from maskzoo.zoo.rows import read_row
 from networks import C4, FPN, make_photo
@@ -120,7 +120,7 @@ def server(tmp_path, monkeypatch):
 @pytest.mark.parametrize("source", [None, "none"])
 def test_without_any_source_all_weights_follow_from_the_seed(source):
     config = make_config(*BATCH)
-    first, again, other = (start(config, source, seed=seed) for seed in (5, 5, 6))
+    first, again, other = (make_first_weights(config, source, seed=seed) for seed in (5, 5, 6))
     check_equal(first.model, again.model)
     assert not torch.equal(first.model.rpn.conv.conv.weight, other.model.rpn.conv.conv.weight)
     assert first.report == "random weights (seed 5)"
@@ -129,20 +129,20 @@ def test_without_any_source_all_weights_follow_from_the_seed(source):
 
 
 def test_frozen_norms_and_stages_that_start_at_random_are_warned_of():
-    report = start(make_config(), "none", seed=0).report
+    report = make_first_weights(make_config(), "none", seed=0).report
     assert "frozen norms do not learn" in report and "network.backbone.norm to bn or gn" in report
     assert "stem, res2" in report and "network.backbone.frozen" in report
 
 
 def test_none_asks_nobody_although_the_config_names_imagenet_weights():
     config = make_config("source.imagenet=http://127.0.0.1:9/net.pdparams")
-    assert start(config, "none", seed=0).report.startswith("random weights")
+    assert make_first_weights(config, "none", seed=0).report.startswith("random weights")
 
 
 def test_a_source_of_unknown_kind_is_refused_with_what_can_be_given():
     for source in ("mask_rcnn_r50_fpn", "weights.pth", ""):
         with pytest.raises(ConfigError, match=r"\.safetensors or \.pdparams file, or none"):
-            start(make_config(), source, seed=0)
+            make_first_weights(make_config(), source, seed=0)
 
 
 # ImageNet
@@ -154,9 +154,9 @@ def test_the_imagenet_weights_of_the_config_are_fetched_for_the_backbone(server,
     network = make_network(config)
     write_classifier(tmp_path / "web" / "net.pdparams", config, network)
     steps = []
-    begun = start(config, None, seed=5, progress=lambda done, total: steps.append((done, total)))
+    begun = make_first_weights(config, None, seed=5, progress=lambda done, total: steps.append((done, total)))
     check_equal(begun.model, network, is_backbone)
-    check_equal(begun.model, start(config, "none", seed=5).model, lambda name: not is_backbone(name))
+    check_equal(begun.model, make_first_weights(config, "none", seed=5).model, lambda name: not is_backbone(name))
     assert "not used: fc.bias, fc.weight" in begun.report and "ImageNet" in begun.report
     assert steps[-1][0] == steps[-1][1] > 0
 
@@ -165,7 +165,7 @@ def test_an_imagenet_file_given_by_hand_is_known_by_its_names(tmp_path):
     config = make_config()
     network = make_network(config)
     path = write_classifier(tmp_path / "anything.pdparams", config, network)
-    begun = start(config, path, seed=5)
+    begun = make_first_weights(config, path, seed=5)
     check_equal(begun.model, network, is_backbone)
     assert str(path) in begun.report
 
@@ -174,7 +174,7 @@ def test_imagenet_weights_go_into_norms_that_learn_and_beside_any_norm_of_the_he
     published = make_config()
     network = make_network(published)
     path = write_classifier(tmp_path / "net.pdparams", published, network)
-    begun = start(make_config(*BATCH, "network.norm=gn"), path, seed=0)
+    begun = make_first_weights(make_config(*BATCH, "network.norm=gn"), path, seed=0)
     x = make_pixels()
     expected, found = network.eval().backbone(x), begun.model.eval().backbone(x)
     assert all(torch.allclose(ours, theirs, rtol=1e-4, atol=1e-4) for ours, theirs in zip(found, expected, strict=True))
@@ -188,7 +188,7 @@ def make_pixels():
 def test_imagenet_weights_that_cannot_be_fetched_are_an_error_that_names_the_ways_on(tmp_path):
     config = make_config("source.imagenet=http://127.0.0.1:9/net.pdparams")
     with pytest.raises(DownloadError) as caught:  # tests are offline
-        start(config, None, seed=0)
+        make_first_weights(config, None, seed=0)
     message = str(caught.value)
     assert "--from FILE" in message and "--from none" in message and "frozen norms" in message
     assert str(tmp_path / "home" / "weights" / "net.pdparams") in message
@@ -198,7 +198,7 @@ def test_a_depth_without_imagenet_weights_is_refused_before_anything_is_fetched(
     config = make_config("source.imagenet=http://127.0.0.1:9/net.pdparams", "network.backbone.depth=18",
                          "network.backbone.group_width=64")  # fmt: skip
     with pytest.raises(WeightsError, match="--from none") as caught:
-        start(config, None, seed=0)
+        make_first_weights(config, None, seed=0)
     assert not isinstance(caught.value, DownloadError)
 
 
@@ -211,16 +211,16 @@ def test_a_file_of_the_same_classes_is_taken_whole(tmp_path, row, write):
     config = make_config(row=row)
     network = make_network(config)
     path = write(tmp_path / ("net.safetensors" if write is write_own else "net.pdparams"), config, network)
-    begun = start(config, path, seed=5)
+    begun = make_first_weights(config, path, seed=5)
     check_equal(begun.model, network)
     assert str(path) in begun.report and "replaced" not in begun.report
-    assert start(config, str(path), seed=6).report == begun.report
+    assert make_first_weights(config, str(path), seed=6).report == begun.report
 
 
 def test_a_network_that_was_loaded_can_train_as_a_new_one_can(tmp_path):
     config = make_config()
     path = write_own(tmp_path / "net.safetensors", config, make_network(config))
-    loaded, new = (start(config, source, seed=0).model for source in (path, "none"))
+    loaded, new = (make_first_weights(config, source, seed=0).model for source in (path, "none"))
     flags = [{name: weight.requires_grad for name, weight in model.named_parameters()} for model in (loaded, new)]
     assert flags[0] == flags[1] and set(flags[0].values()) == {True, False}
     assert loaded.training
@@ -237,7 +237,7 @@ def test_stored_and_running_statistics_are_the_same_numbers(tmp_path, row, found
     if found == "frozen":
         files.append(write_whole(tmp_path / "net.pdparams", theirs, network))
     for path in files:
-        begun = start(ours, path, seed=5)
+        begun = make_first_weights(ours, path, seed=5)
         check_equal_values(begun.model, network)
         assert f"norms of the backbone: {found} -> {wanted}" in begun.report
 
@@ -257,14 +257,14 @@ def test_norms_behind_the_backbone_keep_their_names_whatever_the_backbone_change
     theirs = make_config("network.backbone.norm=frozen", "network.norm=bn")
     network = make_network(theirs)
     path = write_own(tmp_path / "net.safetensors", theirs, network)
-    begun = start(make_config("network.backbone.norm=bn", "network.norm=sync_bn"), path, seed=0)
+    begun = make_first_weights(make_config("network.backbone.norm=bn", "network.norm=sync_bn"), path, seed=0)
     check_equal_values(begun.model, network)
 
 
 def test_group_norms_start_from_a_checkpoint_with_group_norms(tmp_path):
     config = make_config("network.backbone.norm=gn", "network.norm=gn")
     network = make_network(config)
-    check_equal(start(config, write_own(tmp_path / "net.safetensors", config, network), seed=0).model, network)
+    check_equal(make_first_weights(config, write_own(tmp_path / "net.safetensors", config, network), seed=0).model, network)
 
 
 # Other classes
@@ -274,9 +274,7 @@ def rows(network, label):
     """What the last layers hold of one class, by name."""
     state = network.state_dict()
     parts = {f"score.{kind}": state[f"heads.box.score.{kind}"][label] for kind in ("weight", "bias")}
-    parts |= {
-        f"delta.{kind}": state[f"heads.box.delta.{kind}"][4 * label : 4 * label + 4] for kind in ("weight", "bias")
-    }
+    parts |= {f"delta.{kind}": state[f"heads.box.delta.{kind}"][4 * label : 4 * label + 4] for kind in ("weight", "bias")}
     return parts | {f"logits.{kind}": state[f"heads.mask.logits.{kind}"][label] for kind in ("weight", "bias")}
 
 
@@ -290,8 +288,8 @@ def test_classes_of_the_same_name_keep_their_rows_and_new_ones_are_drawn(tmp_pat
     network = make_network(config)
     path = write_own(tmp_path / "net.safetensors", config, network)
     wanted = make_config("classes={7: Dog, 8: widget, 9: ' person', 10: gadget}", row=row)
-    begun = start(wanted, path, seed=5)
-    drawn = start(wanted, "none", seed=5).model
+    begun = make_first_weights(wanted, path, seed=5)
+    drawn = make_first_weights(wanted, "none", seed=5).model
     check_equal_apart_from_last(begun.model, network)
     assert all(same(rows(begun.model, 0), rows(network, 2)))
     assert all(same(rows(begun.model, 2), rows(network, 0)))
@@ -299,18 +297,12 @@ def test_classes_of_the_same_name_keep_their_rows_and_new_ones_are_drawn(tmp_pat
         assert all(same(rows(begun.model, label), rows(drawn, label)))
     score, theirs = begun.model.heads.box.score, network.heads.box.score
     assert torch.equal(score.weight[-1], theirs.weight[-1]) and torch.equal(score.bias[-1], theirs.bias[-1])
-    assert begun.report.endswith(
-        "last layers replaced: 3 -> 4 classes; kept by name: Dog,  person; new: widget, gadget"
-    )
+    assert begun.report.endswith("last layers replaced: 3 -> 4 classes; kept by name: Dog,  person; new: widget, gadget")
 
 
 def check_equal_apart_from_last(found, expected):
     state = expected.state_dict()
-    wrong = [
-        name
-        for name, tensor in found.state_dict().items()
-        if not is_last(name) and not torch.equal(tensor, state[name])
-    ]
+    wrong = [name for name, tensor in found.state_dict().items() if not is_last(name) and not torch.equal(tensor, state[name])]
     assert wrong == []
 
 
@@ -318,7 +310,7 @@ def test_another_order_of_the_same_classes_moves_their_rows(tmp_path):
     config = make_config()
     network = make_network(config)
     path = write_own(tmp_path / "net.safetensors", config, network)
-    begun = start(make_config("classes={1: dog, 2: person, 3: car}"), path, seed=5)
+    begun = make_first_weights(make_config("classes={1: dog, 2: person, 3: car}"), path, seed=5)
     for label, theirs in enumerate((2, 0, 1)):
         assert all(same(rows(begun.model, label), rows(network, theirs)))
     assert "kept by name: dog, person, car; new: none" in begun.report
@@ -328,7 +320,7 @@ def test_other_ids_and_capitals_of_the_same_names_replace_nothing(tmp_path):
     config = make_config()
     network = make_network(config)
     path = write_own(tmp_path / "net.safetensors", config, network)
-    begun = start(make_config("classes={0: Person, 1: CAR, 2: dog}"), path, seed=5)
+    begun = make_first_weights(make_config("classes={0: Person, 1: CAR, 2: dog}"), path, seed=5)
     check_equal(begun.model, network)
     assert "all 3 classes as in the model file" in begun.report
 
@@ -337,8 +329,10 @@ def test_as_many_classes_of_other_names_are_not_mistaken_for_the_same(tmp_path):
     config = make_config()
     path = write_own(tmp_path / "net.safetensors", config, make_network(config))
     wanted = make_config("classes={1: cat, 2: cow, 3: hen}")
-    begun = start(wanted, path, seed=5)
-    check_equal(begun.model, start(wanted, "none", seed=5).model, lambda name: is_last(name) and "score" not in name)
+    begun = make_first_weights(wanted, path, seed=5)
+    check_equal(
+        begun.model, make_first_weights(wanted, "none", seed=5).model, lambda name: is_last(name) and "score" not in name
+    )
     assert "3 -> 3 classes; kept by name: none; new: cat, cow, hen" in begun.report
 
 
@@ -346,7 +340,7 @@ def test_a_foreign_file_of_another_number_of_classes_keeps_only_the_background(t
     config = make_config()
     network = make_network(config)
     path = write_whole(tmp_path / "net.pdparams", config, network)
-    begun = start(make_config("classes={1: person, 2: dog}"), path, seed=5)
+    begun = make_first_weights(make_config("classes={1: person, 2: dog}"), path, seed=5)
     check_equal_apart_from_last(begun.model, network)
     assert torch.equal(begun.model.heads.box.score.weight[-1], network.heads.box.score.weight[-1])
     assert "3 -> 2 classes (the file names no classes)" in begun.report and "new: person, dog" in begun.report
@@ -356,7 +350,7 @@ def test_a_foreign_file_of_as_many_classes_is_taken_and_the_report_says_so(tmp_p
     config = make_config()
     network = make_network(config)
     path = write_whole(tmp_path / "net.pdparams", config, network)
-    begun = start(make_config("classes={1: a, 2: b, 3: c}"), path, seed=5)
+    begun = make_first_weights(make_config("classes={1: a, 2: b, 3: c}"), path, seed=5)
     check_equal(begun.model, network)
     assert "its 3 are taken for the model file's" in begun.report
 
@@ -365,7 +359,7 @@ def test_a_long_list_of_names_is_cut_in_the_report(tmp_path):
     config = make_config()
     path = write_own(tmp_path / "net.safetensors", config, make_network(config))
     classes = ", ".join(f"{number}: class {number}" for number in range(30))
-    report = start(make_config(f"classes={{{classes}}}"), path, seed=0).report
+    report = make_first_weights(make_config(f"classes={{{classes}}}"), path, seed=0).report
     assert "class 9 and 20 more" in report and "class 10" not in report
 
 
@@ -392,29 +386,32 @@ def test_a_rows_name_gives_its_published_weights_with_the_rows_of_classes_it_kno
     (tmp_path / "home" / "weights").mkdir(parents=True)
     write_pdparams(tmp_path / "home" / "weights" / f"{FPN}.pdparams", published_state())
     config = read_row(FPN, ["classes={1: Dog, 2: widget, 3: person}", "network.backbone.norm=bn"])
-    begun = start(config, FPN, seed=0)
+    begun = make_first_weights(config, FPN, seed=0)
     dog = list(read_row(FPN).classes.values()).index("dog") + 1
     heads = begun.model.heads
     assert heads.box.score.bias.tolist() == [dog, 0, 1, 81]  # the background is the last
     assert heads.mask.logits.bias.tolist() == [dog, 0, 1]
     assert heads.box.delta.bias.tolist() == [dog, dog + 0.25, dog + 0.5, dog + 0.75, 0, 0, 0, 0, 1, 1.25, 1.5, 1.75]
-    assert begun.report.endswith(
-        "frozen -> bn; last layers replaced: 80 -> 3 classes; kept by name: Dog, person; new: widget"
-    )
+    assert begun.report.endswith("frozen -> bn; last layers replaced: 80 -> 3 classes; kept by name: Dog, person; new: widget")
 
 
 def test_a_rows_file_given_by_hand_is_known_by_its_name_and_number_of_classes(tmp_path):
     theirs = read_row(FPN, [text for text in THIN if not text.startswith("classes")])
     path = write_whole(tmp_path / f"{FPN}.pdparams", theirs, make_network(theirs))
-    assert "80 -> 3 classes; kept by name: person, car, dog; new: none" in start(make_config(), path, seed=0).report
+    assert (
+        "80 -> 3 classes; kept by name: person, car, dog; new: none" in make_first_weights(make_config(), path, seed=0).report
+    )
     fewer = make_config("classes={1: person, 2: hat}")
     write_whole(path, fewer, make_network(fewer))  # one's own, trained further under the row's name
-    assert "2 -> 3 classes (the file names no classes); kept by name: none" in start(make_config(), path, seed=0).report
+    assert (
+        "2 -> 3 classes (the file names no classes); kept by name: none"
+        in make_first_weights(make_config(), path, seed=0).report
+    )
 
 
 def test_a_row_of_another_network_is_refused_before_it_is_fetched():
     with pytest.raises(WeightsError) as caught:
-        start(read_row(FPN), "mask_rcnn_r101_vd_fpn_1x_coco", seed=0)
+        make_first_weights(read_row(FPN), "mask_rcnn_r101_vd_fpn_1x_coco", seed=0)
     message = str(caught.value)
     assert "network.backbone.depth: found 101, expected 50" in message
     assert "network.backbone.variant: found d, expected b" in message
@@ -423,7 +420,7 @@ def test_a_row_of_another_network_is_refused_before_it_is_fetched():
 
 def test_a_row_that_is_not_here_says_where_to_put_it(tmp_path):
     with pytest.raises(DownloadError) as caught:
-        start(read_row(FPN), FPN, seed=0)
+        make_first_weights(read_row(FPN), FPN, seed=0)
     assert str(tmp_path / "home" / "weights" / f"{FPN}.pdparams") in str(caught.value)
 
 
@@ -439,11 +436,11 @@ def test_norms_in_pyramid_and_masks_do_not_take_weights_that_have_biases_there(t
         write_own(tmp_path / "a.safetensors", config, network),
     ):
         with pytest.raises(WeightsError) as caught:
-            start(wanted, path, seed=0)
+            make_first_weights(wanted, path, seed=0)
         message = str(caught.value)
         assert str(path) in message and "bias" in message and "network.norm" in message
     with pytest.raises(WeightsError, match=r"network\.norm: found none, expected gn"):
-        start(read_row(FPN, ["network.norm=gn"]), FPN, seed=0)
+        make_first_weights(read_row(FPN, ["network.norm=gn"]), FPN, seed=0)
 
 
 def test_group_norms_in_the_backbone_take_no_batch_norms(tmp_path):
@@ -455,7 +452,7 @@ def test_group_norms_in_the_backbone_take_no_batch_norms(tmp_path):
         write_own(tmp_path / "a.safetensors", config, network),
     ):
         with pytest.raises(WeightsError, match=r"a\.(pdparams|safetensors)") as caught:
-            start(wanted, path, seed=0)
+            make_first_weights(wanted, path, seed=0)
         assert "network.backbone.norm" in str(caught.value) and "gn" in str(caught.value)
 
 
@@ -463,7 +460,7 @@ def test_only_settings_that_both_kinds_of_heads_have_are_compared(tmp_path):
     theirs = make_config(row=C4)
     path = write_own(tmp_path / "net.safetensors", theirs, make_network(theirs))
     with pytest.raises(WeightsError, match=r"network\.heads: found c4, expected fpn") as caught:
-        start(make_config("network.backbone.norm=bn"), path, seed=0)
+        make_first_weights(make_config("network.backbone.norm=bn"), path, seed=0)
     assert "norm" not in str(caught.value) and "box_features" not in str(caught.value)
 
 
@@ -472,7 +469,7 @@ def test_all_settings_that_differ_are_listed_at_once(tmp_path):
     path = write_own(tmp_path / "net.safetensors", config, make_network(config))
     wanted = make_config("network.channels=24", "network.backbone.width=16", "network.anchors.ratios=[1.0]")
     with pytest.raises(WeightsError) as caught:
-        start(wanted, path, seed=0)
+        make_first_weights(wanted, path, seed=0)
     message = str(caught.value)
     assert message.startswith(str(path))
     assert "network.channels: found 16, expected 24" in message
@@ -488,7 +485,7 @@ def test_a_file_that_lacks_layers_is_refused_with_their_names(tmp_path):
     arrays["mask_head.mask_fcn_logits.bias"] = np.zeros(9, np.float32)
     write_pdparams(tmp_path / "net.pdparams", arrays)
     with pytest.raises(WeightsError) as caught:
-        start(config, tmp_path / "net.pdparams", seed=0)
+        make_first_weights(config, tmp_path / "net.pdparams", seed=0)
     message = str(caught.value)
     assert "bbox_head.bbox_score.bias" in message and "neck.fpn_res3_sum.weight" in message
     assert "mask_head.mask_fcn_logits.bias: found [9], expected [3]" in message
@@ -497,7 +494,7 @@ def test_a_file_that_lacks_layers_is_refused_with_their_names(tmp_path):
 def test_a_file_that_is_not_there_is_named(tmp_path):
     for name in ("gone.pdparams", "gone.safetensors"):
         with pytest.raises(WeightsError, match=name):
-            start(make_config(), tmp_path / name, seed=0)
+            make_first_weights(make_config(), tmp_path / name, seed=0)
 
 
 # Checkpoints of every kind
@@ -517,7 +514,7 @@ def test_a_checkpoint_of_any_network_begins_a_run_loads_and_predicts(tmp_path, c
     config = read_config(write_model(tmp_path, "classes: {5: square, 6: disk}", *changes))
     network = make_network(config)
     path = write_own(tmp_path / "net.safetensors", config, network)
-    check_equal(start(config, path, seed=0).model, network)
+    check_equal(make_first_weights(config, path, seed=0).model, network)
     loaded, found = load_network(path)
     assert found == config
     check_equal(loaded, network)

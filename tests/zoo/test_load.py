@@ -44,9 +44,7 @@ def photo():
 
 
 def same(first, second):
-    return (
-        first.masks.rle() == second.masks.rle() and first.scores.tolist() == second.scores.tolist() and len(first) > 0
-    )
+    return first.masks.rle() == second.masks.rle() and first.scores.tolist() == second.scores.tolist() and len(first) > 0
 
 
 def test_a_file_of_ones_own_loads_from_pdparams_and_from_one_safetensors_alike(files, photo):

@@ -15,18 +15,12 @@ CHANNELS, HEIGHT, WIDTH = 256, 100, 152  # P3 of a photo of 800 x 1216: 18 GFLOP
 REPEATS = 3
 
 
-
-
 @torch.inference_mode()
 def measure_peak(dtype: torch.dtype, device: torch.device) -> float:
     """Return the most operations a second that torch reaches here: the better of a matrix product and a convolution."""
     matrix = torch.randn(SIDE, SIDE, device=device).to(dtype)
-    maps = (
-        torch.randn(1, CHANNELS, HEIGHT, WIDTH, device=device).to(dtype).contiguous(memory_format=torch.channels_last)
-    )
-    weight = (
-        torch.randn(CHANNELS, CHANNELS, 3, 3, device=device).to(dtype).contiguous(memory_format=torch.channels_last)
-    )
+    maps = torch.randn(1, CHANNELS, HEIGHT, WIDTH, device=device).to(dtype).contiguous(memory_format=torch.channels_last)
+    weight = torch.randn(CHANNELS, CHANNELS, 3, 3, device=device).to(dtype).contiguous(memory_format=torch.channels_last)
     product = 2 * SIDE**3 / _time_best(lambda: matrix @ matrix, device)
     convolution = 2 * 9 * CHANNELS**2 * HEIGHT * WIDTH / _time_best(lambda: F.conv2d(maps, weight, padding=1), device)
     return max(product, convolution)

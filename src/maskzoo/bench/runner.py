@@ -20,7 +20,7 @@ from maskzoo.config import ModelConfig
 from maskzoo.models.build import build
 from maskzoo.models.cost import count_operations
 
-__all__ = ["HEADS", "Measured", "Plan", "measure", "to_dict"]
+__all__ = ["HEADS", "Measured", "Plan", "run_settings", "to_dict"]
 
 LAST_WORDS = 2000  # characters of a failed process's standard error
 
@@ -82,7 +82,7 @@ class Measured:
         ]
 
 
-def measure(
+def run_settings(
     settings: Sequence[Setting], plan: Plan, config: ModelConfig, folder: Path, report: Callable[[Setting, int], None]
 ) -> list[Measured]:
     """Measure every setting `plan.rounds` times in processes of their own. `report` is told before each.
@@ -131,9 +131,7 @@ def _run_worker(setting: Setting, plan: Plan, folder: Path, *, details: bool) ->
     )
     if done.returncode != 0 or not file.is_file():
         words = done.stderr.strip()[-LAST_WORDS:]
-        return {
-            "failed": f"its process ended with {done.returncode}: {words or 'without a word, perhaps for want of memory'}"
-        }
+        return {"failed": f"its process ended with {done.returncode}: {words or 'without a word, perhaps for want of memory'}"}
     result: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     return result
 

@@ -16,9 +16,9 @@ from PIL import Image
 from maskzoo.config import ModelConfig
 from maskzoo.models.mask_rcnn import MaskRCNN
 from maskzoo.structures import ImageBatch
-from maskzoo.system.machine import Backend
+from maskzoo.system.machine import BackendFacts
 from maskzoo.weights.checkpoint import write_checkpoint
-from maskzoo.zoo.first_weights import start
+from maskzoo.zoo.first_weights import make_first_weights
 
 __all__ = ["Setting", "fix_size", "list_settings", "make_photo", "write_random_weights"]
 
@@ -41,8 +41,8 @@ class Setting:
 
 
 def list_settings(
-    backends: Sequence[str], dtypes: Sequence[str], threads: Sequence[int], batch: int, present: Sequence[Backend]
-) -> tuple[list[Setting], list[Backend]]:
+    backends: Sequence[str], dtypes: Sequence[str], threads: Sequence[int], batch: int, present: Sequence[BackendFacts]
+) -> tuple[list[Setting], list[BackendFacts]]:
     """Return the settings of the asked backends that are here, and those backends that are absent."""
     found = {backend.name: backend for backend in present}
     here = [name for name in backends if name not in found or found[name].version is not None]
@@ -69,15 +69,13 @@ def make_photo(height: int, width: int) -> bytes:
 
 def write_random_weights(path: Path, config: ModelConfig) -> None:
     """Write a checkpoint of random weights whose scores differ enough that boxes are found and masks computed."""
-    network = start(config, "none", seed=0).model
+    network = make_first_weights(config, "none", seed=0).model
     _spread_scores(network)
     write_checkpoint(path, network.state_dict(), config, {"source": "random weights of maskzoo bench"})
 
 
 def _enlarge(grain: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
-    planes = [
-        Image.fromarray(grain[..., channel]).resize((width, height), Image.Resampling.BICUBIC) for channel in range(3)
-    ]
+    planes = [Image.fromarray(grain[..., channel]).resize((width, height), Image.Resampling.BICUBIC) for channel in range(3)]
     return np.stack([np.asarray(plane, np.float32) for plane in planes], axis=2)
 
 

@@ -60,9 +60,7 @@ class TrainingSteps:
 def _make_truth(sizes: torch.Tensor, device: torch.device) -> GroundTruth:
     """Objects from a tenth to half of the image's sides, spread over it, each outlined by a diamond."""
     share = torch.linspace(0.1, 0.5, OBJECTS)
-    corner = (
-        torch.stack([torch.linspace(0, 1, OBJECTS), torch.linspace(0, 1, OBJECTS).roll(3)], 1) * (1 - share)[:, None]
-    )
+    corner = torch.stack([torch.linspace(0, 1, OBJECTS), torch.linspace(0, 1, OBJECTS).roll(3)], 1) * (1 - share)[:, None]
     boxes = torch.cat([corner, corner + share[:, None]], 1)[None] * sizes.flip(1).repeat(1, 2)[:, None]
     outlines = [[[_draw_diamond(box)] for box in image.tolist()] for image in boxes]
     labels = torch.zeros(boxes.shape[:2], dtype=torch.int64, device=device)

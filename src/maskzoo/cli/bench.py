@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from maskzoo.bench.runner import Measured, Plan
     from maskzoo.bench.settings import Setting
     from maskzoo.config import ModelConfig
-    from maskzoo.system.machine import Backend
+    from maskzoo.system.machine import BackendFacts
 
 __all__ = ["bench"]
 
@@ -32,15 +32,11 @@ DTYPES = ("float32", "bfloat16", "float16", "int8")
 def bench(
     model: Model,
     weights: Weights = None,
-    random: Annotated[
-        bool, typer.Option("--random", help="Random weights: nothing is fetched, the time is the same.")
-    ] = False,
+    random: Annotated[bool, typer.Option("--random", help="Random weights: nothing is fetched, the time is the same.")] = False,
     size: Annotated[
         str | None, typer.Option(metavar="HxW", help="The network's input; else 800x1216, or what the images make.")
     ] = None,
-    images: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Predict these images in turn, not a made one.")
-    ] = None,
+    images: Annotated[Path | None, typer.Option(metavar="DIR", help="Predict these images in turn, not a made one.")] = None,
     backends: Annotated[
         str | None, typer.Option(metavar="A,B", help=f"Of {', '.join(BACKENDS)}; else all that are installed.")
     ] = None,
@@ -71,7 +67,7 @@ def bench(
       maskzoo bench my.safetensors --images photos --threads 1,2 --out bench
       maskzoo bench my.yml --random --backends eager,openvino --dtypes float32
     """
-    from maskzoo.bench.runner import measure, to_dict
+    from maskzoo.bench.runner import run_settings, to_dict
     from maskzoo.system.machine import inspect_backends
 
     asked = _split(backends, BACKENDS, "--backends") or list(BACKENDS)
@@ -80,7 +76,7 @@ def bench(
         folder = Path(name)
         plan, config = _plan(folder, model, weights, random, size, images, override or [], device, seconds, rounds)
         settings, absent = _list_settings(asked, dtypes, threads, batch, training, found)
-        rows = _run(lambda report: measure(settings, plan, config, folder, report), len(settings) * rounds)
+        rows = _run(lambda report: run_settings(settings, plan, config, folder, report), len(settings) * rounds)
     result = {
         "model": config.name,
         "weights": "random" if random else str(weights or (model if Path(model).suffix == ".safetensors" else "published")),
@@ -148,8 +144,8 @@ def _plan(
 
 
 def _list_settings(
-    asked: list[str], dtypes: str | None, threads: str | None, batch: int, training: bool, found: list[Backend]
-) -> tuple[list[Setting], list[Backend]]:
+    asked: list[str], dtypes: str | None, threads: str | None, batch: int, training: bool, found: list[BackendFacts]
+) -> tuple[list[Setting], list[BackendFacts]]:
     from maskzoo.bench.settings import list_settings
     from maskzoo.models.packing import has_fast_bfloat16
     from maskzoo.system.machine import inspect_processor
@@ -158,9 +154,9 @@ def _list_settings(
     counts = _parse_threads(threads) if threads is not None else [inspect_processor().usable]
     settings, absent = list_settings(asked, types, counts, batch, found)
     if training:
-        settings += list_settings(
-            ["training"], [one for one in types if one in ("float32", "bfloat16")], counts, batch, found
-        )[0]
+        settings += list_settings(["training"], [one for one in types if one in ("float32", "bfloat16")], counts, batch, found)[
+            0
+        ]
     return settings, absent
 
 
@@ -210,7 +206,7 @@ def _describe_machine() -> dict[str, Any]:
     return {**asdict(processor), "usable": processor.usable, "gpus": gpus, "torch": torch.__version__}
 
 
-def _print_tables(name: str, rows: Sequence[Measured], absent: Sequence[Backend]) -> None:
+def _print_tables(name: str, rows: Sequence[Measured], absent: Sequence[BackendFacts]) -> None:
     from maskzoo.bench.runner import HEADS
 
     console = open_stdout()

@@ -18,7 +18,7 @@ from maskzoo.errors import ConfigError
 from maskzoo.system.files import make_folder, write_file
 
 if TYPE_CHECKING:
-    from maskzoo.dataset_checks.check import Report
+    from maskzoo.dataset_checks.check import DatasetReport
     from maskzoo.dataset_checks.fix import Fixed
 
 __all__ = ["check"]
@@ -116,7 +116,7 @@ def _check_page(page: Path | None) -> None:
         raise ConfigError(f"{page}: exists already and is no page of an earlier check; choose another --page")
 
 
-def _run(call: Any) -> Report:
+def _run(call: Any) -> DatasetReport:
     console = open_stderr()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
@@ -130,7 +130,7 @@ def _run(call: Any) -> Report:
                 progress.reset(task, description=name, total=total)
             progress.update(task, completed=done)
 
-        report: Report = call(show)
+        report: DatasetReport = call(show)
         return report
 
 
@@ -157,7 +157,7 @@ def _to_json(fixed: dict[str, Fixed], targets: Mapping[str, Path]) -> dict[str, 
     }
 
 
-def _print_report(report: Report, data: Path, every: bool) -> None:
+def _print_report(report: DatasetReport, data: Path, every: bool) -> None:
     from maskzoo.dataset_checks.problems import choose_worst
 
     console = open_stdout()
@@ -188,7 +188,7 @@ def _clean(text: str) -> str:
     return make_printable(text)
 
 
-def _tabulate(report: Report) -> Table:
+def _tabulate(report: DatasetReport) -> Table:
     from maskzoo.dataset_checks.problems import KINDS
 
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
@@ -205,7 +205,7 @@ def _tabulate(report: Report) -> Table:
     return table
 
 
-def _conclude(report: Report, data: Path) -> str:
+def _conclude(report: DatasetReport, data: Path) -> str:
     severities = Counter(problem.severity for problem in report.problems)
     errors, warnings = _count(severities["error"], "error"), _count(severities["warning"], "warning")
     if severities["error"]:

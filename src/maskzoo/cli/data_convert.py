@@ -14,7 +14,7 @@ from maskzoo.cli.terminal import open_stderr, open_stdout, print_json
 from maskzoo.errors import MaskzooError, SourceError
 
 if TYPE_CHECKING:
-    from maskzoo.datasets.importers.builder import Draft
+    from maskzoo.datasets.importers.builder import DatasetBuilder
     from maskzoo.datasets.importers.builder import Progress as Report
 
 __all__ = ["convert_data"]
@@ -32,9 +32,7 @@ class Format(StrEnum):
 
 def convert_data(
     source: Annotated[Path, typer.Argument(metavar="SOURCE", help="The data set's folder, or its data.yaml (YOLO).")],
-    out: Annotated[
-        Path, typer.Argument(metavar="OUT", help="The .json to write, or a folder for one file of each split.")
-    ],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The .json to write, or a folder for one file of each split.")],
     kind: Annotated[Format, typer.Option("--from", help="What SOURCE is; auto looks at its files.")] = Format.auto,
     classes: Annotated[
         str | None,
@@ -92,7 +90,7 @@ def _read_classes(text: str) -> list[str]:
     return names
 
 
-def _read(name: str, source: Path, classes: list[str] | None, boxes_as_masks: bool) -> dict[str, Draft]:
+def _read(name: str, source: Path, classes: list[str] | None, boxes_as_masks: bool) -> dict[str, DatasetBuilder]:
     if not source.exists():
         raise SourceError(f"{source}: no such file or folder; expected a data set; check the spelling")
     from maskzoo.datasets.importers.labelme import read_labelme
@@ -122,7 +120,7 @@ def _make_report(progress: Progress) -> Report:
     return lambda done, total: progress.update(task, completed=done, total=total)
 
 
-def _name_files(drafts: Mapping[str, Draft], out: Path, force: bool) -> dict[str, Path]:
+def _name_files(drafts: Mapping[str, DatasetBuilder], out: Path, force: bool) -> dict[str, Path]:
     """Return the file of each split; refuse what is there before anything is written."""
     if out.suffix.lower() == ".json":
         if len(drafts) > 1:
@@ -139,7 +137,7 @@ def _name_files(drafts: Mapping[str, Draft], out: Path, force: bool) -> dict[str
     return files
 
 
-def _write(drafts: Mapping[str, Draft], files: Mapping[str, Path], out: Path, force: bool) -> list[str]:
+def _write(drafts: Mapping[str, DatasetBuilder], files: Mapping[str, Path], out: Path, force: bool) -> list[str]:
     """Check all splits as any other annotation file, then write them; return what a user has to know about the images."""
     from maskzoo.datasets.annotations import find_image_folder
     from maskzoo.datasets.coco_reader import pack_annotations
@@ -161,9 +159,7 @@ def _write(drafts: Mapping[str, Draft], files: Mapping[str, Path], out: Path, fo
     return []
 
 
-def _describe(
-    name: str, drafts: Mapping[str, Draft], files: Mapping[str, Path], notes: list[str]
-) -> dict[str, Any]:
+def _describe(name: str, drafts: Mapping[str, DatasetBuilder], files: Mapping[str, Path], notes: list[str]) -> dict[str, Any]:
     from dataclasses import asdict
 
     return {
@@ -183,7 +179,7 @@ def _describe(
     }
 
 
-def _print_table(name: str, drafts: Mapping[str, Draft], files: Mapping[str, Path], notes: list[str]) -> None:
+def _print_table(name: str, drafts: Mapping[str, DatasetBuilder], files: Mapping[str, Path], notes: list[str]) -> None:
     from maskzoo.cli.terminal import start_table
 
     table = start_table("file", "images", "without objects", "objects", "left out")

@@ -29,9 +29,7 @@ SHOWN = 20  # pictures named that could not be shown
 
 
 def show_data(
-    data: Annotated[
-        Path, typer.Argument(metavar="DATA", help="A COCO instances file (JSON), or a folder of a usual layout.")
-    ],
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="A COCO instances file (JSON), or a folder of a usual layout.")],
     out: Annotated[Path, typer.Option(metavar="FILE", help="The picture to write, .jpg or .png.")] = Path("sheet.jpg"),
     count: Annotated[int, typer.Option(min=1, max=200, metavar="N", help="How many images.")] = 12,
     name: Annotated[
@@ -114,9 +112,7 @@ def _find_label(annotations: AnnotationSet, name: str) -> int:
     return names.index(name)
 
 
-def _choose_images(
-    annotations: AnnotationSet, only: int | None, wanted: list[int] | None, count: int, seed: int
-) -> list[int]:
+def _choose_images(annotations: AnnotationSet, only: int | None, wanted: list[int] | None, count: int, seed: int) -> list[int]:
     """Return the places of the images: those asked for, or a random choice of those with the class, by ascending id."""
     import numpy as np
 

@@ -23,9 +23,7 @@ def split_data(
     seed: Annotated[int, typer.Option(help="Another number, another division; the same, the same.")] = 0,
     group_by: Annotated[
         str | None,
-        typer.Option(
-            metavar="REGEX", help="Keep images together whose names agree in what this finds, as frames of a video."
-        ),
+        typer.Option(metavar="REGEX", help="Keep images together whose names agree in what this finds, as frames of a video."),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite files of OUT that are there.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,

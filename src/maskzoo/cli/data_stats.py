@@ -20,9 +20,7 @@ __all__ = ["show_statistics"]
 
 
 def show_statistics(
-    data: Annotated[
-        Path, typer.Argument(metavar="DATA", help="A COCO instances file (JSON), or a folder of a usual layout.")
-    ],
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="A COCO instances file (JSON), or a folder of a usual layout.")],
     short_side: Annotated[int, typer.Option(min=1, metavar="PIXELS", help="The network's input: short side.")] = 800,
     long_side: Annotated[int, typer.Option(min=1, metavar="PIXELS", help="The network's input: longest side.")] = 1333,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")] = False,
@@ -52,8 +50,6 @@ def show_statistics(
         console.print()
     for hint in hints:
         console.print(f"Hint: {hint}", soft_wrap=True)
-
-
 
 
 def _tabulate_numbers(splits: Mapping[str, Statistics]) -> Table:

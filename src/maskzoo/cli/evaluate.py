@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 
 from maskzoo.cli.options import (
-    Backend,
+    BackendName,
     BackendOption,
     Batch,
     Calibrate,
@@ -43,9 +43,7 @@ SHOWN = 20  # images named that could not be run
 
 def evaluate(
     model: Model,
-    data: Annotated[
-        Path, typer.Argument(metavar="DATA", help="A COCO instances file (JSON), or a folder of a usual layout.")
-    ],
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="A COCO instances file (JSON), or a folder of a usual layout.")],
     weights: Weights = None,
     images: Annotated[
         Path | None, typer.Option(metavar="DIR", help="The images' folder, or one with a folder for each split.")
@@ -55,13 +53,11 @@ def evaluate(
     ] = None,
     batch: Batch = 1,
     device: DeviceOption = Device.auto,
-    backend: BackendOption = Backend.auto,
+    backend: BackendOption = BackendName.auto,
     dtype: DtypeOption = Dtype.auto,
     calibrate: Calibrate = None,
     override: Overrides = None,
-    limit: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Run and score the first N images only.")
-    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, metavar="N", help="Run and score the first N images only.")] = None,
     all_images: Annotated[
         bool, typer.Option("--all-images", help="Run images without an object too; published figures leave them out.")
     ] = False,
@@ -91,7 +87,7 @@ def evaluate(
       maskzoo eval my.yml val.json --weights my.safetensors --images photos
       maskzoo eval - val.json --from-predictions found/predictions.json
     """
-    from maskzoo.evaluation.metrics import evaluate as score
+    from maskzoo.evaluation.metrics import compute_metrics as score
     from maskzoo.evaluation.published import compare_with_published, to_dict
     from maskzoo.system.processes import join_processes
 
@@ -176,9 +172,7 @@ def _write(out: Path, job: Job, metrics: dict[str, Any], write_predictions: bool
     write_file(out / "metrics.json", dumps(metrics, indent=1, allow_nan=False).encode("ascii") + b"\n")
 
 
-def _write_page(
-    page: Path, job: Job, evaluation: Evaluation, comparison: Comparison | None, images: Path | None
-) -> None:
+def _write_page(page: Path, job: Job, evaluation: Evaluation, comparison: Comparison | None, images: Path | None) -> None:
     from maskzoo.datasets.annotations import find_image_folder
     from maskzoo.evaluation.analysis import analyze
     from maskzoo.reports.page import write_page

@@ -16,7 +16,7 @@ from maskzoo.errors import ConfigError
 from maskzoo.system.files import make_folder, write_file
 
 if TYPE_CHECKING:
-    from maskzoo.export.verify import Report
+    from maskzoo.export.verify import Verification
 
 __all__ = ["export"]
 
@@ -92,9 +92,7 @@ def export(
         write_file(example, make_example(path.name, config, preprocess).encode())
         report = None
         if verify is not None:
-            report = _verify(
-                model, weights, path, verify, override or [], lambda text: progress.update(task, description=text)
-            )
+            report = _verify(model, weights, path, verify, override or [], lambda text: progress.update(task, description=text))
     if json:
         print_json({"file": str(path), "example": str(example), "verified": report and report.to_dict()})
     else:
@@ -124,9 +122,7 @@ def _check_call(to: Format, dtype: Kind, calibrate: Path | None, canvas: Any, pr
     if dtype is Kind.int8 and to is not Format.openvino:
         raise typer.BadParameter("int8 is made for OpenVINO; add --to openvino", param_hint="--dtype")
     if (dtype is Kind.int8) != (calibrate is not None):
-        raise typer.BadParameter(
-            "--dtype int8 and --calibrate DIR go together; found one of them", param_hint="--calibrate"
-        )
+        raise typer.BadParameter("--dtype int8 and --calibrate DIR go together; found one of them", param_hint="--calibrate")
     if preprocess and to is Format.torch:
         raise typer.BadParameter("a torch package takes prepared photos; leave it out", param_hint="--preprocess")
     if canvas is not None and preprocess:
@@ -175,7 +171,7 @@ def _write(
     return config
 
 
-def _verify(model: str, weights: Path | None, path: Path, photos: Path, overrides: list[str], tell: Any) -> Report:
+def _verify(model: str, weights: Path | None, path: Path, photos: Path, overrides: list[str], tell: Any) -> Verification:
     from maskzoo.export.verify import verify
     from maskzoo.images.find import find_images
     from maskzoo.zoo.load import load
@@ -187,7 +183,7 @@ def _verify(model: str, weights: Path | None, path: Path, photos: Path, override
     return verify(network, exported, found, lambda: tell(f"Verifying: photo {next(done)} of {len(found)}"))
 
 
-def _print(report: Report) -> None:
+def _print(report: Verification) -> None:
     console = open_stdout()
     console.print(
         f"{report.photos} photos, {report.objects} objects, {report.matched} in both: boxes within "

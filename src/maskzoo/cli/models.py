@@ -56,9 +56,7 @@ def list_models(context: typer.Context, json: Json = False) -> None:
 def show(
     model: Annotated[
         str,
-        typer.Argument(
-            metavar="NAME|FILE", help="A name from [bold]maskzoo models[/], your .yml, or a .safetensors file."
-        ),
+        typer.Argument(metavar="NAME|FILE", help="A name from [bold]maskzoo models[/], your .yml, or a .safetensors file."),
     ],
     json: Json = False,
 ) -> None:
@@ -191,8 +189,7 @@ def _list_facts(config: ModelConfig, row: RowSummary) -> dict[str, dict[str, str
         "Limits": {
             "proposals": f"{proposals.before_nms} of a level before and {proposals.after_nms} after NMS at IoU "
             f"{proposals.iou:g}, {proposals.total} of an image",
-            "detections": f"score above {detections.score:g}, NMS at IoU {detections.iou:g}, "
-            f"{detections.total} of an image",
+            "detections": f"score above {detections.score:g}, NMS at IoU {detections.iou:g}, {detections.total} of an image",
             "mask threshold": f"{detections.mask_threshold:g}",
         },
         "Training": {

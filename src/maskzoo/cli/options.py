@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from maskzoo.inference.predictor import Predictor
 
 __all__ = [
-    "Backend",
+    "BackendName",
     "BackendOption",
     "Batch",
     "Calibrate",
@@ -36,7 +36,7 @@ class Device(StrEnum):
     cuda = "cuda"
 
 
-class Backend(StrEnum):
+class BackendName(StrEnum):
     auto = "auto"
     eager = "eager"
     compile = "compile"
@@ -54,9 +54,7 @@ class Dtype(StrEnum):
 
 Model = Annotated[
     str,
-    typer.Argument(
-        metavar="MODEL", help="A name from [bold]maskzoo models[/], your .yml, a .safetensors or an exported file."
-    ),
+    typer.Argument(metavar="MODEL", help="A name from [bold]maskzoo models[/], your .yml, a .safetensors or an exported file."),
 ]
 Weights = Annotated[
     Path | None,
@@ -65,7 +63,7 @@ Weights = Annotated[
 Batch = Annotated[int, typer.Option("--batch", min=1, metavar="N", help="Images computed together.")]
 DeviceOption = Annotated[Device, typer.Option("--device", help="auto is the GPU where there is one.")]
 BackendOption = Annotated[
-    Backend, typer.Option("--backend", help="What runs the network; auto is what was measured as the fastest.")
+    BackendName, typer.Option("--backend", help="What runs the network; auto is what was measured as the fastest.")
 ]
 DtypeOption = Annotated[
     Dtype,

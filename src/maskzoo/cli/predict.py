@@ -17,7 +17,7 @@ from rich import box
 from rich.table import Table
 
 from maskzoo.cli.options import (
-    Backend,
+    BackendName,
     BackendOption,
     Batch,
     Calibrate,
@@ -34,7 +34,7 @@ from maskzoo.cli.progress import show_progress
 from maskzoo.cli.terminal import open_stderr, open_stdout
 from maskzoo.errors import SourceError
 from maskzoo.inference.folder_run import Job, Task, run_jobs
-from maskzoo.inference.journal import Parts
+from maskzoo.inference.journal import Journal
 from maskzoo.inference.outputs import join_json, name_pictures, number_images
 from maskzoo.system.files import make_folder, write_pieces
 
@@ -70,7 +70,7 @@ def predict(
     ] = 0.5,
     batch: Batch = 1,
     device: DeviceOption = Device.auto,
-    backend: BackendOption = Backend.auto,
+    backend: BackendOption = BackendName.auto,
     dtype: DtypeOption = Dtype.auto,
     calibrate: Calibrate = None,
     override: Overrides = None,
@@ -154,7 +154,7 @@ class Summary:
     failed: list[dict[str, str]] = field(default_factory=list)
 
 
-def _summarize(jobs: Sequence[Job], parts: Parts) -> Summary:
+def _summarize(jobs: Sequence[Job], parts: Journal) -> Summary:
     summary = Summary()
     for number, record in parts.read():
         summary.seconds += record["seconds"]
@@ -197,13 +197,10 @@ def _plan(sources: Sequence[str], out: Path, processes: int) -> list[Job]:
     named += [(str(source), source) for source in find_sources([source for source in sources if source != STDIN])]
     files = ["stdin" if name == STDIN else name for name, _ in named]
     numbered = zip(named, number_images(files), name_pictures(files, out), strict=True)
-    return [
-        Job(number, name, source, image_id, picture)
-        for number, ((name, source), image_id, picture) in enumerate(numbered)
-    ]
+    return [Job(number, name, source, image_id, picture) for number, ((name, source), image_id, picture) in enumerate(numbered)]
 
 
-def _print_json(model: str, jobs: Sequence[Job], parts: Parts, summary: Summary) -> None:
+def _print_json(model: str, jobs: Sequence[Job], parts: Journal, summary: Summary) -> None:
     """Print one line of JSON, image by image: all of them need not fit into memory."""
     images = (
         {
@@ -222,7 +219,7 @@ def _print_json(model: str, jobs: Sequence[Job], parts: Parts, summary: Summary)
     sys.stdout.write(f', "failed": {dumps(summary.failed)}}}\n')
 
 
-def _index(jobs: Sequence[Job], parts: Parts, classes: dict[int, str], pictures: bool) -> Iterator[str]:
+def _index(jobs: Sequence[Job], parts: Journal, classes: dict[int, str], pictures: bool) -> Iterator[str]:
     """Describe the images as a COCO data set without annotations, so that COCO tools can load the results over it."""
     images = (
         {"id": job.image_id, "file_name": job.name, "width": record["width"], "height": record["height"]}

@@ -34,9 +34,7 @@ def train(
     ] = None,
     override: Annotated[
         list[str] | None,
-        typer.Option(
-            "--set", metavar="KEY=VALUE", help="Change one value of the model file, or of the run: run.ema=0.999."
-        ),
+        typer.Option("--set", metavar="KEY=VALUE", help="Change one value of the model file, or of the run: run.ema=0.999."),
     ] = None,
     source: Annotated[
         str | None,
@@ -191,9 +189,7 @@ def _run(plan: Plan, folder: RunFolder, processes: Processes, resume: bool, tens
 
         def begin(trainer: Any) -> None:
             saves.append(trainer)
-            listeners[0].set_length(
-                trainer.steps_per_epoch * plan.config.training.epochs, trainer.state.progress.iteration
-            )
+            listeners[0].set_length(trainer.steps_per_epoch * plan.config.training.epochs, trainer.state.progress.iteration)
 
         stack.enter_context(Terminator(save))
         return run_training(

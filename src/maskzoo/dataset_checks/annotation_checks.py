@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maskzoo.dataset_checks.problems import Problem, quote
-from maskzoo.dataset_checks.sound_rows import Sifted
+from maskzoo.dataset_checks.sound_rows import SoundRows
 from maskzoo.datasets.annotations import SMALLEST_SIDE, AnnotationSet
 from maskzoo.datasets.classes import ClassMap
-from maskzoo.datasets.rle import measure
+from maskzoo.datasets.rle import measure_runs
 
 __all__ = ["check_classes", "check_rows", "measure_outlines"]
 
@@ -29,7 +29,7 @@ LEAST_OVERLAP, LEAST_DEVIATION = 0.8, 3.0  # IoU and pixels: a box that differs 
 LARGEST_RATIO, LEAST_DIFFERENCE = 2.0, 16.0  # of the noted area to the outline's; square pixels
 
 
-def check_rows(sifted: Sifted, split: str) -> list[Problem]:
+def check_rows(sifted: SoundRows, split: str) -> list[Problem]:
     """Return what is suspicious in the sound rows of a file, and what only all rows together show."""
     return [*_Checker(sifted, split).check(), *_check_tables(sifted, split)]
 
@@ -59,7 +59,7 @@ def measure_outlines(packed: AnnotationSet) -> tuple[Doubles, Doubles, Doubles]:
     if len(places):
         sizes = packed.sizes[packed.image_index[places]]
         texts = [packed.runs[place].tobytes() for place in places.tolist()]
-        area[places] = measure(texts, sizes.astype(np.int64).prod(axis=1))[0]
+        area[places] = measure_runs(texts, sizes.astype(np.int64).prod(axis=1))[0]
         masks = [{"size": size, "counts": text} for size, text in zip(sizes.tolist(), texts, strict=True)]
         boxes = np.asarray(hotcoco.mask.to_bbox(masks), dtype=np.float64).reshape(-1, 4)
         extent[places] = np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1)
@@ -69,7 +69,7 @@ def measure_outlines(packed: AnnotationSet) -> tuple[Doubles, Doubles, Doubles]:
 class _Checker:
     """The numbers of all sound annotations at once."""
 
-    def __init__(self, sifted: Sifted, split: str) -> None:
+    def __init__(self, sifted: SoundRows, split: str) -> None:
         self.packed, self.rows, self.split = sifted.packed, sifted.rows, split
         self.side = self.packed.sizes[self.packed.image_index][:, ::-1].astype(np.float64)  # width, height
         self.extent, self.area, self.polygon_area = measure_outlines(self.packed)
@@ -193,7 +193,7 @@ def _to_bbox(extent: Doubles) -> list[float]:
     return [round(value, 2) for value in (x1, y1, x2 - x1, y2 - y1)]
 
 
-def _check_tables(sifted: Sifted, split: str) -> Iterator[Problem]:
+def _check_tables(sifted: SoundRows, split: str) -> Iterator[Problem]:
     rows, file = sifted.rows, sifted.packed.source
 
     def name(kind: str, table: str, place: int, field: str, found: str, expected: str) -> Problem:

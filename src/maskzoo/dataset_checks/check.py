@@ -11,12 +11,12 @@ from typing import Any
 from maskzoo.dataset_checks.annotation_checks import check_classes, check_rows
 from maskzoo.dataset_checks.image_checks import ImageFiles, Progress, check_images, find_folder
 from maskzoo.dataset_checks.problems import RANK, SEVERITIES, Problem
-from maskzoo.dataset_checks.sound_rows import Sifted, check_root, sift
+from maskzoo.dataset_checks.sound_rows import SoundRows, check_root, keep_sound_rows
 from maskzoo.datasets.annotations import find_trainable
 from maskzoo.datasets.coco_reader import AnnotationsError, Fault, read_json
 from maskzoo.errors import SourceError
 
-__all__ = ["Report", "SplitFacts", "check_annotations", "check_data"]
+__all__ = ["DatasetReport", "SplitFacts", "check_annotations", "check_data"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class SplitFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class DatasetReport:
     """All that was found, errors first, kind by kind. A split whose file could not be read is not in `splits`."""
 
     splits: dict[str, SplitFacts]
@@ -68,7 +68,7 @@ class Report:
 
 def check_data(
     splits: Mapping[str, Path], *, images: Path | None = None, duplicates: bool = True, progress: Progress | None = None
-) -> Report:
+) -> DatasetReport:
     """Check the annotation file of each split, the images of all, and what the splits have to do with each other.
 
     The images are looked for near each file, or in `images` or its folder for the split. With `duplicates`, equal
@@ -80,7 +80,7 @@ def check_data(
     problems: list[Problem] = []
     faults: list[Fault] = []
     contents: dict[str, dict[str, Any]] = {}
-    sifted: dict[str, Sifted] = {}
+    sifted: dict[str, SoundRows] = {}
     for number, (split, file) in enumerate(splits.items()):
         if progress is not None:
             progress("Reading annotations", number, len(splits))
@@ -107,12 +107,12 @@ def check_data(
         facts[split] = SplitFacts(
             splits[split], folder, counts["images"], counts["annotations"], counts["categories"], contents[split]
         )
-    return Report(facts, tuple(problems))
+    return DatasetReport(facts, tuple(problems))
 
 
-def check_annotations(data: Mapping[str, Any], split: str, file: str) -> tuple[list[Problem], Sifted]:
+def check_annotations(data: Mapping[str, Any], split: str, file: str) -> tuple[list[Problem], SoundRows]:
     """Check the content of one file without a look at its images; also return its sound rows."""
-    sifted = sift(data, split, file)
+    sifted = keep_sound_rows(data, split, file)
     return [*sifted.problems, *check_rows(sifted, split)], sifted
 
 
@@ -120,14 +120,14 @@ def _to_problem(fault: Fault, split: str) -> Problem:
     return Problem("unreadable-file", split, fault.file, fault.row, fault.field, fault.found, fault.expected)
 
 
-def _find_empty(sifted: Mapping[str, Sifted]) -> Iterator[Problem]:
+def _find_empty(sifted: Mapping[str, SoundRows]) -> Iterator[Problem]:
     for split, part in sifted.items():
         if not find_trainable(part.packed).any():
             found = f"{len(part.rows.tables['annotations'])} annotations, none that trains"
             yield Problem("nothing-to-learn", split, part.packed.source, "", "annotations", found, "one object at least")
 
 
-def _find_folders(sifted: Mapping[str, Sifted], given: Path | None) -> tuple[dict[str, ImageFiles], list[Problem]]:
+def _find_folders(sifted: Mapping[str, SoundRows], given: Path | None) -> tuple[dict[str, ImageFiles], list[Problem]]:
     files, problems = {}, []
     for split, part in sifted.items():
         packed = part.packed

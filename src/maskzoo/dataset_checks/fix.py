@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from maskzoo.dataset_checks.annotation_checks import check_classes
-from maskzoo.dataset_checks.check import Report, check_annotations
+from maskzoo.dataset_checks.check import DatasetReport, check_annotations
 from maskzoo.dataset_checks.problems import KINDS, Problem
 from maskzoo.dataset_checks.repairs import Outline, clip_box, measure_sound, rewrite_numbers, to_corners, turn_size
 from maskzoo.dataset_checks.sound_rows import TABLES
@@ -29,8 +29,18 @@ AREA_FROM_OUTLINE = frozenset({"bad-area", "no-area"})
 REPAIRED = BAD_OUTLINE | BOX_FROM_OUTLINE | BOX_TO_CLIP | AREA_FROM_OUTLINE | {"duplicate-annotation-id"}
 DROPPED = frozenset(
     {
-        "bad-row", "bad-size", "bad-file-name", "unknown-image", "unknown-category", "bad-flag", "no-outline", "bad-runs",
-        "outline-outside", "outline-without-area", "box-elsewhere", "duplicate-annotation",
+        "bad-row",
+        "bad-size",
+        "bad-file-name",
+        "unknown-image",
+        "unknown-category",
+        "bad-flag",
+        "no-outline",
+        "bad-runs",
+        "outline-outside",
+        "outline-without-area",
+        "box-elsewhere",
+        "duplicate-annotation",
     }
 )
 HANDLED = REPAIRED | DROPPED | {"bad-id", "duplicate-image-id", "duplicate-category-id", "bad-category-name"}
@@ -47,7 +57,7 @@ class Fixed:
     left: tuple[Problem, ...] = ()
 
 
-def fix_data(report: Report) -> dict[str, Fixed]:
+def fix_data(report: DatasetReport) -> dict[str, Fixed]:
     """Return a cleaned copy of each split's file; rows without a problem stay as they are, nothing is written.
 
     Raises MaskzooError if a file has no list of images, annotations or categories, or if nothing would be left of it.

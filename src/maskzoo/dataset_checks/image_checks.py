@@ -16,7 +16,7 @@ from PIL import Image
 
 from maskzoo.dataset_checks.near_duplicates import SIDE, find_near_duplicates, make_thumbnail
 from maskzoo.dataset_checks.problems import Problem, quote
-from maskzoo.dataset_checks.sound_rows import Sifted
+from maskzoo.dataset_checks.sound_rows import SoundRows
 from maskzoo.datasets.annotations import AnnotationSet, find_image_folder
 from maskzoo.errors import ImageError, SourceError
 from maskzoo.images.find import IMAGE_SUFFIXES
@@ -34,7 +34,7 @@ class ImageFiles:
     """A split's annotations and the folder of its images."""
 
     split: str
-    sifted: Sifted
+    sifted: SoundRows
     folder: Path
 
     def path(self, image: int) -> Path:
@@ -52,9 +52,7 @@ class ImageFiles:
         number = self.number(image)
         place = self.sifted.rows.places["images"][number]
         source = self.sifted.packed.source
-        return Problem(
-            kind, self.split, source, f"image {number}", field, found, expected, number, None, "images", place, like
-        )
+        return Problem(kind, self.split, source, f"image {number}", field, found, expected, number, None, "images", place, like)
 
 
 @dataclass(frozen=True, slots=True)

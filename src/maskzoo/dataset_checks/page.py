@@ -14,12 +14,12 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from maskzoo.dataset_checks.check import Report
+from maskzoo.dataset_checks.check import DatasetReport
 from maskzoo.dataset_checks.problems import KINDS, SEVERITIES, Problem, choose_worst, make_printable
 from maskzoo.dataset_checks.sound_rows import Rows
 from maskzoo.datasets.coco_reader import is_number
 from maskzoo.datasets.mask_outlines import decode_runs, trace
-from maskzoo.datasets.rle import compress, find_bad_runs, measure
+from maskzoo.datasets.rle import compress, find_bad_runs, measure_runs
 from maskzoo.errors import MaskzooError
 from maskzoo.html import page_frame
 from maskzoo.images.read import MAX_PIXELS, read_image
@@ -33,7 +33,7 @@ MOST_POINTS = 4000  # of an outline that is drawn
 Row = dict[str, Any]
 
 
-def render_page(report: Report) -> str:
+def render_page(report: DatasetReport) -> str:
     """Return the page's text."""
     worst = choose_worst((p for p in report.problems if p.severity != "notice"), SHOWN, EACH)
     first = {problem.kind: problem for problem in reversed(report.problems)}
@@ -101,7 +101,7 @@ def _list_facts(problem: Problem) -> list[tuple[str, str]]:
 class _Pictures:
     """Draws a problem's object over its image, with what can be drawn of it."""
 
-    def __init__(self, report: Report) -> None:
+    def __init__(self, report: DatasetReport) -> None:
         self.report = report
         self.rows = {split: Rows(facts.content) for split, facts in report.splits.items()}
 
@@ -174,7 +174,7 @@ def _trace_runs(runs: Row) -> list[Any]:
         return []
     if isinstance(counts, list) and counts and find_bad_runs(counts, pixels) is None:
         text = compress(counts)
-    elif isinstance(counts, str) and counts.isascii() and measure([counts.encode("ascii")], [pixels])[1][0]:
+    elif isinstance(counts, str) and counts.isascii() and measure_runs([counts.encode("ascii")], [pixels])[1][0]:
         text = counts.encode("ascii")
     else:
         return []

@@ -12,7 +12,7 @@ from maskzoo.dataset_checks.problems import Problem, make_printable
 from maskzoo.datasets.annotations import AnnotationSet
 from maskzoo.datasets.coco_reader import AnnotationsError, Fault, is_number, pack_annotations
 
-__all__ = ["TABLES", "Rows", "Sifted", "check_root", "sift"]
+__all__ = ["TABLES", "Rows", "SoundRows", "check_root", "keep_sound_rows"]
 
 TABLES = ("images", "annotations", "categories")
 Tables = dict[str, list[Any]]
@@ -38,7 +38,7 @@ _KIND = {
 
 
 @dataclass(frozen=True, slots=True)
-class Sifted:
+class SoundRows:
     """`problems` are the strict reader's faults, `packed` the rows without one; the places of these in the file by id."""
 
     problems: list[Problem]
@@ -81,7 +81,7 @@ def check_root(data: Any, file: Path) -> dict[str, Any]:
     return data
 
 
-def sift(data: Mapping[str, Any], split: str, file: str) -> Sifted:
+def keep_sound_rows(data: Mapping[str, Any], split: str, file: str) -> SoundRows:
     """Read the content of a COCO file strictly, again without the rows at fault until it passes."""
     problems: list[Problem] = []
     original = rows = Rows(data)
@@ -90,7 +90,7 @@ def sift(data: Mapping[str, Any], split: str, file: str) -> Sifted:
     current: Any = data
     while True:
         try:
-            return Sifted(problems, pack_annotations(current, file), original)
+            return SoundRows(problems, pack_annotations(current, file), original)
         except AnnotationsError as error:
             for fault in error.faults:
                 table, place = rows.find(fault.row)

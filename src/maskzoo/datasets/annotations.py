@@ -111,10 +111,7 @@ class AnnotationSet:
         image_index = new_index[self.image_index[rows]].astype(np.int32)
         owner = np.repeat(np.arange(len(self.ids)), np.diff(self.polygon_first))
         polygons = np.diff(self.polygon_first)[rows]
-        some = {
-            name: getattr(self, name)[rows]
-            for name in ("ids", "labels", "crowd", "ignore", "area", "bbox", "boxes")
-        }
+        some = {name: getattr(self, name)[rows] for name in ("ids", "labels", "crowd", "ignore", "area", "bbox", "boxes")}
         return replace(
             self,
             **some,

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from maskzoo.datasets.annotations import AnnotationSet, Ragged
 from maskzoo.datasets.classes import ClassMap
-from maskzoo.datasets.rle import compress, find_bad_runs, measure
+from maskzoo.datasets.rle import compress, find_bad_runs, measure_runs
 from maskzoo.errors import MaskzooError
 from maskzoo.images.read import MAX_PIXELS
 
@@ -266,7 +266,7 @@ class _Packer:
             self._add(where, "segmentation.counts", _Words(wrong), f"whole numbers from 0 on that sum to {pixels}")
         elif isinstance(counts, str) and counts.isascii():
             text = counts.encode("ascii")
-            if measure([text], [pixels])[1][0]:
+            if measure_runs([text], [pixels])[1][0]:
                 return text
             self._add(where, "segmentation.counts", counts, f"compressed run lengths that sum to {pixels}")
         else:

@@ -109,9 +109,7 @@ def _describe_failure(folder: Path, files: list[Path], alone: list[Path]) -> Sou
             f"{folder}: {len(alone)} annotation files, and no name says which is train, val or test: "
             f"{_list(alone, folder)}; rename them, or name one file itself"
         )
-    tried = ", ".join(
-        ["*train*.json", "annotations/instances_train*.json", *(f"train/{name}" for name in IN_SPLIT_FOLDER)]
-    )
+    tried = ", ".join(["*train*.json", "annotations/instances_train*.json", *(f"train/{name}" for name in IN_SPLIT_FOLDER)])
     found = f"found {_list(files, folder)}, no COCO instances file" if files else "found no JSON file there"
     return SourceError(
         f"{folder}: no annotations; looked for {tried} (also val, valid, validation, test); {found}; name the file "

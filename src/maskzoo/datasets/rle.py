@@ -12,14 +12,14 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["compress", "find_bad_runs", "measure"]
+__all__ = ["compress", "find_bad_runs", "measure_runs"]
 
 Integers = NDArray[np.int64]
 TEXTS_AT_ONCE = 1024  # keeps the arrays on the way in the processor's cache
 LONGEST = 7  # characters of one count: 35 bits hold any count and difference of an image below 2^33 pixels
 
 
-def measure(texts: Sequence[bytes], pixels: Sequence[int] | Integers) -> tuple[Integers, NDArray[np.bool_]]:
+def measure_runs(texts: Sequence[bytes], pixels: Sequence[int] | Integers) -> tuple[Integers, NDArray[np.bool_]]:
     """Return each mask's area in pixels, int64 `[N]`, and whether its text is a mask of `pixels[i]` pixels, bool `[N]`.
 
     Areas mean something only where the second is true.
@@ -78,9 +78,7 @@ def _pick(counts: Integers, number: Integers, odd: int) -> Integers:
     return picked
 
 
-def _sum_counts(
-    counts: Integers, number: Integers, plain: int, pixels: Integers
-) -> tuple[Integers, NDArray[np.bool_]]:
+def _sum_counts(counts: Integers, number: Integers, plain: int, pixels: Integers) -> tuple[Integers, NDArray[np.bool_]]:
     """Return the sum of each mask's `number` of counts, and whether none is negative or above its pixels.
 
     Counts are differences to the one before, but for the first `plain` of a mask. Sums that overflow have a count that

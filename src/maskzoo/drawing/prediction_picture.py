@@ -86,10 +86,6 @@ def draw_prediction(
     return canvas
 
 
-
-
-
-
 def _areas(boxes: NDArray[np.float32]) -> NDArray[np.float32]:
     return (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
 
@@ -129,9 +125,7 @@ class _Label:
     height: int
 
 
-def _draw_labels(
-    canvas: Image.Image, prediction: Objects, colors: list[Color], font_size: int, scores: bool
-) -> None:
+def _draw_labels(canvas: Image.Image, prediction: Objects, colors: list[Color], font_size: int, scores: bool) -> None:
     """Write the labels. The best score chooses its place first, and is written last, over the others.
 
     A label that found no room at its object is tied to it by a line.
@@ -154,9 +148,7 @@ def _draw_labels(
         draw.text(middle, label.text, fill=choose_ink(label.color), font=label.font, anchor="mm")
 
 
-def _make_label(
-    draw: ImageDraw.ImageDraw, prediction: Objects, i: int, color: Color, font_size: int, score: bool
-) -> _Label:
+def _make_label(draw: ImageDraw.ImageDraw, prediction: Objects, i: int, color: Color, font_size: int, score: bool) -> _Label:
     """Small objects get small letters, so that a crowd of them stays visible."""
     box = prediction.boxes[i]
     side = math.sqrt(float(_areas(box[None])[0]))
@@ -168,11 +160,7 @@ def _make_label(
     return _Label(text, font, color, box, width, round(size * 1.3))
 
 
-
-
-def _find_spot(
-    label: _Label, size: tuple[int, int], taken: NDArray[np.int64], boxes: NDArray[np.float32]
-) -> NDArray[np.int64]:
+def _find_spot(label: _Label, size: tuple[int, int], taken: NDArray[np.int64], boxes: NDArray[np.float32]) -> NDArray[np.int64]:
     """Return the x1 y1 x2 y2 inside the picture, at the object or near it, that hides least of labels and objects."""
     wide, high = min(label.width, size[0]), min(label.height, size[1])
     corners = np.array(_list_spots(label.box, wide, high), dtype=np.int64)

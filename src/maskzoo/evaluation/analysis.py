@@ -173,9 +173,7 @@ def encode_outline(annotations: AnnotationSet, row: int) -> dict[str, Any]:
     return merged
 
 
-def _count(
-    confusion: Integers, detected: Integers, truth: NDArray[np.int32], crowd: NDArray[np.bool_], iou: Doubles
-) -> None:
+def _count(confusion: Integers, detected: Integers, truth: NDArray[np.int32], crowd: NDArray[np.bool_], iou: Doubles) -> None:
     """Match the detections of one image to objects of any class, the best score first, and count the pairs."""
     background = len(confusion) - 1
     free = ~crowd
@@ -190,9 +188,7 @@ def _count(
     np.add.at(confusion[:, background], truth[free], 1)
 
 
-def _judge(
-    annotations: AnnotationSet, results: Results, matches: Integers, threshold: float, overlap: Doubles
-) -> ImageScores:
+def _judge(annotations: AnnotationSet, results: Results, matches: Integers, threshold: float, overlap: Doubles) -> ImageScores:
     counted, number = results.scores >= threshold, len(annotations)
     found = np.bincount(results.images[counted & (matches >= 0)], minlength=number)
     false = np.bincount(results.images[counted & (matches == UNMATCHED)], minlength=number)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from maskzoo.datasets.annotations import AnnotationSet
 from maskzoo.evaluation.results import Results
 
-__all__ = ["IOU50", "IOU75", "NAMES", "ClassMetrics", "Evaluation", "Kind", "Metrics", "evaluate", "match"]
+__all__ = ["IOU50", "IOU75", "NAMES", "ClassMetrics", "Evaluation", "Kind", "Metrics", "compute_metrics", "match"]
 
 NAMES = (
     "AP", "AP50", "AP75", "AP_small", "AP_medium", "AP_large",
@@ -68,7 +68,7 @@ class Evaluation:
     detections: int
 
 
-def evaluate(annotations: AnnotationSet, results: Results) -> Evaluation:
+def compute_metrics(annotations: AnnotationSet, results: Results) -> Evaluation:
     """Score results on all images of the data set: COCO's default protocol, 1, 10 and 100 detections of an image."""
     classes = len(annotations.classes)
     return Evaluation(

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from maskzoo.datasets.annotations import AnnotationSet
 from maskzoo.datasets.coco_reader import LARGEST_NUMBER, AnnotationsError, Fault, is_number, read_json
-from maskzoo.datasets.rle import compress, find_bad_runs, measure
+from maskzoo.datasets.rle import compress, find_bad_runs, measure_runs
 from maskzoo.errors import MaskzooError
 from maskzoo.inference.prediction import Prediction
 
@@ -199,7 +199,7 @@ class _Reader:
                 self.add_fault(f"row {numbers[place]}", "bbox", boxes[place].tolist(), BOX)
         if results.has_masks:
             pixels = self.annotations.sizes.astype(np.int64).prod(axis=1)[results.images]
-            areas, sound = measure(results.runs, pixels)
+            areas, sound = measure_runs(results.runs, pixels)
             for place in np.flatnonzero(~sound).tolist():
                 text, expected = results.runs[place].decode("ascii"), f"compressed run lengths that sum to {pixels[place]}"
                 self.add_fault(f"row {numbers[place]}", "segmentation.counts", text, expected)

@@ -40,9 +40,7 @@ class Evaluated:
     seconds: float = 0.0
 
 
-def choose_images(
-    annotations: AnnotationSet, *, all_images: bool = False, limit: int | None = None
-) -> NDArray[np.bool_]:
+def choose_images(annotations: AnnotationSet, *, all_images: bool = False, limit: int | None = None) -> NDArray[np.bool_]:
     """Say which images are run, bool `[I]`: those with an object that trains, or all; the first `limit` by id."""
     chosen = np.ones(len(annotations), np.bool_)
     if not all_images:

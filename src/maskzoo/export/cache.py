@@ -19,9 +19,7 @@ from maskzoo.models.mask_rcnn import MaskRCNN
 __all__ = ["export_once"]
 
 
-def export_once(
-    network: MaskRCNN, config: ModelConfig, folder: Path, calibration: Iterable[Inputs] | None = None
-) -> Path:
+def export_once(network: MaskRCNN, config: ModelConfig, folder: Path, calibration: Iterable[Inputs] | None = None) -> Path:
     """Return the network's `.onnx` file in `folder`, or its int8 `.xml` file where there is `calibration`.
 
     The file is made unless one of the same weights, config, calibration photos and version stands there. Takes the

@@ -16,7 +16,7 @@ import torch
 
 from maskzoo.config import ModelConfig
 from maskzoo.errors import ExportError
-from maskzoo.export.onnx_preprocessing import add_preparation
+from maskzoo.export.onnx_preprocessing import add_preprocessing
 from maskzoo.export.packages import import_package
 from maskzoo.export.program import INPUTS, OUTPUTS, Program, trace
 from maskzoo.model_file import dump_config, parse_config
@@ -84,7 +84,7 @@ def to_onnx(program: Program, facts: Facts) -> ModelProto:
     """Return the program as an ONNX model; every axis that may change has a name."""
     for package in ("onnx", "onnxscript"):
         import_package(package)
-    from maskzoo.export.onnx_operators import make_translations
+    from maskzoo.export.onnx_operators import list_onnx_operators
 
     with _quiet():
         made = torch.onnx.export(
@@ -92,7 +92,7 @@ def to_onnx(program: Program, facts: Facts) -> ModelProto:
             input_names=list(INPUTS),
             output_names=list(OUTPUTS),
             opset_version=OPSET,
-            custom_translation_table=make_translations(),
+            custom_translation_table=list_onnx_operators(),
             optimize=False,  # runtimes do that themselves, and here it takes as long as all the rest
             verbose=False,
         )
@@ -101,7 +101,7 @@ def to_onnx(program: Program, facts: Facts) -> ModelProto:
     _name_axes(model)
     _name_nodes(model)
     if facts.prepares:
-        model = add_preparation(model, facts.config.input)
+        model = add_preprocessing(model, facts.config.input)
     for key, value in facts.to_metadata().items():
         model.metadata_props.add(key=key, value=value)
     model.producer_name = FORMAT

@@ -13,13 +13,13 @@ from onnxscript import opset18 as op
 
 from maskzoo.ops.boxes import BOX_WEIGHTS, MAX_GROWTH
 
-__all__ = ["make_translations"]
+__all__ = ["list_onnx_operators"]
 
 Value = Any  # onnxscript's values are not typed
 OUTSIDE = (-10000.0, -10000.0, -9999.0, -9999.0)  # a box beyond every image
 
 
-def make_translations() -> dict[Callable[..., Any], Callable[..., Any]]:
+def list_onnx_operators() -> dict[Callable[..., Any], Callable[..., Any]]:
     """Return the table that torch.onnx.export wants: an operator of ours, and how to write it."""
     ours, aten = torch.ops.maskzoo, torch.ops.aten
     return {

@@ -26,17 +26,17 @@ from maskzoo.structures import Detections, ImageBatch
 if TYPE_CHECKING:
     from onnx import ModelProto
 
-__all__ = ["PreparedBackend", "add_preparation", "make_preparation"]
+__all__ = ["PreprocessingBackend", "add_preprocessing", "make_preprocessing"]
 
 MOST_OFF = 1e-4  # of a photo's values that may be off, by one grey level
 
 
-def add_preparation(model: ModelProto, settings: Input) -> ModelProto:
+def add_preprocessing(model: ModelProto, settings: Input) -> ModelProto:
     """Return the model with one input, `photo` uint8 `[height width 3]` in RGB; its boxes are in pixels of the photo."""
     import onnx
     import onnx.compose
 
-    preparation = make_preparation(settings)
+    preparation = make_preprocessing(settings)
     preparation = onnx.compose.add_prefix(preparation, "preparation/", rename_inputs=False, rename_outputs=False)
     preparation.ir_version = model.ir_version
     for node in model.graph.node:
@@ -57,7 +57,7 @@ def add_preparation(model: ModelProto, settings: Input) -> ModelProto:
     return whole
 
 
-def make_preparation(settings: Input) -> ModelProto:
+def make_preprocessing(settings: Input) -> ModelProto:
     """Return the graph from `photo` to `images` `[1 3 H W]`, `sizes` `[1 2]`, and `scale`: across, down, across, down."""
     import onnx.inliner
     import onnx.parser
@@ -85,7 +85,7 @@ def make_preparation(settings: Input) -> ModelProto:
     return model
 
 
-class PreparedBackend:
+class PreprocessingBackend:
     """A backend on pixels that an exported preparation made: what a file that takes whole photos is held against.
 
     One grey level moves a box by thousandths of a pixel, so that the preparation is held against ours on its own.
@@ -95,7 +95,7 @@ class PreparedBackend:
         runtime = import_package("onnxruntime")
         self.name, self.dtype = backend.name, backend.dtype
         self._backend, self._settings = backend, settings
-        self._session = runtime.InferenceSession(make_preparation(settings).SerializeToString())
+        self._session = runtime.InferenceSession(make_preprocessing(settings).SerializeToString())
 
     def detect(self, batch: ImageBatch) -> Detections:
         return self._backend.detect(batch)

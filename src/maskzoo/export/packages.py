@@ -16,6 +16,4 @@ def import_package(name: str) -> Any:
         return import_module(name)
     except ImportError as error:
         extra = "int8" if name == "nncf" else "export"
-        raise ExportError(
-            f"{name} is not installed, and exported files need it: pip install 'maskzoo[{extra}]'"
-        ) from error
+        raise ExportError(f"{name} is not installed, and exported files need it: pip install 'maskzoo[{extra}]'") from error

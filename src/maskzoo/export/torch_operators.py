@@ -18,10 +18,10 @@ from maskzoo.ops.boxes import BOX_WEIGHTS, clip, decode, pairwise_iou
 from maskzoo.ops.gather import take_rows
 from maskzoo.ops.roi_align import make_table, pool_level
 
-__all__ = ["Lowering", "detect", "nms", "roi_align"]
+__all__ = ["TorchOperators", "detect", "nms", "roi_align"]
 
 
-class Lowering(TorchFunctionMode):
+class TorchOperators(TorchFunctionMode):
     """While it is entered, operators of ours are traced as what they are made of."""
 
     def __torch_function__(

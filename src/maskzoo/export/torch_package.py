@@ -15,7 +15,7 @@ from pathlib import Path
 from maskzoo.errors import ExportError
 from maskzoo.export.onnx import Facts
 from maskzoo.export.program import Program, trace
-from maskzoo.export.torch_operators import Lowering
+from maskzoo.export.torch_operators import TorchOperators
 from maskzoo.system.files import write_whole
 
 __all__ = ["read_package_facts", "write_package"]
@@ -40,7 +40,7 @@ def write_package(program: Program, facts: Facts, out: Path) -> None:
         "cpp.dynamic_threads": True,  # as many as the user's machine has, not this one
     }
     with tempfile.TemporaryDirectory() as folder, _quiet(), fresh_cache(dir=folder):
-        with Lowering():
+        with TorchOperators():
             traced = trace(program, facts.fixed, facts.config.input.canvas_multiple)
         compiled = aoti_compile_and_package(traced, package_path=f"{folder}/network.pt2", inductor_configs=options)
         stripped = Path(folder) / "stripped.pt2"

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from maskzoo.export.onnx_preprocessing import PreparedBackend
+from maskzoo.export.onnx_preprocessing import PreprocessingBackend
 from maskzoo.images.read import read_image
 from maskzoo.inference.prediction import Prediction
 from maskzoo.inference.predictor import PhotoPredictor, Predictor, Source
 
-__all__ = ["Report", "match_masks", "verify"]
+__all__ = ["Verification", "match_masks", "verify"]
 
 BOX_PIXELS = 1e-3  # of the photo; float32 sums of another order move a box by less
 MASK_IOU = 0.999
@@ -25,7 +25,7 @@ NEAR = 1e-3  # of a score: objects this near to the limit, or to the last one th
 
 
 @dataclass
-class Report:
+class Verification:
     """What `verify` found. `faults` says where the file and the network differ by more than they may; none is good."""
 
     dtype: str
@@ -44,7 +44,7 @@ class Report:
 
 def verify(
     network: Predictor, exported: Predictor, photos: Sequence[Path], on_photo: Callable[[], None] | None = None
-) -> Report:
+) -> Verification:
     """Compare both on each photo alone, then on batches of three of its kind: itself, mirrored, and black.
 
     The black one has few objects or none, beside others that have many. In float32 every object must have its equal,
@@ -52,8 +52,8 @@ def verify(
     both found. A file that prepares photos is held in two steps: its preparation, then the network on what that gives.
     Raises ImageError for a photo that cannot be read.
     """
-    report, overlaps = Report(exported.backend.dtype), []
-    prepared = PreparedBackend(network.backend, network.config.input) if isinstance(exported, PhotoPredictor) else None
+    report, overlaps = Verification(exported.backend.dtype), []
+    prepared = PreprocessingBackend(network.backend, network.config.input) if isinstance(exported, PhotoPredictor) else None
     if prepared is not None:
         network = PhotoPredictor(prepared, network.config)
     for path in photos:
@@ -84,7 +84,7 @@ def match_masks(expected: Prediction, found: Prediction) -> list[tuple[int, int,
     return [(first, second, _overlap(masks[first], theirs[second])) for first, second in _match(expected, found)]
 
 
-def _compare(where: str, expected: Prediction, found: Prediction, network: Predictor, report: Report) -> list[float]:
+def _compare(where: str, expected: Prediction, found: Prediction, network: Predictor, report: Verification) -> list[float]:
     """Note the differences of one photo in the report; returns the mask IoU of each object that both found."""
     pairs = match_masks(expected, found)
     report.objects += len(expected)
@@ -154,7 +154,7 @@ def _find_limit(prediction: Prediction, network: Predictor) -> float:
     return limits.score if len(prediction) < limits.total else float(prediction.scores.min())
 
 
-def _judge_mean(report: Report) -> None:
+def _judge_mean(report: Verification) -> None:
     least = MEAN_MASK_IOU.get(report.dtype)
     if least is not None and report.mean_mask_iou < least:
         report.faults.append(f"masks overlap by {report.mean_mask_iou:.4f} on average; {report.dtype} wants {least}")

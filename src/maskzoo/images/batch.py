@@ -35,8 +35,6 @@ def make_batch(images: Sequence[NDArray[np.uint8]], settings: Input) -> ImageBat
     return ImageBatch(torch.from_numpy(canvas).permute(0, 3, 1, 2), sizes)
 
 
-
-
 def _normalised_levels(settings: Input) -> NDArray[np.float32]:
     """The 256 grey levels of each channel, normalised: float32 `[3 256]`.
 

@@ -15,8 +15,24 @@ __all__ = ["IMAGE_SUFFIXES", "find_images"]
 
 IMAGE_SUFFIXES = frozenset(
     (
-        ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".tif", ".tiff",
-        ".bmp", ".gif", ".jp2", ".j2k", ".ppm", ".pgm", ".pbm", ".pnm", ".avif",
+        ".jpg",
+        ".jpeg",
+        ".jpe",
+        ".jfif",
+        ".png",
+        ".apng",
+        ".webp",
+        ".tif",
+        ".tiff",
+        ".bmp",
+        ".gif",
+        ".jp2",
+        ".j2k",
+        ".ppm",
+        ".pgm",
+        ".pbm",
+        ".pnm",
+        ".avif",
     )
 )
 

@@ -71,9 +71,7 @@ _DETOURS = {"P": "RGBA", "PA": "RGBA", "RGBa": "RGBA", "La": "LA"}  # no direct 
 _DIRECT = frozenset({"1", "L", "LA", "RGB", "RGBX", "RGBA", "YCbCr", "HSV", "LAB"})
 
 
-def read_image(
-    source: str | Path | bytes | Image.Image | np.ndarray[Any, Any], *, max_pixels: int = MAX_PIXELS
-) -> Pixels:
+def read_image(source: str | Path | bytes | Image.Image | np.ndarray[Any, Any], *, max_pixels: int = MAX_PIXELS) -> Pixels:
     """Read a file, the bytes of one, a PIL image or an array as uint8 RGB `(H, W, 3)`, C-contiguous.
 
     The pixels are those of OpenCV's `imread` with flag 1 (in RGB order), because the published networks were trained
@@ -117,16 +115,6 @@ def read_image(
     )
 
 
-
-
-
-
-
-
-
-
-
-
 def _from_array(array: np.ndarray[Any, Any], max_pixels: int) -> Pixels:
     shaped = array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (3, 4))
     if array.dtype != np.uint8 or not shaped:
@@ -147,9 +135,7 @@ def _from_file(path: Path, max_pixels: int) -> Pixels:
         with path.open("rb") as stream:
             return _from_stream(stream, str(path), max_pixels)
     except FileNotFoundError:
-        raise ImageError(
-            f"{path}: no such file; expected an image file; check the spelling and the current folder"
-        ) from None
+        raise ImageError(f"{path}: no such file; expected an image file; check the spelling and the current folder") from None
     except (OSError, ValueError) as error:  # ValueError: a null character in the name
         raise ImageError(f"{path}: the file cannot be opened: {error}; check its permissions") from error
 

@@ -86,9 +86,7 @@ class Eager:
         detections, table = self.model.find(on_device)
         done = self.model.add_masks(detections.trimmed(), table)
         masks = None if done.masks is None else done.masks.cpu()
-        return Detections(
-            done.boxes.cpu(), done.scores.cpu(), done.labels.cpu(), done.rois.cpu(), done.valid.cpu(), masks
-        )
+        return Detections(done.boxes.cpu(), done.scores.cpu(), done.labels.cpu(), done.rois.cpu(), done.valid.cpu(), masks)
 
 
 def _keep_last_layers(model: MaskRCNN) -> None:

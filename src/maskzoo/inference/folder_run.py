@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from maskzoo.errors import ImageError
-from maskzoo.inference.journal import PartFile, Parts, hash_values
+from maskzoo.inference.journal import Journal, JournalFile, hash_values
 from maskzoo.inference.outputs import encode_picture
 from maskzoo.progress import OnProgress, ProgressEvent, say_nothing
 from maskzoo.system.files import write_file
@@ -107,7 +107,7 @@ def run_jobs(
     workers: int,
     processes: Processes,
     on_progress: OnProgress = say_nothing,
-) -> Parts | None:
+) -> Journal | None:
     """Predict this process's share of what no part file in `folder` holds yet; the first process gets all parts back.
 
     The first process tells `on_progress` of each image. Raises SourceError if the part files there belong to another run.
@@ -116,19 +116,19 @@ def run_jobs(
     from maskzoo.inference.predictor import split_windows
 
     manifest = make_manifest(task, jobs)
-    done = Parts(folder, len(jobs), manifest)
+    done = Journal(folder, len(jobs), manifest)
     if len(done) and processes.rank == 0:
         note = f"Going on after {len(done)} of {len(jobs)} images that {folder} holds"
         on_progress(ProgressEvent("Predicting", note=note))
     processes.barrier()  # all have looked before one begins to write
     share = [job for job in jobs if job.number % processes.count == processes.rank and job.number not in done]
-    with PartFile(folder, processes.rank, manifest) as part:
+    with JournalFile(folder, processes.rank, manifest) as part:
         windows = map_in_order(task.run, split_windows(share, task.batch), workers)
         for job, record, seconds in _track(windows, len(share), processes, on_progress):
             part.append(job.number, record | {"seconds": seconds})
     if processes.gather(processes.rank) is None:
         return None
-    return Parts(folder, len(jobs), manifest)
+    return Journal(folder, len(jobs), manifest)
 
 
 def _track(

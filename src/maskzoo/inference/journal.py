@@ -17,12 +17,12 @@ from typing import IO, Any
 
 from maskzoo.errors import MaskzooError, SourceError
 
-__all__ = ["PartFile", "Parts", "hash_values"]
+__all__ = ["Journal", "JournalFile", "hash_values"]
 
 PATTERN = ".predict.*.part.jsonl"
 
 
-class PartFile:
+class JournalFile:
     """The lines that one process appends, each on its way to the disk before the next image is begun."""
 
     def __init__(self, folder: Path, rank: int, manifest: str) -> None:
@@ -48,16 +48,14 @@ class PartFile:
         self._file.write(json.dumps(value, allow_nan=False).encode("ascii") + b"\n")
         self._file.flush()
 
-    def __enter__(self) -> PartFile:
+    def __enter__(self) -> JournalFile:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._file.close()
 
 
-class Parts:
+class Journal:
     """The part files in a folder, and where in them each of `count` images stands: 12 bytes of memory an image."""
 
     def __init__(self, folder: Path, count: int, manifest: str) -> None:

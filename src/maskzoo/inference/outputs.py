@@ -66,17 +66,9 @@ def encode_picture(picture: Image.Image) -> bytes:
     return stream.getvalue()
 
 
-
-
 def join_json(values: Iterable[Any]) -> Iterator[str]:
     """Yield the text of a JSON list, value by value; joined, it is what `json.dumps` makes of them all."""
     yield "["
     for number, value in enumerate(values):
         yield (", " if number else "") + json.dumps(value, allow_nan=False)
     yield "]"
-
-
-
-
-
-

@@ -128,8 +128,16 @@ class Prediction:
         """Return the prediction with some of its objects: a bool or whole-number array, a slice, or one number."""
         chosen = _choose(index, len(self))
         return Prediction(
-            self.boxes[chosen], self.scores[chosen], self.labels[chosen], tuple(self.names[i] for i in chosen),
-            self.category_ids[chosen], self.masks[chosen], self.size, self.scale, self.source, self.image,
+            self.boxes[chosen],
+            self.scores[chosen],
+            self.labels[chosen],
+            tuple(self.names[i] for i in chosen),
+            self.category_ids[chosen],
+            self.masks[chosen],
+            self.size,
+            self.scale,
+            self.source,
+            self.image,
         )
 
     def to_coco(self, image_id: int, *, placeholder: int | None = None) -> list[dict[str, Any]]:
@@ -157,8 +165,14 @@ class Prediction:
     def to_dict(self) -> dict[str, Any]:
         """Return everything but the pictures as plain values that `json.dumps` takes; boxes are x1 y1 x2 y2."""
         fields = zip(
-            self.labels.tolist(), self.names, self.category_ids.tolist(), self.scores.tolist(), self.boxes.tolist(),
-            self.masks.area().tolist(), self.masks.rle(), strict=True,
+            self.labels.tolist(),
+            self.names,
+            self.category_ids.tolist(),
+            self.scores.tolist(),
+            self.boxes.tolist(),
+            self.masks.area().tolist(),
+            self.masks.rle(),
+            strict=True,
         )
         keys = ("label", "name", "category_id", "score", "box", "area", "segmentation")
         return {

@@ -14,9 +14,7 @@ from maskzoo.structures import Detections, Proposals
 __all__ = ["detect"]
 
 
-def detect(
-    class_scores: Tensor, box_deltas: Tensor, proposals: Proposals, sizes: Tensor, limits: BoxLimits
-) -> Detections:
+def detect(class_scores: Tensor, box_deltas: Tensor, proposals: Proposals, sizes: Tensor, limits: BoxLimits) -> Detections:
     """Return the best `limits.total` detections an image, by label, then by proposal.
 
     `class_scores` logits `[B P C+1]`, background last; `box_deltas` `[B P C 4]`; `sizes` `[B 2]` true height, width.
@@ -25,9 +23,7 @@ def detect(
     """
     find = torch.ops.maskzoo.detect if torch.compiler.is_compiling() else _find
     return Detections(
-        *find(
-            class_scores, box_deltas, proposals.boxes, proposals.valid, sizes, limits.score, limits.iou, limits.total
-        )
+        *find(class_scores, box_deltas, proposals.boxes, proposals.valid, sizes, limits.score, limits.iou, limits.total)
     )
 
 
@@ -91,9 +87,7 @@ def _suppress(boxes: Tensor, group: Tensor, iou: float) -> Tensor:
     return nms(padded, valid, iou)[compact, slot]
 
 
-def _find_best(
-    score: Tensor, image: Tensor, label: Tensor, roi: Tensor, kept: Tensor, total: int, batch: int
-) -> Tensor:
+def _find_best(score: Tensor, image: Tensor, label: Tensor, roi: Tensor, kept: Tensor, total: int, batch: int) -> Tensor:
     """Positions in `kept` of each image's `total` best, by image, label, roi."""
     key = (image[kept], label[kept], roi[kept])
     by_place = _lexsort(key)

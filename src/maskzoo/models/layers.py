@@ -12,7 +12,6 @@ from maskzoo.ops.convolution import convolve
 __all__ = ["ConvLayer", "Upsample"]
 
 
-
 class ConvLayer(nn.Module):
     """Convolution of odd kernel, padded to keep its size, with a norm or a bias, an optional sum and ReLU."""
 
@@ -60,24 +59,8 @@ class Upsample(nn.ConvTranspose2d):
         return self.weight.permute(2, 3, 1, 0).reshape(-1, self.in_channels), self.bias.repeat(4)
 
 
-
-
-
-
-
-
 def _finish(out: Tensor, add: Tensor | None, relu: bool) -> Tensor:
     """Add and apply ReLU, in place: `out` is nobody else's."""
     if add is not None:
         out = out.add_(add)
     return F.relu_(out) if relu else out
-
-
-
-
-
-
-
-
-
-

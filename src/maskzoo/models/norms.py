@@ -101,9 +101,7 @@ class BatchNorm(nn.Module):
         if self.training and self.synchronised and _has_others():
             return self._normalise_together(x)
         training = self.training and x.numel() > x.shape[1]  # one value has no variance, an empty batch no mean
-        return F.batch_norm(
-            x, self.running_mean, self.running_var, self.weight, self.bias, training, self.momentum, self.eps
-        )
+        return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, training, self.momentum, self.eps)
 
     def _normalise_together(self, x: Tensor) -> Tensor:
         """Normalise by the statistics over all processes. An empty batch takes part too, or the others would wait."""

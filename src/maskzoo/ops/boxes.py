@@ -55,6 +55,4 @@ def decode(source: Tensor, deltas: Tensor, weights: tuple[float, float, float, f
     centre_y = source[..., 1] + 0.5 * height + dy * height
     half_width = 0.5 * width * dw.clamp(max=MAX_GROWTH).exp()
     half_height = 0.5 * height * dh.clamp(max=MAX_GROWTH).exp()
-    return torch.stack(
-        [centre_x - half_width, centre_y - half_height, centre_x + half_width, centre_y + half_height], dim=-1
-    )
+    return torch.stack([centre_x - half_width, centre_y - half_height, centre_x + half_width, centre_y + half_height], dim=-1)

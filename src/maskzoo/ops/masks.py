@@ -31,9 +31,7 @@ def paste(probability: Tensor, box: Tensor, size: tuple[int, int]) -> tuple[Tens
     return (values, (int(across.origin), int(down.origin))) if values.numel() else (values.new_zeros(0, 0), (0, 0))
 
 
-def find_runs(
-    probabilities: Tensor, boxes: Tensor, size: tuple[int, int], threshold: float = 0.5
-) -> tuple[Tensor, ...]:
+def find_runs(probabilities: Tensor, boxes: Tensor, size: tuple[int, int], threshold: float = 0.5) -> tuple[Tensor, ...]:
     """Return where each pasted mask reaches the `threshold` (> 0): first pixel and end of its runs, int64 `[R 2]`.
 
     `probabilities` `[N M M]`, `boxes` `[N 4]`, else as in `paste`. Runs ascend, and none leaves its column of pixels.

@@ -53,9 +53,7 @@ def assign_levels(boxes: Tensor, levels: int) -> Tensor:
     return (torch.log2(area.sqrt() / 224 + 1e-6) + 4).floor().clamp(2, levels + 1).to(torch.int64) - 2
 
 
-def roi_align(
-    table: FeatureTable, boxes: Tensor, images: Tensor, levels: Tensor, side: int, aligned: bool = True
-) -> Tensor:
+def roi_align(table: FeatureTable, boxes: Tensor, images: Tensor, levels: Tensor, side: int, aligned: bool = True) -> Tensor:
     """Return RoI features `[N C side side]` (channels-last in memory) of boxes `[N 4]` in network-input pixels.
 
     `images` and `levels` `[N]` say where each box lies; levels must come in rising order. The samples of a bin adapt to
@@ -63,9 +61,7 @@ def roi_align(
     gives zeros. Compiled and exported programs hold it as one operator, `maskzoo::roi_align`.
     """
     if torch.compiler.is_compiling():
-        pooled: Tensor = torch.ops.maskzoo.roi_align(
-            table.levels, boxes, images, levels, table.strides, side, aligned
-        )
+        pooled: Tensor = torch.ops.maskzoo.roi_align(table.levels, boxes, images, levels, table.strides, side, aligned)
         return pooled
     return _pool(table, boxes, images, levels, side, aligned)
 

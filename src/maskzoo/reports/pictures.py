@@ -121,9 +121,7 @@ def _describe(
 class _DecodedMasks(Masks):
     """Masks that were run lengths already: drawn by crops, like those of a prediction. None at all for boxes alone."""
 
-    def __init__(
-        self, outlines: Sequence[dict[str, Any]], boxes: NDArray[np.float32], size: tuple[int, int]
-    ) -> None:
+    def __init__(self, outlines: Sequence[dict[str, Any]], boxes: NDArray[np.float32], size: tuple[int, int]) -> None:
         super().__init__(np.zeros((len(boxes), 1, 1), np.float32), boxes, size)
         self._outlines = outlines
 

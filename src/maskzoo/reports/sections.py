@@ -151,8 +151,7 @@ def plot_curves(analysis: Analysis, classes: Sequence[str]) -> list[Plot]:
     if not there:
         return []
     lines = [
-        Line(f"{classes[label]}, IoU 0.50", RECALLS, analysis.precision50[label], "gray faint")
-        for label in there[:MOST_CURVES]
+        Line(f"{classes[label]}, IoU 0.50", RECALLS, analysis.precision50[label], "gray faint") for label in there[:MOST_CURVES]
     ]
     style = {0.50: ("series-1 plain", analysis.precision50), 0.75: ("series-2 plain", analysis.precision75)}
     for iou, (name, table) in style.items():
@@ -191,9 +190,7 @@ def count_confusion(analysis: Analysis, classes: Sequence[str]) -> Section:
     there = np.flatnonzero(counts[:number].sum(axis=1) + counts[:, :number].sum(axis=0))
     shown = np.sort(there[np.argsort(-errors[there], kind="stable")][:MOST_CLASSES])
     places, names = [*shown.tolist(), number], [*classes, "background"]
-    rows = [
-        {"name": names[row], "cells": [_shade(counts, row, column, number) for column in places]} for row in places
-    ]
+    rows = [{"name": names[row], "cells": [_shade(counts, row, column, number) for column in places]} for row in places]
     return {
         "threshold": analysis.threshold, "kind": analysis.kind, "shown": len(shown), "there": len(there), "rows": rows,
         "names": [names[place] for place in places], "pairs": list(_find_pairs(mixed, names)),

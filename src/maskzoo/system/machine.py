@@ -19,7 +19,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 __all__ = [
-    "Backend",
+    "BackendFacts",
     "Gpu",
     "Memory",
     "Processor",
@@ -90,7 +90,7 @@ class Gpu:
 
 
 @dataclass(frozen=True, slots=True)
-class Backend:
+class BackendFacts:
     """A way to run a network: its `version` (None: absent), what it runs on, and what to do if it is `absent`."""
 
     name: str
@@ -132,14 +132,14 @@ def inspect_gpus() -> list[Gpu]:
     return [Gpu(one.name, one.total_memory, f"{one.major}.{one.minor}", one.major >= 8) for one in found]
 
 
-def inspect_backends() -> list[Backend]:
+def inspect_backends() -> list[BackendFacts]:
     """Return every backend of `maskzoo.load`, the absent ones with the command that installs them."""
     import torch
 
     devices = ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",)
     install = "pip install 'maskzoo[export]'"
     return [
-        Backend("eager", torch.__version__, devices),
+        BackendFacts("eager", torch.__version__, devices),
         _inspect_compile(torch.__version__, devices),
         _inspect_openvino(install),
         _inspect_onnxruntime(install),
@@ -191,32 +191,34 @@ def read_peak_memory() -> int | None:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
-def _inspect_compile(number: str, devices: tuple[str, ...]) -> Backend:
+def _inspect_compile(number: str, devices: tuple[str, ...]) -> BackendFacts:
     lacking = {device: inspect_compiler(device) for device in devices}
     able = tuple(device for device, remedy in lacking.items() if not remedy)
-    return Backend("compile", number, able) if able else Backend("compile", None, remedy=lacking["cpu"])
+    return BackendFacts("compile", number, able) if able else BackendFacts("compile", None, remedy=lacking["cpu"])
 
 
-def _inspect_openvino(install: str) -> Backend:
+def _inspect_openvino(install: str) -> BackendFacts:
     number = find_version("openvino")
     if number is None:
-        return Backend("openvino", None, remedy=install)
+        return BackendFacts("openvino", None, remedy=install)
     try:
         devices = tuple(import_module("openvino").Core().available_devices)
     except Exception as error:  # whatever a broken installation raises is what its user must read
-        return Backend("openvino", None, remedy=f"version {number} does not start ({error}): {install} --force-reinstall")
-    return Backend("openvino", number, devices)
+        return BackendFacts("openvino", None, remedy=f"version {number} does not start ({error}): {install} --force-reinstall")
+    return BackendFacts("openvino", number, devices)
 
 
-def _inspect_onnxruntime(install: str) -> Backend:
+def _inspect_onnxruntime(install: str) -> BackendFacts:
     number = find_version("onnxruntime") or find_version("onnxruntime-gpu")
     if number is None:
-        return Backend("onnxruntime", None, remedy=install)
+        return BackendFacts("onnxruntime", None, remedy=install)
     try:
         providers = tuple(import_module("onnxruntime").get_available_providers())
     except Exception as error:  # as above
-        return Backend("onnxruntime", None, remedy=f"version {number} does not start ({error}): {install} --force-reinstall")
-    return Backend("onnxruntime", number, providers)
+        return BackendFacts(
+            "onnxruntime", None, remedy=f"version {number} does not start ({error}): {install} --force-reinstall"
+        )
+    return BackendFacts("onnxruntime", number, providers)
 
 
 def _read_cpuinfo(root: Path) -> list[Mapping[str, str]]:

@@ -99,9 +99,7 @@ def jitter(
     height, width = image.size
     scale = factor * min(canvas[0] / height, canvas[1] / width)
     size = max(1, int(scale * height + 0.5)), max(1, int(scale * width + 0.5))
-    top, left = (
-        int(share * (max(0, new - limit) + 1)) for share, new, limit in zip(offset, size, canvas, strict=True)
-    )
+    top, left = (int(share * (max(0, new - limit) + 1)) for share, new, limit in zip(offset, size, canvas, strict=True))
     return crop(_follow(image, resize_to(image.pixels, *size)), top, left, canvas, colour)
 
 
@@ -125,7 +123,7 @@ def crop(
         cut = [piece for polygon in moved if len(piece := clip_polygon(polygon, width, height))]
         outlines.append(cut)
         if any(new is not old for new, old in zip(cut, moved, strict=False)) or len(cut) < len(moved):
-            if not cut or measure(cut) < SMALLEST_SHARE * measure(moved):
+            if not cut or polygon_area(cut) < SMALLEST_SHARE * polygon_area(moved):
                 continue
             boxes[place] = find_box(cut)
         if (boxes[place, 2:] - boxes[place, :2]).min() >= SMALLEST_SIDE:
@@ -167,7 +165,7 @@ def _area(points: Polygon) -> float:
     return abs(float(x @ np.roll(y, -1) - y @ np.roll(x, -1))) / 2
 
 
-def measure(outline: Outline) -> float:
+def polygon_area(outline: Outline) -> float:
     """Return the area inside an outline's polygons, in pixels."""
     return sum(_area(polygon.reshape(-1, 2)) for polygon in outline)
 

@@ -152,9 +152,7 @@ def _unwrap(samples: list[Sample] | MaskzooError) -> list[Sample]:
     return samples
 
 
-def _start_workers(
-    batches: _Batches, places: Iterable[int], workers: int
-) -> Iterator[list[Sample] | MaskzooError]:
+def _start_workers(batches: _Batches, places: Iterable[int], workers: int) -> Iterator[list[Sample] | MaskzooError]:
     """Start processes that make the batches, in order. They share the packed annotations where processes can fork.
 
     Samples travel as uint8 pixels through pipes: a quarter of the normalised batch, and no shared memory, of which

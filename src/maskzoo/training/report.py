@@ -6,7 +6,7 @@ from pathlib import Path
 
 from maskzoo.datasets.coco_reader import read_annotations
 from maskzoo.evaluation.analysis import analyze
-from maskzoo.evaluation.metrics import evaluate
+from maskzoo.evaluation.metrics import compute_metrics
 from maskzoo.evaluation.results import read_results
 from maskzoo.reports.page import write_page
 from maskzoo.reports.pictures import make_pictures
@@ -31,7 +31,7 @@ def write_report(folder: RunFolder) -> None:
         facts=facts,
         history=history,
         classes=annotations.classes.names,
-        evaluation=evaluate(annotations, results),
+        evaluation=compute_metrics(annotations, results),
         analysis=analysis,
         pictures=make_pictures(annotations, results, analysis, Path(plan.data["val_images"])),
     )

@@ -22,7 +22,7 @@ from maskzoo.datasets.coco_reader import read_annotations
 from maskzoo.datasets.layout import find_splits
 from maskzoo.errors import TrainingError
 from maskzoo.evaluation.metrics import Evaluation
-from maskzoo.evaluation.metrics import evaluate as score
+from maskzoo.evaluation.metrics import compute_metrics as score
 from maskzoo.evaluation.published import to_dict
 from maskzoo.evaluation.run import Evaluated, evaluate_model
 from maskzoo.inference.backends import Eager
@@ -37,7 +37,7 @@ from maskzoo.training.schedule import fit_recipe
 from maskzoo.training.snapshot import read_newest_snapshot
 from maskzoo.training.trainer import Metrics, Row, Trainer
 from maskzoo.weights.checkpoint import write_checkpoint
-from maskzoo.zoo.first_weights import start
+from maskzoo.zoo.first_weights import make_first_weights
 
 __all__ = ["Outcome", "check_resumed", "make_plan", "run_training"]
 
@@ -137,7 +137,7 @@ def run_training(
     )
     validation = _read_validation(plan)
     snapshot = read_newest_snapshot(folder.snapshots) if resume and folder.has_snapshot() else None
-    first = start(config, "none" if snapshot else plan.start.get("from"), seed=settings.seed, progress=on_bytes)
+    first = make_first_weights(config, "none" if snapshot else plan.start.get("from"), seed=settings.seed, progress=on_bytes)
     steps = loader.batches_per_epoch // settings.accumulate * config.training.epochs
     scale = settings.batch * settings.accumulate * processes.count / config.training.images_per_batch
     recipe, rates = fit_recipe(config.training, steps, scale)

@@ -188,9 +188,7 @@ class SampleMaker:
         short, long = max(self.recipe.short_sides), self.recipe.long_side
         return (short, long) if width >= height else (long, short)
 
-    def _transform(
-        self, image: AnnotatedImage, canvas: tuple[int, int], random: np.random.Generator
-    ) -> AnnotatedImage:
+    def _transform(self, image: AnnotatedImage, canvas: tuple[int, int], random: np.random.Generator) -> AnnotatedImage:
         """Resize as the recipe says, or jitter as the settings say; then flip or not."""
         if self.settings.jitter is None:
             image = resize(image, int(random.choice(self.recipe.short_sides)), self.recipe.long_side)

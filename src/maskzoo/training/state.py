@@ -17,14 +17,14 @@ from maskzoo.models.mask_rcnn import MaskRCNN
 from maskzoo.training.schedule import make_optimizer
 from maskzoo.training.snapshot import Snapshot
 
-__all__ = ["Progress", "State"]
+__all__ = ["Position", "State"]
 
 AVERAGE_DELAY = 10  # iterations over which the moving average's decay grows: a young average must not keep its start
 STATISTICS = ("running_mean", "running_var")
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class Position:
     """How far a run is: `epoch` epochs are done and `step` steps of the next; `iteration` steps in all.
 
     `evaluated` is the epoch of the last evaluation, `best` the best mask AP so far, after `best_epoch` epochs, `stale`
@@ -43,7 +43,7 @@ class Progress:
     dropped_in_row: int = 0
     replaced: int = 0
 
-    def after_step(self, steps_per_epoch: int, *, dropped: bool, replaced: int) -> Progress:
+    def after_step(self, steps_per_epoch: int, *, dropped: bool, replaced: int) -> Position:
         """Return the progress after one more step."""
         step = self.step + 1
         return replace(
@@ -56,7 +56,7 @@ class Progress:
             replaced=self.replaced + replaced,
         )
 
-    def after_evaluation(self, ap: float | None) -> Progress:
+    def after_evaluation(self, ap: float | None) -> Position:
         """Return the progress after an evaluation that found this mask AP, or None where there was nothing to find."""
         better = ap is not None and (self.best is None or ap > self.best)
         if better:
@@ -75,11 +75,9 @@ class State:
         self.model = model
         self.optimizer = make_optimizer(model, recipe)
         self.scaler = torch.amp.GradScaler(device.type, enabled=settings.precision == "float16")
-        self.progress = Progress()
+        self.progress = Position()
         self.names: dict[Tensor, str] = {parameter: name for name, parameter in model.named_parameters()}
-        self.statistics = {
-            name: buffer for name, buffer in model.named_buffers() if name.rpartition(".")[2] in STATISTICS
-        }
+        self.statistics = {name: buffer for name, buffer in model.named_buffers() if name.rpartition(".")[2] in STATISTICS}
         self._settled = {name: buffer.clone() for name, buffer in self.statistics.items()}
         self.decay = settings.ema
         trained = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
@@ -142,7 +140,7 @@ class State:
                 buffer = torch.empty_like(parameter).copy_(groups["momentum"][name])
                 self.optimizer.state[parameter]["momentum_buffer"] = buffer
         self.scaler.load_state_dict(snapshot.state["scaler"])
-        self.progress = Progress(**snapshot.state["progress"])
+        self.progress = Position(**snapshot.state["progress"])
 
 
 def _check(group: str, found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:

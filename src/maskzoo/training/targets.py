@@ -15,7 +15,19 @@ from maskzoo.config import BoxSampling, RpnSampling
 from maskzoo.ops.boxes import pairwise_iou
 from maskzoo.structures import GroundTruth, Proposals, Samples
 
-__all__ = ["BACKGROUND", "FOREGROUND", "IGNORED", "Matches", "Shuffle", "in_order", "match", "rasterize", "sample_anchors", "sample_boxes", "shuffle_by"]
+__all__ = [
+    "BACKGROUND",
+    "FOREGROUND",
+    "IGNORED",
+    "Matches",
+    "Shuffle",
+    "in_order",
+    "match",
+    "rasterize",
+    "sample_anchors",
+    "sample_boxes",
+    "shuffle_by",
+]
 
 MIN_SIDE = 0.1  # of a RoI in pixels: thinner ones are stretched less, as in the published training
 
@@ -100,9 +112,7 @@ class Matches:
     truth_index: Tensor
 
 
-def match(
-    boxes: Tensor, truth: Tensor, crowd: Tensor, positive: float, negative: float, *, rescue: bool = False
-) -> Matches:
+def match(boxes: Tensor, truth: Tensor, crowd: Tensor, positive: float, negative: float, *, rescue: bool = False) -> Matches:
     """Match boxes `[N 4]` with one image's objects `[G 4]`, of which `crowd` bool `[G]` take no part.
 
     Foreground from an IoU of `positive`, background below `negative`, ignored between. `rescue` makes every box that is

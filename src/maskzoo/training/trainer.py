@@ -218,9 +218,7 @@ class Trainer:
         """Whether gradients that are not finite may be float16's range only: the scaler skips the step and halves."""
         return self.state.scaler.is_enabled() and self.state.scaler.get_scale() > SMALLEST_SCALE
 
-    def _report_step(
-        self, step: _Step, rate: float, seconds: float, epoch: int, batches: Sequence[TrainingBatch]
-    ) -> None:
+    def _report_step(self, step: _Step, rate: float, seconds: float, epoch: int, batches: Sequence[TrainingBatch]) -> None:
         progress = self.state.progress
         for batch in batches:
             for one in batch.replaced:
@@ -282,9 +280,7 @@ def _move(batch: TrainingBatch, device: torch.device) -> tuple[ImageBatch, Groun
         return batch.images, batch.truth
     images = ImageBatch(*(_to(tensor, device) for tensor in (batch.images.pixels, batch.images.sizes)))
     truth = batch.truth
-    boxes, labels, crowd, valid = (
-        _to(tensor, device) for tensor in (truth.boxes, truth.labels, truth.crowd, truth.valid)
-    )
+    boxes, labels, crowd, valid = (_to(tensor, device) for tensor in (truth.boxes, truth.labels, truth.crowd, truth.valid))
     return images, GroundTruth(boxes, labels, crowd, valid, truth.outlines)
 
 

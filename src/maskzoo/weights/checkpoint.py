@@ -94,9 +94,7 @@ def _read_metadata(path: Path) -> dict[str, str]:
         )
     version = metadata.get("format_version", "")
     if version != str(FORMAT_VERSION):
-        raise WeightsError(
-            f"{path}: checkpoint format version {version!r}, expected {FORMAT_VERSION}: install a newer maskzoo"
-        )
+        raise WeightsError(f"{path}: checkpoint format version {version!r}, expected {FORMAT_VERSION}: install a newer maskzoo")
     return metadata
 
 

@@ -75,9 +75,7 @@ def list_backbone_renames(network: Network, origin: str = THEIRS) -> list[Rename
     """
     shape = network.backbone
     if shape.depth not in BLOCKS:
-        raise WeightsError(
-            f"{origin}: depths 50 and 101 are published, found network.backbone.depth {shape.depth}. {OTHERS}"
-        )
+        raise WeightsError(f"{origin}: depths 50 and 101 are published, found network.backbone.depth {shape.depth}. {OTHERS}")
     if shape.norm not in STATISTICS:
         raise WeightsError(
             f"{origin}: its norms are batch-norms, which fit frozen, bn and sync_bn; found network.backbone.norm "
@@ -111,9 +109,7 @@ def _letter(block: int, blocks: int) -> str:
     return "a" if block == 0 else f"b{block}"
 
 
-def _expand(
-    modules: tuple[tuple[str, str], ...] | list[tuple[str, str]], entries: tuple[tuple[str, str], ...]
-) -> list[Rename]:
+def _expand(modules: tuple[tuple[str, str], ...] | list[tuple[str, str]], entries: tuple[tuple[str, str], ...]) -> list[Rename]:
     return [
         Rename(theirs_entry.format(theirs), ours_entry.format(ours))
         for theirs, ours in modules

@@ -34,8 +34,6 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,150}")
 _RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 
 
-
-
 def cached(url: str) -> Path | None:
     """Return the file of `url` if it is on this machine; its content is not checked."""
     path = _place(url)
@@ -122,8 +120,6 @@ def _verify(path: Path) -> Path:
             f"fetched. Delete it to download it again; if you changed it on purpose, delete {beside.name} instead"
         )
     return path
-
-
 
 
 def _remember(path: Path, checksum: str) -> None:
@@ -263,9 +259,7 @@ def _check_answer(url: str, response: requests.Response, part: _Part, here: tupl
         raise _TransientError("the file on the server has changed meanwhile")
     if status >= 500 or status in (408, 429):
         raise _TransientError(f"the server answered {status} {response.reason}")
-    raise DownloadError(
-        f"{url}: the server answered {status} {response.reason}; expected the file: check the address"
-    )
+    raise DownloadError(f"{url}: the server answered {status} {response.reason}; expected the file: check the address")
 
 
 def _version(url: str, response: requests.Response, start: int) -> _Version:
@@ -292,4 +286,3 @@ def _refuse_page(url: str, response: requests.Response, head: bytes) -> None:
             f"{url}: not a weights file: the server answered with a page ({kind or 'of no stated type'}); check the "
             "address, and whether the network wants a log-in first"
         )
-

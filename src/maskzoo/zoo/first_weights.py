@@ -25,7 +25,7 @@ from maskzoo.zoo.download import Progress, fetch
 from maskzoo.zoo.load import build_empty, list_shapes
 from maskzoo.zoo.rows import names, read_row
 
-__all__ = ["Start", "start"]
+__all__ = ["FirstWeights", "make_first_weights"]
 
 LAST_LAYERS = {"heads.box.score": 1, "heads.box.delta": 4, "heads.mask.logits": 1}  # rows of each class
 SCORE_BIAS = "bbox_head.bbox_score.bias"  # in PaddleDetection's files: classes and background
@@ -34,7 +34,7 @@ CHOICES = "Choose weights of this network, or change the model file"
 
 
 @dataclass(frozen=True, slots=True)
-class Start:
+class FirstWeights:
     """A `model` ready to train, float32 on the CPU, and a `report` of where its weights come from."""
 
     model: MaskRCNN
@@ -50,7 +50,9 @@ class _Learnt:
     report: str
 
 
-def start(config: ModelConfig, source: str | Path | None, *, seed: int, progress: Progress | None = None) -> Start:
+def make_first_weights(
+    config: ModelConfig, source: str | Path | None, *, seed: int, progress: Progress | None = None
+) -> FirstWeights:
     """Return a network of the config to train, its weights from `source`; what no file holds is drawn from `seed`.
 
     `source` is a zoo row's name (downloaded; `progress` is told bytes so far and in all), a `.safetensors` checkpoint, a
@@ -65,11 +67,11 @@ def start(config: ModelConfig, source: str | Path | None, *, seed: int, progress
     model.to_empty(device="cpu")
     initialize(model, torch.Generator().manual_seed(seed))
     if learnt is None:
-        return Start(model, _describe_random(config, seed))
+        return FirstWeights(model, _describe_random(config, seed))
     state = model.state_dict()
     fitted, report = _fit_classes(learnt, state, list(config.classes.values()))
     model.load_state_dict(state | fitted)
-    return Start(model, report)
+    return FirstWeights(model, report)
 
 
 def _read(config: ModelConfig, source: str | Path | None, progress: Progress | None) -> _Learnt | None:
@@ -169,9 +171,7 @@ def _compare(found: Network, wanted: Network, origin: str) -> None:
     differing = [key for key in ours if key in theirs and _unify(theirs[key]) != _unify(ours[key])]
     faults = [f"  {key}: found {theirs[key]}, expected {ours[key]}" for key in differing]
     if "network.norm" in differing:
-        faults.append(
-            "  (a convolution of pyramid and mask head has either a bias or a norm, and each kind is its own)"
-        )
+        faults.append("  (a convolution of pyramid and mask head has either a bias or a norm, and each kind is its own)")
     if faults:
         raise WeightsError("\n".join([f"{origin}: belongs to another network. {CHOICES}:", *faults]))
 

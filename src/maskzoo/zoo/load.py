@@ -161,9 +161,7 @@ def _check_backend(backend: str, dtype: str, device: torch.device, calibrate: st
         warnings.warn("this CPU has no bfloat16 arithmetic: float32 is faster here, and more exact", stacklevel=3)
 
 
-def _load_exported(
-    path: Path, weights: str | Path | None, backend: str, dtype: str, overrides: Sequence[str]
-) -> Predictor:
+def _load_exported(path: Path, weights: str | Path | None, backend: str, dtype: str, overrides: Sequence[str]) -> Predictor:
     """A predictor of a file that `maskzoo export` wrote: everything lies in it."""
     if weights is not None or overrides:
         raise ConfigError(f"{path}: an exported file holds its weights and settings; change the model and export it anew")

@@ -16,7 +16,6 @@ from maskzoo.zoo.download import cached
 __all__ = ["RowSummary", "names", "read_row", "row_text", "summarize", "to_markdown"]
 
 
-
 BENCHMARK_SIZE = (800, 1216)  # a 4:3 .. 3:2 photo at the published test size, padded
 
 
@@ -107,5 +106,3 @@ def to_markdown(rows: Sequence[RowSummary]) -> str:
 
 def _folder() -> Path:
     return Path(str(files("maskzoo.zoo").joinpath("models")))
-
-

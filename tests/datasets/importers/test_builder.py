@@ -7,12 +7,12 @@ import pytest
 from PIL import Image
 
 from maskzoo.datasets.coco_reader import pack_annotations
-from maskzoo.datasets.importers.builder import Draft, find_pictures, is_within, measure_pictures, read_text
+from maskzoo.datasets.importers.builder import DatasetBuilder, find_pictures, is_within, measure_pictures, read_text
 from maskzoo.errors import ImageError, SourceError
 
 
 def make_draft(size=(1000, 1000)):
-    draft = Draft(["thing"])
+    draft = DatasetBuilder(["thing"])
     return draft, draft.add_image(Path("/photos/a.png"), size)
 
 

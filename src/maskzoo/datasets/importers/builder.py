@@ -18,7 +18,7 @@ from maskzoo.errors import ImageError, SourceError
 from maskzoo.images.find import IMAGE_SUFFIXES
 from maskzoo.images.read import read_image
 
-__all__ = ["SPLITS", "Draft", "Progress", "Skipped", "find_pictures", "is_within", "measure_pictures", "read_text"]
+__all__ = ["SPLITS", "DatasetBuilder", "Progress", "Skipped", "find_pictures", "is_within", "measure_pictures", "read_text"]
 
 Progress = Callable[[int, int], None]  # images done, images in all
 Points = NDArray[np.float64]
@@ -40,7 +40,7 @@ class Skipped:
 
 
 @dataclass(slots=True)
-class Draft:
+class DatasetBuilder:
     """One split: `names` of the classes by label, its pictures with their sizes, objects, and what was skipped."""
 
     names: Sequence[str]

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from maskzoo.datasets.coco_reader import AnnotationsError, is_number, read_json
 from maskzoo.datasets.coco_writer import straighten
-from maskzoo.datasets.importers.builder import Draft, Progress, is_within, measure_pictures
+from maskzoo.datasets.importers.builder import DatasetBuilder, Progress, is_within, measure_pictures
 from maskzoo.datasets.mask_outlines import trace
 from maskzoo.errors import ImageError, SourceError
 from maskzoo.images.find import IMAGE_SUFFIXES
@@ -58,14 +58,14 @@ def is_labelme(path: Path) -> bool:
     return isinstance(content, dict) and isinstance(content.get("shapes"), list) and "imagePath" in content
 
 
-def read_labelme(source: Path, classes: Sequence[str] | None, *, progress: Progress | None = None) -> dict[str, Draft]:
+def read_labelme(source: Path, classes: Sequence[str] | None, *, progress: Progress | None = None) -> dict[str, DatasetBuilder]:
     """Read the LabelMe files in a folder and the folders in it, as one set without splits.
 
     Polygons, rectangles, circles and masks become polygons; shapes of one label and `group_id` are one object. Classes
     are all labels by name, unless `classes` gives them. Other shapes, and pictures of another size than the file says,
     are skipped by name. Embedded pictures (`imageData`) are not looked at.
     """
-    draft = Draft([])
+    draft = DatasetBuilder([])
     files = _read_files(source, draft)
     draft.names = list(classes) if classes is not None else sorted(_list_labels(files))
     if not draft.names:
@@ -85,7 +85,7 @@ def read_labelme(source: Path, classes: Sequence[str] | None, *, progress: Progr
     return {"": draft}
 
 
-def _read_files(source: Path, draft: Draft) -> list[_File]:
+def _read_files(source: Path, draft: DatasetBuilder) -> list[_File]:
     files = []
     for path in sorted(source.rglob("*.json")) if source.is_dir() else [source]:
         try:
@@ -135,7 +135,7 @@ def _compare_size(content: dict[str, Any], size: tuple[int, int]) -> str | None:
     return f"says the picture is {width} x {height} pixels, found {size[1]} x {size[0]}{turned}; label it again"
 
 
-def _add_objects(draft: Draft, file: _File, image: int, size: tuple[int, int]) -> None:
+def _add_objects(draft: DatasetBuilder, file: _File, image: int, size: tuple[int, int]) -> None:
     objects: dict[Any, _Object] = {}
     for place, shape in enumerate(file.content["shapes"]):
         row = f"shape {place}"

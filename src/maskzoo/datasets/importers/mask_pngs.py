@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import PngImagePlugin
 
-from maskzoo.datasets.importers.builder import SPLITS, Draft, Progress, find_pictures, measure_pictures
+from maskzoo.datasets.importers.builder import SPLITS, DatasetBuilder, Progress, find_pictures, measure_pictures
 from maskzoo.datasets.mask_outlines import trace
 from maskzoo.errors import ImageError, SourceError
 from maskzoo.images.read import MAX_PIXELS
@@ -43,7 +43,7 @@ def find_folders(source: Path) -> tuple[Path, Path] | None:
 
 def read_mask_pngs(
     source: Path, classes: Sequence[str] | None, *, progress: Progress | None = None
-) -> dict[str, Draft]:
+) -> dict[str, DatasetBuilder]:
     """Read pictures and their masks, from `source` or its folders train, val and test; all objects are of one class.
 
     The mask of `a.jpg` is `a.png` or `a_mask.png`. The class is "object" unless `classes` names it. Pictures without a
@@ -55,7 +55,7 @@ def read_mask_pngs(
     drafts = {}
     for split, found in folders.items():
         if found is not None:
-            drafts[split] = Draft(list(classes or ["object"]))
+            drafts[split] = DatasetBuilder(list(classes or ["object"]))
             _read_split(drafts[split], *found, progress)
     if not drafts:
         raise SourceError(
@@ -65,7 +65,7 @@ def read_mask_pngs(
     return drafts
 
 
-def _read_split(draft: Draft, images: Path, masks: Path, progress: Progress | None) -> None:
+def _read_split(draft: DatasetBuilder, images: Path, masks: Path, progress: Progress | None) -> None:
     pairs: dict[Path, Path] = {}
     for path in find_pictures(images):
         stem = path.relative_to(images).with_suffix("")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from maskzoo.datasets.importers.builder import SPLITS, Draft, Progress, measure_pictures, read_text
+from maskzoo.datasets.importers.builder import SPLITS, DatasetBuilder, Progress, measure_pictures, read_text
 from maskzoo.datasets.importers.mask_pngs import read_numbers, trace_objects
 from maskzoo.errors import ImageError, SourceError
 
@@ -27,7 +27,7 @@ def find_voc_folder(source: Path) -> Path | None:
     return found[0] if found and (found[0] == source or len(found) == 1) else None
 
 
-def read_voc(source: Path, classes: Sequence[str] | None, *, progress: Progress | None = None) -> dict[str, Draft]:
+def read_voc(source: Path, classes: Sequence[str] | None, *, progress: Progress | None = None) -> dict[str, DatasetBuilder]:
     """Read a Pascal VOC segmentation set, with the splits of ImageSets/Segmentation, or as one without them.
 
     An object's class is that of most of its pixels. Classes are VOC's twenty unless `classes` names those of the places
@@ -39,7 +39,7 @@ def read_voc(source: Path, classes: Sequence[str] | None, *, progress: Progress 
     names = list(classes or VOC_CLASSES)
     drafts = {}
     for split, stems in _list_splits(folder).items():
-        draft = drafts[split] = Draft(names)
+        draft = drafts[split] = DatasetBuilder(names)
         pictures = {}
         for stem, origin in stems.items():
             picture = _find_picture(folder, stem)
@@ -76,7 +76,7 @@ def _find_picture(folder: Path, stem: str) -> Path | None:
     return next((path for path in candidates if path.is_file()), None)
 
 
-def _read_image(draft: Draft, folder: Path, path: Path, stem: str, size: tuple[int, int]) -> None:
+def _read_image(draft: DatasetBuilder, folder: Path, path: Path, stem: str, size: tuple[int, int]) -> None:
     objects, kinds = (folder / name / f"{stem}.png" for name in ("SegmentationObject", "SegmentationClass"))
     try:
         numbers, classes = read_numbers(objects, size), read_numbers(kinds, size).ravel()

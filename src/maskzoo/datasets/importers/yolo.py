@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from maskzoo.datasets.importers.builder import (
     SPLITS,
-    Draft,
+    DatasetBuilder,
     Progress,
     find_pictures,
     is_within,
@@ -43,7 +43,7 @@ def find_data_file(source: Path) -> Path | None:
 
 def read_yolo(
     source: Path, classes: Sequence[str] | None, *, boxes_as_masks: bool = False, progress: Progress | None = None
-) -> dict[str, Draft]:
+) -> dict[str, DatasetBuilder]:
     """Read a YOLO segmentation data set, a folder or its data.yaml, split by split ("" where there are none).
 
     A picture without a label file is one without objects. Rows `class x1 y1 x2 y2 ...` become polygons; rows of a box
@@ -54,12 +54,12 @@ def read_yolo(
     content = {} if data_file is None else _read_data_file(data_file)
     folder = source if source.is_dir() else source.parent
     names = _read_names(content, data_file, folder) if classes is None else list(classes)
-    drafts: dict[str, Draft] = {}
+    drafts: dict[str, DatasetBuilder] = {}
     boxes: list[str] = []
     splits = _list_splits(content, data_file, folder)
     _check_labels([path for pictures in splits.values() for path in pictures])
     for split, pictures in splits.items():
-        draft = drafts[split] = Draft(names)
+        draft = drafts[split] = DatasetBuilder(names)
         reader = _Reader(draft, boxes_as_masks, boxes)
         for path, size in measure_pictures(pictures, progress):
             if isinstance(size, ImageError):
@@ -187,7 +187,7 @@ def _check_labels(pictures: Sequence[Path]) -> None:
         )
 
 
-def _skip_orphans(draft: Draft, pictures: Sequence[Path]) -> None:
+def _skip_orphans(draft: DatasetBuilder, pictures: Sequence[Path]) -> None:
     """Note the label files of no picture: their objects would vanish in silence."""
     expected = {_find_label_file(path) for path in pictures}
     for folder in sorted({path.parent for path in expected}):
@@ -200,7 +200,7 @@ def _skip_orphans(draft: Draft, pictures: Sequence[Path]) -> None:
 class _Reader:
     """Reads label files into a draft; `boxes` collects where a row of a box stood that may not become a mask."""
 
-    draft: Draft
+    draft: DatasetBuilder
     boxes_as_masks: bool
     boxes: list[str]
 
