@@ -13,9 +13,8 @@ import torch
 from maskzoo.images.find import find_images
 from maskzoo.inference.backends import Eager
 from maskzoo.inference.folder_run import Job, Task, run_jobs
-from maskzoo.inference.outputs import join_json
+from maskzoo.inference.outputs import join_json, write_pieces
 from maskzoo.inference.predictor import Predictor
-from maskzoo.system.files import write_pieces
 from maskzoo.system.memory import keep_freed_memory
 from maskzoo.system.processes import Processes
 from maskzoo.zoo.rows import read_row

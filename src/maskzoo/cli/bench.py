@@ -15,7 +15,7 @@ from rich.table import Table
 from maskzoo.cli.options import Batch, Device, DeviceOption, Model, Overrides, Weights
 from maskzoo.cli.terminal import open_stderr, open_stdout, print_json
 from maskzoo.errors import ConfigError
-from maskzoo.system.files import make_folder, write_file
+from maskzoo.system.files import check_folder, make_folder, write_file
 
 if TYPE_CHECKING:
     from maskzoo.bench.runner import Measured, Plan
@@ -70,6 +70,8 @@ def bench(
     from maskzoo.bench.runner import run_settings, to_dict
     from maskzoo.system.machine import inspect_backends
 
+    if out is not None:
+        check_folder(out)
     asked = _split(backends, BACKENDS, "--backends") or list(BACKENDS)
     found = inspect_backends()
     with tempfile.TemporaryDirectory(prefix="maskzoo-bench-") as name:

@@ -29,7 +29,7 @@ from maskzoo.cli.progress import show_progress
 from maskzoo.cli.terminal import open_stderr, open_stdout, print_json, tabulate_classes, tabulate_metrics
 from maskzoo.errors import SourceError
 from maskzoo.evaluation.job import NO_MODEL, Job, read_job, run_job
-from maskzoo.system.files import make_folder, write_file
+from maskzoo.system.files import check_folder, check_target, make_folder, write_file
 
 if TYPE_CHECKING:
     from maskzoo.evaluation.metrics import Evaluation
@@ -92,6 +92,10 @@ def evaluate(
     from maskzoo.system.processes import join_processes
 
     _check_call(model, weights, images, from_predictions, override, page)
+    if out is not None:
+        check_folder(out)
+    if page is not None:
+        check_target(page)
     with join_processes(device.value) as processes:
         if from_predictions is not None:
             with show_progress(processes.rank) as show:

@@ -20,7 +20,7 @@ from maskzoo.export.onnx_preprocessing import add_preprocessing
 from maskzoo.export.packages import import_package
 from maskzoo.export.program import INPUTS, OUTPUTS, Program, trace
 from maskzoo.model_file import dump_config, parse_config
-from maskzoo.system.files import write_whole
+from maskzoo.system.files import write_file
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -73,11 +73,7 @@ def write_onnx(program: Program, facts: Facts, out: Path) -> None:
 
     Raises ExportError if the packages that write ONNX are missing, or the file cannot be written.
     """
-    content = to_onnx(program, facts).SerializeToString()
-    try:
-        write_whole(out, content)
-    except OSError as error:
-        raise ExportError(f"{out}: cannot be written ({error}); check folder, rights and free space") from error
+    write_file(out, to_onnx(program, facts).SerializeToString(), ExportError)
 
 
 def to_onnx(program: Program, facts: Facts) -> ModelProto:

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from maskzoo.errors import ImageError
 from maskzoo.inference.journal import Journal, JournalFile, hash_values
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from maskzoo.inference.predictor import Predictor
     from maskzoo.system.processes import Processes
 
-__all__ = ["Job", "Task", "make_manifest", "run_jobs"]
+__all__ = ["Job", "Source", "Task", "make_manifest", "run_jobs"]
+
+Source: TypeAlias = "Path | bytes | TarMember"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,7 @@ class Job:
 
     number: int
     name: str
-    source: Path | bytes | TarMember
+    source: Source
     image_id: int
     picture: Path
 

@@ -24,7 +24,7 @@ from maskzoo.config import ModelConfig, RunSettings
 from maskzoo.errors import TrainingError
 from maskzoo.models.mask_rcnn import MaskRCNN
 from maskzoo.structures import GroundTruth, ImageBatch, Losses
-from maskzoo.system.files import write_whole
+from maskzoo.system.files import write_file
 from maskzoo.system.processes import Processes
 from maskzoo.training.loader import TrainingBatch, TrainingLoader
 from maskzoo.training.objective import Objective
@@ -258,7 +258,7 @@ class Trainer:
             **{name: getattr(batch.truth, name) for name in ("boxes", "labels", "valid")},
         }
         metadata = {"image_ids": json.dumps(batch.image_ids), "seeds": json.dumps(batch.seeds), "losses": json.dumps(terms)}
-        write_whole(self._name_dump(), save(tensors, metadata))
+        write_file(self._name_dump(), save(tensors, metadata), TrainingError)
 
     def _name_dump(self) -> Path:
         name = f"nonfinite-{self.state.progress.iteration:08d}-process{self.processes.rank}.safetensors"
