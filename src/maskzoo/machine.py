@@ -13,10 +13,11 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
+
+from maskzoo.telemetry import import_silenced
 
 __all__ = [
     "Backend",
@@ -202,7 +203,7 @@ def _inspect_openvino(install: str) -> Backend:
     if number is None:
         return Backend("openvino", None, remedy=install)
     try:
-        devices = tuple(import_module("openvino").Core().available_devices)
+        devices = tuple(import_silenced("openvino").Core().available_devices)
     except Exception as error:  # whatever a broken installation raises is what its user must read
         return Backend("openvino", None, remedy=f"version {number} does not start ({error}): {install} --force-reinstall")
     return Backend("openvino", number, devices)
@@ -213,7 +214,7 @@ def _inspect_onnxruntime(install: str) -> Backend:
     if number is None:
         return Backend("onnxruntime", None, remedy=install)
     try:
-        providers = tuple(import_module("onnxruntime").get_available_providers())
+        providers = tuple(import_silenced("onnxruntime").get_available_providers())
     except Exception as error:  # as above
         return Backend("onnxruntime", None, remedy=f"version {number} does not start ({error}): {install} --force-reinstall")
     return Backend("onnxruntime", number, providers)

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import Any
 
 from maskzoo.errors import ExportError
+from maskzoo.telemetry import import_silenced
 
 __all__ = ["import_package"]
 
 
 def import_package(name: str) -> Any:
-    """Return the package. Raises ExportError with the command that installs it."""
+    """Return the package, silenced: none of those that exporting needs reports its use. Raises ExportError with the command that installs it."""
     try:
-        return import_module(name)
+        return import_silenced(name)
     except ImportError as error:
         extra = "int8" if name == "nncf" else "export"
         raise ExportError(
