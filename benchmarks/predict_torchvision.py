@@ -1,5 +1,6 @@
 """torchvision as a contender of predict.py: in PyTorch, and its network in OpenVINO."""
 
+import sys
 import warnings
 from pathlib import Path
 
@@ -64,6 +65,7 @@ class TorchvisionInOpenVINO:
     """The same network and weights, converted; it stops at mask probabilities: no pasting, no run lengths."""
 
     def __init__(self, job):
+        sys.modules["openvino_telemetry"] = None  # else it reports its use
         import openvino
 
         network, photo = Outputs(Torchvision(job).model), np.load(Path(job["folder"]) / "photo.npy")

@@ -16,9 +16,9 @@ import maskzoo
 
 HOOK = Path(__file__).parent / "network_recorder"
 SOURCE = Path(maskzoo.__file__).parent.parent
-KEPT = ("PATH", "LD_LIBRARY_PATH", "SYSTEMROOT", "TEMP")  # else nothing: what reports keeps quiet where it sees CI or a test
-TRACE = ("strace", "-f", "--seccomp-bpf", "-qq", "-e", "signal=none", "-e", "trace=connect,bind,sendto,sendmsg,sendmmsg")
-
+# Nothing else of the environment: what reports its use keeps quiet where it sees CI or a test.
+KEPT = ("PATH", "LD_LIBRARY_PATH", "SYSTEMROOT", "TEMP")
+TRACE = "strace -f --seccomp-bpf -qq -e signal=none -e trace=connect,bind,sendto,sendmsg,sendmmsg".split()
 INSIDE = re.compile(r'bind\(.*"(127\.0\.0\.1|::1)"')  # as in the hook
 
 
@@ -36,11 +36,13 @@ class Recording:
 def can_trace() -> bool:
     """Whether strace is there and may trace."""
     probe = [*TRACE, "-o", os.devnull, sys.executable, "-c", ""]
-    return shutil.which("strace") is not None and subprocess.run(probe, check=False, capture_output=True).returncode == 0
+    if shutil.which("strace") is None:
+        return False
+    return subprocess.run(probe, check=False, capture_output=True).returncode == 0
 
 
 def record(folder: Path, *arguments: object, **environment: str) -> Recording:
-    """Run Python in `folder` with an empty home beside it."""
+    """Run Python in `folder` with an empty home in it."""
     home, log, trace = (folder / "recorded" / name for name in ("home", "log", "trace"))
     shutil.rmtree(home.parent, ignore_errors=True)
     home.mkdir(parents=True)
@@ -62,5 +64,7 @@ def record(folder: Path, *arguments: object, **environment: str) -> Recording:
     )  # fmt: skip
     attempts = log.read_text().splitlines() if log.exists() else []
     if trace.exists():
-        attempts += [line for line in trace.read_text().splitlines() if "sa_family=AF_INET" in line and not INSIDE.search(line)]
-    return Recording(done.returncode, done.stdout + done.stderr, attempts, [path for path in home.rglob("*") if path.is_file()])
+        lines = trace.read_text().splitlines()
+        attempts += [line for line in lines if "sa_family=AF_INET" in line and not INSIDE.search(line)]
+    left = [path for path in home.rglob("*") if path.is_file()]
+    return Recording(done.returncode, done.stdout + done.stderr, attempts, left)

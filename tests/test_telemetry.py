@@ -102,7 +102,9 @@ def test_the_recorder_sees_a_deliberate_attempt(program, tmp_path):
 def test_the_recorder_sees_what_a_library_does_without_python(tmp_path):
     if not can_trace():
         pytest.skip("strace is absent or may not trace")
-    program = r"import ctypes; c = ctypes.CDLL(None); c.connect(c.socket(2, 1, 0), b'\2\0\0\x09\x7f\0\0\1' + bytes(8), 16)"
+    program = (
+        r"import ctypes; c = ctypes.CDLL(None); c.connect(c.socket(2, 1, 0), b'\2\0\0\x09\x7f\0\0\1' + bytes(8), 16)"
+    )
     assert any("sin_port=htons(9)" in attempt for attempt in record(tmp_path, "-c", program).attempts)
 
 

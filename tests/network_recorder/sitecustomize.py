@@ -2,6 +2,7 @@
 
 import os
 import sys
+from pathlib import Path
 
 ADDRESSES = ("socket.connect", "socket.bind", "socket.sendto", "socket.sendmsg")  # (socket, address)
 NAMES = ("socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr", "socket.getnameinfo")
@@ -22,7 +23,7 @@ def _is_attempt(event, arguments):
     if event in PROGRAMS:
         words = arguments[0] if event == "os.system" else f"{arguments[0]} {arguments[1]}"
         words = os.fsdecode(words) if isinstance(words, bytes) else words
-        return any(os.path.basename(word.strip("[]',\"")).removesuffix(".exe") in SENDERS for word in words.split())
+        return any(Path(word.strip("[]',\"")).stem in SENDERS for word in words.split())
     return event in NAMES or event in REQUESTS
 
 

@@ -11,7 +11,7 @@ __all__ = ["import_package"]
 
 
 def import_package(name: str) -> Any:
-    """Return the package, silenced: none of those that exporting needs reports its use. Raises ExportError with the command that installs it."""
+    """Return the package, which reports its use to nobody. Raises ExportError with the command that installs it."""
     try:
         return import_silenced(name)
     except ImportError as error:
