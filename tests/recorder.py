@@ -18,7 +18,7 @@ HOOK = Path(__file__).parent / "network_recorder"
 SOURCE = Path(maskzoo.__file__).parent.parent
 # Nothing else of the environment: what reports its use keeps quiet where it sees CI or a test.
 KEPT = ("PATH", "LD_LIBRARY_PATH", "SYSTEMROOT", "TEMP")
-TRACE = "strace -f --seccomp-bpf -qq -e signal=none -e trace=connect,bind,sendto,sendmsg,sendmmsg".split()
+TRACE = ["strace", "-f", "--seccomp-bpf", "-qq", "-e", "signal=none", "-e", "trace=connect,bind,sendto,sendmsg,sendmmsg"]
 INSIDE = re.compile(r'bind\(.*"(127\.0\.0\.1|::1)"')  # as in the hook
 
 
