@@ -25,7 +25,7 @@ def import_silenced(name: str) -> Any:
     if sender is None:
         sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]  # importing it raises ImportError
     else:
-        sender.TelemetrySender.send = _drop  # type: ignore[attr-defined]
+        sender.TelemetrySender.send = _drop
     return import_module(name)
 
 
