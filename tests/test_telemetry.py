@@ -47,7 +47,7 @@ VERBS = {
 }
 SLOW_VERBS = {
     "predict without an exported file": "predict thin.safetensors photos --out found-exported --backend openvino",
-    "export to OpenVINO": "export thin.safetensors --to openvino --out thin.xml --verify photos",
+    "export to OpenVINO": "export thin.safetensors --to openvino --out thin.xml",
     "export in int8": "export thin.safetensors --to openvino --dtype int8 --calibrate photos --out thin8.xml",
     "export to torch": "export thin.safetensors --to torch --out thin.pt2",
     "bench of runtimes": "bench thin.safetensors --size 64x96 --seconds 0.1 --rounds 1 --threads 1 --dtypes float32 "
