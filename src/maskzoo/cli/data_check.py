@@ -16,7 +16,7 @@ from rich.text import Text
 
 from maskzoo.cli.terminal import open_stderr, open_stdout, print_json
 from maskzoo.errors import ConfigError
-from maskzoo.files import check_folder, is_taken, make_folder, write_file
+from maskzoo.files import check_folder, explained, is_taken, make_folder, write_file
 
 if TYPE_CHECKING:
     from maskzoo.data.checking import Report
@@ -88,8 +88,9 @@ def _plan_fix(out: Path | None, splits: Mapping[str, Path]) -> dict[str, Path]:
     """Return the file that each split's cleaned annotations go to. Raises ConfigError if one is there already."""
     if out is None:
         return {}
-    file = len(splits) == 1 and out.suffix.lower() == ".json" and not out.is_dir()
-    if not file and out.suffix.lower() == ".json" and not out.is_dir():
+    with explained(out, ConfigError):
+        file = out.suffix.lower() == ".json" and not out.is_dir()
+    if file and len(splits) > 1:
         raise ConfigError(f"{out}: there are {len(splits)} splits, {', '.join(splits)}; expected a folder for --fix")
     targets = {split: out if file else out / f"{split}.json" for split in splits}
     for target in targets.values():
