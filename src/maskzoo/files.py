@@ -1,24 +1,157 @@
-"""Writing a file so that it is the old one or the whole new one, whatever happens meanwhile."""
+"""Names, folders and files to write: a file is the old one or the whole new one, and every fault says what helps."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
+import stat
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-__all__ = ["write_whole"]
+from maskzoo.errors import MaskzooError
+
+__all__ = [
+    "check_folder", "check_target", "choose_name", "explained", "fit_name", "is_taken", "make_folder", "write_file",
+    "write_whole",
+]  # fmt: skip
+
+LONGEST_NAME = 255  # bytes of a name, whatever the file system says: one may count letters, and the next one not
+TRIED = 10_000  # names in a row that may be taken
+
+_ROOM = "make room there, or choose another place"
+_RIGHTS = "change the rights of the folder, or choose another place"
+_IN_THE_WAY = "a file, or a link that leads nowhere, stands where a folder is expected: move it, or choose another place"
+_ADVICE = {
+    errno.ENOSPC: _ROOM,
+    errno.EDQUOT: _ROOM,
+    errno.EFBIG: _ROOM,
+    errno.EACCES: _RIGHTS,
+    errno.EPERM: _RIGHTS,
+    errno.EROFS: "nothing can be changed on that disk: choose another place",
+    errno.EEXIST: _IN_THE_WAY,
+    errno.ENOTDIR: _IN_THE_WAY,
+    errno.EISDIR: "a folder stands where a file is expected: move it, or choose another name",
+    errno.ELOOP: "its links lead in a circle: delete or correct them, or choose another place",
+    errno.ENOENT: "a folder above is missing, or a link leads nowhere: make or correct it, or choose another place",
+    errno.ENAMETOOLONG: f"a name has at most {LONGEST_NAME} bytes: choose a shorter one",
+}
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Write `content` under another name, wait until it is on the disk, then put it in the place of `path`.
+@contextlib.contextmanager
+def explained(path: Path, kind: type[MaskzooError] = MaskzooError) -> Iterator[None]:
+    """Raise `kind` for an OSError inside: what cannot be written, what was found, and what helps."""
+    try:
+        yield
+    except OSError as error:
+        advice = _ADVICE.get(error.errno or 0, "check folder, rights and free space, or choose another place")
+        raise kind(f"{path}: cannot be written ({error.strerror or error}); {advice}") from error
+
+
+def check_folder(folder: Path, kind: type[MaskzooError] = MaskzooError) -> None:
+    """Raise `kind` unless files can be made in `folder` or, if that is to be made yet, in what is there of its path."""
+    place = folder
+    with explained(folder, kind):
+        while not _is_there(place) and place != place.parent:
+            place = place.parent
+        with tempfile.TemporaryFile(dir=place):
+            pass
+
+
+def make_folder(folder: Path, kind: type[MaskzooError] = MaskzooError) -> None:
+    """Make a folder and those above it. Raises `kind` if that cannot be, or no file can be made in it."""
+    with explained(folder, kind):
+        folder.mkdir(parents=True, exist_ok=True)
+    check_folder(folder, kind)
+
+
+def check_target(path: Path, *, force: bool = True, kind: type[MaskzooError] = MaskzooError) -> None:
+    """Raise `kind` unless a file can be written at `path`, whose folder need not be there yet.
+
+    Without `force` nothing may be there; with it a file may, but no folder and no link that leads nowhere.
+    """
+    check_folder(path.parent, kind)
+    with explained(path, kind):
+        there = _is_there(path)
+        if there and not force:
+            raise kind(f"{path}: exists already; expected a new file; choose another or pass --force")
+        if there and stat.S_ISDIR(path.stat().st_mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+
+
+def _is_there(path: Path) -> bool:
+    """Return whether anything has this name, a link that leads nowhere too. Raises OSError if that cannot be seen."""
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def is_taken(path: Path, mark: bytes) -> bool:
+    """Return whether `path` is anything but free or a file of ours, which has `mark` in its first kilobyte.
+
+    Raises MaskzooError if that cannot be seen.
+    """
+    with explained(path):
+        if not _is_there(path):
+            return False
+    try:
+        if not path.is_file():  # to open a pipe would wait for its writer
+            return True
+        with path.open("rb") as stream:
+            return mark not in stream.read(1024)
+    except OSError:  # it is there, whatever it is
+        return True
+
+
+def fit_name(stem: str, ending: str, folder: Path) -> str:
+    """Return `stem + ending`, with as many whole letters of the stem as the longest name in `folder` has room for."""
+    try:
+        longest = min(LONGEST_NAME, os.pathconf(folder, "PC_NAME_MAX"))
+    except (AttributeError, OSError):  # Windows; a folder that is not there yet
+        longest = LONGEST_NAME
+    room = max(longest - len(os.fsencode(ending)), 0)
+    stem = stem[:room]
+    while len(os.fsencode(stem)) > room:
+        stem = stem[:-1]
+    return stem + ending
+
+
+def choose_name(
+    folder: Path, stem: str, suffix: str, taken: Callable[[Path], bool], first: int = 1
+) -> tuple[Path, int]:
+    """Return the first of `stem.suffix`, `stem-2.suffix` ... in `folder` that is not taken, and its number.
+
+    `first` is the number to begin with. Raises MaskzooError after 10,000 that are taken.
+    """
+    for number in range(first, first + TRIED):
+        path = folder / fit_name(stem, (f"-{number}" if number > 1 else "") + suffix, folder)
+        if not taken(path):
+            return path, number
+    raise MaskzooError(
+        f"{folder}: {TRIED:,} names in a row are taken, up to {path.name}; expected a free one; move what lies there, "
+        "or choose another --out"
+    )
+
+
+def write_file(path: Path, content: bytes | Iterable[bytes], kind: type[MaskzooError] = MaskzooError) -> None:
+    """Write the old file or the whole new one, as `write_whole`. Raises `kind` if that cannot be."""
+    with explained(path, kind):
+        write_whole(path, content)
+
+
+def write_whole(path: Path, content: bytes | Iterable[bytes]) -> None:
+    """Write `content`, or its pieces, under another name, wait until it is on the disk, then put it in the place of `path`.
 
     Raises OSError; `path` is as before then, and nothing else is left.
     """
-    part = path.with_name(f".{path.name[:60]}.{secrets.token_hex(4)}.part")
+    part = path.parent / fit_name(f".{path.name}", f".{secrets.token_hex(4)}.part", path.parent)
     try:
         with part.open("xb") as file:
-            file.write(content)
+            file.writelines([content] if isinstance(content, bytes) else content)
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)

@@ -1,18 +1,15 @@
 """The files of `maskzoo predict`: nothing of the user's is overwritten, and nothing is half written."""
 
+import os
+
 import pytest
 from PIL import Image
 
-from maskzoo.cli.outputs import (
-    encode_picture,
-    join_json,
-    make_folder,
-    name_pictures,
-    number_images,
-    write_file,
-    write_pieces,
-)
+from maskzoo.cli.outputs import encode_picture, is_drawn, join_json, name_pictures, number_images
 from maskzoo.errors import MaskzooError
+from maskzoo.files import write_file
+
+pytestmark = pytest.mark.timeout(60)
 
 
 def list_names(names, folder):
@@ -65,22 +62,52 @@ def test_only_a_picture_of_an_earlier_call_is_overwritten(tmp_path):
 def test_writing_replaces_the_whole_file_and_leaves_nothing_else(tmp_path):
     path = tmp_path / "a.json"
     write_file(path, b"old and long")
-    write_pieces(path, join_json([{"ä": 1}, 2.5]))
+    write_file(path, map(str.encode, join_json([{"ä": 1}, 2.5])))
     assert path.read_text() == '[{"\\u00e4": 1}, 2.5]'
     assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_number_that_json_has_not_is_never_written(tmp_path):
     with pytest.raises(ValueError, match="JSON"):
-        write_pieces(tmp_path / "a.json", join_json([float("nan")]))
+        write_file(tmp_path / "a.json", map(str.encode, join_json([float("nan")])))
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_place_that_cannot_be_written_is_named(tmp_path):
+def test_links_and_pipes_of_the_user_are_not_overwritten(tmp_path):
+    (tmp_path / "nowhere.jpg").symlink_to("missing")
+    (tmp_path / "circle.jpg").symlink_to("circle.jpg")
+    os.mkfifo(tmp_path / "pipe.jpg")
+    names = ["in/nowhere.png", "in/circle.png", "in/pipe.png"]
+    assert list_names(names, tmp_path) == ["nowhere-2.jpg", "circle-2.jpg", "pipe-2.jpg"]
+
+
+@pytest.mark.parametrize("letter", ["n", "é", "漢"])
+def test_equal_names_of_the_greatest_length_get_names_that_can_be_written(tmp_path, letter):
+    stem = letter * (251 // len(letter.encode()))
+    names = list_names([f"a/{stem}.png", f"b/{stem}.jpg", f"c.tar/{stem * 9}.jpg"], tmp_path)
+    assert len(set(names)) == 3 and names[1].endswith(f"{letter}-2.jpg")
+    for name in names:
+        write_file(tmp_path / name, b"")
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names)
+
+
+def test_thousands_of_equal_stems_are_named_at_once(tmp_path):
+    names = list_names([f"{number}/frame.jpg" for number in range(30_000)], tmp_path)
+    assert names[-1] == "frame-30000.jpg" and len(set(names)) == 30_000
+
+
+@pytest.mark.parametrize("place", ["file", "circle/below", "n" * 256], ids=lambda place: place[:12])
+def test_names_in_a_place_that_cannot_be_are_refused(tmp_path, place):
     (tmp_path / "file").touch()
-    with pytest.raises(MaskzooError, match=r"file.*cannot be made.*--out"):
-        make_folder(tmp_path / "file")
-    (tmp_path / "taken").mkdir()
-    with pytest.raises(MaskzooError, match=r"taken: cannot be written.*--out"):
-        write_file(tmp_path / "taken", b"")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "taken"]
+    (tmp_path / "circle").symlink_to("circle")
+    with pytest.raises(MaskzooError, match="cannot be written"):
+        name_pictures(["a.png"], tmp_path / place)
+
+
+def test_only_what_was_drawn_into_the_folder_itself_is_a_result(tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path)
+    (tmp_path / "drawn.jpg").write_bytes(encode_picture(Image.new("RGB", (8, 8))))
+    Image.new("RGB", (8, 8)).save(tmp_path / "mine.jpg")
+    assert is_drawn(str(tmp_path / "drawn.jpg"), tmp_path) and is_drawn(str(tmp_path / "drawn.jpg"), tmp_path / "link")
+    assert not is_drawn(str(tmp_path / "mine.jpg"), tmp_path) and not is_drawn(str(tmp_path / "none.jpg"), tmp_path)
+    assert not is_drawn(str(tmp_path / "drawn.jpg"), tmp_path / "other")

@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 
@@ -63,3 +64,20 @@ def test_a_line_that_was_cut_short_is_left_out(folder):
     with folder.metrics.open("a") as file:
         file.write(json.dumps(STEPS[0])[:20])
     assert list(folder.rows()) == [NOTE]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs the device that is always full")
+def test_a_full_disk_ends_the_run_with_what_to_do(folder):
+    folder.metrics.unlink()
+    folder.metrics.symlink_to("/dev/full")
+    with pytest.raises(TrainingError, match=r"metrics\.jsonl: cannot be written \(No space left on device\); make room"):
+        folder.append({"kind": "step"})
+
+
+@pytest.mark.parametrize("place", ["file", "file/run", "circle", "nowhere", "n" * 256], ids=lambda place: place[:10])
+def test_a_place_where_no_run_can_be_is_refused(tmp_path, plan, place):
+    (tmp_path / "file").touch()
+    (tmp_path / "circle").symlink_to("circle")
+    (tmp_path / "nowhere").symlink_to("missing")
+    with pytest.raises(TrainingError, match="cannot be written"):
+        RunFolder(tmp_path / place).begin(plan)

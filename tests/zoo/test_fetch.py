@@ -370,6 +370,19 @@ def test_a_full_disk_is_called_by_its_name(server, folder):
     assert cached(server.url) is None
 
 
+@pytest.mark.parametrize("target", ["missing", "net.pdparams", None], ids=["nowhere", "a circle", "a folder"])
+def test_what_is_no_file_is_refused_before_the_download(server, folder, target):
+    folder.mkdir(parents=True)
+    (folder / "net.pdparams").mkdir() if target is None else (folder / "net.pdparams").symlink_to(target)
+    assert "no file, but a folder or a link that leads nowhere" in fail(server.url)
+    assert server.seen == []
+
+
+def test_a_home_of_too_long_a_name_is_reported(server, folder, monkeypatch):
+    monkeypatch.setenv("MASKZOO_HOME", str(folder / ("n" * 256)))
+    assert "File name too long" in fail(server.url) and server.seen == []
+
+
 def test_a_home_that_is_a_file_is_reported_with_its_path(server, folder):
     folder.parent.write_bytes(b"")
     assert str(folder) in fail(server.url)

@@ -13,9 +13,9 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from rich.table import Table
 
 from maskzoo.cli.loading import Batch, Device, DeviceOption, Model, Overrides, Weights
-from maskzoo.cli.outputs import make_folder, write_file
 from maskzoo.cli.terminal import open_stderr, open_stdout, print_json
 from maskzoo.errors import ConfigError
+from maskzoo.files import check_folder, make_folder, write_file
 
 if TYPE_CHECKING:
     from maskzoo.bench.rounds import Measured, Plan
@@ -74,6 +74,8 @@ def bench(
     from maskzoo.bench.rounds import measure, to_dict
     from maskzoo.machine import inspect_backends
 
+    if out is not None:
+        check_folder(out)
     asked = _split(backends, BACKENDS, "--backends") or list(BACKENDS)
     found = inspect_backends()
     with tempfile.TemporaryDirectory(prefix="maskzoo-bench-") as name:

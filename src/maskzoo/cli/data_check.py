@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,9 +14,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from maskzoo.cli.outputs import make_folder, write_file
 from maskzoo.cli.terminal import open_stderr, open_stdout, print_json
 from maskzoo.errors import ConfigError
+from maskzoo.files import check_folder, explained, is_taken, make_folder, write_file
 
 if TYPE_CHECKING:
     from maskzoo.data.checking import Report
@@ -87,12 +88,14 @@ def _plan_fix(out: Path | None, splits: Mapping[str, Path]) -> dict[str, Path]:
     """Return the file that each split's cleaned annotations go to. Raises ConfigError if one is there already."""
     if out is None:
         return {}
-    file = len(splits) == 1 and out.suffix.lower() == ".json" and not out.is_dir()
-    if not file and out.suffix.lower() == ".json" and not out.is_dir():
+    with explained(out, ConfigError):
+        file = out.suffix.lower() == ".json" and not out.is_dir()
+    if file and len(splits) > 1:
         raise ConfigError(f"{out}: there are {len(splits)} splits, {', '.join(splits)}; expected a folder for --fix")
     targets = {split: out if file else out / f"{split}.json" for split in splits}
     for target in targets.values():
-        if target.exists():
+        check_folder(target.parent)
+        if os.path.lexists(target):
             raise ConfigError(f"{target}: exists already; expected a new file, none is overwritten; choose another --fix")
     return targets
 
@@ -105,14 +108,8 @@ def _check_page(page: Path | None) -> None:
         raise ConfigError(f"{page}: expected a name that ends in .html for --page")
     from maskzoo.data.check_page import MARK
 
-    try:
-        with page.open("rb") as stream:
-            known = MARK.encode() in stream.read(1024)
-    except FileNotFoundError:
-        return
-    except OSError:
-        known = False
-    if not known:
+    check_folder(page.parent)
+    if is_taken(page, MARK.encode()):
         raise ConfigError(f"{page}: exists already and is no page of an earlier check; choose another --page")
 
 

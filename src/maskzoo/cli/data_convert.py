@@ -11,7 +11,8 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from maskzoo.cli.terminal import open_stderr, open_stdout, print_json
-from maskzoo.errors import MaskzooError, SourceError
+from maskzoo.errors import SourceError
+from maskzoo.files import check_target
 
 if TYPE_CHECKING:
     from maskzoo.data.formats.draft import Draft
@@ -130,9 +131,8 @@ def _name_files(drafts: Mapping[str, Draft], out: Path, force: bool) -> dict[str
         files = dict.fromkeys(drafts, out)
     else:
         files = {split: out / f"{split or 'train'}.json" for split in drafts}
-    taken = [path for path in files.values() if path.exists() and not force]
-    if taken:
-        raise MaskzooError(f"{taken[0]}: exists already; expected a new file; choose another OUT or pass --force")
+    for path in files.values():
+        check_target(path, force=force)
     if not any(draft.pictures for draft in drafts.values()):
         reasons = [str(row) for draft in drafts.values() for row in draft.skipped[:SHOWN]]
         raise SourceError("\n  ".join(["no picture of the source can be used, so nothing was written", *reasons]))

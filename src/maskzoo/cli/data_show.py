@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from maskzoo.cli.outputs import MARK, make_folder, write_file
+from maskzoo.cli.outputs import MARK
 from maskzoo.cli.terminal import open_stderr, open_stdout
 from maskzoo.errors import ConfigError, ImageError, MaskzooError, SourceError
+from maskzoo.files import check_target, is_taken, make_folder, write_file
 
 if TYPE_CHECKING:
     import numpy as np
@@ -82,14 +83,8 @@ def show_data(
 
 def _check_out(out: Path) -> None:
     """A sheet that was drawn before is overwritten; anything else is the user's."""
-    try:
-        with out.open("rb") as stream:
-            drawn = MARK in stream.read(1024)
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise MaskzooError(f"{out}: cannot be written: {error}; choose another --out") from error
-    if not drawn:
+    check_target(out)
+    if is_taken(out, MARK):
         raise MaskzooError(f"{out}: exists already and is no sheet; expected a new file; choose another --out")
 
 

@@ -10,6 +10,7 @@ import typer
 from maskzoo.cli.data_stats import start_table
 from maskzoo.cli.terminal import open_stdout, print_json
 from maskzoo.errors import MaskzooError, SourceError
+from maskzoo.files import check_target
 
 __all__ = ["split_data"]
 
@@ -54,10 +55,10 @@ def split_data(
     shares = {name: share for name, share in (("train", 1 - val - test), ("val", val), ("test", test)) if share > 0}
     parts = split_coco(content, shares, seed=seed, group_by=group_by)
     files = {name: out / f"{name}.json" for name in parts}
-    taken = [path for path in files.values() if path.exists() and (not force or path.samefile(data))]
-    if taken:
-        advice = "is DATA itself; choose another OUT" if force else "exists already; choose another OUT or pass --force"
-        raise MaskzooError(f"{taken[0]}: {advice}; expected a new file")
+    for path in files.values():
+        check_target(path, force=force)
+        if path.exists() and path.samefile(data):
+            raise MaskzooError(f"{path}: is DATA itself; expected a new file; choose another OUT")
     for name, part in parts.items():
         write_coco(files[name], part, force=force)
     counts = _count(content, parts)

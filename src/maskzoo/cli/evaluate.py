@@ -24,10 +24,10 @@ from maskzoo.cli.loading import (
     Overrides,
     Weights,
 )
-from maskzoo.cli.outputs import make_folder, write_file
 from maskzoo.cli.scores import tabulate_classes, tabulate_metrics
 from maskzoo.cli.terminal import open_stderr, open_stdout, print_json
 from maskzoo.errors import SourceError
+from maskzoo.files import check_folder, check_target, make_folder, write_file
 
 if TYPE_CHECKING:
     from maskzoo.evaluation.metrics import Evaluation
@@ -94,6 +94,10 @@ def evaluate(
     from maskzoo.processes import join_processes
 
     _check_call(model, weights, images, from_predictions, override, page)
+    if out is not None:
+        check_folder(out)
+    if page is not None:
+        check_target(page)
     with join_processes(device.value) as processes:
         if from_predictions is not None:
             job = read_job(model, data, split, override or (), from_predictions, limit, all_images, processes)

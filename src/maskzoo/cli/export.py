@@ -11,9 +11,9 @@ import typer
 from rich.progress import Progress, SpinnerColumn, TextColumn
 
 from maskzoo.cli.loading import Calibrate, Model, Overrides, Weights
-from maskzoo.cli.outputs import make_folder, write_file
 from maskzoo.cli.terminal import open_stderr, open_stdout, print_json
 from maskzoo.errors import ConfigError
+from maskzoo.files import check_target, fit_name, make_folder, write_file
 
 if TYPE_CHECKING:
     from maskzoo.export.verify import Report
@@ -81,6 +81,7 @@ def export(
     path = out if out is not None else Path(f"{Path(model).stem}{_suffix(to)}")
     if path.suffix != _suffix(to):
         raise typer.BadParameter(f"found {str(path)!r}; expected a name that ends in {_suffix(to)}", param_hint="--out")
+    check_target(path)
     make_folder(path.parent)
     console = open_stderr()
     columns = (SpinnerColumn(), TextColumn("{task.description}"))
@@ -88,7 +89,8 @@ def export(
         duration = "several minutes" if to is Format.torch else "a minute or two"
         task = progress.add_task(f"Exporting {model}: {duration}", total=None)
         config = _write(model, weights, to, path, calibrate, canvas, preprocess, override or [])
-        example = path.with_name(f"{path.stem}_example{'.cpp' if to is Format.torch else '.py'}")
+        ending = "_example.cpp" if to is Format.torch else "_example.py"
+        example = path.parent / fit_name(path.stem, ending, path.parent)
         write_file(example, make_example(path.name, config, preprocess).encode())
         report = None
         if verify is not None:

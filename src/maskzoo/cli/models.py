@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from maskzoo.cli.terminal import open_stdout, print_json
-from maskzoo.errors import MaskzooError
+from maskzoo.files import check_target, write_file
 
 if TYPE_CHECKING:
     from maskzoo.config import ModelConfig
@@ -105,13 +105,8 @@ def copy(
     from maskzoo.zoo import table
 
     text = table.row_text(name)
-    try:
-        with file.open("w" if force else "x", encoding="utf-8") as stream:
-            stream.write(text)
-    except FileExistsError:
-        raise MaskzooError(f"{file}: exists already; expected a new file; choose another or pass --force") from None
-    except OSError as error:
-        raise MaskzooError(f"{file}: cannot be written: {error}; choose another place") from error
+    check_target(file, force=force)
+    write_file(file, text.encode())
     open_stdout().print(f"Wrote {file}. Look at it: maskzoo models show {file}", soft_wrap=True)
 
 

@@ -1,22 +1,20 @@
-"""The files that `maskzoo predict` writes: their names, image ids, and writing that never leaves half a file."""
+"""The files that `maskzoo predict` writes: their names, image ids and content."""
 
 from __future__ import annotations
 
 import io
-import itertools
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from maskzoo.errors import MaskzooError
-from maskzoo.files import write_whole
+from maskzoo.files import choose_name, is_taken
 
 if TYPE_CHECKING:
     from PIL import Image
 
-__all__ = ["encode_picture", "join_json", "make_folder", "name_pictures", "number_images", "write_file", "write_pieces"]
+__all__ = ["encode_picture", "is_drawn", "join_json", "name_pictures", "number_images"]
 
 MARK = b"drawn by maskzoo predict"  # stands in the comment of every picture: only such a file is ever overwritten
 LARGEST_ID = 2**63 - 1  # COCO tools keep image ids in 64 bits
@@ -35,30 +33,34 @@ def number_images(names: Sequence[str]) -> list[int]:
 def name_pictures(names: Sequence[str], folder: Path) -> list[Path]:
     """Return the file in `folder` for the picture of each image: `stem.jpg`, or `stem-2.jpg` ... if that is taken.
 
-    Taken is what another image of this call got, what is itself an image of this call, and any file that was not
-    drawn by an earlier call.
+    Taken is what another image of this call got, what is itself an image of this call, and whatever is there and was
+    not drawn by an earlier call. A stem that is too long is cut. Raises MaskzooError if a name cannot be looked at.
     """
     inputs = {os.path.realpath(name) for name in names}
     given: set[str] = set()
+    last: dict[str, int] = {}  # by stem; the numbers up to it stay taken
+
+    def taken(picture: Path) -> bool:
+        # some file systems do not tell A.jpg from a.jpg
+        return picture.name.casefold() in given or os.path.realpath(picture) in inputs or is_taken(picture, MARK)
+
     pictures = []
     for name in names:
-        for number in itertools.count(1):
-            picture = folder / (Path(name).stem + (f"-{number}" if number > 1 else "") + ".jpg")
-            key = picture.name.casefold()  # some file systems do not tell A.jpg from a.jpg
-            if key not in given and os.path.realpath(picture) not in inputs and _may_write(picture):
-                break
-        given.add(key)
+        stem = Path(name).stem
+        picture, last[stem] = choose_name(folder, stem, ".jpg", taken, last.get(stem, 0) + 1)
+        given.add(picture.name.casefold())
         pictures.append(picture)
     return pictures
 
 
-def _may_write(picture: Path) -> bool:
+def is_drawn(name: str, folder: Path) -> bool:
+    """Return whether an image is a picture that an earlier call drew into `folder`: no photo, but a result."""
+    path = Path(name)
+    if os.path.realpath(path.parent) != os.path.realpath(folder):
+        return False
     try:
-        with picture.open("rb") as stream:
-            return MARK in stream.read(1024)
-    except FileNotFoundError:
-        return True
-    except OSError:  # a folder, or not readable
+        return path.is_file() and not is_taken(path, MARK)
+    except OSError:  # it is reported when it is read
         return False
 
 
@@ -69,44 +71,9 @@ def encode_picture(picture: Image.Image) -> bytes:
     return stream.getvalue()
 
 
-def make_folder(folder: Path) -> None:
-    """Make the folder for the results and those above it. Raises MaskzooError if that cannot be."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise MaskzooError(f"{folder}: the folder cannot be made: {error}; choose another --out") from error
-
-
 def join_json(values: Iterable[Any]) -> Iterator[str]:
     """Yield the text of a JSON list, value by value; joined, it is what `json.dumps` makes of them all."""
     yield "["
     for number, value in enumerate(values):
         yield (", " if number else "") + json.dumps(value, allow_nan=False)
     yield "]"
-
-
-def write_pieces(path: Path, pieces: Iterable[str]) -> None:
-    """Write ASCII texts one after the other, all of them or nothing. Raises MaskzooError if that cannot be."""
-    part = path.with_name(f".{path.name}.part")
-    try:
-        with part.open("w", encoding="ascii", newline="") as file:
-            file.writelines(pieces)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except OSError as error:
-        raise _explain(path, error) from error
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def write_file(path: Path, data: bytes) -> None:
-    """Write `path`, the old file or the whole new one. Raises MaskzooError if that cannot be."""
-    try:
-        write_whole(path, data)
-    except OSError as error:
-        raise _explain(path, error) from error
-
-
-def _explain(path: Path, error: OSError) -> MaskzooError:
-    return MaskzooError(f"{path}: cannot be written: {error}; free some space or choose another --out")

@@ -15,7 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
-from maskzoo.errors import MaskzooError, SourceError
+from maskzoo.errors import SourceError
+from maskzoo.files import explained
 
 __all__ = ["PartFile", "Parts", "hash_values"]
 
@@ -30,19 +31,15 @@ class PartFile:
         self._open(manifest)
 
     def _open(self, manifest: str) -> None:
-        try:
+        with explained(self.path):
             self._file = self.path.open("ab")
             if self._file.tell() == 0:
                 self._write({"manifest": manifest})
-        except OSError as error:
-            raise _explain(self.path, error) from error
 
     def append(self, number: int, record: dict[str, Any]) -> None:
         """Write the record of image `number`. Raises MaskzooError if that cannot be."""
-        try:
+        with explained(self.path):
             self._write({"n": number, **record})
-        except OSError as error:
-            raise _explain(self.path, error) from error
 
     def _write(self, value: dict[str, Any]) -> None:
         self._file.write(json.dumps(value, allow_nan=False).encode("ascii") + b"\n")
@@ -61,7 +58,8 @@ class Parts:
     """The part files in a folder, and where in them each of `count` images stands: 12 bytes of memory an image."""
 
     def __init__(self, folder: Path, count: int, manifest: str) -> None:
-        self.paths = sorted(folder.glob(PATTERN))
+        with explained(folder):
+            self.paths = sorted(path for path in folder.iterdir() if path.match(PATTERN))  # glob hides a folder's faults
         self._places = array("q", [-1]) * count
         self._files = array("i", [-1]) * count
         for number, path in enumerate(self.paths):
@@ -88,10 +86,11 @@ class Parts:
     def remove(self) -> None:
         """Delete the part files."""
         for path in self.paths:
-            path.unlink(missing_ok=True)
+            with explained(path):
+                path.unlink(missing_ok=True)
 
     def _scan(self, path: Path, number: int, manifest: str) -> None:
-        try:
+        with explained(path):
             with path.open("rb") as stream:
                 place = self._check_manifest(path, stream.readline(), manifest)
                 stream.seek(place)
@@ -106,8 +105,6 @@ class Parts:
                     place += len(line)
             if line or place == 0:
                 os.truncate(path, place)
-        except OSError as error:
-            raise _explain(path, error) from error
 
     def _check_manifest(self, path: Path, line: bytes, manifest: str) -> int:
         if not line.endswith(b"\n"):
@@ -127,7 +124,3 @@ class Parts:
 def hash_values(*values: Any) -> str:
     """Return the SHA-256 of plain values, for a manifest."""
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
-
-
-def _explain(path: Path, error: OSError) -> MaskzooError:
-    return MaskzooError(f"{path}: cannot be written or read: {error}; free some space or choose another --out")

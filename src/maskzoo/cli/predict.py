@@ -30,14 +30,14 @@ from maskzoo.cli.loading import (
     Weights,
     load_predictor,
 )
-from maskzoo.cli.outputs import join_json, make_folder, name_pictures, number_images, write_pieces
+from maskzoo.cli.outputs import is_drawn, join_json, name_pictures, number_images
 from maskzoo.cli.parts import Parts
-from maskzoo.cli.prediction_job import Job, Task, run_jobs
+from maskzoo.cli.prediction_job import Job, Source, Task, run_jobs
 from maskzoo.cli.terminal import open_stderr, open_stdout
 from maskzoo.errors import SourceError
+from maskzoo.files import check_folder, make_folder, write_file
 
 if TYPE_CHECKING:
-    from maskzoo.data.sources import TarMember
     from maskzoo.processes import Processes
 
 __all__ = ["predict"]
@@ -96,7 +96,7 @@ def predict(
 
     kinds = _parse_kinds(save)
     with join_processes(device.value) as processes, ExitStack() as stack:
-        jobs = _plan(sources, out, processes.count)
+        images = _find(sources, out if kinds else None, processes)
         place = device.value if processes.count == 1 else processes.device.type
         silent = processes.rank > 0
         predictor = load_predictor(
@@ -111,9 +111,9 @@ def predict(
         )
         if not silent:
             open_stderr().print(f"Running on {predictor.describe_backend()}", soft_wrap=True)
-        if kinds:
-            make_folder(out)
         folder = out if kinds else _make_scratch(processes, stack)
+        make_folder(folder)
+        jobs = _plan(images, folder)
         if workers is None:
             workers = predictor.backend.choose_workers()
         workers = min(workers, -(-len(jobs) // (batch * processes.count)))
@@ -123,8 +123,9 @@ def predict(
             return  # the first process has it all
         if "json" in kinds:
             rows = (row for _, record in parts.read() for row in record.get("coco", ()))
-            write_pieces(out / "predictions.json", join_json(rows))
-            write_pieces(out / "images.json", _index(jobs, parts, predictor.config.classes, "image" in kinds))
+            write_file(out / "predictions.json", map(str.encode, join_json(rows)))
+            index = _index(jobs, parts, predictor.config.classes, "image" in kinds)
+            write_file(out / "images.json", map(str.encode, index))
         summary = _summarize(jobs, parts)
         if json:
             _print_json(predictor.config.name, jobs, parts, summary)
@@ -180,20 +181,40 @@ def _parse_kinds(save: str) -> frozenset[str]:
     return kinds
 
 
-def _plan(sources: Sequence[str], out: Path, processes: int) -> list[Job]:
-    """Say for every image what is read and where its picture goes. Standard input, if named, comes first."""
+def _find(sources: Sequence[str], out: Path | None, processes: Processes) -> list[tuple[str, Source]]:
+    """Return every image with its name; standard input, if named, comes first. Checks where results go, before any work.
+
+    A pattern also finds what an earlier call, one that was killed too, drew into `out`: that is left out.
+    """
     from maskzoo.data.sources import find_sources
 
-    named: list[tuple[str, Path | bytes | TarMember]] = []
+    named: list[tuple[str, Source]] = []
     if STDIN in sources:
-        if processes > 1:
+        if processes.count > 1:
             raise SourceError("-: several processes cannot share standard input; expected files; start one process")
         if sys.stdin.isatty():
             raise SourceError("-: standard input is a terminal; expected the bytes of an image, as in < photo.jpg")
         named.append((STDIN, sys.stdin.buffer.read()))
     named += [(str(source), source) for source in find_sources([source for source in sources if source != STDIN])]
-    files = ["stdin" if name == STDIN else name for name, _ in named]
-    numbered = zip(named, number_images(files), name_pictures(files, out), strict=True)
+    if out is None:
+        return named
+    check_folder(out)
+    drawn = {name for name, source in named if isinstance(source, Path) and is_drawn(name, out)}
+    if drawn and len(drawn) == len(named):
+        raise SourceError(
+            f"{out}: all {_count(len(drawn), 'image')} were drawn here by an earlier call; expected photos; to find "
+            "objects in these pictures choose another --out"
+        )
+    if drawn and processes.rank == 0:
+        text = f"Left out: {_count(len(drawn), 'picture')} that an earlier call drew in {out}"
+        open_stderr().print(text, soft_wrap=True)
+    return [(name, source) for name, source in named if name not in drawn]
+
+
+def _plan(images: Sequence[tuple[str, Source]], folder: Path) -> list[Job]:
+    """Say for every image where its picture goes."""
+    files = ["stdin" if name == STDIN else name for name, _ in images]
+    numbered = zip(images, number_images(files), name_pictures(files, folder), strict=True)
     return [
         Job(number, name, source, image_id, picture)
         for number, ((name, source), image_id, picture) in enumerate(numbered)

@@ -8,14 +8,15 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from maskzoo.cli.outputs import encode_picture, write_file
+from maskzoo.cli.outputs import encode_picture
 from maskzoo.cli.parts import PartFile, Parts, hash_values
 from maskzoo.cli.terminal import open_stderr
 from maskzoo.errors import ImageError
+from maskzoo.files import write_file
 
 if TYPE_CHECKING:
     from maskzoo.data.sources import TarMember
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
     from maskzoo.inference.result import Prediction
     from maskzoo.processes import Processes
 
-__all__ = ["Job", "Task", "make_manifest", "run_jobs"]
+__all__ = ["Job", "Source", "Task", "make_manifest", "run_jobs"]
+
+Source: TypeAlias = "Path | bytes | TarMember"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +35,7 @@ class Job:
 
     number: int
     name: str
-    source: Path | bytes | TarMember
+    source: Source
     image_id: int
     picture: Path
 

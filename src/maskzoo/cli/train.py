@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,6 +11,7 @@ import typer
 from maskzoo.cli.loading import Device
 from maskzoo.cli.terminal import open_stderr, open_stdout, print_json
 from maskzoo.errors import TrainingError
+from maskzoo.files import check_folder, choose_name
 
 if TYPE_CHECKING:
     from maskzoo.processes import Processes
@@ -160,11 +162,9 @@ def _begin(
 
 
 def _choose_folder(name: str) -> Path:
-    for number in range(1, 10_000):
-        folder = Path("runs") / (name if number == 1 else f"{name}-{number}")
-        if not folder.exists():
-            return folder
-    raise TrainingError(f"runs: holds 10,000 runs of {name}; name the folder with --out")
+    runs = Path("runs")
+    check_folder(runs, TrainingError)
+    return choose_name(runs, name, "", os.path.lexists)[0]
 
 
 def _run(plan: Plan, folder: RunFolder, processes: Processes, resume: bool, tensorboard: bool) -> Outcome:

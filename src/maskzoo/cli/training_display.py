@@ -12,6 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from maskzoo.cli.terminal import open_stderr
 from maskzoo.errors import TrainingError
+from maskzoo.files import explained
 
 if TYPE_CHECKING:
     from maskzoo.training.run_folder import Plan
@@ -111,7 +112,8 @@ class TensorBoard:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError:
             raise TrainingError("--tensorboard: tensorboard is not installed; pip install 'maskzoo[track]'") from None
-        self.writer = SummaryWriter(str(folder))
+        with explained(folder, TrainingError):
+            self.writer = SummaryWriter(str(folder))
 
     def __enter__(self) -> TensorBoard:
         return self

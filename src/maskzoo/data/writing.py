@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from maskzoo.data.annotations import AnnotationSet
-from maskzoo.errors import MaskzooError, SourceError
+from maskzoo.errors import SourceError
+from maskzoo.files import check_target, make_folder, write_file
 
 __all__ = ["find_common_folder", "straighten", "to_coco", "write_coco"]
 
@@ -41,27 +42,15 @@ def _to_row(annotations: AnnotationSet, place: int) -> dict[str, Any]:
 
 
 def write_coco(path: Path, data: AnnotationSet | Mapping[str, Any], *, force: bool = False) -> None:
-    """Write a data set, or the content of a COCO file, under another name first, then move it to `path`.
+    """Write a data set, or the content of a COCO file, whole or not at all.
 
     Folders above are made. Raises MaskzooError if the file is there and `force` is not given, or cannot be written.
     """
-    if path.exists() and not force:
-        raise MaskzooError(f"{path}: exists already; expected a new file; choose another or pass --force")
+    check_target(path, force=force)
     content = to_coco(data) if isinstance(data, AnnotationSet) else data
     text = json.dumps(content, allow_nan=False).encode("ascii")
-    temporary = path.with_name(f".{path.stem[:40]}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with temporary.open("wb") as stream:
-                stream.write(text)
-                stream.flush()
-                os.fsync(stream.fileno())
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except OSError as error:
-        raise MaskzooError(f"{path}: cannot be written: {error}; free some space or choose another place") from error
+    make_folder(path.parent)
+    write_file(path, text)
 
 
 def find_common_folder(pictures: Iterable[Path], file: Path) -> Path:

@@ -11,7 +11,6 @@ from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 
-from maskzoo.errors import MaskzooError
 from maskzoo.evaluation.analysis import Analysis
 from maskzoo.evaluation.metrics import Evaluation
 from maskzoo.evaluation.pictures import Picture
@@ -25,7 +24,7 @@ from maskzoo.evaluation.sections import (
     show_tiles,
     show_training,
 )
-from maskzoo.files import write_whole
+from maskzoo.files import write_file
 
 __all__ = ["write_page"]
 
@@ -77,10 +76,7 @@ def write_page(
 <script>
 {_read("page.js")}</script></body></html>
 """
-    try:
-        write_whole(path, text.encode("utf-8", "replace"))
-    except OSError as error:
-        raise MaskzooError(f"{path}: cannot be written: {error}; free some space or choose another file") from error
+    write_file(path, text.encode("utf-8", "replace"))
 
 
 def _read(name: str) -> str:

@@ -10,9 +10,11 @@ from pathlib import Path
 from filelock import FileLock
 
 from maskzoo.config import ModelConfig, dump_config
+from maskzoo.errors import ExportError
 from maskzoo.export.onnx import Facts, write_onnx
 from maskzoo.export.openvino import write_openvino
 from maskzoo.export.program import Inputs, Program
+from maskzoo.files import explained, fit_name, make_folder
 from maskzoo.models.mask_rcnn import MaskRCNN
 
 __all__ = ["export_once"]
@@ -27,9 +29,11 @@ def export_once(
     network over. Raises ExportError.
     """
     photos = None if calibration is None else list(calibration)
-    path = folder / f"{config.name}-{_hash(network, config, photos)}{'.onnx' if photos is None else '.xml'}"
-    folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{path}.lock"):
+    make_folder(folder, ExportError)
+    ending = f"-{_hash(network, config, photos)}{'.onnx' if photos is None else '.xml'}"
+    lock = folder / fit_name(config.name, f"{ending}.lock", folder)
+    path = lock.with_suffix("")
+    with explained(path, ExportError), FileLock(lock):
         if not path.is_file():
             facts = Facts(config, fixed=None, provenance={"maskzoo_version": version("maskzoo")})
             if photos is None:

@@ -19,7 +19,7 @@ from maskzoo.errors import ExportError
 from maskzoo.export.packages import import_package
 from maskzoo.export.preparation import add_preparation
 from maskzoo.export.program import INPUTS, OUTPUTS, Program, trace
-from maskzoo.files import write_whole
+from maskzoo.files import write_file
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -72,11 +72,7 @@ def write_onnx(program: Program, facts: Facts, out: Path) -> None:
 
     Raises ExportError if the packages that write ONNX are missing, or the file cannot be written.
     """
-    content = to_onnx(program, facts).SerializeToString()
-    try:
-        write_whole(out, content)
-    except OSError as error:
-        raise ExportError(f"{out}: cannot be written ({error}); check folder, rights and free space") from error
+    write_file(out, to_onnx(program, facts).SerializeToString(), ExportError)
 
 
 def to_onnx(program: Program, facts: Facts) -> ModelProto:

@@ -13,6 +13,7 @@ from maskzoo.errors import ExportError
 from maskzoo.export.onnx import FACTS, Facts, read_facts, write_onnx
 from maskzoo.export.packages import import_package
 from maskzoo.export.program import Inputs, Program
+from maskzoo.files import write_file
 
 __all__ = ["convert_onnx", "read_openvino_facts", "write_openvino"]
 
@@ -43,10 +44,14 @@ def convert_onnx(source: Path, out: Path, calibration: Iterable[Inputs] | None =
         model = _quantize(model, calibration)
     for key, value in facts.to_metadata().items():
         model.set_rt_info(value, [SECTION, key])
-    try:
-        runtime.save_model(model, out, compress_to_fp16=False)
-    except RuntimeError as error:
-        raise ExportError(f"{out}: cannot be written ({error}); check folder, rights and free space") from error
+    with tempfile.TemporaryDirectory() as folder:
+        whole = Path(folder) / "network.xml"
+        try:
+            runtime.save_model(model, whole, compress_to_fp16=False)
+        except RuntimeError as error:
+            raise ExportError(f"{whole}: cannot be written ({error}); make room there, or set TMPDIR elsewhere") from error
+        write_file(out.with_suffix(".bin"), whole.with_suffix(".bin").read_bytes(), ExportError)
+        write_file(out, whole.read_bytes(), ExportError)  # the last one: where it is, its weights are
 
 
 def read_openvino_facts(path: Path) -> Facts:

@@ -16,7 +16,7 @@ from maskzoo.errors import ExportError
 from maskzoo.export.lowering import Lowering
 from maskzoo.export.onnx import Facts
 from maskzoo.export.program import Program, trace
-from maskzoo.files import write_whole
+from maskzoo.files import write_file
 
 __all__ = ["read_package_facts", "write_package"]
 
@@ -45,10 +45,7 @@ def write_package(program: Program, facts: Facts, out: Path) -> None:
         compiled = aoti_compile_and_package(traced, package_path=f"{folder}/network.pt2", inductor_configs=options)
         stripped = Path(folder) / "stripped.pt2"
         _strip(Path(compiled), stripped)
-        try:
-            write_whole(out, stripped.read_bytes())
-        except OSError as error:
-            raise ExportError(f"{out}: cannot be written ({error}); check folder, rights and free space") from error
+        write_file(out, stripped.read_bytes(), ExportError)
 
 
 def read_package_facts(path: Path) -> Facts:

@@ -23,7 +23,7 @@ from torch.nn.parallel import DistributedDataParallel
 from maskzoo.config import ModelConfig, RunSettings
 from maskzoo.data.loader import TrainingBatch, TrainingLoader
 from maskzoo.errors import TrainingError
-from maskzoo.files import write_whole
+from maskzoo.files import write_file
 from maskzoo.models.mask_rcnn import MaskRCNN
 from maskzoo.processes import Processes
 from maskzoo.structures import GroundTruth, ImageBatch, Losses
@@ -260,7 +260,7 @@ class Trainer:
             **{name: getattr(batch.truth, name) for name in ("boxes", "labels", "valid")},
         }
         metadata = {"image_ids": json.dumps(batch.image_ids), "seeds": json.dumps(batch.seeds), "losses": json.dumps(terms)}
-        write_whole(self._name_dump(), save(tensors, metadata))
+        write_file(self._name_dump(), save(tensors, metadata), TrainingError)
 
     def _name_dump(self) -> Path:
         name = f"nonfinite-{self.state.progress.iteration:08d}-process{self.processes.rank}.safetensors"

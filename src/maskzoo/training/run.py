@@ -26,7 +26,7 @@ from maskzoo.evaluation.metrics import Evaluation
 from maskzoo.evaluation.metrics import evaluate as score
 from maskzoo.evaluation.report import to_dict
 from maskzoo.evaluation.running import Evaluated, evaluate_model
-from maskzoo.files import write_whole
+from maskzoo.files import write_file
 from maskzoo.inference.backends import Eager
 from maskzoo.inference.predictor import Predictor
 from maskzoo.models.mask_rcnn import MaskRCNN
@@ -244,9 +244,11 @@ class _Run:
         path = self.folder.last if metrics is None else self.folder.best
         write_checkpoint(path, model.state_dict(), config.model_copy(update={"source": source}), provenance)
         if metrics is not None and self.found is not None and self.validation is not None and self.evaluation is not None:
-            write_whole(self.folder.predictions, self.found.results.to_json(self.validation.annotations))
+            found = self.found.results.to_json(self.validation.annotations)
+            write_file(self.folder.predictions, found, TrainingError)
             numbers = to_dict(self.evaluation, self.validation.annotations)
-            write_whole(self.folder.path / "best-metrics.json", json.dumps(numbers, indent=1).encode() + b"\n")
+            file = self.folder.path / "best-metrics.json"
+            write_file(file, json.dumps(numbers, indent=1).encode() + b"\n", TrainingError)
             write_report(self.folder)
 
     def find_best(self) -> Mapping[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from maskzoo.config import ModelConfig, RunSettings, dump_config, read_config
 from maskzoo.errors import TrainingError
-from maskzoo.files import write_whole
+from maskzoo.files import explained, make_folder, write_file, write_whole
 from maskzoo.training.snapshot import MANIFEST
 
 __all__ = ["Plan", "RunFolder"]
@@ -64,8 +64,8 @@ class RunFolder:
 
     def begin(self, plan: Plan) -> None:
         """Make the folder and write down the plan. Raises TrainingError if a run is there that took a step already."""
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
+        make_folder(self.path, TrainingError)
+        with explained(self.path, TrainingError):
             if (self.path / "run.json").exists() and self._has_steps():
                 raise TrainingError(
                     f"{self.path}: holds a run already; expected a new folder. Go on with it by --resume {self.path}, "
@@ -81,8 +81,6 @@ class RunFolder:
             write_whole(self.metrics, b"")
             # The last one: from then on there is a run to resume.
             write_whole(self.path / "run.json", json.dumps(rest, indent=1).encode() + b"\n")
-        except OSError as error:
-            raise TrainingError(f"{self.path}: cannot be written ({error}); choose another --out") from error
 
     def read_plan(self) -> Plan:
         """Read the plan of a run that was begun. Raises TrainingError or ConfigError if there is none."""
@@ -105,9 +103,9 @@ class RunFolder:
         return self.has_snapshot() or (self.metrics.exists() and any(row["kind"] == "step" for row in self.rows()))
 
     def append(self, row: Mapping[str, Any]) -> None:
-        """Add one row of metrics, one line of JSON. Numbers that are not finite are no JSON and raise ValueError."""
+        """Add one row of metrics, one line of JSON. Raises TrainingError, and ValueError for a number that is not finite."""
         line = json.dumps(row, allow_nan=False)
-        with self.metrics.open("a", encoding="utf-8") as file:
+        with explained(self.metrics, TrainingError), self.metrics.open("a", encoding="utf-8") as file:
             file.write(line + "\n")
 
     def rows(self) -> Iterator[dict[str, Any]]:
@@ -121,4 +119,4 @@ class RunFolder:
         """Drop the rows after `iteration`, and evaluations after `evaluated` epochs: a resumed run writes them again."""
         kept = [row for row in self.rows() if row.get("iteration", 0) <= iteration]
         kept = [row for row in kept if row["kind"] != "evaluation" or row["epoch"] <= evaluated]
-        write_whole(self.metrics, "".join(json.dumps(row) + "\n" for row in kept).encode())
+        write_file(self.metrics, "".join(json.dumps(row) + "\n" for row in kept).encode(), TrainingError)

@@ -14,7 +14,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from maskzoo.errors import SnapshotError
-from maskzoo.files import write_whole
+from maskzoo.files import explained, write_whole
 
 __all__ = ["MANIFEST", "Snapshot", "read_newest_snapshot", "write_snapshot"]
 
@@ -44,7 +44,7 @@ def write_snapshot(folder: Path, iteration: int, tensors: Mapping[str, Tensor], 
     content = save(plain, metadata)
     digest = hashlib.sha256(content).hexdigest()
     path = folder / f"snapshot-{iteration:08d}-{digest[:8]}.safetensors"  # never a name that an older one has
-    try:
+    with explained(path, SnapshotError):
         folder.mkdir(parents=True, exist_ok=True)
         write_whole(path, content)
         if _hash(path) != digest:
@@ -56,8 +56,6 @@ def write_snapshot(folder: Path, iteration: int, tensors: Mapping[str, Tensor], 
         for row in older:
             if row is not before:
                 (folder / row["file"]).unlink(missing_ok=True)
-    except OSError as error:
-        raise SnapshotError(f"{path}: cannot be written ({error}); check folder, rights and free space") from error
     return path
 
 

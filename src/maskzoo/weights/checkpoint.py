@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save
 
 from maskzoo.config import MAX_MODEL_FILE_BYTES, ModelConfig, dump_config, parse_config
 from maskzoo.errors import ConfigError, WeightsError
-from maskzoo.files import write_whole
+from maskzoo.files import write_file
 
 __all__ = ["Checkpoint", "read_checkpoint", "read_checkpoint_config", "write_checkpoint"]
 
@@ -45,10 +45,7 @@ def write_checkpoint(
         "provenance": json.dumps(dict(provenance), ensure_ascii=False),
     }
     content = save({name: _plain(tensor) for name, tensor in tensors.items()}, metadata)
-    try:
-        write_whole(path, content)  # not safetensors' save_file: it makes files that only their owner may read
-    except OSError as error:
-        raise WeightsError(f"{path}: cannot be written ({error}); check folder, rights and free space") from error
+    write_file(path, content, WeightsError)  # safetensors' save_file makes files that only their owner may read
 
 
 def read_checkpoint(path: str | Path) -> Checkpoint:

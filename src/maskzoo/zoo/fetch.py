@@ -21,6 +21,7 @@ import requests
 from filelock import FileLock
 
 from maskzoo.errors import DownloadError, WeightsError
+from maskzoo.files import write_whole
 from maskzoo.weights.pdparams import MAX_FILE_BYTES, looks_like_page
 
 __all__ = ["cached", "fetch", "hash_file", "home"]
@@ -45,7 +46,8 @@ def home() -> Path:
 def cached(url: str) -> Path | None:
     """Return the file of `url` if it is on this machine; its content is not checked."""
     path = _place(url)
-    return path if path.is_file() else None
+    with _explained(url, path):
+        return path if path.is_file() else None
 
 
 def fetch(url: str, *, progress: Progress | None = None, retries: int = 4, timeout: float = 30.0) -> Path:
@@ -56,12 +58,14 @@ def fetch(url: str, *, progress: Progress | None = None, retries: int = 4, timeo
     taken up where it stopped, up to `retries` times, also by a later call. MASKZOO_OFFLINE=1 forbids any connection.
     Raises WeightsError for a file that has changed, DownloadError when there is no file and none can be fetched.
     """
-    path = _place(url)
-    if path.is_file():
+    if path := cached(url):
         return _verify(path)
+    path = _place(url)
     if os.environ.get("MASKZOO_OFFLINE", "0") not in ("", "0"):
         raise DownloadError(f"{url}: not on this machine, and MASKZOO_OFFLINE forbids to fetch it. {_advise(path)}")
     with _explained(url, path):
+        if os.path.lexists(path) and not path.is_file():
+            raise DownloadError(f"{path}: no file, but a folder or a link that leads nowhere; delete or correct it")
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{path}.lock"):
             if path.is_file():  # another process was faster
@@ -101,7 +105,7 @@ def _explained(url: str, path: Path) -> Iterator[None]:
         raise DownloadError(f"{error}. {_advise(path)}") from error
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-        fault = "the disk is full" if full else "the folder cannot be written"
+        fault = "the disk is full" if full else "the folder cannot be read or written"
         raise DownloadError(
             f"{url}: cannot be stored at {path}: {fault} ({error}). Make room, or set MASKZOO_HOME to another folder"
         ) from error
@@ -138,9 +142,7 @@ def hash_file(path: Path) -> str:
 
 def _remember(path: Path, checksum: str) -> None:
     beside = _checksum_file(path)
-    fresh = beside.with_name(f"{beside.name}.{os.getpid()}.part")
-    fresh.write_text(f"{checksum}  {path.name}\n", encoding="utf-8")
-    fresh.replace(beside)
+    write_whole(beside, f"{checksum}  {path.name}\n".encode())
 
 
 def _checksum_file(path: Path) -> Path:
