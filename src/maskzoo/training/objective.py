@@ -1,4 +1,12 @@
-"""What a training step minimises: the network's losses on a batch."""
+"""What a training step minimises: the network's losses on a batch.
+
+On a GPU the host sends work ahead. It waits for values only where a size or a draw hangs on them, and there they stay:
+- `sampling._choose` (twice an image): how many candidates there are decides what a generator draws, and so every number;
+- `_find_outlines`: polygons are rasterised on the host, by COCO's own rule;
+- `nms`: greedy suppression goes on until nothing changes, which no count of rounds foresees;
+- `roi_align`: RoIs of a level, samples of a bin and taps of a RoI are ragged, and a table's size is a number of the host's.
+What a step gave is read by `loop.Trainer` when it is some steps old. `tests/training/test_late_reading.py` holds this list.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +19,14 @@ from torch import Tensor, nn
 from maskzoo.config import Training
 from maskzoo.models.mask_rcnn import MaskRCNN
 from maskzoo.ops.gather import take_rows
+from maskzoo.ops.transfer import send
 from maskzoo.structures import GroundTruth, ImageBatch, Losses, Samples
 from maskzoo.training.losses import box_losses, mask_loss, rpn_losses
-from maskzoo.training.targets import Shuffle, rasterize, sample_anchors, sample_boxes
+from maskzoo.training.targets import Shuffle, list_slots, rasterize, sample_anchors, sample_boxes
 
 __all__ = ["Objective"]
+
+_Outlined = tuple[Sequence[Sequence[float]], list[float]]  # the outline of a foreground RoI's object, and the RoI
 
 
 class Objective(nn.Module):
@@ -35,18 +46,19 @@ class Objective(nn.Module):
         with torch.no_grad():  # proposals are constants
             proposals = model.propose(scores, deltas, anchors, batch.sizes, self.recipe.proposals)
             samples = sample_boxes(proposals, truth, self.recipe.boxes, self.classes, shuffles)
+            chosen = list_slots([count for count, _ in samples.counts], samples.boxes.shape[1], samples.boxes.device)
+            rois, labels = samples.boxes.flatten(0, 1)[chosen], samples.labels.flatten()[chosen]
+            outlined = _find_outlines(rois, chosen, samples, truth)
         table = model.heads.table([level.float() for level in features])  # half floats would lose sums of gradients
-        class_scores, box_deltas, features_of_masks = model.heads.boxes_and_mask_features(table, samples.boxes)
+        class_scores, box_deltas, shared = model.heads.boxes_and_mask_features(table, samples.boxes)
         objects = take_rows(truth.boxes, samples.truth_index) if truth.boxes.shape[1] else samples.boxes
         box_class, box_delta = box_losses(class_scores.float(), box_deltas.float(), samples, objects)
-        chosen = samples.foreground
-        if features_of_masks is None:
-            features_of_masks = model.heads.mask_features(table, samples.boxes[chosen], chosen.nonzero()[:, 0])
-        else:  # the box head's own, in the order of the samples
-            features_of_masks = features_of_masks[chosen.flatten()]
-        logits = model.heads.mask(features_of_masks, samples.labels[chosen]).float()
-        targets = self._mask_targets(samples, truth, logits.shape[-1]).to(logits)
-        empty = int((~chosen.any(dim=1)).sum())
+        owners = chosen // samples.boxes.shape[1]
+        # Where the mask head shares the box head's features they are those of all samples.
+        maps = model.heads.mask_features(table, rois, owners) if shared is None else shared[chosen]
+        logits = model.heads.mask(maps, labels).float()
+        targets = send(_rasterize(outlined, logits.shape[-1]), logits.device).to(logits.dtype)
+        empty = sum(count == 0 for count, _ in samples.counts)
         return Losses(rpn_class, rpn_box, box_class, box_delta, mask_loss(logits, targets, empty))
 
     def _rpn(
@@ -66,10 +78,15 @@ class Objective(nn.Module):
             settings.samples * len(images),
         )
 
-    def _mask_targets(self, samples: Samples, truth: GroundTruth, side: int) -> Tensor:
-        """The 0/1 masks `[N side side]` of all foreground RoIs, image by image."""
-        masks = []
-        for image, slot in samples.foreground.nonzero().tolist():
-            outline = truth.outlines[image][int(samples.truth_index[image, slot])]
-            masks.append(rasterize(outline, samples.boxes[image, slot].tolist(), side))
-        return torch.from_numpy(np.stack(masks)) if masks else torch.zeros(0, side, side)
+
+def _find_outlines(rois: Tensor, chosen: Tensor, samples: Samples, truth: GroundTruth) -> list[_Outlined]:
+    """Read before the heads run, so that what they do is not waited for."""
+    rows = torch.cat([rois.double(), samples.truth_index.flatten()[chosen, None]], dim=1).tolist()
+    owners = [image for image, (count, _) in enumerate(samples.counts) for _ in range(count)]
+    return [(truth.outlines[image][int(row[4])], row[:4]) for image, row in zip(owners, rows, strict=True)]
+
+
+def _rasterize(outlined: list[_Outlined], side: int) -> Tensor:
+    """The 0/1 masks `[N side side]` of all foreground RoIs."""
+    masks = [rasterize(outline, box, side) for outline, box in outlined]
+    return torch.from_numpy(np.stack(masks)) if masks else torch.zeros(0, side, side)
