@@ -8,6 +8,7 @@ from maskzoo.models.initialization import initialize
 from maskzoo.structures import GroundTruth, ImageBatch
 from maskzoo.system.processes import Processes
 from maskzoo.training.loader import TrainingBatch
+from maskzoo.training.run_folder import RunFolder
 from maskzoo.training.trainer import Trainer
 from maskzoo.zoo.rows import read_row
 from small_runs import TINY
@@ -50,7 +51,7 @@ def make_trainer(tmp_path, batches, *settings, config=None, **options):
     initialize(model, torch.Generator().manual_seed(0))
     rows = []
     loader = Batches(batches, run.accumulate)
-    trainer = Trainer(model, config, run, loader, tmp_path / "snapshots", Processes(), report=rows.append, **options)
+    trainer = Trainer(model, config, run, loader, RunFolder(tmp_path), Processes(), report=rows.append, **options)
     return trainer, rows
 
 

@@ -7,8 +7,9 @@ import pytest
 
 from faulty_data import FAULTY_OBJECTS, SQUARE, make_faulty, make_object, make_sound, rewrite
 from maskzoo.dataset_checks.check import check_data
-from maskzoo.dataset_checks.fix import encode, fix_data
+from maskzoo.dataset_checks.fix import fix_data
 from maskzoo.datasets.coco_reader import read_annotations
+from maskzoo.datasets.coco_writer import encode_json
 from maskzoo.errors import MaskzooError
 
 
@@ -19,7 +20,7 @@ def cleaned(tmp_path_factory):
     before = file.read_bytes()
     fixed = fix_data(check_data({"train": file}))["train"]
     assert file.read_bytes() == before
-    (folder / "cleaned.json").write_bytes(encode(fixed.data, file))
+    (folder / "cleaned.json").write_bytes(encode_json(fixed.data, file))
     return folder / "cleaned.json", fixed, data, numbers
 
 

@@ -1,5 +1,6 @@
 import contextlib
 import json
+import sys
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from maskzoo.config import RunSettings
 from maskzoo.errors import TrainingError
 from maskzoo.training.objective import Objective
 from maskzoo.training.snapshot import read_newest_snapshot
+from maskzoo.training.state import Position
 from maskzoo.training.targets import shuffle_by
 from small_trainers import copy_state, is_equal, make_batch, make_config, make_trainer
 
@@ -138,13 +140,23 @@ def test_a_run_that_ends_while_its_best_weights_are_written_measures_and_writes_
 
         trainer, _ = make_trainer(tmp_path, [make_batch(1)], evaluate=lambda model: {"mask_ap": 0.5}, keep=keep)
         if resume:
-            trainer.resume(read_newest_snapshot(trainer.folder))
+            trainer.resume(read_newest_snapshot(trainer.folder.snapshots))
         with pytest.raises(KeyboardInterrupt) if not resume else contextlib.nullcontext():
             trainer.train()
         return kept
 
     assert train(resume=False) == [{"mask_ap": 0.5}]
     assert train(resume=True) == [{"mask_ap": 0.5}, None]
+
+
+def test_what_was_saved_is_known_by_its_progress_and_not_by_a_hash_of_it(tmp_path):
+    trainer, rows = make_trainer(tmp_path, [make_batch(1)])
+    first, second = Position(iteration=1), Position(iteration=sys.hash_info.modulus + 1)
+    assert hash(first) == hash(second)
+    for progress in (first, first, second):
+        trainer.state.progress = progress
+        trainer.save()
+    assert [row["iteration"] for row in rows] == [first.iteration, second.iteration]
 
 
 def test_evaluations_come_every_so_many_epochs_and_at_the_end(tmp_path):

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from maskzoo.errors import SourceError
+from maskzoo.system.files import describe_address
 
 __all__ = ["SPLITS", "find_splits", "name_split", "tell_split"]
 
@@ -30,6 +31,8 @@ def find_splits(data: str | Path) -> dict[str, Path]:
     validation, test, testing. One file alone that says nothing is train. Raises SourceError, with what was looked
     for and found, if there is none or more than one for a split.
     """
+    if address := describe_address(data):
+        raise SourceError(address)
     path = Path(data)
     if path.is_file():
         return {tell_split(path): path}

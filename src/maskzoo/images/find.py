@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from maskzoo.errors import SourceError
+from maskzoo.system.files import describe_address
 
 __all__ = ["IMAGE_SUFFIXES", "find_images"]
 
@@ -52,6 +53,8 @@ def find_images(sources: Sequence[str]) -> list[Path]:
 
 
 def _expand(source: str) -> list[Path]:
+    if address := describe_address(source):
+        raise SourceError(address)
     path = Path(source)
     if source and path.is_dir():
         images = _select_images(entry for entry in path.iterdir() if not entry.name.startswith("."))

@@ -26,6 +26,7 @@ from PIL import (
 )
 
 from maskzoo.errors import ImageError
+from maskzoo.system.files import describe_address
 
 __all__ = ["FORMATS", "MAX_PIXELS", "read_image"]
 
@@ -108,6 +109,8 @@ def read_image(source: str | Path | bytes | Image.Image | np.ndarray[Any, Any], 
     if isinstance(source, bytes):
         return _from_stream(io.BytesIO(source), f"image of {len(source)} bytes", max_pixels)
     if isinstance(source, (str, Path)):
+        if address := describe_address(source):
+            raise ImageError(address)
         return _from_file(Path(source), max_pixels)
     raise ImageError(
         f"image: found an object of type {type(source).__name__}; expected a path, the bytes of an image file, "

@@ -9,9 +9,10 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from maskzoo.errors import ConfigError
+from maskzoo.inference.ordered_threads import check_threads
 from maskzoo.models.mask_rcnn import MaskRCNN
 from maskzoo.models.packing import PackedConv, pack
 from maskzoo.models.roi_heads import FpnRoiHeads
@@ -59,6 +60,7 @@ class Eager:
     name = "eager"
 
     def __init__(self, model: MaskRCNN, device: torch.device, dtype: torch.dtype) -> None:
+        check_threads(torch_alone=True)  # folding weights starts them
         self.device, self.dtype = device, str(dtype).removeprefix("torch.")
         self.model = model.eval().requires_grad_(False)
         self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -91,10 +93,18 @@ class Eager:
 
 def _keep_last_layers(model: MaskRCNN) -> None:
     """Put what gives scores and deltas back into float32: logits of 8 bits are equal for many boxes, and mix up their order."""
-    model.rpn.conv.register_forward_hook(lambda layer, inputs, hidden: hidden.float())
-    model.heads.box.register_forward_pre_hook(lambda layer, inputs: (inputs[0].float(),))
+    model.rpn.conv.register_forward_hook(_widen_output)
+    model.heads.box.register_forward_pre_hook(_widen_input)
     for layer in (model.rpn.score, model.rpn.delta, model.heads.box):
         layer.float()
+
+
+def _widen_output(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+    return output.float()
+
+
+def _widen_input(layer: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    return (inputs[0].float(),)
 
 
 class Compiled(Eager):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -57,6 +59,27 @@ class Upsample(nn.ConvTranspose2d):
         """Return the weights of a pixel's four new ones `[4*F C]`, one below the other, and their bias `[4*F]`."""
         assert self.bias is not None  # built with one
         return self.weight.permute(2, 3, 1, 0).reshape(-1, self.in_channels), self.bias.repeat(4)
+
+
+class _Packed(nn.Module):
+    """A layer whose `weight` is put into oneDNN's order at its first call, as `_packed`, and given up.
+
+    Copied or pickled, it is what it was before that call: the order is one of this processor, which no file can hold.
+    """
+
+    weight: Tensor
+    bias: Tensor
+
+    def __init__(self, weight: Tensor, bias: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("weight", weight.detach(), persistent=False)
+        self.register_buffer("bias", bias.detach(), persistent=False)
+        self._packed: Tensor | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        if self._packed is not None and not self.weight.numel():
+            self.weight = self._packed.to_dense()  # kept from now on: a spawned process opens its memory later
+        return self.__dict__ | {"_packed": None}
 
 
 def _finish(out: Tensor, add: Tensor | None, relu: bool) -> Tensor:

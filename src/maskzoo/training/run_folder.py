@@ -12,6 +12,7 @@ from maskzoo.config import ModelConfig, RunSettings
 from maskzoo.errors import TrainingError
 from maskzoo.model_file import dump_config, read_config
 from maskzoo.system.files import explained, make_folder, write_file, write_whole
+from maskzoo.system.json_text import parse_json
 from maskzoo.training.snapshot import MANIFEST
 
 __all__ = ["Plan", "RunFolder"]
@@ -87,7 +88,7 @@ class RunFolder:
         """Read the plan of a run that was begun. Raises TrainingError or ConfigError if there is none."""
         file = self.path / "run.json"
         try:
-            rest = json.loads(file.read_bytes())
+            rest = parse_json(file.read_bytes())
             settings = RunSettings.model_validate_json(json.dumps(rest["settings"]))
             config = read_config(self.path / "model.yml")
             return Plan(config, settings, rest["data"], rest["start"], rest["processes"])

@@ -11,7 +11,6 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -25,6 +24,7 @@ from maskzoo.structures import Losses
 from maskzoo.system.processes import Processes
 from maskzoo.training.loader import TrainingBatch, TrainingLoader
 from maskzoo.training.objective import Objective
+from maskzoo.training.run_folder import RunFolder
 from maskzoo.training.schedule import learning_rate
 from maskzoo.training.snapshot import Snapshot, write_snapshot
 from maskzoo.training.state import DROPPED_IN_ROW, Position, State
@@ -64,10 +64,11 @@ class _Step:
 class Trainer:
     """Trains `model` in place by the recipe of `config`, from where its state is to the last epoch.
 
-    `folder` gets the snapshots (of process 0). `evaluate` is called on every process with a copy of the model after
-    each `evaluate_every` epochs and returns the same metrics on all; `report` gets every row of this process:
-    {"kind": "step" | "evaluation" | "note" | "snapshot", ...}. `keep` is called on process 0 with a copy of the model
-    and its metrics whenever an evaluation is the best so far, and at the end with None for the last.
+    `folder` gets the snapshots (of process 0) and the inputs of steps that were dropped. `evaluate` is called on every
+    process with a copy of the model after each `evaluate_every` epochs and returns the same metrics on all; `report`
+    gets every row of this process: {"kind": "step" | "evaluation" | "note" | "snapshot", ...}. `keep` is called on
+    process 0 with a copy of the model and its metrics whenever an evaluation is the best so far, and at the end with
+    None for the last.
 
     `behind` is after how many more steps what a step gave is read: at once on a CPU, where reading costs nothing. A GPU is
     not waited for: it decides itself whether a step counts (`State.advance`), and all that asks for the run's state
@@ -80,7 +81,7 @@ class Trainer:
         config: ModelConfig,
         settings: RunSettings,
         loader: TrainingLoader,
-        folder: Path,
+        folder: RunFolder,
         processes: Processes,
         *,
         evaluate: Callable[[MaskRCNN], Metrics] | None = None,
@@ -108,7 +109,7 @@ class Trainer:
         self.steps_per_epoch = loader.batches_per_epoch // settings.accumulate
         self.images_per_step = settings.batch * settings.accumulate * processes.count
         self.scale = self.images_per_step / config.training.images_per_batch
-        self._saved = -1
+        self._saved: Position | None = None
         self._unread: deque[_Step] = deque()
         self._last: Sequence[TrainingBatch] = ()  # of the step that was read last
 
@@ -138,12 +139,11 @@ class Trainer:
         with self.lock:
             self._read()
             progress = self.state.progress
-            mark = hash(progress)
-            if self.processes.rank or mark == self._saved:
+            if self.processes.rank or progress == self._saved:
                 return
             state = self.state.describe() | {"processes": self.processes.count}
-            path = write_snapshot(self.folder, progress.iteration, self.state.tensors(), state)
-            self._saved = mark
+            path = write_snapshot(self.folder.snapshots, progress.iteration, self.state.tensors(), state)
+            self._saved = progress
             self.report({"kind": "snapshot", "iteration": progress.iteration, "file": path.name})
 
     def _is_due(self, epoch: int) -> bool:
@@ -213,9 +213,9 @@ class Trainer:
         for batch in step.batches:
             terms = list(islice(values, len(TERMS)))
             if not all(map(math.isfinite, terms)):
-                write_inputs(self.folder.parent / name, batch, terms)
+                write_inputs(self.folder.path / name, batch, terms)
         if not finite and all(map(math.isfinite, means)):  # the gradients it was
-            write_inputs(self.folder.parent / name, step.batches[-1])
+            write_inputs(self.folder.path / name, step.batches[-1])
         progress = self.state.progress.after_step(self.steps_per_epoch, dropped=not finite, replaced=replaced)
         self.state.progress, self._last = progress, step.batches
         if progress.dropped_in_row >= DROPPED_IN_ROW:
@@ -290,10 +290,10 @@ class Trainer:
             self.state.progress = progress
 
     def _stop(self) -> None:
-        files = sorted(path.name for path in self.folder.parent.glob("nonfinite-*.safetensors"))
+        files = sorted(path.name for path in self.folder.path.glob("nonfinite-*.safetensors"))
         ids = sorted({number for batch in self._last for number in batch.image_ids})
         raise TrainingError(
-            f"{self.folder.parent / files[-1] if files else self.folder}: the loss was not finite in {DROPPED_IN_ROW} "
+            f"{self.folder.path / files[-1] if files else self.folder.path}: the loss was not finite in {DROPPED_IN_ROW} "
             f"steps in a row, the last with images {ids}; expected finite losses. The inputs are in that file and "
             f"{len(files) - 1} more, the weights are those before. Check the data (maskzoo data check), or train with a "
             "lower training.learning_rate or run.clip_norm=10, from the last snapshot with --resume"

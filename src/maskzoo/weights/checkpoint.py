@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from safetensors.torch import load_file, save
 from maskzoo.config import ModelConfig
 from maskzoo.errors import ConfigError, WeightsError
 from maskzoo.model_file import MAX_MODEL_FILE_BYTES, dump_config, parse_config
-from maskzoo.system.files import write_file
+from maskzoo.system.files import describe_address, write_file
 
 __all__ = ["Checkpoint", "read_checkpoint", "read_checkpoint_config", "write_checkpoint"]
 
@@ -77,8 +78,9 @@ def read_checkpoint_config(path: str | Path) -> ModelConfig:
 
 
 def _read_metadata(path: Path) -> dict[str, str]:
-    if not path.is_file():
-        raise WeightsError(f"{path}: no such file; expected the path of a maskzoo checkpoint (.safetensors)")
+    if not os.path.isfile(path):  # noqa: PTH113 - False for a name too long
+        missing = f"{path}: no such file; expected the path of a maskzoo checkpoint (.safetensors)"
+        raise WeightsError(describe_address(path) or missing)
     try:
         with safe_open(path, framework="numpy") as file:
             metadata: dict[str, str] = file.metadata() or {}

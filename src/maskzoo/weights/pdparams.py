@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maskzoo.errors import WeightsError
+from maskzoo.system.files import describe_address
 from maskzoo.weights.pickles import AGAIN, MAX_AXES, Stored, name_kind, read_pickle, to_text
 
 __all__ = ["MAX_FILE_BYTES", "looks_like_page", "read_pdparams"]
@@ -22,7 +24,11 @@ INTERNAL_NAMES = "StructuredToParameterName@@"  # Paddle's map from our names to
 SPLIT_ARRAYS = "UnpackBigParamInfor@@"  # protocols 2 and 3 cannot hold 4 GiB; Paddle splits what is larger
 
 _PAGE = re.compile(rb'(\xef\xbb\xbf)?\s*(<!doctype|<!--|<html|<head|<body|<\?xml|<error|\{\s*")', re.IGNORECASE)
+_PROGRAM = re.compile(rb"\n[\x80-\xff]{0,4}[\0-\x7f]\x08\0\x10\xff", re.DOTALL)  # the first block: number 0, parent -1
 _HEAD = 512
+# What optimisers call their arrays and settings in Paddle; names of weights under which other libraries keep them.
+_OPTIMISER = re.compile(r"LR_Scheduler|master_weights|.*_(velocity|moment[12]?|beta[12]_pow_acc|mean_square|mean_grad)_\d+")
+_NESTED = ("model", "state_dict", "model_state_dict", "model_ema", "ema", "params", "weights")
 
 
 def read_pdparams(path: str | Path) -> dict[str, Array]:
@@ -47,8 +53,8 @@ def looks_like_page(head: bytes) -> bool:
 
 
 def _read_bytes(path: Path) -> bytes:
-    if not path.is_file():  # a folder, or a device that never ends
-        raise WeightsError(f"{path}: no such file; expected the path of a weights file")
+    if not os.path.isfile(path):  # noqa: PTH113 - a folder, a device that never ends, a name too long
+        raise WeightsError(describe_address(path) or f"{path}: no such file; expected the path of a weights file")
     try:
         size = path.stat().st_size
         if size <= MAX_FILE_BYTES:
@@ -70,6 +76,16 @@ def _refuse_foreign(head: bytes) -> None:
         raise WeightsError("looks like a safetensors file; expected Paddle weights (.pdparams)")
     if head.startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"7z\xbc\xaf")) or head[257:262] == b"ustar":
         raise WeightsError("looks like a packed archive; expected Paddle weights (.pdparams): unpack it first")
+    if head.startswith(bytes(16)) and head[20:21] == b"\x08":  # versions 0, no levels; its description's length, then that
+        raise WeightsError(
+            "holds tensors without names, as Paddle's exported models have them (.pdiparams, __params__); expected the "
+            ".pdparams file that the model was exported from"
+        )
+    if _PROGRAM.match(head):
+        raise WeightsError(
+            "is an exported Paddle program (.pdmodel, __model__), without weights; expected the .pdparams file that it was "
+            "exported from"
+        )
     if head.startswith(b"version https://git-lfs"):
         raise WeightsError("is a Git LFS pointer; expected the weights themselves: run `git lfs pull`")
 
@@ -78,6 +94,7 @@ def _collect_arrays(content: Any) -> dict[str, Array]:
     if type(content) is not dict:
         raise WeightsError(f"holds {name_kind(content)}; expected a dict of name -> array, as Paddle saves it")
     content.pop(INTERNAL_NAMES, None)
+    _refuse_checkpoint(content)
     splits = content.pop(SPLIT_ARRAYS, {})
     arrays = {name: _unwrap(name, value) for name, value in content.items()}
     if type(splits) is not dict:
@@ -87,6 +104,22 @@ def _collect_arrays(content: Any) -> dict[str, Array]:
             raise WeightsError(f"entry {name!r} stands whole and in parts; expected one of both; {AGAIN}")
         arrays[name] = _join(name, split, arrays)
     return {name: _widen(array) for name, array in arrays.items()}
+
+
+def _refuse_checkpoint(content: dict[str, Any]) -> None:
+    """Refuse what a training run keeps beside its weights, and files that have theirs one level down."""
+    if any(map(_OPTIMISER.fullmatch, content)):
+        raise WeightsError(
+            "is the state of an optimiser (.pdopt); expected weights: give the .pdparams file of the same name beside it"
+        )
+    inner = next((name for name in _NESTED if type(content.get(name)) is dict), None)
+    if inner is not None:
+        some = ", ".join(repr(name) for name in list(content[inner])[:3])
+        raise WeightsError(
+            f"is a checkpoint of another library, with weights under {inner!r} ({some}, ...); expected a dict of name -> "
+            "array, as PaddleDetection saves it. Other libraries' networks are others: choose a row of `maskzoo models`; if "
+            f"these are PaddleDetection's weights, save what {inner!r} holds alone"
+        )
 
 
 def _unwrap(name: str, value: Any) -> Array:

@@ -21,9 +21,10 @@ from maskzoo.weights.imagenet import fit_imagenet, is_imagenet, list_imagenet_re
 from maskzoo.weights.paddledetection import list_renames
 from maskzoo.weights.pdparams import read_pdparams
 from maskzoo.weights.rename import STATISTICS, list_own_renames, rename
-from maskzoo.zoo.download import Progress, fetch
+from maskzoo.zoo.download import fetch
 from maskzoo.zoo.load import build_empty, list_shapes
 from maskzoo.zoo.rows import names, read_row
+from maskzoo.zoo.transfer import Progress
 
 __all__ = ["FirstWeights", "make_first_weights"]
 
@@ -86,6 +87,8 @@ def _read(config: ModelConfig, source: str | Path | None, progress: Progress | N
         return _read_pdparams(Path(source), config)
     if str(source) in names():
         return _fetch_row(str(source), config, progress)
+    if Path(source).is_file():  # its content says what it is, and why it is none
+        return _read_pdparams(Path(source), config)
     raise ConfigError(
         f"{source}: nothing to begin with; expected a name that `maskzoo models` lists, a .safetensors or .pdparams "
         "file, or none for random weights"

@@ -20,12 +20,13 @@ from maskzoo.export.openvino import read_openvino_facts
 from maskzoo.export.runtimes import RUNTIMES, TorchPackage
 from maskzoo.export.torch_package import read_package_facts
 from maskzoo.inference.backends import Compiled, Eager
+from maskzoo.inference.ordered_threads import check_threads
 from maskzoo.inference.predictor import PhotoPredictor, Predictor
 from maskzoo.model_file import dump_config, parse_config
 from maskzoo.models.build import build
 from maskzoo.models.mask_rcnn import MaskRCNN
 from maskzoo.models.packing import has_fast_bfloat16
-from maskzoo.system.files import hash_file, home
+from maskzoo.system.files import describe_address, hash_file, home
 from maskzoo.system.machine import inspect_compiler, is_installed
 from maskzoo.system.memory import bound_setups
 from maskzoo.weights.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
@@ -68,8 +69,9 @@ def load(
     `key.path=value` texts. A runtime other than PyTorch exports the network at the first use and keeps the file. A `dtype`
     of `auto` is float32; float16 is for GPUs. A `backend` of `auto` is what was measured as the fastest for the type, and
     the predictor's repr says why. int8 needs photos to `calibrate` on (a folder; some dozens do).
-    Raises ConfigError, WeightsError, DownloadError or ExportError.
+    Raises ConfigError, WeightsError, DownloadError or ExportError; MaskzooError in a process forked after a network was loaded.
     """
+    check_threads(torch_alone=True)
     if dtype not in ("auto", "float32", "bfloat16", "float16", "int8"):
         raise ConfigError(f"dtype is {dtype!r}; expected auto, float32, bfloat16, float16 or int8")
     if backend not in ("auto", *SPOKEN):
@@ -166,7 +168,7 @@ def _load_exported(path: Path, weights: str | Path | None, backend: str, dtype: 
     if weights is not None or overrides:
         raise ConfigError(f"{path}: an exported file holds its weights and settings; change the model and export it anew")
     if not path.is_file():
-        raise ConfigError(f"{path}: there is no such file")
+        raise ConfigError(describe_address(path) or f"{path}: there is no such file")
     if path.suffix == ".xml":
         if backend not in ("auto", "openvino"):
             raise ConfigError(f"{path}: only OpenVINO reads it; choose backend openvino or auto")

@@ -12,6 +12,7 @@ from maskzoo.datasets.importers.mask_pngs import find_folders
 from maskzoo.datasets.importers.voc import find_voc_folder
 from maskzoo.datasets.importers.yolo import find_data_file
 from maskzoo.errors import SourceError
+from maskzoo.system.files import describe_address
 
 __all__ = ["FORMATS", "detect_format"]
 
@@ -21,6 +22,8 @@ TRIED = 20  # JSON files that are looked into
 
 def detect_format(source: Path) -> str:
     """Return which of `FORMATS` a file or folder has. Raises SourceError if it is none, or could be several."""
+    if address := describe_address(source):
+        raise SourceError(address)
     if not source.exists():
         raise SourceError(f"{source}: no such file or folder; expected a data set; check the spelling")
     found = [name for name, holds in zip(FORMATS, _look(source), strict=True) if holds]
