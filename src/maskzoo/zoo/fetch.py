@@ -141,8 +141,7 @@ def hash_file(path: Path) -> str:
 
 
 def _remember(path: Path, checksum: str) -> None:
-    beside = _checksum_file(path)
-    write_whole(beside, f"{checksum}  {path.name}\n".encode())
+    write_whole(_checksum_file(path), f"{checksum}  {path.name}\n".encode())
 
 
 def _checksum_file(path: Path) -> Path:
