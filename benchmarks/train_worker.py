@@ -76,7 +76,7 @@ class Maskzoo:
         chosen = torch.where(foreground, labels[index], 80)
         every = torch.ones(512, dtype=torch.bool)
         rois = stored["rois"].astype(np.float32)
-        fixed = Samples(*(repeat(values) for values in (rois, chosen, index, foreground, every)))
+        fixed = Samples(*(repeat(values) for values in (rois, chosen, index, foreground, every)), ((128, 512),) * batch)
         own = objective.sample_boxes
 
         def sample(*arguments):

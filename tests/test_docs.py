@@ -25,28 +25,38 @@ def test_the_readme_has_at_most_150_lines():
     assert len((ROOT / "README.md").read_text().splitlines()) <= 150
 
 
+LINK, PATH = r"\]\(([^)#]+)\)", r"`((?:src|tests|docs|tools|benchmarks|examples)/[\w./*-]+)`"
+MODULE = r"`((?:models|ops|data|inference|weights|zoo|training|cli)/\w+\.py)`"
+NAME, TARGET = r"maskzoo\.([A-Za-z_]+)\b(?!\.)", r"^make ([a-z-]+)|`make ([a-z-]+)`"
+
+
+@pytest.mark.parametrize("pattern", [LINK, PATH, MODULE, NAME, TARGET])
+def test_the_pages_have_something_of_every_kind_that_is_looked_up(pattern):
+    assert sum(len(re.findall(pattern, page.read_text(), re.MULTILINE)) for page in PAGES) > 5
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_and_paths_lead_somewhere(page):
     text = page.read_text()
-    links = [link for link in re.findall(r"\]\(([^)#]+)\)", text) if "://" not in link]
+    links = [link for link in re.findall(LINK, text) if "://" not in link]
     for link in links:
         assert (page.parent / link).exists(), link
-    for path in re.findall(r"`((?:src|tests|docs|tools|benchmarks|examples)/[\w./*-]+)`", text):
+    for path in re.findall(PATH, text):
         assert list(ROOT.glob(path.rstrip("/"))), path
-    for path in re.findall(r"`((?:models|ops|data|inference|weights|zoo|training|cli)/\w+\.py)`", text):
+    for path in re.findall(MODULE, text):
         assert (ROOT / "src" / "maskzoo" / path).exists(), path
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_public_names_exist(page):
-    for name in re.findall(r"maskzoo\.([A-Za-z_]+)\b(?!\.)", page.read_text()):
+    for name in re.findall(NAME, page.read_text()):
         assert hasattr(maskzoo, name) or (ROOT / "src" / "maskzoo" / name).exists(), name
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_make_targets_exist(page):
     makefile = (ROOT / "Makefile").read_text()
-    for target in re.findall(r"^make ([a-z-]+)|`make ([a-z-]+)`", page.read_text(), re.MULTILINE):
+    for target in re.findall(TARGET, page.read_text(), re.MULTILINE):
         assert re.search(rf"^{''.join(target)}:", makefile, re.MULTILINE), target
 
 

@@ -23,7 +23,7 @@ def test_importing_the_package_does_not_import_torch():
 
 
 def test_every_error_is_a_maskzoo_error():
-    for name in maskzoo.__all__:
-        value = getattr(maskzoo, name)
-        if isinstance(value, type) and issubclass(value, Exception):
-            assert issubclass(value, maskzoo.MaskzooError)
+    values = [getattr(maskzoo, name) for name in maskzoo.__all__]
+    errors = [value for value in values if isinstance(value, type) and issubclass(value, Exception)]
+    assert maskzoo.MaskzooError in errors and len(errors) > 5
+    assert all(issubclass(error, maskzoo.MaskzooError) for error in errors)

@@ -74,7 +74,7 @@ class GroundTruth:
     """The annotated objects of a batch: `boxes` float32 `[B G 4]`, `labels` int64 `[B G]`, `crowd`, `valid` bool `[B G]`.
 
     Boxes and outlines are in pixels of the resized images. `outlines[image][object]` is a list of polygons, each a flat
-    sequence x y x y ...: ragged, so they stay on the host.
+    sequence x y x y ...: ragged, so they stay on the host. Valid slots come first: there are as many as outlines.
     """
 
     boxes: Tensor
@@ -88,7 +88,8 @@ class GroundTruth:
 class Samples:
     """The RoIs that train the heads: `boxes` `[B S 4]`, `labels` `[B S]` (C is background), `truth_index` `[B S]`.
 
-    `foreground` and `valid` bool `[B S]`; the foreground comes first in each image.
+    `foreground` and `valid` bool `[B S]`; the foreground comes first in each image, empty slots last. `counts` has for
+    each image how many are foreground and how many are valid: the host's own numbers, for which it waits for no device.
     """
 
     boxes: Tensor
@@ -96,6 +97,7 @@ class Samples:
     truth_index: Tensor
     foreground: Tensor
     valid: Tensor
+    counts: tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True, slots=True)

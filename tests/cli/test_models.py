@@ -31,12 +31,16 @@ def test_the_list_fits_the_terminal_and_names_every_row_whole(run, width, monkey
     assert "mask_rcnn_x101_vd_64x4d_fpn_1x_coco " in out
 
 
-def test_the_list_for_a_script_is_one_json_array(run):
+def test_the_list_for_a_script_is_one_json_array(run, tmp_path, monkeypatch):
+    monkeypatch.setenv("MASKZOO_HOME", str(tmp_path))
+    file = tmp_path / "weights" / f"{NAME}.pdparams"
+    file.parent.mkdir()
+    file.write_bytes(b"some bytes")
     code, out, _ = run("models", "--json")
     rows = {row["name"]: row for row in json.loads(out)}
     assert code == 0 and len(rows) == 12
     assert rows[NAME]["mask_ap"] == 35.6 and rows[NAME]["parameters"] > 40_000_000
-    assert rows[NAME]["weights"] is None or isinstance(rows[NAME]["weights"], str)
+    assert {name: row["weights"] for name, row in rows.items() if row["weights"] is not None} == {NAME: str(file)}
 
 
 def test_the_facts_of_a_row_are_shown(run, monkeypatch):

@@ -51,6 +51,7 @@ def faulty(tmp_path_factory):
 def test_the_page_has_a_summary_and_a_card_for_the_worst(faulty):
     report, page, reader = faulty
     text = " ".join(reader.words)
+    assert len(report.count()) > 40
     for kind in report.count():
         assert KINDS[kind].title in text
     assert f"{report.errors} errors" in text and MARK in page

@@ -147,9 +147,9 @@ def test_a_data_set_that_does_not_fill_one_step_is_refused_with_the_numbers(data
 def test_images_without_objects_give_batches_without_slots(tmp_path):
     annotations = write_set(tmp_path, images=3, empty=3)
     assert len(annotations) == 3
-    for batch in make_loader((annotations, tmp_path), batch=3).epoch(0):
-        assert batch.truth.boxes.shape == (3, 0, 4) and batch.truth.valid.shape == (3, 0)
-        assert batch.truth.outlines == [[], [], []]
+    (batch,) = make_loader((annotations, tmp_path), batch=3).epoch(0)
+    assert batch.truth.boxes.shape == (3, 0, 4) and batch.truth.valid.shape == (3, 0)
+    assert batch.truth.outlines == [[], [], []]
 
 
 @pytest.mark.parametrize("workers", [0, 2])

@@ -1,6 +1,8 @@
 """Exported files find what the network finds, in other sizes and batches than they were traced with."""
 
 import json
+import subprocess
+import sys
 
 import onnx
 import openvino
@@ -12,6 +14,7 @@ import maskzoo
 from exports import BOX_PIXELS, KINDS, SIZES, compare, make_facts
 from maskzoo.data.batching import make_batch
 from maskzoo.errors import ExportError
+from maskzoo.export.example import make_example
 from maskzoo.export.onnx import read_facts, write_onnx
 from maskzoo.export.openvino import convert_onnx, read_openvino_facts
 from maskzoo.export.preparation import add_preparation
@@ -155,6 +158,14 @@ def test_a_file_that_prepares_photos_predicts_what_the_network_predicts(exported
     report = verify(expected, found, [tmp_path / "photo.png"])
     assert report.objects == report.matched > 0 and report.largest_box_error <= BOX_PIXELS
     assert not any("prepared values" in fault for fault in report.faults)
+    for ending, text in make_example("whole.onnx", config, prepares=True).items():
+        (tmp_path / f"example{ending}").write_text(text)
+    done = subprocess.run(
+        [sys.executable, "example.py", "photo.png"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    confident = expected.predict(tmp_path / "photo.png").scores >= 0.5
+    assert done.stdout.count("pixels") == confident.sum() > 0
 
 
 def test_int8_is_for_the_wide_layers_but_the_ends_of_the_heads_and_keeps_every_image(exported, tmp_path):

@@ -1,6 +1,7 @@
 """A package of machine code finds what the network finds, in Python and in C++, in other sizes than it was traced with."""
 
 import pickletools
+import re
 import shutil
 import subprocess
 import zipfile
@@ -16,7 +17,7 @@ import maskzoo
 from exports import BOX_PIXELS, KINDS, SIZES, compare, make_facts
 from maskzoo.data.batching import make_batch
 from maskzoo.errors import ConfigError, ExportError
-from maskzoo.export.example import make_example
+from maskzoo.export.example import describe, make_example
 from maskzoo.export.package import read_package_facts, write_package
 from maskzoo.export.program import Program
 from maskzoo.export.runtimes import TorchPackage
@@ -24,7 +25,11 @@ from maskzoo.inference.backends import Eager
 from maskzoo.inference.predictor import Predictor
 from maskzoo.structures import ImageBatch
 from networks import make_photo, small_config, small_network
-from shared_data import need_shared
+from shared_data import ROOT, need_shared
+
+PROGRAM = ROOT / "src" / "maskzoo" / "export" / "example_program.cpp"
+TORCH = Path(torch.__file__).parent
+COMPILE = ["g++", "-std=c++20", *(f"-isystem{TORCH / 'include' / part}" for part in ("", "torch/csrc/api/include"))]
 
 
 def compiled(test):
@@ -99,26 +104,17 @@ def is_pickle(content):
 def test_the_program_beside_a_package_finds_in_cpp_what_the_network_finds(exported, tmp_path):
     config, path = exported
     shutil.copy(path, tmp_path / "thin.pt2")
-    program = make_example("thin.pt2", config).replace("LEAST_SCORE = 0.5", "LEAST_SCORE = 0")  # scores are random
-    (tmp_path / "thin_example.cpp").write_text(program)
-    home = Path(torch.__file__).parent
-    include, lib = home / "include", home / "lib"
-    command = ["g++", "-std=c++20", "-O1", "thin_example.cpp", "-o", "find", f"-I{include}"]
-    command += [
-        f"-I{include}/torch/csrc/api/include",
-        f"-L{lib}",
-        f"-Wl,-rpath,{lib}",
-        "-ltorch",
-        "-ltorch_cpu",
-        "-lc10",
-    ]
-    subprocess.run(command, cwd=tmp_path, check=True)
+    (program,) = make_example("thin.pt2", config).values()
+    (tmp_path / "find.cpp").write_text(program.replace("LEAST_SCORE = 0.5", "LEAST_SCORE = 0"))  # scores are random
+    lib = TORCH / "lib"
+    link = [f"-L{lib}", f"-Wl,-rpath,{lib}", "-ltorch", "-ltorch_cpu", "-lc10"]
+    subprocess.run([*COMPILE, "-O1", "find.cpp", "-o", "find", *link], cwd=tmp_path, check=True)
     photo = Image.open(need_shared("data", "coco", "val2017") / "000000000139.jpg").convert("RGB")
     pixels = np.asarray(photo)[
         100:164, 200:296
     ]  # at this size nothing is resized: cubic kernels differ in the last bit
     Image.fromarray(pixels).save(tmp_path / "photo.ppm")
-    done = subprocess.run(["./find", "photo.ppm"], cwd=tmp_path, check=True, capture_output=True, text=True)
+    done = subprocess.run(["./find", "thin.pt2", "photo.ppm"], cwd=tmp_path, check=True, capture_output=True, text=True)
     *lines, last = done.stdout.splitlines()
     expected = Predictor(Eager(small_network(config), torch.device("cpu"), torch.float32), config).predict(pixels)
     assert len(lines) == len(expected) > 0
@@ -129,6 +125,22 @@ def test_the_program_beside_a_package_finds_in_cpp_what_the_network_finds(export
         assert np.abs(np.array(box, float) - expected.boxes[place]).max() < 0.06  # printed with one digit
         assert abs(int(count) - np.count_nonzero(masks[place])) <= 2
     assert last == "Saved found.ppm" and Image.open(tmp_path / "found.ppm").size == (96, 64)
+
+
+@compiled
+def test_the_program_is_sound_cpp():
+    done = subprocess.run([*COMPILE, "-Wall", "-Wextra", "-fsyntax-only", PROGRAM], capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and done.stderr == ""
+
+
+def test_what_a_program_must_know_stands_in_the_metadata():
+    config = small_config(*KINDS["fpn"])
+    facts = describe(config)
+    assert facts["names"].splitlines() == ["person", "car", "train", "dog", "toothbrush"]
+    assert [float(number) for number in facts["preparation"].split()] == [64, 160, 32, 0.485, 0.456, 0.406, 0.229, 0.224, 0.225]
+    assert float(facts["mask_threshold"]) == 0.5
+    read = re.findall(r'metadata\.at\("(\w+)"\)', PROGRAM.read_text())
+    assert sorted(read) == sorted(facts)
 
 
 def test_without_a_compiler_the_error_says_what_to_install(tmp_path):

@@ -1,6 +1,10 @@
 """Photos prepared inside a graph are those that are prepared outside."""
 
 import numpy as np
+import onnx.checker
+import onnx.inliner
+import onnx.numpy_helper
+import onnx.parser
 import onnxruntime
 import openvino
 import pytest
@@ -12,7 +16,9 @@ from maskzoo.data.transforms import resize_image
 from maskzoo.export.preparation import PreparedBackend, make_preparation
 from maskzoo.zoo.table import read_row
 from networks import small_predictor
+from shared_data import ROOT
 
+ROW = "mask_rcnn_r50_fpn_1x_coco"
 MOST_OFF = 1e-4  # of the values, by one grey level: places where OpenCV's float32 sums round the other way
 FEW_OFF = 10  # values, which in a narrow photo are more than that share
 LEVEL = 1 / 255 / 0.224
@@ -62,3 +68,19 @@ def test_a_preparation_that_differs_is_told_in_grey_levels(monkeypatch):
     other = sides.model_copy(update={"mean": (0.5, 0.456, 0.406)})
     monkeypatch.setattr(prepared, "_settings", other)
     assert "grey levels" in prepared.find_fault(photo)
+
+
+def test_the_graphs_text_is_a_model_with_the_published_values():
+    text = (ROOT / "src" / "maskzoo" / "export" / "preparation.onnxtxt").read_text()
+    model = onnx.parser.parse_model(text)
+    onnx.checker.check_model(onnx.inliner.inline_local_functions(model))
+    published, made = (read_constants(graph) for graph in (model, make_preparation(read_row(ROW).input)))
+    assert published == made
+    changes = ["short_side=64", "long_side=99", "canvas_multiple=16", "mean=[0.1, 0.2, 0.3]"]
+    other = read_constants(make_preparation(read_row(ROW, [f"input.{change}" for change in changes]).input))
+    assert [other[name] for name in ("short_side", "long_side", "multiple", "beyond")] == [[64], [99], [16], [15]]
+    assert other["mean"] == np.array([0.1, 0.2, 0.3], np.float32).tolist() and other["deviation"] == made["deviation"]
+
+
+def read_constants(model):
+    return {tensor.name: onnx.numpy_helper.to_array(tensor).ravel().tolist() for tensor in model.graph.initializer}

@@ -25,7 +25,7 @@ def test_levels_are_laterals_plus_the_coarser_level_doubled_then_a_convolution()
     expected = [layer.conv(level) for layer, level in zip(pyramid.output, merged, strict=True)]
     levels = pyramid(features)
     assert len(levels) == 5
-    for ours, wanted in zip(levels, expected, strict=False):
+    for ours, wanted in zip(levels[:4], expected, strict=True):
         assert torch.allclose(ours, wanted, atol=1e-5)
 
 

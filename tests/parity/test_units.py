@@ -197,7 +197,7 @@ def test_anchors_and_proposals_are_matched_and_sampled_equally(units, crowd):
         tensor(units["match.cls"][:, 0]).long()[None],
         flags[None],
         torch.ones(1, len(objects)).bool(),
-        [],
+        [[[]] * len(objects)],
     )
     iou = pairwise_iou(objects, boxes)
     assert np.abs(iou.numpy() - units["match.iou"]).max() <= 1e-6

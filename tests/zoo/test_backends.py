@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import numpy as np
+import onnxruntime
 import pytest
 import torch
 from PIL import Image
@@ -13,7 +14,7 @@ import maskzoo
 from maskzoo.cli import main
 from maskzoo.errors import ConfigError
 from maskzoo.weights.checkpoint import write_checkpoint
-from networks import C4, FPN, THIN, make_photo, small_config, small_network
+from networks import C4, FPN, THIN, make_photo, small_config, small_network, sure_network
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +22,8 @@ def scene(tmp_path_factory):
     """A model file with weights, and a home folder for what is exported."""
     folder = tmp_path_factory.mktemp("backends")
     config = small_config(FPN, *THIN)
-    write_checkpoint(folder / "thin.safetensors", small_network(config).state_dict(), config, {"source": "random"})
+    for name, network in (("thin", small_network(config)), ("sure", sure_network(config))):
+        write_checkpoint(folder / f"{name}.safetensors", network.state_dict(), config, {"source": "random"})
     return folder
 
 
@@ -60,40 +62,59 @@ def test_runtimes_predict_what_eager_predicts_and_the_network_is_exported_once(s
         maskzoo.load(file, overrides=["limits.detections.score=0.3"])
 
 
-def test_the_command_exports_verifies_and_leaves_an_example(scene, capsys, tmp_path):
+@pytest.fixture
+def photos(tmp_path):
     (tmp_path / "photos").mkdir()
     Image.fromarray(make_photo(60, 90)).save(tmp_path / "photos" / "a.png")
-    out = tmp_path / "thin.onnx"
-    # Random weights amplify: what is held against the network here is the command, not float32.
-    code = call("export", scene / "thin.safetensors", "--out", out, "--verify", tmp_path / "photos", "--json")
+    return tmp_path / "photos"
+
+
+def test_the_command_exports_verifies_and_leaves_an_example(scene, photos, capsys, tmp_path):
+    out = tmp_path / "sure.onnx"
+    code = call("export", scene / "sure.safetensors", "--out", out, "--verify", photos, "--json")
     printed = json.loads(capsys.readouterr().out)
     assert printed["file"] == str(out) and printed["verified"]["photos"] == 1
-    assert printed["verified"]["matched"] > 0 and code == (0 if printed["verified"]["passed"] else 1)
+    assert printed["verified"]["faults"] == [] and printed["verified"]["passed"] and code == 0
+    assert printed["verified"]["matched"] == printed["verified"]["objects"] > 0
     done = subprocess.run(
-        [sys.executable, printed["example"], str(tmp_path / "photos" / "a.png"), str(tmp_path / "found.png")],
+        [sys.executable, printed["example"], str(photos / "a.png"), str(tmp_path / "found.png")],
         capture_output=True, text=True, timeout=100, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert "maskzoo" not in (tmp_path / "thin_example.py").read_text()
-    expected = maskzoo.load(scene / "thin.safetensors").predict(tmp_path / "photos" / "a.png")
+    assert "maskzoo" not in (tmp_path / "sure_example.py").read_text()
+    expected = maskzoo.load(scene / "sure.safetensors").predict(photos / "a.png")
     expected = expected[expected.scores >= 0.5]
     assert done.stdout.count("pixels") == len(expected) > 0
     with Image.open(tmp_path / "found.png") as picture:
         assert picture.size == (90, 60)
 
 
+def test_a_file_that_finds_other_boxes_than_the_network_fails_the_command(scene, photos, capsys, tmp_path, monkeypatch):
+    """Here its runtime computes wrongly: the command holds it against the network, whoever is at fault."""
+    run = onnxruntime.InferenceSession.run
+
+    def spoil(session, names, inputs):
+        boxes, *rest = run(session, names, inputs)
+        return [boxes + np.float32(0.01), *rest]
+
+    monkeypatch.setattr(onnxruntime.InferenceSession, "run", spoil)
+    options = ("--out", tmp_path / "sure.onnx", "--verify", photos)
+    assert call("export", scene / "sure.safetensors", *options, "--json") == 1
+    verified = json.loads(capsys.readouterr().out)["verified"]
+    assert not verified["passed"] and verified["matched"] > 0
+    assert verified["faults"] and all("box off by" in fault for fault in verified["faults"])
+    assert verified["largest_box_error"] == pytest.approx(0.01, abs=1e-3)
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_the_command_makes_a_package_and_a_program_that_uses_it(scene, capsys, tmp_path):
-    (tmp_path / "photos").mkdir()
-    Image.fromarray(make_photo(60, 90)).save(tmp_path / "photos" / "a.png")
-    out = tmp_path / "thin.pt2"
-    options = ("--to", "torch", "--out", out, "--verify", tmp_path / "photos", "--json")
-    code = call("export", scene / "thin.safetensors", *options)
+def test_the_command_makes_a_package_and_a_program_that_uses_it(scene, photos, capsys, tmp_path):
+    out = tmp_path / "sure.pt2"
+    code = call("export", scene / "sure.safetensors", "--to", "torch", "--out", out, "--verify", photos, "--json")
     printed = json.loads(capsys.readouterr().out)
-    assert printed["file"] == str(out) and printed["example"] == str(tmp_path / "thin_example.cpp")
-    assert printed["verified"]["matched"] > 0 and code == (0 if printed["verified"]["passed"] else 1)
-    assert_equal(maskzoo.load(scene / "thin.safetensors"), maskzoo.load(out))
+    assert printed["file"] == str(out) and printed["example"] == str(tmp_path / "sure_example.cpp")
+    assert printed["verified"]["faults"] == [] and printed["verified"]["matched"] > 0 and code == 0
+    assert_equal(maskzoo.load(scene / "sure.safetensors"), maskzoo.load(out))
 
 
 def test_types_and_backends_that_are_not_there_are_refused(scene):

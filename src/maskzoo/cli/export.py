@@ -89,9 +89,11 @@ def export(
         duration = "several minutes" if to is Format.torch else "a minute or two"
         task = progress.add_task(f"Exporting {model}: {duration}", total=None)
         config = _write(model, weights, to, path, calibrate, canvas, preprocess, override or [])
-        ending = "_example.cpp" if to is Format.torch else "_example.py"
-        example = path.parent / fit_name(path.stem, ending, path.parent)
-        write_file(example, make_example(path.name, config, preprocess).encode())
+        texts = make_example(path.name, config, preprocess)
+        stem = path.parent / fit_name(path.stem, "_example.json", path.parent)
+        for ending, text in texts.items():
+            write_file(stem.with_suffix(ending), text.encode())
+        example = stem.with_suffix(next(iter(texts)))
         report = None
         if verify is not None:
             report = _verify(

@@ -1,57 +1,52 @@
-"""The script, or C++ program, that is written beside an exported file: how to use it without maskzoo."""
+"""What is written beside an exported file: a script, or C++ program, that uses it without maskzoo."""
 
 from __future__ import annotations
 
 import json
 from importlib.resources import files
-from pprint import pformat
-from typing import Any
 
 from maskzoo.config import ModelConfig
 
-__all__ = ["make_example"]
+__all__ = ["describe", "make_example"]
 
 
-def make_example(file: str, config: ModelConfig, prepares: bool = False) -> str:
-    """Return the example for the exported `file` (a name beside it): of a `.pt2` in C++, else in Python.
+def make_example(file: str, config: ModelConfig, prepares: bool = False) -> dict[str, str]:
+    """Return the example for the exported `file` (a name beside it), texts by the endings of its files; the program is the first.
 
-    It needs the runtime; in Python numpy and Pillow as well. `prepares`: the file takes whole photos, and nothing is done
-    to them.
+    Of a `.pt2` it is in C++, and reads what it must know in the file's metadata (`describe`). Else it is in Python, with
+    these facts in a JSON file; it needs the runtime, numpy and Pillow. `prepares`: the file takes whole photos.
     """
-    compiled = file.endswith(".pt2")
-    template = "example_program.txt" if compiled else "example_script.txt"
-    text = files("maskzoo.export").joinpath(template).read_text(encoding="utf-8")
-    text = _choose(text, "prepared" if prepares else "raw")
-    values = {
-        "FILE": file,
-        "CLASSES": list(config.classes.values()),
-        "SHORT_SIDE": config.input.short_side,
-        "LONG_SIDE": config.input.long_side,
-        "MEAN": list(config.input.mean),
-        "STD": list(config.input.std),
-        "MULTIPLE": config.input.canvas_multiple,
-        "MASK_THRESHOLD": config.limits.detections.mask_threshold,
+    if file.endswith(".pt2"):
+        return {".cpp": _read("example_program.cpp")}
+    shape = config.input
+    facts = {
+        "file": file,
+        "classes": list(config.classes.values()),
+        "prepares": prepares,
+        "short_side": shape.short_side,
+        "long_side": shape.long_side,
+        "mean": shape.mean,
+        "std": shape.std,
+        "multiple": shape.canvas_multiple,
+        "mask_threshold": config.limits.detections.mask_threshold,
     }
-    for name, value in values.items():
-        written = _write_cpp(value) if compiled else pformat(value, width=110, compact=True)
-        text = text.replace(f"{name} = ...", f"{name} = {written}")
-    return text
+    return {".py": _read("example_script.py"), ".json": json.dumps(facts, indent=1, ensure_ascii=False) + "\n"}
 
 
-def _write_cpp(value: Any) -> str:
-    if isinstance(value, list):
-        return f"{{{', '.join(map(_write_cpp, value))}}}"
-    return json.dumps(value, ensure_ascii=False)
+def describe(config: ModelConfig) -> dict[str, str]:
+    """Return what a program must know of a network, as metadata that C++ can read without a parser.
+
+    `names`: the classes by label, one a line. `preparation`: short and long side, multiple of the canvas, mean and standard
+    deviation of the three channels. `mask_threshold`.
+    """
+    shape = config.input
+    numbers = (shape.short_side, shape.long_side, shape.canvas_multiple, *shape.mean, *shape.std)
+    return {
+        "names": "\n".join(config.classes.values()),
+        "preparation": " ".join(map(str, numbers)),
+        "mask_threshold": str(config.limits.detections.mask_threshold),
+    }
 
 
-def _choose(text: str, kind: str) -> str:
-    """Keep the parts of the template between `#[ kind` and `#]` of one kind, and leave those of the other out."""
-    kept, part = [], None
-    for line in text.splitlines(keepends=True):
-        if line.strip().startswith("#["):
-            part = line.split()[1]
-        elif line.strip() == "#]":
-            part = None
-        elif part in (None, kind):
-            kept.append(line)
-    return "".join(kept)
+def _read(name: str) -> str:
+    return files("maskzoo.export").joinpath(name).read_text(encoding="utf-8")

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from maskzoo.errors import ExportError
+from maskzoo.export.example import describe
 from maskzoo.export.lowering import Lowering
 from maskzoo.export.onnx import Facts
 from maskzoo.export.program import Program, trace
@@ -34,7 +35,7 @@ def write_package(program: Program, facts: Facts, out: Path) -> None:
 
     _find_compiler([name for name in config.cpp.cxx if name])
     options = {
-        "aot_inductor.metadata": facts.to_metadata(),
+        "aot_inductor.metadata": facts.to_metadata() | describe(facts.config),
         "aot_inductor.enable_line_tables": False,  # they tell paths as well
         "aot_inductor.precompile_headers": False,  # they are for the next one
         "cpp.dynamic_threads": True,  # as many as the user's machine has, not this one

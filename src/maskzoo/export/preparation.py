@@ -60,23 +60,22 @@ def add_preparation(model: ModelProto, settings: Input) -> ModelProto:
 def make_preparation(settings: Input) -> ModelProto:
     """Return the graph from `photo` to `images` `[1 3 H W]`, `sizes` `[1 2]`, and `scale`: across, down, across, down."""
     import onnx.inliner
+    import onnx.numpy_helper
     import onnx.parser
 
-    text = files("maskzoo.export").joinpath("preparation.txt").read_text(encoding="utf-8")
-    values = {
-        "SHORT_SIDE": settings.short_side,
-        "LONG_SIDE": settings.long_side,
-        "MULTIPLE": settings.canvas_multiple,
-        "BEYOND": settings.canvas_multiple - 1,
-        "LEVEL": float(np.float32(1 / 255)),
-        "MEAN": ", ".join(map(str, settings.mean)),
-        "DEVIATION": ", ".join(map(str, settings.std)),
-    }
-    lines = [line for line in text.splitlines() if not line.lstrip().startswith("#")]
-    text = "\n".join(lines)
-    for name, value in values.items():
-        text = text.replace(f"{{{name}}}", f"{{{value}}}")
+    text = files("maskzoo.export").joinpath("preparation.onnxtxt").read_text(encoding="utf-8")
     model = onnx.inliner.inline_local_functions(onnx.parser.parse_model(text))
+    values = {
+        "short_side": np.array([settings.short_side], np.int64),
+        "long_side": np.array([settings.long_side], np.int64),
+        "multiple": np.array([settings.canvas_multiple], np.int64),
+        "beyond": np.array([settings.canvas_multiple - 1], np.int64),
+        "mean": np.array(settings.mean, np.float32)[:, None, None],
+        "deviation": np.array(settings.std, np.float32)[:, None, None],
+    }
+    for constant in model.graph.initializer:
+        if constant.name in values:
+            constant.CopyFrom(onnx.numpy_helper.from_array(values[constant.name], constant.name))
     for number, node in enumerate(model.graph.node):
         node.name = f"{node.op_type}_{number}"
     domains = [domain for domain in model.opset_import if not domain.domain]  # the inlined function's goes

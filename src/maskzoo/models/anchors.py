@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from maskzoo.ops.transfer import send
+
 __all__ = ["make_anchors"]
 
 
@@ -25,4 +27,4 @@ def make_anchors(
     y = torch.arange(height, device=device, dtype=torch.float32) * stride
     shift_y, shift_x = torch.meshgrid(y, x, indexing="ij")
     shifts = torch.stack([shift_x, shift_y, shift_x, shift_y], dim=-1)
-    return (shifts[:, :, None] + torch.tensor(cell, device=device)).reshape(-1, 4)
+    return (shifts[:, :, None] + send(torch.tensor(cell), device)).reshape(-1, 4)

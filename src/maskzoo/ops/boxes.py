@@ -7,6 +7,8 @@ import math
 import torch
 from torch import Tensor
 
+from maskzoo.ops.transfer import send
+
 __all__ = ["BOX_WEIGHTS", "MAX_GROWTH", "RPN_WEIGHTS", "clip", "decode", "encode", "pairwise_iou", "sides"]
 
 # Growth is capped at 1000/16; the published weights were trained with this cap.
@@ -22,7 +24,7 @@ def sides(boxes: Tensor) -> tuple[Tensor, Tensor]:
 
 def clip(boxes: Tensor, sizes: Tensor) -> Tensor:
     """Clip boxes `[B ... 4]` to the images' `sizes` `[B 2]` (height, width): x to 0..W, y to 0..H."""
-    limits = sizes[:, [1, 0, 1, 0]].reshape(-1, *[1] * (boxes.dim() - 2), 4)
+    limits = torch.cat([sizes[:, 1:], sizes[:, :1]] * 2, dim=1).reshape(-1, *[1] * (boxes.dim() - 2), 4)
     return torch.minimum(boxes.clamp(min=0), limits)
 
 
@@ -44,13 +46,13 @@ def encode(source: Tensor, target: Tensor, weights: tuple[float, float, float, f
     dx = (target[..., 0] + 0.5 * to_width - (source[..., 0] + 0.5 * width)) / width
     dy = (target[..., 1] + 0.5 * to_height - (source[..., 1] + 0.5 * height)) / height
     deltas = torch.stack([dx, dy, torch.log(to_width / width), torch.log(to_height / height)], dim=-1)
-    return deltas * deltas.new_tensor(weights)
+    return deltas * _hold(weights, deltas)
 
 
 def decode(source: Tensor, deltas: Tensor, weights: tuple[float, float, float, float]) -> Tensor:
     """Return boxes `[... 4]`: `source` moved by `deltas` `[... 4]`. Growth is capped above only, shifts are not."""
     width, height = sides(source)
-    dx, dy, dw, dh = (deltas / deltas.new_tensor(weights)).unbind(-1)
+    dx, dy, dw, dh = (deltas / _hold(weights, deltas)).unbind(-1)
     centre_x = source[..., 0] + 0.5 * width + dx * width
     centre_y = source[..., 1] + 0.5 * height + dy * height
     half_width = 0.5 * width * dw.clamp(max=MAX_GROWTH).exp()
@@ -58,3 +60,7 @@ def decode(source: Tensor, deltas: Tensor, weights: tuple[float, float, float, f
     return torch.stack(
         [centre_x - half_width, centre_y - half_height, centre_x + half_width, centre_y + half_height], dim=-1
     )
+
+
+def _hold(values: tuple[float, ...], like: Tensor) -> Tensor:
+    return send(torch.tensor(values, dtype=like.dtype), like.device)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
-import json
 import math
 import threading
 import time
 import warnings
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -16,41 +15,50 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save
 from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 
 from maskzoo.config import ModelConfig, RunSettings
 from maskzoo.data.loader import TrainingBatch, TrainingLoader
 from maskzoo.errors import TrainingError
-from maskzoo.files import write_file
 from maskzoo.models.mask_rcnn import MaskRCNN
 from maskzoo.processes import Processes
-from maskzoo.structures import GroundTruth, ImageBatch, Losses
+from maskzoo.structures import Losses
 from maskzoo.training.objective import Objective
 from maskzoo.training.sampling import shuffle_by
 from maskzoo.training.schedule import learning_rate
 from maskzoo.training.snapshot import Snapshot, write_snapshot
-from maskzoo.training.state import State
+from maskzoo.training.state import DROPPED_IN_ROW, Progress, State
+from maskzoo.training.step_inputs import TERMS, move, write_inputs
 
 __all__ = ["Metrics", "Row", "Trainer"]
 
 Row = Mapping[str, Any]
 Metrics = Mapping[str, float | None]  # of an evaluation; mask_ap decides which weights are the best
-TERMS = tuple(field.name for field in dataclasses.fields(Losses))
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-DROPPED_IN_ROW = 3  # steps with a loss that is not finite before the run stops
-SMALLEST_SCALE = 1.0  # of float16's losses: below it the gradients themselves are not finite
+BEHIND = 2  # steps: how far the host's reading may stay behind a GPU; each holds its batches until it is read
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """How a step ends, bool scalars, and its `figures` float64: these two, then means over batches and processes of the
+    terms and of how many images were replaced, then the terms of each batch of this process. On the device."""
+
+    finite: Tensor
+    overflow: Tensor
+    figures: Tensor
 
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """What the batches of one step gave: means over them and over all processes."""
+    """A step that was taken, and is not read yet: `figures` are the outcome's, on the host once it is `ready`."""
 
-    terms: dict[str, float]
-    finite: bool
-    overflow: bool
-    replaced: int
+    figures: Tensor
+    ready: torch.cuda.Event | None
+    batches: Sequence[TrainingBatch]
+    rate: float
+    epoch: int  # from 1
+    seconds: float
 
 
 class Trainer:
@@ -60,6 +68,10 @@ class Trainer:
     each `evaluate_every` epochs and returns the same metrics on all; `report` gets every row of this process:
     {"kind": "step" | "evaluation" | "note" | "snapshot", ...}. `keep` is called on process 0 with a copy of the model
     and its metrics whenever an evaluation is the best so far, and at the end with None for the last.
+
+    `behind` is after how many more steps what a step gave is read: at once on a CPU, where reading costs nothing. A GPU is
+    not waited for: it decides itself whether a step counts (`State.advance`), and all that asks for the run's state
+    reads the steps up to there first. In every process the same steps are read at the same place.
     """
 
     def __init__(
@@ -74,13 +86,15 @@ class Trainer:
         evaluate: Callable[[MaskRCNN], Metrics] | None = None,
         report: Callable[[Row], None] = lambda row: None,
         keep: Callable[[MaskRCNN, Metrics | None], None] = lambda model, metrics: None,
+        behind: int | None = None,
     ) -> None:
         self.config, self.settings, self.loader, self.folder = config, settings, loader, folder
         self.processes, self.evaluate, self.keep = processes, evaluate, keep
         self.device = processes.device
         self.report = report
         self.model = model.to(self.device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
-        self.state = State(model, config.training, settings, self.device)
+        self.behind = (BEHIND if self.device.type == "cuda" else 0) if behind is None else behind
+        self.state = State(model, config.training, settings, self.device, conditional=self.behind > 0)
         objective = Objective(model, config.training, len(config.classes))
         self.objective: torch.nn.Module = objective
         if processes.count > 1:
@@ -95,6 +109,8 @@ class Trainer:
         self.images_per_step = settings.batch * settings.accumulate * processes.count
         self.scale = self.images_per_step / config.training.images_per_batch
         self._saved = -1
+        self._unread: deque[_Step] = deque()
+        self._last: Sequence[TrainingBatch] = ()  # of the step that was read last
 
     def resume(self, snapshot: Snapshot) -> None:
         """Go on from a snapshot."""
@@ -120,6 +136,7 @@ class Trainer:
     def save(self) -> None:
         """Write a snapshot of the last whole step; may be called from any thread."""
         with self.lock:
+            self._read()
             progress = self.state.progress
             mark = hash(progress)
             if self.processes.rank or mark == self._saved:
@@ -148,49 +165,79 @@ class Trainer:
         with contextlib.closing(batches):  # its workers end with it
             while group := list(islice(batches, size)):
                 self._take_step(group)
-                if self.state.progress.iteration % self.settings.snapshot_every == 0:
+                if self._find_place().iteration % self.settings.snapshot_every == 0:
+                    self._catch_up()
                     self.save()
+        self._catch_up()
+
+    def _find_place(self) -> Progress:
+        """How far the run is, unread steps included: only what was dropped and replaced in them is not known."""
+        progress = self.state.progress
+        for _ in self._unread:
+            progress = progress.after_step(self.steps_per_epoch, dropped=False, replaced=0)
+        return progress
 
     def _take_step(self, batches: Sequence[TrainingBatch]) -> None:
-        began, progress = time.perf_counter(), self.state.progress
+        began, progress = time.perf_counter(), self._find_place()
         rate = learning_rate(self.config.training, progress.iteration, self.steps_per_epoch, self.scale)
         for group in self.state.optimizer.param_groups:
             group["lr"] = rate * group["share"]
-        step = self._run(batches)
-        dropped = not step.finite
+        outcome = self._run(batches)
         with self.lock:
-            if dropped:
-                self.state.drop()
-            else:
-                self.state.apply()
+            self.state.advance(outcome.finite, outcome.overflow, progress.iteration)
             self.state.optimizer.zero_grad(set_to_none=True)
-            self.state.progress = progress.after_step(self.steps_per_epoch, dropped=dropped, replaced=step.replaced)
-        self._report_step(step, rate, time.perf_counter() - began, progress.epoch, batches)
-        if self.state.progress.dropped_in_row >= DROPPED_IN_ROW:
-            self._stop(batches)
+            figures = outcome.figures.to("cpu", non_blocking=True)
+            ready = torch.cuda.current_stream().record_event() if self.device.type == "cuda" else None
+            self._unread.append(
+                _Step(figures, ready, batches, rate, progress.epoch + 1, time.perf_counter() - began)
+            )
+        self._catch_up(self.behind)
 
-    def _run(self, batches: Sequence[TrainingBatch]) -> _Step:
+    def _catch_up(self, leave: int = 0) -> None:
+        """Read all steps but the last so many. Raises TrainingError where the run must stop."""
+        self._read(leave)
+        if self.state.progress.dropped_in_row >= DROPPED_IN_ROW:
+            self._stop()
+
+    def _read(self, leave: int = 0) -> None:
+        with self.lock:
+            while len(self._unread) > leave:
+                self._take_in(self._unread.popleft())
+
+    def _take_in(self, step: _Step) -> None:
+        """Note what a step gave: its row, the inputs of what is not finite, the progress."""
+        if step.ready is not None:
+            step.ready.synchronize()
+        finite, overflow, *values = step.figures.tolist()
+        means, replaced, own = values[: len(TERMS)], round(values[len(TERMS)]), iter(values[len(TERMS) + 1 :])
+        file = self.folder.parent / f"nonfinite-{self.state.progress.iteration:08d}-process{self.processes.rank}.safetensors"
+        for batch in step.batches:
+            terms = list(islice(own, len(TERMS)))
+            if not all(map(math.isfinite, terms)):
+                write_inputs(file, batch, terms)
+        if not finite and all(map(math.isfinite, means)):  # the gradients it was
+            write_inputs(file, step.batches[-1])
+        progress = self.state.progress.after_step(self.steps_per_epoch, dropped=not finite, replaced=replaced)
+        self.state.progress, self._last = progress, step.batches
+        if progress.dropped_in_row >= DROPPED_IN_ROW:
+            self._unread.clear()  # the device has taken none of them
+        self._report_step(step, dict(zip(TERMS, means, strict=True)), bool(finite), bool(overflow))
+
+    def _run(self, batches: Sequence[TrainingBatch]) -> _Outcome:
         """Forward and backward of all batches of a step: gradients are there, nothing has changed yet."""
-        sums = torch.zeros(len(TERMS) + 1, dtype=torch.float64)
-        replaced = 0
+        own = []
         for number, batch in enumerate(batches, 1):
             with self._wait_for(number == len(batches)):
                 losses = self._compute(batch)
-                self.state.scaler.scale(losses.total / len(batches)).backward()
-            terms = torch.stack([getattr(losses, term).detach().double() for term in TERMS]).cpu()
-            if not bool(terms.isfinite().all()):
-                self._dump(batch, losses)
-            sums[:-1] += terms / len(batches)
-            replaced += len(batch.replaced)
-        sums[-1] = replaced * self.processes.count
-        mean = self.processes.all_reduce_mean(sums).tolist()
-        norm = self._bound_gradients()
-        finite = all(math.isfinite(value) for value in mean)
-        overflow = finite and not math.isfinite(norm)
-        if overflow and not self._may_rescale():
-            self._dump(batches[-1], None)
-            finite, overflow = False, False
-        return _Step(dict(zip(TERMS, mean, strict=False)), finite, overflow, round(mean[-1]))
+                self.state.scale.multiply(losses.total / len(batches)).backward()
+            own.append(torch.stack([getattr(losses, term).detach().double() for term in TERMS]))
+        terms = sum((term / len(batches) for term in own), torch.zeros_like(own[0]))
+        replaced = sum(len(batch.replaced) for batch in batches) * self.processes.count
+        means = self.processes.all_reduce_mean(torch.cat([terms, terms.new_full((1,), replaced)]))
+        broken = ~self._bound_gradients().isfinite()
+        overflow = means.isfinite().all() & broken & self.state.scale.can_fall()
+        finite = means.isfinite().all() & (~broken | overflow)
+        return _Outcome(finite, overflow, torch.cat([torch.stack([finite, overflow]).double(), means, *own]))
 
     def _wait_for(self, last: bool) -> contextlib.AbstractContextManager[None]:
         """Gradients of all processes are averaged with the last batch of a step only."""
@@ -202,38 +249,31 @@ class Trainer:
         precision = self.settings.precision
         shuffles = [shuffle_by(torch.Generator().manual_seed(seed)) for seed in batch.seeds]
         with torch.autocast(self.device.type, PRECISIONS[precision], enabled=precision != "float32"):
-            losses: Losses = self.objective(*_move(batch, self.device), shuffles)
+            losses: Losses = self.objective(*move(batch, self.device), shuffles)
         return losses
 
-    def _bound_gradients(self) -> float:
+    def _bound_gradients(self) -> Tensor:
         """Return the norm of all gradients, the same on all processes; clip them where the settings say so."""
-        self.state.scaler.unscale_(self.state.optimizer)
         gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
+        self.state.scale.divide(gradients)
         norm = torch.nn.utils.get_total_norm(gradients)
         if self.settings.clip_norm is not None:
             torch.nn.utils.clip_grads_with_norm_(self.model.parameters(), self.settings.clip_norm, norm)
-        return float(norm)
+        return norm
 
-    def _may_rescale(self) -> bool:
-        """Whether gradients that are not finite may be float16's range only: the scaler skips the step and halves."""
-        return self.state.scaler.is_enabled() and self.state.scaler.get_scale() > SMALLEST_SCALE
-
-    def _report_step(
-        self, step: _Step, rate: float, seconds: float, epoch: int, batches: Sequence[TrainingBatch]
-    ) -> None:
+    def _report_step(self, step: _Step, terms: dict[str, float], finite: bool, overflow: bool) -> None:
         progress = self.state.progress
-        for batch in batches:
+        for batch in step.batches:
             for one in batch.replaced:
                 self.report({"kind": "note", "iteration": progress.iteration, "text": str(one)})
-        loss = sum(step.terms.values())
-        row: dict[str, Any] = {"kind": "step", "iteration": progress.iteration, "epoch": epoch + 1, "lr": rate}
-        if step.finite:
-            row |= {"loss": loss, **step.terms}
+        row: dict[str, Any] = {"kind": "step", "iteration": progress.iteration, "epoch": step.epoch, "lr": step.rate}
+        if finite:
+            row |= {"loss": sum(terms.values()), **terms}
         else:
             row |= {"dropped": True, "in_row": progress.dropped_in_row}
-        if step.overflow:
+        if overflow:
             row["overflow"] = True
-        self.report(row | {"images_per_second": self.images_per_step / seconds})
+        self.report(row | {"images_per_second": self.images_per_step / step.seconds})
 
     def _evaluate(self) -> None:
         assert self.evaluate is not None  # _is_due says so
@@ -251,42 +291,12 @@ class Trainer:
         with self.lock:  # only now: a snapshot of a run that ends meanwhile must have it measured again, and kept
             self.state.progress = progress
 
-    def _dump(self, batch: TrainingBatch, losses: Losses | None) -> None:
-        """Write the inputs of a batch whose loss or gradient is not finite, for a look at them."""
-        terms = {} if losses is None else {term: str(float(getattr(losses, term).detach())) for term in TERMS}
-        tensors = {
-            "pixels": batch.images.pixels.contiguous(),
-            "sizes": batch.images.sizes,
-            **{name: getattr(batch.truth, name) for name in ("boxes", "labels", "valid")},
-        }
-        metadata = {"image_ids": json.dumps(batch.image_ids), "seeds": json.dumps(batch.seeds), "losses": json.dumps(terms)}
-        write_file(self._name_dump(), save(tensors, metadata), TrainingError)
-
-    def _name_dump(self) -> Path:
-        name = f"nonfinite-{self.state.progress.iteration:08d}-process{self.processes.rank}.safetensors"
-        return self.folder.parent / name
-
-    def _stop(self, batches: Sequence[TrainingBatch]) -> None:
+    def _stop(self) -> None:
         files = sorted(path.name for path in self.folder.parent.glob("nonfinite-*.safetensors"))
-        ids = sorted({number for batch in batches for number in batch.image_ids})
+        ids = sorted({number for batch in self._last for number in batch.image_ids})
         raise TrainingError(
             f"{self.folder.parent / files[-1] if files else self.folder}: the loss was not finite in {DROPPED_IN_ROW} "
             f"steps in a row, the last with images {ids}; expected finite losses. The inputs are in that file and "
             f"{len(files) - 1} more, the weights are those before. Check the data (maskzoo data check), or train with a "
             "lower training.learning_rate or run.clip_norm=10, from the last snapshot with --resume"
         )
-
-
-def _move(batch: TrainingBatch, device: torch.device) -> tuple[ImageBatch, GroundTruth]:
-    if device.type == "cpu":
-        return batch.images, batch.truth
-    images = ImageBatch(*(_to(tensor, device) for tensor in (batch.images.pixels, batch.images.sizes)))
-    truth = batch.truth
-    boxes, labels, crowd, valid = (
-        _to(tensor, device) for tensor in (truth.boxes, truth.labels, truth.crowd, truth.valid)
-    )
-    return images, GroundTruth(boxes, labels, crowd, valid, truth.outlines)
-
-
-def _to(tensor: Tensor, device: torch.device) -> Tensor:
-    return tensor.to(device, non_blocking=True)

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from maskzoo.ops.boxes import BOX_WEIGHTS, RPN_WEIGHTS, encode
 from maskzoo.structures import Samples
+from maskzoo.training.sampling import list_slots
 
 __all__ = ["box_losses", "mask_loss", "rpn_losses"]
 
@@ -34,10 +35,12 @@ def box_losses(scores: Tensor, deltas: Tensor, samples: Samples, truth: Tensor) 
     regress, with the deltas of their own class.
     """
     count = samples.valid.sum().clamp(min=1)
-    classes = F.cross_entropy(scores[samples.valid], samples.labels[samples.valid], reduction="sum")
-    chosen = samples.foreground
-    own = deltas[chosen].gather(1, samples.labels[chosen][:, None, None].expand(-1, 1, 4))[:, 0]
-    wanted = encode(samples.boxes[chosen], truth[chosen], BOX_WEIGHTS)
+    foreground, filled = zip(*samples.counts, strict=True)
+    every, chosen = (list_slots(counts, scores.shape[1], scores.device) for counts in (filled, foreground))
+    labels = samples.labels.flatten()
+    classes = F.cross_entropy(scores.flatten(0, 1)[every], labels[every], reduction="sum")
+    own = deltas.flatten(0, 1)[chosen].gather(1, labels[chosen][:, None, None].expand(-1, 1, 4))[:, 0]
+    wanted = encode(samples.boxes.flatten(0, 1)[chosen], truth.flatten(0, 1)[chosen], BOX_WEIGHTS)
     return classes / count, F.l1_loss(own, wanted, reduction="sum") / count
 
 

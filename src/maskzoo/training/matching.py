@@ -33,15 +33,14 @@ def match(
     """
     count = boxes.shape[0]
     index = torch.zeros(count, dtype=torch.int64, device=boxes.device)
-    if not bool((~crowd).any()):
+    if len(truth) == 0:
         return Matches(torch.full_like(index, BACKGROUND), index)
-    iou = pairwise_iou(truth, boxes)
-    iou[crowd] = -1
+    iou = pairwise_iou(truth, boxes).masked_fill_(crowd[:, None], -1)
     best, index = iou.max(dim=0)
     kind = torch.full_like(index, IGNORED)
-    kind[(best > -1) & (best < negative)] = BACKGROUND
-    kind[best >= positive] = FOREGROUND
+    kind.masked_fill_((best > -1) & (best < negative), BACKGROUND).masked_fill_(best >= positive, FOREGROUND)
     if rescue:
         highest = iou.max(dim=1, keepdim=True).values
-        kind[((iou == highest) & (iou > 0)).any(dim=0)] = FOREGROUND
-    return Matches(kind, index)
+        kind.masked_fill_(((iou == highest) & (iou > 0)).any(dim=0), FOREGROUND)
+    without = crowd.all()
+    return Matches(kind.masked_fill_(without, BACKGROUND), index.masked_fill_(without, 0))

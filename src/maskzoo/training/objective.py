@@ -1,4 +1,12 @@
-"""What a training step minimises: the network's losses on a batch."""
+"""What a training step minimises: the network's losses on a batch.
+
+On a GPU the host sends work ahead. It waits for values only where a size or a draw hangs on them, and there they stay:
+- `sampling._choose` (twice an image): how many candidates there are decides what a generator draws, and so every number;
+- `_find_outlines`: polygons are rasterised on the host, by COCO's own rule;
+- `nms`: greedy suppression goes on until nothing changes, which no count of rounds foresees;
+- `roi_align`: RoIs of a level, samples of a bin and taps of a RoI are ragged, and a table's size is a number of the host's.
+What a step gave is read by `loop.Trainer` when it is some steps old. `tests/training/test_late_reading.py` holds this list.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +20,11 @@ from maskzoo.config import Training
 from maskzoo.models.mask_rcnn import MaskRCNN
 from maskzoo.models.proposals import propose
 from maskzoo.ops.gather import take_rows
+from maskzoo.ops.transfer import send
 from maskzoo.structures import GroundTruth, ImageBatch, Losses, Samples
 from maskzoo.training.losses import box_losses, mask_loss, rpn_losses
 from maskzoo.training.mask_targets import rasterize
-from maskzoo.training.sampling import Shuffle, sample_anchors, sample_boxes
+from maskzoo.training.sampling import Shuffle, list_slots, sample_anchors, sample_boxes
 
 __all__ = ["Objective"]
 
@@ -39,22 +48,32 @@ class Objective(nn.Module):
         with torch.no_grad():  # proposals are constants
             proposals = propose(scores, deltas, anchors, batch.sizes, self.recipe.proposals)
             samples = sample_boxes(proposals, truth, self.recipe.boxes, self.classes, shuffles)
+            chosen = list_slots([count for count, _ in samples.counts], samples.boxes.shape[1], samples.boxes.device)
+            rois, labels = samples.boxes.flatten(0, 1)[chosen], samples.labels.flatten()[chosen]
+            outlined = _find_outlines(rois, chosen, samples, truth)
         table = model.heads.table([level.float() for level in features])  # half floats would lose sums of gradients
         class_scores, box_deltas, maps = model.heads.boxes_and_maps(table, samples.boxes)
         objects = take_rows(truth.boxes, samples.truth_index) if truth.boxes.shape[1] else samples.boxes
         box_class, box_delta = box_losses(class_scores.float(), box_deltas.float(), samples, objects)
-        chosen = samples.foreground
-        if maps is None:
-            maps = model.heads.maps(table, samples.boxes[chosen], chosen.nonzero()[:, 0])
-        else:  # the box head's own maps, in the order of the samples
-            maps = maps[chosen.flatten()]
-        logits = model.heads.mask(maps, samples.labels[chosen]).float()
-        targets = self._mask_targets(samples, truth, logits.shape[-1]).to(logits)
-        empty = int((~chosen.any(dim=1)).sum())
+        owners = chosen // samples.boxes.shape[1]
+        maps = (
+            model.heads.maps(table, rois, owners) if maps is None else maps[chosen]
+        )  # the box head's own, of all samples
+        logits = model.heads.mask(maps, labels).float()
+        side = logits.shape[-1]
+        masks = [rasterize(outline, box, side) for outline, box in outlined]
+        host = torch.from_numpy(np.stack(masks)) if masks else torch.zeros(0, side, side)
+        targets = send(host, logits.device).to(logits.dtype)
+        empty = sum(count == 0 for count, _ in samples.counts)
         return Losses(rpn_class, rpn_box, box_class, box_delta, mask_loss(logits, targets, empty))
 
     def _rpn(
-        self, scores: list[Tensor], deltas: list[Tensor], anchors: Tensor, truth: GroundTruth, shuffles: Sequence[Shuffle]
+        self,
+        scores: list[Tensor],
+        deltas: list[Tensor],
+        anchors: Tensor,
+        truth: GroundTruth,
+        shuffles: Sequence[Shuffle],
     ) -> tuple[Tensor, Tensor]:
         all_scores, all_deltas = torch.cat(scores, dim=1), torch.cat(deltas, dim=1)
         images, settings = range(len(all_scores)), self.recipe.rpn
@@ -70,10 +89,12 @@ class Objective(nn.Module):
             settings.samples * len(images),
         )
 
-    def _mask_targets(self, samples: Samples, truth: GroundTruth, side: int) -> Tensor:
-        """The 0/1 masks `[N side side]` of all foreground RoIs, image by image."""
-        masks = []
-        for image, slot in samples.foreground.nonzero().tolist():
-            outline = truth.outlines[image][int(samples.truth_index[image, slot])]
-            masks.append(rasterize(outline, samples.boxes[image, slot].tolist(), side))
-        return torch.from_numpy(np.stack(masks)) if masks else torch.zeros(0, side, side)
+
+def _find_outlines(
+    rois: Tensor, chosen: Tensor, samples: Samples, truth: GroundTruth
+) -> list[tuple[Sequence[Sequence[float]], list[float]]]:
+    """The outline of each foreground RoI's object, and the RoI. Read before the heads run, so that what they do is not waited
+    for."""
+    rows = torch.cat([rois.double(), samples.truth_index.flatten()[chosen, None]], dim=1).tolist()
+    owners = [image for image, (count, _) in enumerate(samples.counts) for _ in range(count)]
+    return [(truth.outlines[image][int(row[4])], row[:4]) for image, row in zip(owners, rows, strict=True)]

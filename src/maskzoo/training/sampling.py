@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from maskzoo.config import BoxSampling, RpnSampling
+from maskzoo.ops.transfer import send
 from maskzoo.structures import GroundTruth, Proposals, Samples
-from maskzoo.training.matching import BACKGROUND, FOREGROUND, match
+from maskzoo.training.matching import BACKGROUND, FOREGROUND, IGNORED, match
 
-__all__ = ["Shuffle", "in_order", "sample_anchors", "sample_boxes", "shuffle_by"]
+__all__ = ["Shuffle", "in_order", "list_slots", "sample_anchors", "sample_boxes", "shuffle_by"]
 
 Shuffle = Callable[[int], Tensor]  # a permutation of 0..n-1
 
@@ -33,7 +35,8 @@ def sample_anchors(
 
     Returns the indices of the positive `[P]` and the negative ones `[N]`, and the positives' objects `[P 4]`.
     """
-    boxes, crowd = truth.boxes[image][truth.valid[image]], truth.crowd[image][truth.valid[image]]
+    count = len(truth.outlines[image])
+    boxes, crowd = truth.boxes[image, :count], truth.crowd[image, :count]
     matches = match(anchors, boxes, crowd, settings.positive_iou, settings.negative_iou, rescue=True)
     positive, negative = _choose(matches.kind, settings.samples, settings.positive_fraction, shuffle)
     return positive, negative, boxes[matches.truth_index[positive]]
@@ -43,42 +46,53 @@ def sample_boxes(
     proposals: Proposals, truth: GroundTruth, settings: BoxSampling, background: int, shuffles: Sequence[Shuffle]
 ) -> Samples:
     """Choose the RoIs that train the heads, from the proposals and the objects themselves; `background` is their label."""
-    images = [
-        _sample_image(proposals.boxes[image][proposals.valid[image]], truth, image, settings, background, shuffles[image])
-        for image in range(proposals.boxes.shape[0])
-    ]
-    slots = max(len(labels) for _, labels, _ in images)
-    batch = len(images)
+    batch = proposals.boxes.shape[0]
+    images = [_sample_image(proposals, truth, image, settings, background, shuffles[image]) for image in range(batch)]
+    counts = tuple((foreground, len(labels)) for _, labels, _, foreground in images)
+    slots = max(count for _, count in counts)
     boxes = proposals.boxes.new_zeros(batch, slots, 4)
     labels = torch.full((batch, slots), background, device=boxes.device)
     index = torch.zeros_like(labels)
     valid = torch.zeros_like(labels, dtype=torch.bool)
-    for image, (image_boxes, image_labels, image_index) in enumerate(images):
+    for image, (image_boxes, image_labels, image_index, _) in enumerate(images):
         count = len(image_labels)
         boxes[image, :count], labels[image, :count], index[image, :count] = image_boxes, image_labels, image_index
         valid[image, :count] = True
-    return Samples(boxes, labels, index, valid & (labels != background), valid)
+    return Samples(boxes, labels, index, valid & (labels != background), valid, counts)
+
+
+def list_slots(counts: Sequence[int], slots: int, device: torch.device) -> Tensor:
+    """Return the places int64 `[sum(counts)]` of each image's first ones among the `slots` of all images, flattened."""
+    starts = (image * slots for image in range(len(counts)))
+    return torch.cat([torch.arange(start, start + n, device=device) for start, n in zip(starts, counts, strict=True)])
 
 
 def _sample_image(
-    boxes: Tensor, truth: GroundTruth, image: int, settings: BoxSampling, background: int, shuffle: Shuffle
-) -> tuple[Tensor, Tensor, Tensor]:
-    objects, valid = truth.boxes[image], truth.valid[image]
-    candidates = torch.cat([boxes, objects[valid]])
+    proposals: Proposals, truth: GroundTruth, image: int, settings: BoxSampling, background: int, shuffle: Shuffle
+) -> tuple[Tensor, Tensor, Tensor, int]:
+    """Boxes, labels and objects of the chosen ones, the foreground first, and how many that is."""
+    count = len(truth.outlines[image])
+    objects = truth.boxes[image, :count]
+    candidates = torch.cat([proposals.boxes[image], objects])
     threshold = settings.foreground_iou
-    matches = match(candidates, objects[valid], truth.crowd[image][valid], threshold, threshold)
+    matches = match(candidates, objects, truth.crowd[image, :count], threshold, threshold)
+    matches.kind[: -count or None].masked_fill_(~proposals.valid[image], IGNORED)
     foreground, rest = _choose(matches.kind, settings.samples, settings.foreground_fraction, shuffle)
     chosen = torch.cat([foreground, rest])
     index = matches.truth_index[chosen]
     labels = torch.full_like(chosen, background)
-    labels[: len(foreground)] = truth.labels[image][valid][index[: len(foreground)]]
-    return candidates[chosen], labels, index
+    labels[: len(foreground)] = truth.labels[image, :count][index[: len(foreground)]]
+    return candidates[chosen], labels, index, len(foreground)
 
 
 def _choose(kind: Tensor, samples: int, fraction: float, shuffle: Shuffle) -> tuple[Tensor, Tensor]:
-    """Indices of at most int(samples * fraction) foreground boxes, and of background ones that fill up to `samples`."""
-    foreground, rest = ((kind == wanted).nonzero()[:, 0] for wanted in (FOREGROUND, BACKGROUND))
+    """Indices of at most int(samples * fraction) foreground boxes, and of background ones that fill up to `samples`.
+
+    Chosen on the host: how many candidates there are decides what the generator draws.
+    """
+    host = kind.to(torch.int8).cpu().numpy()
+    foreground, rest = (torch.from_numpy(np.flatnonzero(host == wanted)) for wanted in (FOREGROUND, BACKGROUND))
     count = min(int(samples * fraction), len(foreground))
     # The background is drawn first: the golden files fix the order of the draws.
-    rest = rest[shuffle(len(rest)).to(rest.device)[: samples - count]]
-    return foreground[shuffle(len(foreground)).to(foreground.device)[:count]], rest
+    rest = rest[shuffle(len(rest))[: samples - count]]
+    return send(foreground[shuffle(len(foreground))[:count]], kind.device), send(rest, kind.device)

@@ -24,10 +24,11 @@ def learning_rate(recipe: Training, iteration: int, steps_per_epoch: int, scale:
     return base * recipe.decay**passed
 
 
-def make_optimizer(model: MaskRCNN, recipe: Training) -> torch.optim.SGD:
+def make_optimizer(model: MaskRCNN, recipe: Training, *, conditional: bool = False) -> torch.optim.SGD:
     """Return SGD with momentum over all parameters that train; weight decay spares none, biases included.
 
     Each group keeps its stage's share of the learning rate as `share`: a loop sets `lr` to the rate times the share.
+    A `conditional` one (torch's fused SGD) leaves out a step on the device where its `found_inf` is not 0.
     """
     groups: dict[float, list[torch.nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
@@ -39,7 +40,8 @@ def make_optimizer(model: MaskRCNN, recipe: Training) -> torch.optim.SGD:
         lr=recipe.learning_rate,
         momentum=recipe.momentum,
         weight_decay=recipe.weight_decay,
-        foreach=True,  # the same sums, less to call: 3 % of a step of a small network
+        foreach=not conditional,  # the same sums, less to call: 3 % of a step of a small network
+        fused=conditional,
     )
 
 

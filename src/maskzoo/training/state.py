@@ -9,16 +9,17 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from maskzoo.config import RunSettings, Training
 from maskzoo.errors import SnapshotError
 from maskzoo.models.mask_rcnn import MaskRCNN
+from maskzoo.training.loss_scale import LossScale
 from maskzoo.training.schedule import make_optimizer
 from maskzoo.training.snapshot import Snapshot
 
-__all__ = ["Progress", "State"]
+__all__ = ["DROPPED_IN_ROW", "Progress", "State"]
 
+DROPPED_IN_ROW = 3  # steps with a loss that is not finite before the run stops
 AVERAGE_DELAY = 10  # iterations over which the moving average's decay grows: a young average must not keep its start
 STATISTICS = ("running_mean", "running_var")
 
@@ -65,16 +66,25 @@ class Progress:
 
 
 class State:
-    """Model, optimiser, moving average and progress. It changes only between `apply` or `drop` and the next forward pass.
+    """Model, optimiser, moving average and progress. It changes only between `advance` and the next forward pass.
 
     The forward pass itself moves running statistics of norms that learn: `tensors` gives them as they were after the
-    last step, so that a snapshot taken at any moment belongs to a whole number of steps.
+    last step, so that a snapshot taken at any moment belongs to a whole number of steps. A `conditional` state takes or
+    drops a step on the device, before the host knows which.
     """
 
-    def __init__(self, model: MaskRCNN, recipe: Training, settings: RunSettings, device: torch.device) -> None:
-        self.model = model
-        self.optimizer = make_optimizer(model, recipe)
-        self.scaler = torch.amp.GradScaler(device.type, enabled=settings.precision == "float16")
+    def __init__(
+        self,
+        model: MaskRCNN,
+        recipe: Training,
+        settings: RunSettings,
+        device: torch.device,
+        *,
+        conditional: bool = False,
+    ) -> None:
+        self.model, self.conditional = model, conditional
+        self.optimizer = make_optimizer(model, recipe, conditional=conditional)
+        self.scale = LossScale(device, enabled=settings.precision == "float16")
         self.progress = Progress()
         self.names: dict[Tensor, str] = {parameter: name for name, parameter in model.named_parameters()}
         self.statistics = {
@@ -86,23 +96,38 @@ class State:
         moving = {name: tensor.detach() for name, tensor in (trained | self.statistics).items()}
         self._averaged = list(moving.values())  # the network's own memory, in the order of the average
         self.average = None if settings.ema is None else {name: tensor.clone() for name, tensor in moving.items()}
+        if conditional:
+            self._in_row = torch.zeros((), dtype=torch.int64, device=device)
+            self._left_out = self.optimizer.found_inf = torch.zeros((), device=device)  # type: ignore[attr-defined]
+            for parameter in trained.values() if recipe.momentum else ():  # else made in the first step, dropped or not
+                self.optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
 
-    def apply(self) -> None:
-        """Take the optimiser's step and settle what the forward pass moved."""
-        self.scaler.step(self.optimizer)
-        self.scaler.update()
+    def advance(self, finite: Tensor, overflow: Tensor, iteration: int) -> None:
+        """Take the step of `iteration`, or forget it where it is not `finite`: nothing is then other than before it.
+
+        Both are scalars, bool. A step with an `overflow` counts, but for the weights. After DROPPED_IN_ROW dropped ones
+        a `conditional` state takes no more, whatever the host sends before it has read so.
+        """
+        if self.conditional:
+            finite = finite & (self._in_row < DROPPED_IN_ROW)
+            self._in_row.copy_(torch.where(finite, 0, self._in_row + 1))
+            self._left_out.copy_(~finite | overflow)
+        elif not finite:
+            for name, buffer in self.statistics.items():
+                buffer.copy_(self._settled[name])
+            return
+        if self.conditional or not overflow:
+            self.optimizer.step()
+        self.scale.update(finite, overflow)
         for name, buffer in self.statistics.items():
+            if self.conditional:
+                buffer.copy_(torch.where(finite, buffer, self._settled[name]))
             self._settled[name].copy_(buffer)
         if self.average is not None and self.decay is not None:
-            iteration = self.progress.iteration
             share = 1 - min(self.decay, (1 + iteration) / (AVERAGE_DELAY + iteration))
-            average = get_ema_multi_avg_fn(1 - share)
-            average(list(self.average.values()), self._averaged, self.progress.iteration)
-
-    def drop(self) -> None:
-        """Forget the step: weights are untouched, running statistics go back."""
-        for name, buffer in self.statistics.items():
-            buffer.copy_(self._settled[name])
+            weight = finite * share  # of 0 changes nothing
+            for average, value in zip(self.average.values(), self._averaged, strict=True):
+                average.lerp_(value, weight)
 
     def averaged(self) -> MaskRCNN:
         """Return a copy of the model with the moving average's weights, or its own where none is kept."""
@@ -121,7 +146,7 @@ class State:
 
     def describe(self) -> dict[str, Any]:
         """Return the rest of a snapshot, as JSON values."""
-        return {"progress": asdict(self.progress), "scaler": self.scaler.state_dict()}
+        return {"progress": asdict(self.progress), "scaler": self.scale.describe()}
 
     def restore(self, snapshot: Snapshot) -> None:
         """Become what `snapshot` holds. Raises SnapshotError if it belongs to another network or other settings."""
@@ -141,8 +166,10 @@ class State:
             if name in groups["momentum"]:
                 buffer = torch.empty_like(parameter).copy_(groups["momentum"][name])
                 self.optimizer.state[parameter]["momentum_buffer"] = buffer
-        self.scaler.load_state_dict(snapshot.state["scaler"])
+        self.scale.restore(snapshot.state["scaler"])
         self.progress = Progress(**snapshot.state["progress"])
+        if self.conditional:  # one more is left even where the run was ended at the last
+            self._in_row.fill_(min(self.progress.dropped_in_row, DROPPED_IN_ROW - 1))
 
 
 def _check(group: str, found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:

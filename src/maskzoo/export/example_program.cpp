@@ -3,7 +3,7 @@
 // TORCH=$(python -c "import torch; print(torch.__path__[0])")     # or the folder of an unpacked libtorch
 // g++ -std=c++20 -O1 THIS_PROGRAM.cpp -o find -I$TORCH/include -I$TORCH/include/torch/csrc/api/include
 //     -L$TORCH/lib -Wl,-rpath,$TORCH/lib -ltorch -ltorch_cpu -lc10                            (one line)
-// ./find photo.ppm [found.ppm]                # ffmpeg -i photo.jpg photo.ppm, or any other program, makes a .ppm file
+// ./find network.pt2 photo.ppm [found.ppm]    # ffmpeg -i photo.jpg photo.ppm, or any other program, makes a .ppm file
 
 #include <ATen/ATen.h>
 #include <torch/csrc/inductor/aoti_package/model_package_loader.h>
@@ -11,16 +11,31 @@
 #include <cmath>
 #include <cstdio>
 #include <fstream>
+#include <sstream>
 #include <stdexcept>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
-const std::string NETWORK_FILE = ...;
-const std::vector<std::string> CLASSES = ...;
-const double SHORT_SIDE = ..., LONG_SIDE = ...;
-const std::vector<float> MEAN = ..., STD = ...;
-const int64_t MULTIPLE = ...;
-const double MASK_THRESHOLD = ..., LEAST_SCORE = 0.5;
+const double LEAST_SCORE = 0.5;
+
+// What the network wants of a photo, and what its labels mean, from the metadata of its file.
+struct Settings {
+  std::vector<std::string> classes;
+  double short_side = 0, long_side = 0, mask_threshold = 0;
+  int64_t multiple = 0;
+  std::vector<float> mean = {0, 0, 0}, std = {0, 0, 0};
+
+  explicit Settings(const std::unordered_map<std::string, std::string>& metadata) {
+    std::istringstream names(metadata.at("names")), numbers(metadata.at("preparation"));
+    for (std::string name; std::getline(names, name);) classes.push_back(name);
+    numbers >> short_side >> long_side >> multiple;
+    for (auto* values : {&mean, &std})
+      for (float& value : *values) numbers >> value;
+    mask_threshold = std::stod(metadata.at("mask_threshold"));
+    if (!numbers) throw std::runtime_error("the network's metadata: expected nine numbers as preparation");
+  }
+};
 
 // The photo of a binary .ppm file: uint8 [H W 3], RGB.
 at::Tensor read(const std::string& path) {
@@ -45,11 +60,12 @@ void write(const std::string& path, const at::Tensor& picture) {
 }
 
 // The photo as the network wants it: short side scaled, normalised, zeros up to a multiple at the right and below.
-at::Tensor prepare(const at::Tensor& photo, int64_t height, int64_t width) {
+at::Tensor prepare(const at::Tensor& photo, int64_t height, int64_t width, const Settings& settings) {
   auto pixels = photo.permute({2, 0, 1}).unsqueeze(0).to(at::kFloat);
   pixels = at::upsample_bicubic2d(pixels, {height, width}, false).round().clamp(0, 255) / 255;
-  pixels = (pixels - at::tensor(MEAN).view({3, 1, 1})) / at::tensor(STD).view({3, 1, 1});
-  auto beyond = [](int64_t side) { return (MULTIPLE - side % MULTIPLE) % MULTIPLE; };
+  pixels = (pixels - at::tensor(settings.mean).view({3, 1, 1})) / at::tensor(settings.std).view({3, 1, 1});
+  const int64_t multiple = settings.multiple;
+  auto beyond = [multiple](int64_t side) { return (multiple - side % multiple) % multiple; };
   return at::constant_pad_nd(pixels, {0, beyond(width), 0, beyond(height)}).contiguous();
 }
 
@@ -60,17 +76,16 @@ at::Tensor weigh(int64_t pixels, double low, double high, int64_t cells) {
 }
 
 int main(int count, char** words) try {
-  if (count < 2) throw std::runtime_error("expected a photo: photo.ppm [found.ppm]");
+  if (count < 3) throw std::runtime_error("expected a network and a photo: network.pt2 photo.ppm [found.ppm]");
   c10::InferenceMode guard;
-  const std::string self = words[0];
-  const std::string folder = self.find('/') == std::string::npos ? "" : self.substr(0, self.rfind('/') + 1);
-  torch::inductor::AOTIModelPackageLoader network(folder + NETWORK_FILE);
+  torch::inductor::AOTIModelPackageLoader network(words[1]);
+  const Settings settings(network.get_metadata());
 
-  auto photo = read(words[1]);
+  auto photo = read(words[2]);
   const double height = photo.size(0), width = photo.size(1);
-  const double factor = std::min(SHORT_SIDE / std::min(height, width), LONG_SIDE / std::max(height, width));
+  const double factor = std::min(settings.short_side / std::min(height, width), settings.long_side / std::max(height, width));
   const double down = std::max(1.0, std::floor(height * factor + 0.5)), across = std::max(1.0, std::floor(width * factor + 0.5));
-  auto images = prepare(photo, down, across);
+  auto images = prepare(photo, down, across, settings);
   auto sizes = at::tensor({down, across}, at::kFloat).unsqueeze(0);
   auto found = network.run({images, sizes});  // boxes, scores, labels, valid, masks, each of a batch of one
   auto scale = at::tensor({width / across, height / down, width / across, height / down}, at::kFloat);
@@ -84,13 +99,13 @@ int main(int count, char** words) try {
     const float* side = box.data_ptr<float>();
     auto rows = weigh(photo.size(0), side[1], side[3], masks.size(1));
     auto columns = weigh(photo.size(1), side[0], side[2], masks.size(2));
-    auto mask = rows.mm(masks[slot]).mm(columns.t()) >= MASK_THRESHOLD;
+    auto mask = rows.mm(masks[slot]).mm(columns.t()) >= settings.mask_threshold;
     auto colour = at::tensor({37 * slot % 196 + 60, 91 * slot % 196 + 60, 53 * slot % 196 + 60}, at::kFloat);
     picture = at::where(mask.unsqueeze(2), (picture + colour) / 2, picture);
-    std::printf("%-16s %.3f  box %.1f %.1f %.1f %.1f  %lld pixels\n", CLASSES[labels[slot].item<int64_t>()].c_str(), score,
+    std::printf("%-16s %.3f  box %.1f %.1f %.1f %.1f  %lld pixels\n", settings.classes.at(labels[slot].item<int64_t>()).c_str(), score,
                 side[0], side[1], side[2], side[3], static_cast<long long>(mask.sum().item<int64_t>()));
   }
-  const std::string out = count > 2 ? words[2] : "found.ppm";
+  const std::string out = count > 3 ? words[3] : "found.ppm";
   write(out, picture);
   std::printf("Saved %s\n", out.c_str());
 } catch (const std::exception& error) {

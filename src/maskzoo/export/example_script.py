@@ -1,64 +1,62 @@
 """Finds the objects on a photo with an exported Mask R-CNN. Needs numpy, Pillow, and onnxruntime or openvino.
 
 python THIS_SCRIPT photo.jpg [found.png]
+
+The .json file beside this script names the network's file and says what it wants of a photo.
 """
 
+import json
 import os
 import sys
+import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-FILE = ...
-CLASSES = ...
-#[ raw
-SHORT_SIDE = ...
-LONG_SIDE = ...
-MEAN = ...
-STD = ...
-MULTIPLE = ...
-#]
-MASK_THRESHOLD = ...
 LEAST_SCORE = 0.5
+Array = NDArray[Any]
 
 
-def main(photo, out="found.png"):
+def main(photo: str, out: str = "found.png") -> None:
+    settings = json.loads(Path(__file__).with_suffix(".json").read_text(encoding="utf-8"))
     pixels = np.asarray(ImageOps.exif_transpose(Image.open(photo)).convert("RGB"))
-    #[ raw
-    images, sizes, scale = prepare(pixels)
-    boxes, scores, labels, valid, masks = run({"images": images[None], "sizes": sizes[None]})
-    boxes = boxes / [scale[1], scale[0], scale[1], scale[0]]
-    #]
-    #[ prepared
-    boxes, scores, labels, valid, masks = run({"photo": pixels})
-    #]
+    network = Path(__file__).with_name(settings["file"])
+    if settings["prepares"]:  # the network takes whole photos
+        boxes, scores, labels, valid, masks = run(network, {"photo": pixels})
+    else:
+        images, sizes, scale = prepare(pixels, settings)
+        boxes, scores, labels, valid, masks = run(network, {"images": images[None], "sizes": sizes[None]})
+        boxes = boxes / [scale[1], scale[0], scale[1], scale[0]]
     picture = pixels.astype(np.float32)
     for slot in np.flatnonzero(valid[0] & (scores[0] >= LEAST_SCORE)):
         box = boxes[0, slot]
-        mask = paste(masks[0, slot], box, pixels.shape[:2])
+        mask = paste(masks[0, slot], box, pixels.shape[:2]) >= settings["mask_threshold"]
         colour = np.random.default_rng(slot).integers(60, 256, 3)
         picture[mask] = picture[mask] * 0.5 + colour * 0.5
         corners = " ".join(f"{value:.1f}" for value in box)
-        print(f"{CLASSES[labels[0, slot]]:16s} {scores[0, slot]:.3f}  box {corners}  {mask.sum()} pixels")
+        name = settings["classes"][labels[0, slot]]
+        print(f"{name:16s} {scores[0, slot]:.3f}  box {corners}  {mask.sum()} pixels")
     Image.fromarray(picture.astype(np.uint8)).save(out)
     print(f"Saved {out}")
 
 
-#[ raw
-def prepare(pixels):
+def prepare(pixels: Array, settings: dict[str, Any]) -> tuple[Array, Array, tuple[float, float]]:
     """The photo as the network wants it: short side scaled, normalised, zeros up to a multiple at the right and below."""
     height, width = pixels.shape[:2]
-    factor = min(SHORT_SIDE / min(height, width), LONG_SIDE / max(height, width))
+    factor = min(settings["short_side"] / min(height, width), settings["long_side"] / max(height, width))
     size = max(1, int(height * factor + 0.5)), max(1, int(width * factor + 0.5))
     resized = resize_rows(resize_rows(pixels.astype(np.float32), size[0]).transpose(1, 0, 2), size[1]).transpose(1, 0, 2)
-    normalised = (np.clip(np.round(resized), 0, 255) / 255 - np.array(MEAN)) / np.array(STD)
-    canvas = np.zeros((3, -(-size[0] // MULTIPLE) * MULTIPLE, -(-size[1] // MULTIPLE) * MULTIPLE), np.float32)
+    normalised = (np.clip(np.round(resized), 0, 255) / 255 - np.array(settings["mean"])) / np.array(settings["std"])
+    down, across = (-(-side // settings["multiple"]) * settings["multiple"] for side in size)
+    canvas = np.zeros((3, down, across), np.float32)
     canvas[:, : size[0], : size[1]] = normalised.transpose(2, 0, 1)
     return canvas, np.array(size, np.float32), (size[0] / height, size[1] / width)
 
 
-def resize_rows(pixels, count):
+def resize_rows(pixels: Array, count: int) -> Array:
     """Cubic interpolation (a = -0.75) of the rows, edges repeated."""
     place = (np.arange(count) + 0.5) * len(pixels) / count - 0.5
     first = np.floor(place).astype(int)
@@ -72,39 +70,41 @@ def resize_rows(pixels, count):
     return out
 
 
-#]
-def run(inputs):
+def run(path: Path, inputs: dict[str, Array]) -> list[Array]:
     """The outputs of the network; OpenVINO is the faster of the two runtimes."""
-    path = Path(__file__).parent / FILE
+def run(path: Path, inputs: dict[str, Array]) -> list[Array]:
+    """The outputs of the network; OpenVINO is the faster of the two runtimes."""
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # else onnxruntime reports its use, and OpenVINO by the package below
-    sys.modules["openvino_telemetry"] = None
+    sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
     try:
         import openvino
     except ImportError:
         import onnxruntime
 
-        return onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"]).run(None, inputs)
+        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+        return list(session.run(None, inputs))
     compiled = openvino.compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-    return [compiled(inputs)[name] for name in ("boxes", "scores", "labels", "valid", "masks")]
+    found = compiled(inputs)
+    return [found[name] for name in ("boxes", "scores", "labels", "valid", "masks")]
 
 
-def paste(mask, box, size):
-    """The mask's probabilities, stretched over its box and cut at the threshold: bool, as large as the photo."""
-    pasted = np.zeros(size, bool)
+def paste(mask: Array, box: Array, size: tuple[int, ...]) -> Array:
+    """The mask's probabilities, stretched over its box, zero elsewhere: float, as large as the photo."""
+    pasted = np.zeros(size, np.float32)
     left, top, right, bottom = (int(value) for value in (*np.floor(box[:2]).clip(0), *np.ceil(box[2:])))
     right, bottom = min(right, size[1]), min(bottom, size[0])
-    if right <= left or bottom <= top:
-        return pasted
-    down = weigh(np.arange(top, bottom), box[1], box[3], len(mask))
-    across = weigh(np.arange(left, right), box[0], box[2], len(mask))
-    pasted[top:bottom, left:right] = down @ mask @ across.T >= MASK_THRESHOLD
+    if right > left and bottom > top:
+        down = weigh(np.arange(top, bottom), box[1], box[3], len(mask))
+        across = weigh(np.arange(left, right), box[0], box[2], len(mask))
+        pasted[top:bottom, left:right] = down @ mask @ across.T
     return pasted
 
 
-def weigh(pixels, low, high, cells):
+def weigh(pixels: Array, low: float, high: float, cells: int) -> Array:
     """How much of each cell's value a pixel's centre takes, between two cells linearly, zero beyond the mask."""
     place = (pixels + 0.5 - low) / (high - low) * cells - 0.5
-    return (1 - np.abs(place[:, None] - np.arange(cells))).clip(0)
+    weights: Array = (1 - np.abs(place[:, None] - np.arange(cells))).clip(0)
+    return weights
 
 
 if __name__ == "__main__":
