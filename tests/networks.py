@@ -106,9 +106,9 @@ def small_network(config: ModelConfig, seed: int = 0) -> MaskRCNN:
 
 
 def sure_network(config: ModelConfig) -> MaskRCNN:
-    """Return a network that is sure, as a trained one is: boxes move little, masks fill them, a black photo has no object.
+    """Return a network that is sure, as a trained one is: boxes move little, scores are near 1, masks fill their boxes.
 
-    So rounding in another order of sums changes no decision, and no box by a thousandth of a pixel.
+    Sums in another order change no decision then, and move a box by 1e-5 pixels, a hundredth of what `verify` allows.
     """
     network = small_network(config)
     with torch.no_grad():

@@ -173,7 +173,7 @@ class Trainer:
     def _find_place(self) -> Progress:
         """How far the run is, unread steps included: only what was dropped and replaced in them is not known."""
         progress = self.state.progress
-        for _ in self._unread:
+        for _ in range(len(self._unread)):
             progress = progress.after_step(self.steps_per_epoch, dropped=False, replaced=0)
         return progress
 
@@ -187,10 +187,8 @@ class Trainer:
             self.state.advance(outcome.finite, outcome.overflow, progress.iteration)
             self.state.optimizer.zero_grad(set_to_none=True)
             figures = outcome.figures.to("cpu", non_blocking=True)
-            ready = torch.cuda.current_stream().record_event() if self.device.type == "cuda" else None
-            self._unread.append(
-                _Step(figures, ready, batches, rate, progress.epoch + 1, time.perf_counter() - began)
-            )
+            ready = torch.cuda.current_stream(self.device).record_event() if self.device.type == "cuda" else None
+            self._unread.append(_Step(figures, ready, batches, rate, progress.epoch + 1, time.perf_counter() - began))
         self._catch_up(self.behind)
 
     def _catch_up(self, leave: int = 0) -> None:
@@ -208,15 +206,16 @@ class Trainer:
         """Note what a step gave: its row, the inputs of what is not finite, the progress."""
         if step.ready is not None:
             step.ready.synchronize()
-        finite, overflow, *values = step.figures.tolist()
-        means, replaced, own = values[: len(TERMS)], round(values[len(TERMS)]), iter(values[len(TERMS) + 1 :])
-        file = self.folder.parent / f"nonfinite-{self.state.progress.iteration:08d}-process{self.processes.rank}.safetensors"
+        values = iter(step.figures.tolist())
+        finite, overflow, *means = islice(values, 2 + len(TERMS))
+        replaced = round(next(values))
+        name = f"nonfinite-{self.state.progress.iteration:08d}-process{self.processes.rank}.safetensors"
         for batch in step.batches:
-            terms = list(islice(own, len(TERMS)))
+            terms = list(islice(values, len(TERMS)))
             if not all(map(math.isfinite, terms)):
-                write_inputs(file, batch, terms)
+                write_inputs(self.folder.parent / name, batch, terms)
         if not finite and all(map(math.isfinite, means)):  # the gradients it was
-            write_inputs(file, step.batches[-1])
+            write_inputs(self.folder.parent / name, step.batches[-1])
         progress = self.state.progress.after_step(self.steps_per_epoch, dropped=not finite, replaced=replaced)
         self.state.progress, self._last = progress, step.batches
         if progress.dropped_in_row >= DROPPED_IN_ROW:
@@ -271,8 +270,7 @@ class Trainer:
             row |= {"loss": sum(terms.values()), **terms}
         else:
             row |= {"dropped": True, "in_row": progress.dropped_in_row}
-        if overflow:
-            row["overflow"] = True
+        row |= {"overflow": True} if overflow else {}
         self.report(row | {"images_per_second": self.images_per_step / step.seconds})
 
     def _evaluate(self) -> None:

@@ -28,6 +28,8 @@ from maskzoo.training.sampling import Shuffle, list_slots, sample_anchors, sampl
 
 __all__ = ["Objective"]
 
+_Outlined = tuple[Sequence[Sequence[float]], list[float]]  # the outline of a foreground RoI's object, and the RoI
+
 
 class Objective(nn.Module):
     """The losses of `model` under a recipe. The model itself holds none; this is the module that trains, and that DDP wraps."""
@@ -56,24 +58,15 @@ class Objective(nn.Module):
         objects = take_rows(truth.boxes, samples.truth_index) if truth.boxes.shape[1] else samples.boxes
         box_class, box_delta = box_losses(class_scores.float(), box_deltas.float(), samples, objects)
         owners = chosen // samples.boxes.shape[1]
-        maps = (
-            model.heads.maps(table, rois, owners) if maps is None else maps[chosen]
-        )  # the box head's own, of all samples
+        # Where the box head has looked at maps already they are those of all samples.
+        maps = model.heads.maps(table, rois, owners) if maps is None else maps[chosen]
         logits = model.heads.mask(maps, labels).float()
-        side = logits.shape[-1]
-        masks = [rasterize(outline, box, side) for outline, box in outlined]
-        host = torch.from_numpy(np.stack(masks)) if masks else torch.zeros(0, side, side)
-        targets = send(host, logits.device).to(logits.dtype)
+        targets = send(_rasterize(outlined, logits.shape[-1]), logits.device).to(logits.dtype)
         empty = sum(count == 0 for count, _ in samples.counts)
         return Losses(rpn_class, rpn_box, box_class, box_delta, mask_loss(logits, targets, empty))
 
     def _rpn(
-        self,
-        scores: list[Tensor],
-        deltas: list[Tensor],
-        anchors: Tensor,
-        truth: GroundTruth,
-        shuffles: Sequence[Shuffle],
+        self, scores: list[Tensor], deltas: list[Tensor], anchors: Tensor, truth: GroundTruth, shuffles: Sequence[Shuffle]
     ) -> tuple[Tensor, Tensor]:
         all_scores, all_deltas = torch.cat(scores, dim=1), torch.cat(deltas, dim=1)
         images, settings = range(len(all_scores)), self.recipe.rpn
@@ -90,11 +83,14 @@ class Objective(nn.Module):
         )
 
 
-def _find_outlines(
-    rois: Tensor, chosen: Tensor, samples: Samples, truth: GroundTruth
-) -> list[tuple[Sequence[Sequence[float]], list[float]]]:
-    """The outline of each foreground RoI's object, and the RoI. Read before the heads run, so that what they do is not waited
-    for."""
+def _find_outlines(rois: Tensor, chosen: Tensor, samples: Samples, truth: GroundTruth) -> list[_Outlined]:
+    """Read before the heads run, so that what they do is not waited for."""
     rows = torch.cat([rois.double(), samples.truth_index.flatten()[chosen, None]], dim=1).tolist()
     owners = [image for image, (count, _) in enumerate(samples.counts) for _ in range(count)]
     return [(truth.outlines[image][int(row[4])], row[:4]) for image, row in zip(owners, rows, strict=True)]
+
+
+def _rasterize(outlined: list[_Outlined], side: int) -> Tensor:
+    """The 0/1 masks `[N side side]` of all foreground RoIs."""
+    masks = [rasterize(outline, box, side) for outline, box in outlined]
+    return torch.from_numpy(np.stack(masks)) if masks else torch.zeros(0, side, side)
