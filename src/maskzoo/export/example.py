@@ -11,7 +11,7 @@ __all__ = ["describe", "make_example"]
 
 
 def make_example(file: str, config: ModelConfig, prepares: bool = False) -> dict[str, str]:
-    """Return the example for the exported `file` (a name beside it), texts by the endings of its files; the program is the first.
+    """Return the example for the exported `file`, a name beside it: texts by the endings of their files, the program first.
 
     Of a `.pt2` it is in C++, and reads what it must know in the file's metadata (`describe`). Else it is in Python, with
     these facts in a JSON file; it needs the runtime, numpy and Pillow. `prepares`: the file takes whole photos.

@@ -8,7 +8,6 @@ The .json file beside this script names the network's file and says what it want
 import json
 import os
 import sys
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -70,8 +69,6 @@ def resize_rows(pixels: Array, count: int) -> Array:
     return out
 
 
-def run(path: Path, inputs: dict[str, Array]) -> list[Array]:
-    """The outputs of the network; OpenVINO is the faster of the two runtimes."""
 def run(path: Path, inputs: dict[str, Array]) -> list[Array]:
     """The outputs of the network; OpenVINO is the faster of the two runtimes."""
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # else onnxruntime reports its use, and OpenVINO by the package below
