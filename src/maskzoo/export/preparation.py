@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from importlib.resources import files
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -65,7 +65,7 @@ def make_preparation(settings: Input) -> ModelProto:
 
     text = files("maskzoo.export").joinpath("preparation.onnxtxt").read_text(encoding="utf-8")
     model = onnx.inliner.inline_local_functions(onnx.parser.parse_model(text))
-    values = {
+    values: dict[str, NDArray[Any]] = {
         "short_side": np.array([settings.short_side], np.int64),
         "long_side": np.array([settings.long_side], np.int64),
         "multiple": np.array([settings.canvas_multiple], np.int64),
