@@ -93,14 +93,51 @@ def test_results_in_a_file_are_scored_without_a_model(run, data, tmp_path):
     rows = disturb(data)
     write(tmp_path / "rows.json", rows)
     code, out, err = run("-", "val.json", "--from-predictions", "rows.json", "--json")
-    assert (code, err) == (0, "")
+    assert code == 0 and err.startswith("rows.json: rows were matched with images by id alone") and err.count("\n") == 1
     printed = json.loads(out)
+    assert printed["matching"]["matched_by"] == "id" and printed["matching"]["doubts"] == []
     assert printed["box"]["AP"] == pytest.approx(judge(data, rows, "bbox")[0][0], abs=1e-9)
     assert printed["mask"]["AP_large"] == judge(data, rows, "segm")[0][5]
     assert (printed["model"], printed["published"], printed["images_run"]) == ("rows.json", None, 0)
     printed = json.loads(run("-", "val.json", "--from-predictions", "rows.json", "--json", "--limit", "2")[1])
     some = [row for row in rows if row["image_id"] in (10, 20)]
     assert printed["images"] == 2 and printed["detections"] == len(some)
+
+
+def test_a_folder_that_was_predicted_scores_like_the_model(run, model, data, tmp_path):
+    options = ["--score", "0", "--save", "json", "--out", "found"]
+    with pytest.raises(SystemExit) as end:
+        main(["predict", str(model), "images", *options])  # numbers the images otherwise than val.json: 0 1 2 3
+    assert end.value.code == 0
+    rows = json.loads((tmp_path / "found" / "predictions.json").read_text())
+    assert {row["image_id"] for row in rows} == {0, 1, 2, 3}
+    code, out, err = run("-", "val.json", "--from-predictions", "found/predictions.json", "--json")
+    assert code == 0 and "by name, as found/images.json says" in err
+    printed, expected = json.loads(out.splitlines()[-1]), json.loads(run(model, "val.json", "--json", "--all-images")[1])
+    assert printed["detections"] == expected["detections"] and printed["matching"]["matched_by"] == "name"
+    for kind in ("box", "mask"):
+        assert printed[kind] == pytest.approx(expected[kind], abs=1e-9)
+
+
+def test_what_eval_wrote_is_scored_again_to_the_same_numbers(run, model, data, tmp_path):
+    (tmp_path / "found").mkdir()
+    write(tmp_path / "found" / "images.json", {"left": "by an earlier call"})
+    first = json.loads(run(model, "val.json", "--json", "--out", "found")[1])
+    index = json.loads((tmp_path / "found" / "images.json").read_text())
+    assert [image["id"] for image in index["images"]] == [10, 20, 30] and index["annotations"] == []
+    code, out, _ = run("-", "val.json", "--from-predictions", "found/predictions.json", "--json")
+    again = json.loads(out)
+    assert code == 0 and again["box"] == first["box"] and again["mask"] == first["mask"]
+    assert not any("not among the results" in doubt for doubt in again["matching"]["doubts"])
+
+
+def test_results_of_other_images_are_refused_before_a_number_is_printed(run, data, tmp_path):
+    rows = disturb(data)
+    write(tmp_path / "rows.json", rows)
+    names = [image | {"file_name": f"other{image['id']}.png"} for image in data["images"]]
+    write(tmp_path / "images.json", data | {"images": names, "annotations": []})
+    code, out, err = run("-", "val.json", "--from-predictions", "rows.json", "--json")
+    assert (code, out) == (1, "") and "found 'other40.png'" in err and "maskzoo predict MODEL val.json" in err
 
 
 def test_boxes_alone_are_scored_as_boxes_alone(run, data, tmp_path):
@@ -166,7 +203,7 @@ def test_of_a_folder_the_val_split_is_taken_unless_another_is_named(run, data, t
     assert json.loads(run(*call)[1])["data"].endswith("test.json")
     write(tmp_path / "val.json", data)
     code, out, err = run(*call)
-    assert json.loads(out)["data"].endswith("val.json") and err == ""
+    assert json.loads(out)["data"].endswith("val.json") and "no val and no test split" not in err
     assert json.loads(run(*call, "--split", "train")[1])["data"].endswith("train.json")
     code, _, err = run(*call, "--split", "tiny")
     assert code == 1 and "'tiny'" in err and "train, val, test" in err
@@ -177,7 +214,7 @@ def test_a_page_is_written_with_pictures_or_without(run, data, tmp_path):
     call = ("-", "val.json", "--from-predictions", "rows.json", "--page", "found.html")
     code, out, err = run(*call)
     page = (tmp_path / "found.html").read_text()
-    assert (code, err) == (0, "") and "Saved to found.html" in out
+    assert code == 0 and "gets no pictures" not in err and "Saved to found.html" in out
     assert page.count("data:image/jpeg;base64,") == 2 * 4 and "toothbrush" in page
     (tmp_path / "images").rename(tmp_path / "away")
     code, _, err = run(*call)

@@ -135,3 +135,59 @@ def test_a_missing_model_or_source_is_an_error_before_anything_is_written(run, m
     code, _, err = run("convert", "none.pdparams", "out.safetensors")
     assert code == 1 and "none.pdparams" in err
     assert not (photos / "maskzoo-predictions").exists() and not (photos / "out.safetensors").exists()
+
+
+def test_a_data_set_is_predicted_under_its_own_ids(run, model, photos):
+    names = ["a/x.jpg", "b/x.png", "y.png"]
+    images = [
+        {"id": number, "file_name": name, "height": 40, "width": 60}
+        for number, name in zip((9, 5, 7), names, strict=True)
+    ]
+    config = read_row("mask_rcnn_r50_fpn_1x_coco")
+    moved = {number: 1000 - number for number in config.classes}  # the same classes under other ids
+    categories = [{"id": moved[number], "name": name} for number, name in config.classes.items()]
+    data = {"images": images, "annotations": [], "categories": categories}
+    (photos / "val.json").write_text(json.dumps(data))
+    options = ("--score", "0", "--save", "json")
+    code, out, err = run("predict", model, "val.json", "--json", "--out", "set", *options)
+    assert code == 0 and "matched by name" in err
+    rows = json.loads((photos / "set" / "predictions.json").read_text())
+    assert [row["image_id"] for row in rows] == [5] * 5 + [7] * 5 + [9] * 5
+    assert run("predict", model, "b/x.png", "y.png", "a/x.jpg", "--out", "plain", *options)[0] == 0
+    plain = json.loads((photos / "plain" / "predictions.json").read_text())
+    assert [row["category_id"] for row in rows] == [moved[row["category_id"]] for row in plain]
+    assert [row["segmentation"] for row in rows] == [row["segmentation"] for row in plain]
+    shown = [found["category_id"] for image in json.loads(out)["images"] for found in image["detections"]]
+    assert shown == [row["category_id"] for row in rows]
+    index = json.loads((photos / "set" / "images.json").read_text())
+    assert {image["id"]: image["file_name"] for image in index["images"]} == {5: "b/x.png", 7: "y.png", 9: "a/x.jpg"}
+    assert index["categories"] == categories
+
+    (photos / "sets").mkdir()
+    images[2]["height"] = 41
+    (photos / "sets" / "val.json").write_text(json.dumps(data | {"categories": categories[:3]}))
+    code, out, err = run("predict", model, "sets/val.json", "--images", ".", "--out", "some", *options)
+    assert code == 3 and "y.png: found a photo of 60 x 40 pixels" in err and "category ids the model's" in err
+    rows = json.loads((photos / "some" / "predictions.json").read_text())
+    assert [row["image_id"] for row in rows] == [5] * 5 + [9] * 5
+    assert [row["category_id"] for row in rows[:5]] == [row["category_id"] for row in plain[:5]]
+
+
+def test_a_data_set_is_predicted_alone(run, model, photos):
+    (photos / "val.json").write_text("{}")
+    code, _, err = run("predict", model, "val.json", "y.png")
+    assert code == 1 and "expected it alone" in err
+    assert run("predict", model, "y.png", "--images", "a")[0] == 2
+    code, _, err = run("predict", model, "val.json")
+    assert code == 1 and "val.json: images: found" in err
+    code, _, err = run("predict", model, "none.json")
+    assert code == 1 and "none.json" in err
+
+
+def test_an_older_index_never_stands_beside_newer_results(run, model, photos):
+    out = photos / "found"
+    out.mkdir()
+    (out / "images.json").write_text("of an earlier call")
+    (out / "predictions.json").mkdir()  # so that writing fails half way
+    code, _, err = run("predict", model, "y.png", "--save", "json", "--out", "found")
+    assert code == 1 and "predictions.json" in err and not (out / "images.json").exists()

@@ -80,6 +80,27 @@ def test_a_call_that_was_killed_goes_on_and_ends_with_the_same_files(scene):
     assert read_files(scene / "killed") == read_files(scene / "whole")
 
 
+def test_a_data_set_that_was_killed_goes_on_under_its_ids_and_not_under_others(scene):
+    images = [
+        {"id": 100 - number, "file_name": f"p{number}.png", "width": 90, "height": 60}
+        for number in range(COUNT)
+        if number != 5
+    ]
+    data = {"images": images, "annotations": [], "categories": [{"id": 1, "name": "person"}]}
+    (scene / "set.json").write_text(json.dumps(data))
+    options = {"source": "set.json", "processes": 1}
+    finish(start(scene, "whole-set", "--images", "photos", **options), codes=(0,))
+    kill_in_the_middle(start(scene, "killed-set", "--images", "photos", **options), scene / "killed-set")
+    (scene / "set.json").write_text(json.dumps(data | {"images": [image | {"id": image["id"] + 1} for image in images]}))
+    _, err = finish(start(scene, "killed-set", "--images", "photos", **options), codes=(1,))
+    assert "other images lies here" in err
+    (scene / "set.json").write_text(json.dumps(data))
+    finish(start(scene, "killed-set", "--images", "photos", **options), codes=(0,))
+    assert read_files(scene / "killed-set") == read_files(scene / "whole-set")
+    ids = {row["image_id"] for row in json.loads((scene / "killed-set" / "predictions.json").read_text())}
+    assert ids == {image["id"] for image in images}
+
+
 def test_two_processes_write_what_one_writes(scene):
     _, err = finish(start(scene, "two", "--save", "image,json", processes=2), codes=(1, 3))  # torchrun turns 3 into 1
     assert f"1 of {COUNT} images could not be read" in err

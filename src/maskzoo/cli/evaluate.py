@@ -24,12 +24,16 @@ from maskzoo.cli.loading import (
     Overrides,
     Weights,
 )
+from maskzoo.cli.outputs import write_results
 from maskzoo.cli.scores import tabulate_classes, tabulate_metrics
 from maskzoo.cli.terminal import open_stderr, open_stdout, print_json
 from maskzoo.errors import SourceError
 from maskzoo.files import check_folder, check_target, make_folder, write_file
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from maskzoo.evaluation.metrics import Evaluation
     from maskzoo.evaluation.report import Comparison
     from maskzoo.evaluation.running import Evaluated
@@ -67,7 +71,9 @@ def evaluate(
         Path | None,
         typer.Option(metavar="FILE", help="Score this COCO result file and run nothing; MODEL may be - then."),
     ] = None,
-    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Write predictions.json and metrics.json here.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write predictions.json, images.json and metrics.json here.")
+    ] = None,
     page: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write a page with curves, confusion and pictures (.html).")
     ] = None,
@@ -80,6 +86,10 @@ def evaluate(
     still counts as one of the data set. If images are missing or cannot be read,
     they are named, the rest is scored, and the exit code is 3.
 
+    Results in a file are matched with the images by the names in the images.json
+    beside it, as maskzoo predict writes it; without one, by their ids. Results that
+    cannot belong to these images are refused, what is doubtful is said.
+
     Several GPUs or machines: torchrun --nproc-per-node 8 -m maskzoo eval ...
     The numbers are those of one process, and the first one prints them.
 
@@ -87,10 +97,12 @@ def evaluate(
       maskzoo eval mask_rcnn_r50_fpn_1x_coco annotations/instances_val2017.json
       maskzoo eval my.safetensors my-data --page report.html
       maskzoo eval my.yml val.json --weights my.safetensors --images photos
+      maskzoo predict my.yml val.json --score 0 --save json --out found
       maskzoo eval - val.json --from-predictions found/predictions.json
     """
     from maskzoo.evaluation.metrics import evaluate as score
     from maskzoo.evaluation.report import compare_with_published, to_dict
+    from maskzoo.evaluation.running import choose_images
     from maskzoo.processes import join_processes
 
     _check_call(model, weights, images, from_predictions, override, page)
@@ -113,18 +125,20 @@ def evaluate(
     comparison = None
     if job.config is not None:
         comparison = compare_with_published(job.config, job.annotations, evaluation, changes)
+    provenance = job.found.results.provenance
     printed = {
         "model": job.name,
         "data": job.annotations.source,
         **to_dict(evaluation, job.annotations),
         "published": None if comparison is None else asdict(comparison) | {"reached": comparison.reached},
         "classes_matched": job.match.note if job.match else None,
+        "matching": None if provenance is None else provenance.to_dict(),
         "images_run": job.found.images,
         "seconds": round(job.found.seconds, 3),
         "failed": [asdict(failure) for failure in job.found.failed],
     }
     if out is not None:
-        _write(out, job, printed, write_predictions=from_predictions is None)
+        _write(out, job, printed, choose_images(job.annotations, all_images=all_images) if from_predictions is None else None)
     if page is not None:
         _write_page(page, job, evaluation, comparison, images)
     if json:
@@ -166,12 +180,19 @@ def _list_changes(overrides: Sequence[str], dtype: Dtype, all_images: bool, foun
     return f"this run differs by {', '.join(changes)}" if changes else None
 
 
-def _write(out: Path, job: Job, metrics: dict[str, Any], write_predictions: bool) -> None:
+def _write(out: Path, job: Job, metrics: dict[str, Any], run: NDArray[np.bool_] | None) -> None:
+    """Write the numbers and, if images were `run`, bool `[I]`, what was found on those that could be."""
     from json import dumps
 
+    import numpy as np
+
+    from maskzoo.data.writing import to_coco
+
     make_folder(out)
-    if write_predictions:
-        write_file(out / "predictions.json", job.found.results.to_json(job.annotations))
+    if run is not None:
+        run &= ~np.isin(job.annotations.image_ids, [failure.image_id for failure in job.found.failed])
+        index = to_coco(job.annotations.select(run, np.zeros(len(job.annotations.ids), np.bool_)))
+        write_results(out, [job.found.results.to_json(job.annotations).decode("ascii")], [dumps(index)])
     write_file(out / "metrics.json", dumps(metrics, indent=1, allow_nan=False).encode("ascii") + b"\n")
 
 

@@ -57,10 +57,10 @@ def read_job(
 
     annotations, config = _read_data(data, split, processes), _read_config(model, overrides)
     match = _match(config, annotations)
-    results = read_results(predictions, annotations)
-    if limit is not None:
-        kept = choose_images(annotations, all_images=all_images, limit=limit)
-        annotations, results = annotations.select(kept), results.take_images(kept)
+    kept = None if limit is None else choose_images(annotations, all_images=all_images, limit=limit)
+    results = read_results(predictions, annotations, kept)
+    annotations = annotations if kept is None else annotations.select(kept)
+    open_stderr().print(f"{predictions}: {results.provenance}", soft_wrap=True, markup=False, highlight=False)
     return Job(predictions.name if config is None else config.name, config, annotations, match, Evaluated(results))
 
 

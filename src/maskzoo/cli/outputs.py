@@ -9,12 +9,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from maskzoo.files import choose_name, is_taken
+from maskzoo.files import choose_name, explained, is_taken, write_file
 
 if TYPE_CHECKING:
     from PIL import Image
 
-__all__ = ["encode_picture", "is_drawn", "join_json", "name_pictures", "number_images"]
+__all__ = ["encode_picture", "is_drawn", "join_json", "name_pictures", "number_images", "write_results"]
 
 MARK = b"drawn by maskzoo predict"  # stands in the comment of every picture: only such a file is ever overwritten
 LARGEST_ID = 2**63 - 1  # COCO tools keep image ids in 64 bits
@@ -77,3 +77,16 @@ def join_json(values: Iterable[Any]) -> Iterator[str]:
     for number, value in enumerate(values):
         yield (", " if number else "") + json.dumps(value, allow_nan=False)
     yield "]"
+
+
+def write_results(out: Path, rows: Iterable[str], index: Iterable[str]) -> None:
+    """Write a result file and, beside it, the names of its images and classes. Raises MaskzooError if that cannot be.
+
+    The old names go first: at no moment do they stand beside results that they do not belong to.
+    """
+    from maskzoo.evaluation.numbering import INDEX
+
+    with explained(out / INDEX):
+        (out / INDEX).unlink(missing_ok=True)
+    write_file(out / "predictions.json", map(str.encode, rows))
+    write_file(out / INDEX, map(str.encode, index))

@@ -30,19 +30,18 @@ from maskzoo.cli.loading import (
     Weights,
     load_predictor,
 )
-from maskzoo.cli.outputs import is_drawn, join_json, name_pictures, number_images
+from maskzoo.cli.outputs import join_json, write_results
 from maskzoo.cli.parts import Parts
-from maskzoo.cli.prediction_job import Job, Source, Task, run_jobs
+from maskzoo.cli.prediction_job import Job, Task, run_jobs
+from maskzoo.cli.prediction_plan import count, find_images
 from maskzoo.cli.terminal import open_stderr, open_stdout
-from maskzoo.errors import SourceError
-from maskzoo.files import check_folder, make_folder, write_file
+from maskzoo.files import make_folder
 
 if TYPE_CHECKING:
     from maskzoo.processes import Processes
 
 __all__ = ["predict"]
 
-STDIN = "-"
 SHOWN = 20  # rows of the table at the end
 TOP = 3  # classes of an image in the table
 
@@ -54,10 +53,13 @@ def predict(
         typer.Argument(
             metavar="SOURCE",
             help="Images, folders, quoted patterns ('photos/**/*.jpg'), @LIST.txt (a path a line), .tar files of images, "
-            "or - for an image on standard input.",
+            "or - for an image on standard input. Or one data set: a COCO instances file (.json).",
         ),
     ],
     weights: Weights = None,
+    images: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="The folder of a data set's images, if it is not near SOURCE.")
+    ] = None,
     out: Annotated[Path, typer.Option(metavar="DIR", help="The folder for the results.")] = Path("maskzoo-predictions"),
     save: Annotated[
         str, typer.Option(metavar="KINDS", help="What to save: image, json, both with a comma, or none.")
@@ -81,7 +83,9 @@ def predict(
     """Find the objects in images, save pictures and COCO JSON.
 
     The objects are drawn in DIR/NAME.jpg. DIR/predictions.json holds them as COCO
-    results; DIR/images.json has the image ids and categories that these refer to.
+    results; DIR/images.json has the names of the images and categories that its ids
+    refer to. Of a data set these are its own ids, of other images numbers in their
+    names, or 1, 2 ...: keep images.json beside the results for maskzoo eval.
     If some images cannot be read, the others' results are saved and the exit code
     is 3. A call that was killed goes on where it was when it is repeated. Started by
     torchrun, the processes share the images, and the first one merges the results.
@@ -90,13 +94,14 @@ def predict(
       maskzoo predict mask_rcnn_r50_fpn_1x_coco photo.jpg
       maskzoo predict my.yml photos --weights my.safetensors
       maskzoo predict r50.safetensors 'photos/**/*.png' --score 0 --save json
+      maskzoo predict my.yml val.json --images photos --score 0 --save json
       torchrun --nproc-per-node 4 -m maskzoo predict my.safetensors photos.tar
     """
     from maskzoo.processes import join_processes
 
     kinds = _parse_kinds(save)
     with join_processes(device.value) as processes, ExitStack() as stack:
-        images = _find(sources, out if kinds else None, processes)
+        plan = find_images(sources, images, out if kinds else None, processes)
         place = device.value if processes.count == 1 else processes.device.type
         silent = processes.rank > 0
         predictor = load_predictor(
@@ -109,23 +114,23 @@ def predict(
             calibrate=calibrate,
             overrides=override or (),
         )
-        if not silent:
-            open_stderr().print(f"Running on {predictor.describe_backend()}", soft_wrap=True)
+        numbers = plan.number_classes(predictor.config)
+        for note in (f"Running on {predictor.describe_backend()}", numbers.note):
+            if note is not None and not silent:
+                open_stderr().print(note, soft_wrap=True)
         folder = out if kinds else _make_scratch(processes, stack)
         make_folder(folder)
-        jobs = _plan(images, folder)
+        jobs = plan.make_jobs(folder)
         if workers is None:
             workers = predictor.backend.choose_workers()
         workers = min(workers, -(-len(jobs) // (batch * processes.count)))
-        task = Task(predictor, kinds, score, batch, json)
+        task = Task(predictor, kinds, score, batch, json, numbers.categories)
         parts = run_jobs(task, jobs, folder, workers, processes)
         if parts is None:
             return  # the first process has it all
         if "json" in kinds:
             rows = (row for _, record in parts.read() for row in record.get("coco", ()))
-            write_file(out / "predictions.json", map(str.encode, join_json(rows)))
-            index = _index(jobs, parts, predictor.config.classes, "image" in kinds)
-            write_file(out / "images.json", map(str.encode, index))
+            write_results(out, join_json(rows), _index(jobs, parts, numbers.classes, "image" in kinds))
         summary = _summarize(jobs, parts)
         if json:
             _print_json(predictor.config.name, jobs, parts, summary)
@@ -135,7 +140,7 @@ def predict(
                 open_stdout().print(f"Saved to {out}: {_name_outputs(kinds)}", soft_wrap=True)
         parts.remove()
     if summary.failed:
-        title = f"{len(summary.failed)} of {_count(len(jobs), 'image')} could not be read:"
+        title = f"{len(summary.failed)} of {count(len(jobs), 'image')} could not be read:"
         errors = [failure["error"] for failure in summary.failed]
         open_stderr().print("\n  ".join([title, *errors]), style="red", soft_wrap=True)
         raise typer.Exit(3)
@@ -179,46 +184,6 @@ def _parse_kinds(save: str) -> frozenset[str]:
     if not kinds <= {"image", "json"}:
         raise typer.BadParameter(f"found {save!r}; expected image, json, image,json or none", param_hint="--save")
     return kinds
-
-
-def _find(sources: Sequence[str], out: Path | None, processes: Processes) -> list[tuple[str, Source]]:
-    """Return every image with its name; standard input, if named, comes first. Checks where results go, before any work.
-
-    A pattern also finds what an earlier call, one that was killed too, drew into `out`: that is left out.
-    """
-    from maskzoo.data.sources import find_sources
-
-    named: list[tuple[str, Source]] = []
-    if STDIN in sources:
-        if processes.count > 1:
-            raise SourceError("-: several processes cannot share standard input; expected files; start one process")
-        if sys.stdin.isatty():
-            raise SourceError("-: standard input is a terminal; expected the bytes of an image, as in < photo.jpg")
-        named.append((STDIN, sys.stdin.buffer.read()))
-    named += [(str(source), source) for source in find_sources([source for source in sources if source != STDIN])]
-    if out is None:
-        return named
-    check_folder(out)
-    drawn = {name for name, source in named if isinstance(source, Path) and is_drawn(name, out)}
-    if drawn and len(drawn) == len(named):
-        raise SourceError(
-            f"{out}: all {_count(len(drawn), 'image')} were drawn here by an earlier call; expected photos; to find "
-            "objects in these pictures choose another --out"
-        )
-    if drawn and processes.rank == 0:
-        text = f"Left out: {_count(len(drawn), 'picture')} that an earlier call drew in {out}"
-        open_stderr().print(text, soft_wrap=True)
-    return [(name, source) for name, source in named if name not in drawn]
-
-
-def _plan(images: Sequence[tuple[str, Source]], folder: Path) -> list[Job]:
-    """Say for every image where its picture goes."""
-    files = ["stdin" if name == STDIN else name for name, _ in images]
-    numbered = zip(images, number_images(files), name_pictures(files, folder), strict=True)
-    return [
-        Job(number, name, source, image_id, picture)
-        for number, ((name, source), image_id, picture) in enumerate(numbered)
-    ]
 
 
 def _print_json(model: str, jobs: Sequence[Job], parts: Parts, summary: Summary) -> None:
@@ -282,13 +247,9 @@ def _print_table(summary: Summary, score: float, timed: bool) -> None:
         console.print(f"and {summary.images - SHOWN} more")
     rate = f", {summary.images / summary.seconds:.1f} images/s" if summary.images and summary.seconds else ""
     console.print(
-        f"{_count(summary.images, 'image')}, {_count(summary.objects, 'object')} with a score from {score:g}, "
+        f"{count(summary.images, 'image')}, {count(summary.objects, 'object')} with a score from {score:g}, "
         f"{summary.seconds:.1f} s{rate}"
     )
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _shorten(name: str, width: int) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -15,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from maskzoo.cli.outputs import encode_picture
 from maskzoo.cli.parts import PartFile, Parts, hash_values
 from maskzoo.cli.terminal import open_stderr
-from maskzoo.errors import ImageError
+from maskzoo.errors import ImageError, MaskzooError
 from maskzoo.files import write_file
 
 if TYPE_CHECKING:
@@ -31,24 +31,32 @@ Source: TypeAlias = "Path | bytes | TarMember"
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One image: its number among all, its name, what is read, its COCO id and where its picture goes."""
+    """One image: its number among all, its name, what is read, its COCO id and where its picture goes.
+
+    `size` is the height and width that a data set says it has.
+    """
 
     number: int
     name: str
     source: Source
     image_id: int
     picture: Path
+    size: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
 class Task:
-    """What becomes of every image. `detailed`: the objects are printed as JSON."""
+    """What becomes of every image. `detailed`: the objects are printed as JSON.
+
+    `categories`: the id that is written for each of the model's category ids; the same if left out.
+    """
 
     predictor: Predictor
     kinds: frozenset[str]
     score: float
     batch: int
     detailed: bool
+    categories: Mapping[int, int] | None = None
 
     def run(self, jobs: Sequence[Job]) -> list[tuple[Job, dict[str, Any]]]:
         """Return the record of each image, after its picture is written."""
@@ -67,9 +75,16 @@ class Task:
         return [(job, records[job.number]) for job in jobs]
 
     def _record(self, job: Job, source: Any, result: Prediction | ImageError) -> dict[str, Any]:
+        from maskzoo.inference.result import check_size
+
         if isinstance(result, ImageError):
             text = str(result)
             return {"error": text if isinstance(source, Path) else f"{job.name}: {text}"}
+        try:
+            if job.size is not None:
+                check_size(result.size, job.size)
+        except MaskzooError as error:
+            return {"error": f"{source}: {error}"}
         result = result[result.scores >= self.score]
         if "image" in self.kinds:
             write_file(job.picture, encode_picture(result.draw()))
@@ -77,20 +92,25 @@ class Task:
             "height": result.size[0],
             "width": result.size[1],
             "names": dict(Counter(result.names)),
-            "detections": result.to_dict()["detections"] if self.detailed else [],
-            "coco": result.to_coco(job.image_id) if "json" in self.kinds else [],
+            "detections": self._renumber(result.to_dict()["detections"]) if self.detailed else [],
+            "coco": self._renumber(result.to_coco(job.image_id)) if "json" in self.kinds else [],
         }
+
+    def _renumber(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        if self.categories is None:
+            return rows
+        return [row | {"category_id": self.categories[row["category_id"]]} for row in rows]
 
 
 def make_manifest(task: Task, jobs: Sequence[Job]) -> str:
-    """Return the hash of all that the results hang on: network, weights, options and the images' names."""
+    """Return the hash of all that the results hang on: network, weights, options, the images' names and all ids."""
     from maskzoo.config import dump_config
 
     backend = task.predictor.backend
     names = hashlib.sha256()
     for job in jobs:
-        content = hashlib.sha256(job.source).hexdigest() if isinstance(job.source, bytes) else ""
-        names.update(hash_values(job.name, job.image_id, job.picture.name, content).encode())
+        content = hashlib.sha256(job.source).hexdigest() if isinstance(job.source, bytes) else str(job.source)
+        names.update(hash_values(job.name, job.image_id, job.picture.name, job.size, content).encode())
     return hash_values(
         dump_config(task.predictor.config),
         backend.hash_weights(),
@@ -100,6 +120,7 @@ def make_manifest(task: Task, jobs: Sequence[Job]) -> str:
         task.score,
         task.batch,
         task.detailed,
+        None if task.categories is None else list(task.categories.items()),
         names.hexdigest(),
     )
 

@@ -98,7 +98,7 @@ def _describe_found(annotations: AnnotationSet, results: Results, analysis: Anal
     names = [annotations.classes.names[label] for label in results.labels[rows].tolist()]
     size = annotations.sizes[image].tolist()
     outlines = [{"size": size, "counts": results.runs[row]} for row in rows.tolist()] if results.has_masks else []
-    bbox = results.boxes[rows] if results.has_boxes else _bound(outlines)
+    bbox = results.take(rows).bound(annotations)
     return _describe(annotations, image, names, bbox, results.scores[rows], outlines)
 
 
@@ -135,11 +135,6 @@ class _DecodedMasks(Masks):
         if not len(rows):
             return mask[:0, :0], (0, 0)
         return mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1], (int(columns[0]), int(rows[0]))
-
-
-def _bound(outlines: Sequence[dict[str, Any]]) -> NDArray[np.float64]:
-    bounds = [hotcoco.mask.to_bbox(outline) for outline in outlines]
-    return np.array(bounds, dtype=np.float64).reshape(-1, 4)
 
 
 def _encode(picture: Image.Image) -> bytes:

@@ -8,14 +8,16 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import hotcoco.mask
 import numpy as np
 from numpy.typing import NDArray
 
 from maskzoo.data.annotations import AnnotationSet
 from maskzoo.data.coco import LARGEST_NUMBER, AnnotationsError, Fault, is_number, read_json
 from maskzoo.data.run_lengths import compress, find_bad_runs, measure
-from maskzoo.errors import MaskzooError
-from maskzoo.inference.result import Prediction
+from maskzoo.evaluation.judgement import Provenance, tell_provenance
+from maskzoo.evaluation.numbering import INDEX, Numbering, number_by_ids, number_by_names
+from maskzoo.inference.result import Prediction, check_size
 
 __all__ = ["Results", "check_results", "join_results", "read_results"]
 
@@ -28,11 +30,12 @@ class Results:
 
     `images` (place in the data set) and `labels` (the data set's) int64 `[K]`, `scores` float64 `[K]`; `boxes` float64
     `[K 4]`, x y width height; `runs`, compressed run lengths, and their `areas` in pixels, int64 `[K]`. `has_boxes` and
-    `has_masks` say which of the two the rows have.
+    `has_masks` say which of the two the rows have. `provenance` says how a file's rows were matched with the images.
     """
 
     def __init__(self, *, has_boxes: bool = True, has_masks: bool = True) -> None:
         self.has_boxes, self.has_masks = has_boxes, has_masks
+        self.provenance: Provenance | None = None
         self.runs: list[bytes] = []
         self._images, self._labels, self._areas = array("q"), array("q"), array("q")
         self._scores, self._boxes = array("d"), array("d")
@@ -66,11 +69,7 @@ class Results:
         `labels` has the data set's label of each of the model's. The masks are encoded here, so that the prediction
         can go. Raises MaskzooError if the photo has another size than the data set says.
         """
-        if tuple(prediction.size) != tuple(size):
-            raise MaskzooError(
-                f"found a photo of {prediction.size[1]} x {prediction.size[0]} pixels (turned as its EXIF says); "
-                f"expected {size[1]} x {size[0]} as the annotations say; correct the annotations or the photo"
-            )
+        check_size(prediction.size, size)
         corners = prediction.boxes.astype(np.float64)
         self.add(
             image=image,
@@ -98,6 +97,15 @@ class Results:
         self._areas.extend(areas.tolist())
         self.runs.extend(runs)
 
+    def bound(self, annotations: AnnotationSet) -> NDArray[np.float64]:
+        """Return the boxes, float64 `[K 4]`, x y width height; of rows without them those of their masks."""
+        if self.has_boxes:
+            return self.boxes
+        sizes = annotations.sizes.tolist()
+        masks = zip(self._images, self.runs, strict=True)
+        found = [hotcoco.mask.to_bbox({"size": sizes[image], "counts": runs}) for image, runs in masks]
+        return np.array(found, dtype=np.float64).reshape(-1, 4)
+
     def take_images(self, keep: NDArray[np.bool_]) -> Results:
         """Return the rows of the images in `keep`, bool `[I]`; these are numbered anew, in order."""
         some = self.take(np.flatnonzero(keep[self.images]))
@@ -107,6 +115,7 @@ class Results:
     def take(self, rows: Integers) -> Results:
         """Return some rows, in that order."""
         some = Results(has_boxes=self.has_boxes, has_masks=self.has_masks)
+        some.provenance = self.provenance
         some._images, some._labels = (array("q", column[rows].tobytes()) for column in (self.images, self.labels))
         some._scores = array("d", self.scores[rows].tobytes())
         if self.has_boxes:
@@ -143,34 +152,64 @@ def join_results(parts: Sequence[Results]) -> Results:
     return whole.take(np.argsort(whole.images, kind="stable"))
 
 
-def read_results(path: str | Path, annotations: AnnotationSet) -> Results:
-    """Read a COCO result file and hold every row against the data set.
+def read_results(path: str | Path, annotations: AnnotationSet, keep: NDArray[np.bool_] | None = None) -> Results:
+    """Read a COCO result file, match its rows with the images of the data set, and hold every row against it.
 
-    Rows have a bbox, a segmentation (run lengths) or both, all of them alike. Raises AnnotationsError with every fault.
+    Beside results of `maskzoo predict` lies an images.json, which names their images and classes: they are matched by
+    these names, by `number_by_names`. Without it the ids have to be the data set's. Either way `judge_results` looks at
+    where the boxes lie, and `provenance` of what is returned says what it found.
+
+    Args:
+        path: rows with a bbox, a segmentation (run lengths) or both, all of them alike.
+        annotations: the data set.
+        keep: bool `[I]`, the images whose rows are returned, numbered anew in order, as by `take_images`; all if None.
+
+    Raises AnnotationsError with every fault of the rows or the index, or if the rows cannot belong to these images, and
+    ConfigError if the index names other classes than the data set.
     """
-    return check_results(read_json(path), annotations, str(path))
+    index = Path(path).with_name(INDEX)
+    numbering = number_by_names(index, annotations) if index.exists() else number_by_ids(annotations)
+    results = check_results(read_json(path), annotations, str(path), numbering)
+    results.provenance = tell_provenance(annotations, results, numbering, keep)
+    if (nonsense := results.provenance.judgement.nonsense) is not None:
+        expected = f"rows of the images that {numbering.source} means by their ids"
+        raise AnnotationsError([Fault(str(path), "", "image_id", nonsense, expected)], _advise(annotations))
+    return results if keep is None else results.take_images(keep)
 
 
-def check_results(rows: Any, annotations: AnnotationSet, source: str) -> Results:
-    """Hold the content of a result file against the data set; `source` names it in faults. Raises AnnotationsError."""
-    reader = _Reader(source, annotations)
+def check_results(
+    rows: Any, annotations: AnnotationSet, source: str, numbering: Numbering | None = None
+) -> Results:
+    """Hold the content of a result file against the data set; `source` names it in faults. Raises AnnotationsError.
+
+    Ids mean what `numbering` says; without it they are the data set's.
+    """
+    numbering = number_by_ids(annotations) if numbering is None else numbering
+    reader = _Reader(source, annotations, numbering)
     if not isinstance(rows, list):
         reader.add_fault("", "file", type(rows).__name__, "a list of COCO result rows")
         raise AnnotationsError(reader.faults)
     results = reader.read(rows)
     if reader.faults:
-        raise AnnotationsError(reader.faults)
+        foreign = any(fault.field in ("image_id", "category_id", "segmentation.size") for fault in reader.faults)
+        raise AnnotationsError(reader.faults, _advise(annotations) if foreign else None)
     return results
+
+
+def _advise(annotations: AnnotationSet) -> str:
+    return (
+        f"are these results of another data set, or numbered by another tool? Keep the {INDEX} of `maskzoo predict` beside "
+        f"its results, or have the ids of the data set written: `maskzoo predict MODEL {annotations.source} --score 0`"
+    )
 
 
 class _Reader:
     """Checks rows one by one and notes faults; the run lengths of all rows are checked together at the end."""
 
-    def __init__(self, source: str, annotations: AnnotationSet) -> None:
-        self.source, self.annotations = source, annotations
+    def __init__(self, source: str, annotations: AnnotationSet, numbering: Numbering) -> None:
+        self.source, self.annotations, self.known = source, annotations, numbering.source
         self.faults: list[Fault] = []
-        self.place = {number: place for place, number in enumerate(annotations.image_ids.tolist())}
-        self.label = {number: label for label, number in enumerate(annotations.classes.ids)}
+        self.place, self.label = numbering.images, numbering.labels
         self.sizes: list[list[int]] = annotations.sizes.tolist()
 
     def add_fault(self, row: str, field: str, found: object, expected: str) -> None:
@@ -216,16 +255,16 @@ class _Reader:
             return False
         image, category, score, bbox = row.get("image_id"), row.get("category_id"), row.get("score"), row.get("bbox")
         if type(image) is not int or image not in self.place:
-            self.add_fault(where, "image_id", image, "the id of an image of the data set")
+            self.add_fault(where, "image_id", image, f"the id of an image of {self.known}")
         if type(category) is not int or category not in self.label:
-            self.add_fault(where, "category_id", category, "the id of a category of the data set")
+            self.add_fault(where, "category_id", category, f"the id of a category of {self.known}")
         if type(score) is not float and not is_number(score):
             self.add_fault(where, "score", score, "a finite number")
         if results.has_boxes and not (type(bbox) is list and len(bbox) == 4 and _are_numbers(bbox)):
             self.add_fault(where, "bbox", bbox, BOX)
         if len(self.faults) > before:
             return False
-        place = self.place[image]
+        place = self.place[image]  # type: ignore[index]
         if results.has_masks:
             runs = self._read_runs(where, row["segmentation"], self.sizes[place])
             if len(self.faults) > before:

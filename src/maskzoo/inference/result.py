@@ -17,11 +17,11 @@ from PIL import Image
 from torch import Tensor
 
 from maskzoo.data.images import read_image
-from maskzoo.errors import ConfigError, ImageError
+from maskzoo.errors import ConfigError, ImageError, MaskzooError
 from maskzoo.inference.draw import draw_prediction
 from maskzoo.ops.masks import find_runs, to_counts, to_crop
 
-__all__ = ["Masks", "Prediction", "make_prediction"]
+__all__ = ["Masks", "Prediction", "check_size", "make_prediction"]
 
 Index = int | slice | Sequence[int] | Sequence[bool] | NDArray[np.integer[Any]] | NDArray[np.bool_]
 Floats = NDArray[np.float32]
@@ -266,3 +266,12 @@ def _choose(index: Index, length: int) -> Integers:
     places = np.atleast_1d(np.asarray(index))
     chosen: Integers = np.arange(length)[places if places.size else places.astype(np.int64)]
     return chosen
+
+
+def check_size(found: tuple[int, int], expected: tuple[int, int]) -> None:
+    """Raise MaskzooError if a photo has another height and width than the data set says."""
+    if tuple(found) != tuple(expected):
+        raise MaskzooError(
+            f"found a photo of {found[1]} x {found[0]} pixels (turned as its EXIF says); expected {expected[1]} x "
+            f"{expected[0]} as the annotations say; correct the annotations or the photo"
+        )

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from maskzoo.data.coco import read_annotations
+from maskzoo.data.coco import read_annotations, read_json
 from maskzoo.evaluation.analysis import analyze
 from maskzoo.evaluation.metrics import evaluate
 from maskzoo.evaluation.page import write_page
 from maskzoo.evaluation.pictures import make_pictures
-from maskzoo.evaluation.results import read_results
+from maskzoo.evaluation.results import check_results
 from maskzoo.training.run_folder import Plan, RunFolder
 
 __all__ = ["write_report"]
@@ -23,7 +23,7 @@ def write_report(folder: RunFolder) -> None:
         write_page(folder.report, title=title, facts=facts, history=history)
         return
     annotations = read_annotations(plan.data["val"])
-    results = read_results(folder.predictions, annotations)
+    results = check_results(read_json(folder.predictions), annotations, str(folder.predictions))  # ids are the data set's
     analysis = analyze(annotations, results)
     write_page(
         folder.report,
