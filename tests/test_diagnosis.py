@@ -13,8 +13,10 @@ from maskzoo.diagnosis import (
     judge_memory,
     judge_processor,
     judge_threads,
+    judge_waiting,
 )
 from maskzoo.machine import Backend, Gpu, Memory, Processor
+from maskzoo.waiting import OWN, Waiting
 
 GIGABYTE = 10**9
 
@@ -37,6 +39,18 @@ def test_as_many_threads_as_cores_are_right():
 def test_fewer_threads_than_cores_are_a_hint_and_other_settings_are_told():
     first, second = judge_threads(processor(), 1, {"OMP_PROC_BIND": "close"})
     assert first.judgement == "hint" and second.found == "OMP_PROC_BIND=close"
+
+
+def test_how_threads_wait_is_told_with_who_chose_it_and_what_to_do():
+    own = tuple(f"{name}={value}" for name, value in OWN.items())
+    chosen = judge_waiting(Waiting(own, own=True, late=False))
+    assert chosen.judgement == "ok" and all(one in chosen.found for one in own) and "maskzoo chose" in chosen.found
+    late = judge_waiting(Waiting(own, own=True, late=True))
+    assert late.judgement == "hint" and "before torch" in late.advice and all(one in late.advice for one in own)
+    yours = judge_waiting(Waiting(("GOMP_SPINCOUNT=77",), own=False, late=False))
+    assert yours.judgement == "ok" and "GOMP_SPINCOUNT=77, set by you" in yours.found
+    spinning = judge_waiting(Waiting(("OMP_WAIT_POLICY=active",), own=False, late=False))
+    assert spinning.judgement == "hint" and "unset it" in spinning.advice
 
 
 def test_a_cpu_with_avx2_that_torch_does_not_use_is_a_problem():
@@ -103,7 +117,8 @@ def test_a_file_in_the_place_of_the_cache_is_a_problem(tmp_path):
 def test_this_machine_gets_advice_wherever_something_is_not_ok(tmp_path):
     findings = diagnose(tmp_path, "glibc", True)
     topics = [finding.topic for finding in findings]
-    for topic in ("maskzoo", "Python", "torch", "CPU", "threads", "memory", "GPU", "backend eager", "allocator", "cache"):
+    expected = ("maskzoo", "Python", "torch", "CPU", "threads", "waiting", "memory", "GPU", "backend eager", "allocator")
+    for topic in (*expected, "cache"):
         assert topic in topics
     for finding in findings:
         assert finding.found and (finding.judgement == "ok") == (not finding.advice), finding

@@ -22,6 +22,7 @@ AP_LOSS = {"bfloat16": 0.3, "int8": 1.0}  # points
 MASK_IOU = {"bfloat16": 0.98, "int8": 0.95}
 ON_GPU = {"prediction": 2.0, "training": 1.3}  # times as fast as torchvision
 GPU_BATCH = 8  # at which they hold
+FAIR_SHARE, IDLE_LOSS = 0.6, 0.05  # beside busy loops
 
 Table = dict[str, dict[str, Any]]
 
@@ -32,6 +33,7 @@ def tell_performance() -> str:
         "predict": tell_prediction,
         "accuracy": tell_accuracy,
         "throughput": tell_throughput,
+        "busy": tell_busy,
         "gpu": tell_gpu,
         "train": tell_training,
         "evaluate": tell_evaluation,
@@ -170,6 +172,31 @@ def tell_throughput(result: dict[str, Any]) -> Iterator[str]:
             for way in ("one by one", "several at once")
         ),
     )
+
+
+def tell_busy(result: dict[str, Any]) -> Iterator[str]:
+    yield "## Beside other programs\n"
+    yield (
+        f"`python benchmarks/busy.py`, beside {result['loops']} busy loops, with as many threads, on "
+        f"{describe(result['machine'])}, medians over alternating phases. The fair share is half of the idle speed that "
+        "libraries reach by themselves (`before`); `now` is with what maskzoo sets "
+        "([architecture.md](architecture.md#what-holds-for-the-whole-process)).\n"
+    )
+    rows = []
+    for name, case in result["cases"].items():
+        rows.append(judge(f"{name}: of the fair share", case["now_of_fair_share"], FAIR_SHARE, least=True))
+        rows.append(judge(f"{name}: lost of the idle speed", case["idle_loss"], IDLE_LOSS))
+    yield from tabulate(GOALS, rows)
+    yield ""
+    columns = [f"{state}, {name}" for state in ("idle", "busy") for name in ("before", "now")]
+    rows = [tell_beside(name, case) for name, case in result["cases"].items()]
+    yield from tabulate(("images/s", *columns, "of the fair share, before"), rows)
+
+
+def tell_beside(name: str, case: dict[str, Any]) -> str:
+    speeds = case["images_per_second"]
+    told = [f"{speeds[when][state]:.2f}" for state in ("idle", "busy") for when in ("before", "now")]
+    return "| " + " | ".join([name, *told, f"{case['before_of_fair_share']:.2f}"]) + " |"
 
 
 def tell_gpu(result: dict[str, Any]) -> Iterator[str]:

@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from maskzoo.errors import ConfigError, DownloadError, ExportError, ImageError, MaskzooError, SourceError, WeightsError
+from maskzoo.waiting import choose_waiting
 
 if TYPE_CHECKING:
     from maskzoo.config import ModelConfig
@@ -49,6 +50,8 @@ _HOMES = {
     "names": "zoo.table",
     "read_image": "data.images",
 }
+
+choose_waiting()  # before anything here imports torch
 
 
 def __getattr__(name: str) -> Any:

@@ -25,6 +25,7 @@ from maskzoo.machine import (
     inspect_memory,
     inspect_processor,
 )
+from maskzoo.waiting import OWN, Waiting, choose_waiting
 
 __all__ = [
     "Finding",
@@ -38,6 +39,7 @@ __all__ = [
     "judge_memory",
     "judge_processor",
     "judge_threads",
+    "judge_waiting",
 ]
 
 Judgement = Literal["ok", "hint", "problem"]
@@ -75,6 +77,7 @@ def diagnose(home: Path, allocator: str, keeps_memory: bool) -> list[Finding]:
         *_list_versions(torch.__version__),
         *judge_processor(processor, str(torch.backends.cpu.get_cpu_capability())),
         *judge_threads(processor, torch.get_num_threads(), os.environ),
+        judge_waiting(choose_waiting()),
         *judge_memory(inspect_memory()),
         *judge_gpus(gpus, torch.__version__, has_nvidia_driver(), torch.backends.mps.is_available()),
         *judge_backends(backends),
@@ -115,6 +118,21 @@ def judge_threads(processor: Processor, threads: int, environment: Mapping[str, 
         judged = Finding("threads", found)
     others = [f"{name}={environment[name]}" for name in OTHER_SETTINGS if environment.get(name)]
     return [judged, *([Finding("environment", ", ".join(others))] if others else [])]
+
+
+def judge_waiting(waiting: Waiting) -> Finding:
+    """Judge how threads wait for each other: spinning, they are several times slower beside other programs."""
+    found = ", ".join(waiting.settings)
+    own = " ".join(f"{name}={value}" for name, value in OWN.items())
+    if waiting.late:
+        advice = f"import maskzoo before torch, or start Python with {own}: it is several times faster beside other programs"
+        return Finding("waiting", "torch was imported before maskzoo: its threads spin while they wait", "hint", advice)
+    if waiting.own:
+        return Finding("waiting", f"{found}: threads sleep soon while they wait, which maskzoo chose")
+    if "OMP_WAIT_POLICY=ACTIVE" in found.upper():
+        advice = f"unset it, unless nothing else runs here: maskzoo then sets {own}"
+        return Finding("waiting", f"{found}, set by you: threads spin while they wait", "hint", advice)
+    return Finding("waiting", f"{found}, set by you, and left as it is")
 
 
 def judge_memory(memory: Memory) -> list[Finding]:

@@ -37,7 +37,7 @@ def run(job: dict[str, Any]) -> dict[str, Any]:
     place = _choose_device(job["device"])
     device = torch.device(place)
     start = time.perf_counter()
-    call, predictor = _prepare(job, place)
+    call, predictor = prepare(job, place)
     loading = time.perf_counter() - start
     first = _time(call, device)
     if device.type == "cuda":
@@ -57,8 +57,8 @@ def run(job: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
-def _prepare(job: dict[str, Any], device: Literal["cpu", "cuda"]) -> tuple[Callable[[], object], Predictor | None]:
-    """What one call does, and the predictor where its steps can be timed."""
+def prepare(job: dict[str, Any], device: Literal["cpu", "cuda"]) -> tuple[Callable[[], object], Predictor | None]:
+    """Return what one call of the job does, and the predictor where its steps can be timed."""
     if job["backend"] == "training":
         network, config = load_network(job["model"], job["weights"], overrides=job["overrides"])
         return TrainingSteps(network, config, job["images"], job["batch"], job["dtype"], torch.device(device)).run, None

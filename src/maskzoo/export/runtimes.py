@@ -19,6 +19,10 @@ from maskzoo.structures import Detections, ImageBatch
 
 __all__ = ["RUNTIMES", "OnnxRuntime", "OpenVino", "TorchPackage"]
 
+# Beside other programs these are what `maskzoo.waiting` is to torch; docs/performance.md has the figures.
+SESSION = {"session.intra_op.allow_spinning": "0"}  # of onnxruntime
+THREADS = {"ENABLE_CPU_PINNING": False}  # of OpenVINO: a thread tied to a core waits until another program leaves it
+
 
 class _Exported:
     """What all have in common; a kind reads its file (`__init__`), and runs it on the CPU (`_run`)."""
@@ -65,6 +69,8 @@ class OnnxRuntime(_Exported):
         runtime = import_package("onnxruntime")
         options = runtime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
+        for name, value in SESSION.items():
+            options.add_session_config_entry(name, value)
         options.log_severity_level = 3  # errors: it warns of every constant that it folds
         self.path, self.dtype = path, dtype
         try:
@@ -91,6 +97,7 @@ class OpenVino(_Exported):
             "INFERENCE_PRECISION_HINT": "bf16" if reduced else "f32",
             # It would keep set-ups of every shape that it meets, a gigabyte after a thousand sizes, and is no quicker for it.
             "CPU_RUNTIME_CACHE_CAPACITY": 0,
+            **THREADS,
         }
         try:
             self._compiled = runtime.compile_model(path, "CPU", settings)

@@ -1,0 +1,54 @@
+"""One contender of busy.py in a process of its own: reads a job, then a number of seconds a line, and times calls for so long.
+
+Answers each line with one of JSON: `speed` in images a second, and the seconds of all cores that this process `used`.
+The environment, which libgomp reads when torch loads it, is the parent's business.
+"""
+
+import json
+import sys
+import time
+
+from maskzoo.bench.worker import prepare
+from maskzoo.export import runtimes
+from maskzoo.inference.memory import keep_freed_memory
+from maskzoo.zoo.load import load
+
+
+def main():
+    job = json.loads(sys.stdin.readline())
+    for settings in (runtimes.SESSION, runtimes.THREADS) if job["before"] else ():
+        settings.clear()
+    for name, value in job.get("patches", {}).items():
+        getattr(runtimes, name).clear()
+        getattr(runtimes, name).update(value)
+    keep_freed_memory()
+    call, images = prepare_several(job) if job["workers"] > 1 else (prepare(job, "cpu")[0], 1)
+    call()
+    call()
+    print(json.dumps({}), flush=True)
+    for line in sys.stdin:
+        print(json.dumps(measure(call, images, float(line))), flush=True)
+
+
+def prepare_several(job):
+    """What `maskzoo predict` does with a folder: several images at once."""
+    predictor = load(job["model"], device="cpu", backend=job["backend"], dtype=job["dtype"])
+    images = job["images"] * 2
+
+    def predict():
+        for _, prediction in predictor.predict_each(images, workers=job["workers"]):
+            prediction.masks.rle()
+
+    return predict, len(images)
+
+
+def measure(call, images, seconds):
+    began, used, count = time.perf_counter(), time.process_time(), 0
+    while count == 0 or time.perf_counter() - began < seconds:
+        call()
+        count += images
+    return {"speed": count / (time.perf_counter() - began), "used": time.process_time() - used}
+
+
+if __name__ == "__main__":
+    main()

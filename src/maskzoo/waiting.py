@@ -1,0 +1,42 @@
+"""How the threads of OpenMP wait for each other: by sleeping soon, because a machine may have other work to do.
+
+torch divides a layer among threads, and at its end the first to finish wait for the last. libgomp's spin meanwhile, for
+milliseconds at each of hundreds of barriers; where another program has the last one's core, they take the time that it
+waits for. Sleeping soon costs an idle machine next to nothing (docs/performance.md has both).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from functools import cache
+
+__all__ = ["Waiting", "choose_waiting"]
+
+# libgomp reads the first, libomp and Intel's libiomp5 (macOS, Windows) the second; each ignores the other's.
+OWN = {"GOMP_SPINCOUNT": "1000", "KMP_BLOCKTIME": "0"}
+SWITCHES = ("OMP_WAIT_POLICY", *OWN, "KMP_LIBRARY")
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What the environment says about it, as `NAME=value`; whether it is maskzoo's `own`, and came too `late` for torch."""
+
+    settings: tuple[str, ...]
+    own: bool
+    late: bool
+
+
+@cache
+def choose_waiting() -> Waiting:
+    """Let threads sleep soon while they wait, in this process and in those that it starts, unless you decided otherwise.
+
+    Any of SWITCHES in the environment stands as it is. OpenMP reads them once, when torch loads it: `import maskzoo`
+    calls this, and each later call returns what was found then.
+    """
+    given = {name: os.environ[name] for name in SWITCHES if name in os.environ}
+    if not given:
+        os.environ.update(OWN)
+    settings = tuple(f"{name}={value}" for name, value in (given or OWN).items())
+    return Waiting(settings, own=given in ({}, OWN), late=not given and "torch" in sys.modules)
