@@ -86,15 +86,20 @@ def make_inputs(folder):
 
 
 def compare(job, options):
-    """Speeds of both contenders, idle and busy, in images a second, and what they come to."""
     contenders = {"before": start_worker(job, True), "now": start_worker(job, False)}
-    runs = {name: {"idle": [], "busy": []} for name in contenders}
-    for _ in range(options.rounds):
-        for state, loops in (("idle", 0), ("busy", os.cpu_count())):
-            for name, worker in contenders.items():
-                runs[name][state].append(measure(worker, loops, options.seconds))
+    found = take_turns(contenders, options.rounds, options.seconds)
     for worker in contenders.values():
         worker.communicate()
+    return found
+
+
+def take_turns(contenders, rounds, seconds):
+    """Speeds of both, idle and busy, in images a second, and what they come to."""
+    runs = {name: {"idle": [], "busy": []} for name in contenders}
+    for _ in range(rounds):
+        for state, loops in (("idle", 0), ("busy", os.cpu_count())):
+            for name, worker in contenders.items():
+                runs[name][state].append(measure(worker, loops, seconds))
     speeds = {
         name: {state: round(median(one["speed"] for one in phases), 3) for state, phases in states.items()}
         for name, states in runs.items()
