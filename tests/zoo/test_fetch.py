@@ -6,18 +6,25 @@ import re
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
 import requests
 
 from maskzoo.errors import DownloadError, WeightsError
-from maskzoo.zoo import fetch as fetching
+from maskzoo.zoo import download
 from maskzoo.zoo.fetch import cached, fetch, home
+from maskzoo.zoo.table import names as rows
+from maskzoo.zoo.table import read_row
 
 BODY = b"\x80\x04" + bytes(range(256)) * 1200
 OTHER = b"\x80\x04" + bytes(range(255, -1, -1)) * 1300
 QUICK = {"timeout": 0.3}
+
+
+def name_file(url):
+    return f"net-{hashlib.sha256(url.encode()).hexdigest()[:8]}.pdparams"
 
 
 class Server(http.server.ThreadingHTTPServer):
@@ -32,6 +39,7 @@ class Server(http.server.ThreadingHTTPServer):
         self.seen = []
         self.over = threading.Event()
         self.url = f"http://127.0.0.1:{self.server_port}/models/net.pdparams"
+        self.file = name_file(self.url)
 
     def handle_error(self, request, client_address):
         """Clients that hang up are part of these tests."""
@@ -122,7 +130,8 @@ def fail(url, kind=DownloadError, **options):
 
 
 def names(folder):
-    return {path.name for path in folder.iterdir()} - {"net.pdparams.lock"}
+    """The files, without the mark of their address."""
+    return {re.sub("^net-[0-9a-f]{8}", "net", path.name) for path in folder.iterdir()} - {"net.pdparams.lock"}
 
 
 WHOLE = {"net.pdparams", "net.pdparams.sha256"}
@@ -134,10 +143,10 @@ WHOLE = {"net.pdparams", "net.pdparams.sha256"}
 def test_a_first_fetch_stores_the_file_and_its_checksum_and_nothing_else(server, folder):
     assert cached(server.url) is None
     path = fetch(server.url)
-    assert path == folder / "net.pdparams" == cached(server.url)
+    assert path == folder / server.file == cached(server.url)
     assert path.read_bytes() == BODY
     assert names(folder) == WHOLE
-    assert Path(f"{path}.sha256").read_text() == f"{hashlib.sha256(BODY).hexdigest()}  net.pdparams\n"
+    assert Path(f"{path}.sha256").read_text() == f"{hashlib.sha256(BODY).hexdigest()}  {server.file}\n"
 
 
 def test_progress_ends_with_all_bytes_of_all(server):
@@ -178,7 +187,7 @@ def test_a_later_call_goes_on_where_an_earlier_one_gave_up(server, folder):
 
 def test_a_part_without_its_note_is_not_trusted(server, folder):
     folder.mkdir(parents=True)
-    (folder / "net.pdparams.part").write_bytes(b"left by somebody")
+    (folder / f"{server.file}.part").write_bytes(b"left by somebody")
     server.answers = [give_rest(ETag='"1"')]
     assert fetch(server.url).read_bytes() == BODY
     assert "Range" not in server.seen[0][1]
@@ -248,7 +257,7 @@ def test_a_page_is_not_taken_for_weights(server, folder, answer):
 def test_a_file_that_is_too_large_is_refused_before_it_is_fetched(server, folder):
     server.answers = [give(b"\x80", Content_Length=1 << 40)]
     assert "expected at most" in fail(server.url)
-    assert (folder / "net.pdparams.part").stat().st_size == 0
+    assert (folder / f"{server.file}.part").stat().st_size == 0
 
 
 # Redirects
@@ -257,7 +266,7 @@ def test_a_file_that_is_too_large_is_refused_before_it_is_fetched(server, folder
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_redirects_are_followed_and_the_name_stays(server, folder, status):
     server.answers = [redirect("/elsewhere/file?id=7", status), give()]
-    assert fetch(server.url) == folder / "net.pdparams"
+    assert fetch(server.url) == folder / server.file
     assert [path for path, _ in server.seen] == ["/models/net.pdparams", "/elsewhere/file?id=7"]
 
 
@@ -270,7 +279,7 @@ def test_a_resumed_download_follows_redirects_too(server):
 def test_a_loop_of_redirects_ends(server):
     server.answers = [redirect("/again")]
     assert "redirects" in fail(server.url)
-    assert len(server.seen) == fetching.MAX_REDIRECTS + 1
+    assert len(server.seen) == download.MAX_REDIRECTS + 1
 
 
 @pytest.mark.parametrize("target", ["file:///etc/passwd", "ftp://127.0.0.1/net.pdparams"])
@@ -293,14 +302,88 @@ def test_https_is_never_left_for_http(server):
         def close(self):
             pass
 
-    with fetching._Session() as session:
+    with download._Session() as session:
         session.mount("https://", Downgrade())
         with pytest.raises(DownloadError, match="expected an https address"):
-            session.get("https://127.0.0.1/net.pdparams")
+            download._open(session, "https://127.0.0.1/net.pdparams", {}, 1.0)
     assert server.seen == []
 
 
+def drip(handler, piece, limit=400):
+    """Send a piece again and again, never as late as a reader's limit, until it hangs up."""
+    sent = 0
+    try:
+        while sent < limit * len(piece) and not handler.server.over.wait(0.02):
+            handler.wfile.write(piece)
+            handler.wfile.flush()
+            sent += len(piece)
+    finally:
+        handler.server.sent = sent
+
+
+def endless(status, **headers):
+    """An answer whose body does not end: a megabyte at a time."""
+
+    def answer(handler):
+        handler.reply(status, **headers)
+        drip(handler, bytes(1 << 20))
+
+    return answer
+
+
+@pytest.mark.parametrize("status", [302, 404, 500])
+def test_the_body_of_a_redirect_or_an_error_is_not_read(server, status):
+    server.answers = [endless(status, Location="/elsewhere" if status == 302 else ""), give()]
+    began = time.monotonic()
+    if status == 404:
+        assert "answered 404" in fail(server.url)
+    else:
+        assert fetch(server.url, timeout=2.0).read_bytes() == BODY
+    assert time.monotonic() - began < 4
+
+
+def test_an_answer_or_a_file_that_comes_byte_by_byte_has_an_end(server):
+    def crawl(handler):
+        handler.reply(200, Content_Length=1000)
+        drip(handler, b"\x80")
+
+    def never_begin(handler):
+        handler.wfile.write(b"HTTP/1.1 200 OK\r\nX-Long: ")
+        drip(handler, b"a")
+
+    for answer, says in ((crawl, "expected 1000 or more a second"), (never_begin, "did not answer within")):
+        server.answers = [answer]
+        began = time.monotonic()
+        assert says in fail(server.url, retries=1, timeout=0.2)
+        assert time.monotonic() - began < 4
+
+
 # Files that are here
+
+
+def test_two_addresses_with_the_same_last_name_have_a_file_each(server, folder):
+    other = server.url.replace("/models/", "/models/mine/")
+    server.answers = [give(BODY), give(OTHER)]
+    assert fetch(server.url).read_bytes() == BODY and cached(other) is None
+    assert fetch(other).read_bytes() == OTHER and fetch(server.url).read_bytes() == BODY
+    assert {fetch(server.url).name, fetch(other).name} == {name_file(server.url), name_file(other)}
+    assert fetch(f"{server.url}?v=2") != fetch(server.url)
+
+
+def test_published_files_have_their_plain_names_and_no_two_the_same(folder):
+    """So that one which was put there by hand is found; a file of that name from elsewhere is not taken for it."""
+    sources = [read_row(row).source for row in rows()]
+    urls = {source.weights for source in sources} | {source.imagenet for source in sources}
+    plain = {url.rpartition("/")[2] for url in urls}
+    assert len(plain) == len(urls)
+    folder.mkdir(parents=True)
+    for name in plain:
+        (folder / name).write_bytes(OTHER)
+    assert {cached(url) for url in urls} == {folder / name for name in plain}
+    for url in urls:
+        assert fetch(url).read_bytes() == OTHER
+        assert cached(url.replace("paddledet", "mirror")) is None
+        assert cached(url.replace("/models/", "/models/elsewhere/")) is None
 
 
 def test_a_later_fetch_connects_to_nobody(server):
@@ -323,15 +406,15 @@ def test_a_file_that_has_changed_is_refused_with_both_sums(server):
 def test_a_damaged_checksum_file_does_not_pass(server, content):
     path = fetch(server.url)
     Path(f"{path}.sha256").write_text(content, encoding="latin1")
-    assert "net.pdparams.sha256" in fail(server.url, WeightsError)
+    assert f"{server.file}.sha256" in fail(server.url, WeightsError)
 
 
 def test_a_file_put_there_by_hand_is_taken_and_watched_from_then_on(server, folder):
     folder.mkdir(parents=True)
-    (folder / "net.pdparams").write_bytes(OTHER)
-    assert cached(server.url) == fetch(server.url) == folder / "net.pdparams"
+    (folder / server.file).write_bytes(OTHER)
+    assert cached(server.url) == fetch(server.url) == folder / server.file
     assert server.seen == []
-    (folder / "net.pdparams").write_bytes(BODY)
+    (folder / server.file).write_bytes(BODY)
     fail(server.url, WeightsError)
 
 
@@ -347,7 +430,7 @@ def test_a_checksum_of_a_file_that_was_deleted_does_not_stop_a_new_download(serv
 def test_without_a_connection_the_error_says_what_to_put_where(server, folder):
     server.server_close()
     message = fail(server.url, retries=1, timeout=0.1)
-    for part in (server.url, str(folder / "net.pdparams"), "MASKZOO_HOME"):
+    for part in (server.url, str(folder / server.file), "MASKZOO_HOME"):
         assert part in message
 
 
@@ -355,7 +438,7 @@ def test_offline_means_that_nobody_is_asked(server, folder, monkeypatch):
     monkeypatch.setenv("MASKZOO_OFFLINE", "1")
     message = fail(server.url)
     assert server.seen == []
-    assert "MASKZOO_OFFLINE" in message and str(folder / "net.pdparams") in message
+    assert "MASKZOO_OFFLINE" in message and str(folder / server.file) in message
     monkeypatch.setenv("MASKZOO_OFFLINE", "0")
     path = fetch(server.url)
     monkeypatch.setenv("MASKZOO_OFFLINE", "1")
@@ -365,15 +448,15 @@ def test_offline_means_that_nobody_is_asked(server, folder, monkeypatch):
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs the device that is always full")
 def test_a_full_disk_is_called_by_its_name(server, folder):
     folder.mkdir(parents=True)
-    (folder / "net.pdparams.part").symlink_to("/dev/full")
+    (folder / f"{server.file}.part").symlink_to("/dev/full")
     assert "the disk is full" in fail(server.url)
     assert cached(server.url) is None
 
 
-@pytest.mark.parametrize("target", ["missing", "net.pdparams", None], ids=["nowhere", "a circle", "a folder"])
+@pytest.mark.parametrize("target", ["missing", "", None], ids=["nowhere", "a circle", "a folder"])
 def test_what_is_no_file_is_refused_before_the_download(server, folder, target):
     folder.mkdir(parents=True)
-    (folder / "net.pdparams").mkdir() if target is None else (folder / "net.pdparams").symlink_to(target)
+    (folder / server.file).mkdir() if target is None else (folder / server.file).symlink_to(target or server.file)
     assert "no file, but a folder or a link that leads nowhere" in fail(server.url)
     assert server.seen == []
 
@@ -420,7 +503,7 @@ def test_two_processes_at_once_fetch_one_file_once(server, folder):
         subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, env=dict(os.environ))
         for _ in range(2)
     ]
-    assert [run.communicate(timeout=60)[0].strip() for run in runs] == [str(folder / "net.pdparams")] * 2
-    assert (folder / "net.pdparams").read_bytes() == BODY
+    assert [run.communicate(timeout=60)[0].strip() for run in runs] == [str(folder / server.file)] * 2
+    assert (folder / server.file).read_bytes() == BODY
     assert len(server.seen) == 1
     assert names(folder) == WHOLE

@@ -1,0 +1,226 @@
+"""One file over the network: resumed where it broke off, within bounds of size and time.
+
+Built on requests rather than pooch, which can neither resume a broken download nor tell a truncated one from a whole.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from urllib.parse import urljoin
+
+import requests
+from urllib3.exceptions import HTTPError
+
+from maskzoo.errors import DownloadError
+from maskzoo.weights.pdparams import MAX_FILE_BYTES, looks_like_page
+
+__all__ = ["Part", "Progress", "download"]
+
+Progress = Callable[[int, int | None], None]  # bytes here, bytes in all (None: the server does not say)
+
+CHUNK_BYTES = 1 << 16
+LEAST_RATE = 1000  # bytes a second: what is slower counts as stalled
+MAX_REDIRECTS = 5
+PAGE_TYPES = ("text/html", "application/xhtml+xml", "text/xml", "application/xml", "application/json")
+_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
+
+
+@dataclass(frozen=True, slots=True)
+class _Version:
+    """What tells one state of the file on the server from the next."""
+
+    url: str
+    validator: str | None  # strong ETag, or Last-Modified
+    size: int | None
+
+
+class Part:
+    """A download that is not whole yet, and the note of the version that it is a part of."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.note = path.with_name(f"{path.name}.note")
+
+    def begin(self, version: _Version) -> None:
+        self.path.write_bytes(b"")
+        self.note.write_text(json.dumps(asdict(version)), encoding="utf-8")
+
+    def resumable(self, url: str) -> tuple[int, _Version] | None:
+        """Return bytes and version of what is here, if a server can tell whether the rest belongs to it."""
+        try:
+            version = _Version(**json.loads(self.note.read_text(encoding="utf-8")))
+            size = self.path.stat().st_size
+        except (OSError, ValueError, TypeError):
+            return None  # a note that is missing or damaged: start again
+        known = version.url == url and (version.validator or version.size)
+        return (size, version) if known and size else None
+
+    def discard(self) -> None:
+        self.note.unlink(missing_ok=True)
+
+
+class _TransientError(Exception):
+    """A failure that another try may mend."""
+
+
+class _Session(requests.Session):
+    """Sees no redirect in any answer: requests would read its whole body, however long, whether it follows or not."""
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        return None
+
+
+def _open(session: _Session, url: str, headers: dict[str, str], timeout: float) -> requests.Response:
+    """Return the answer, its body not read. A few redirects are followed, none from https to anything else.
+
+    A server that sends its answer letter by letter is given up after twice the `timeout`, by which it may be late with
+    each.
+    """
+    for _ in range(MAX_REDIRECTS + 1):
+        get = partial(session.get, url, headers=headers, stream=True, timeout=timeout)
+        response = _limit(2 * timeout, get)
+        target = super(_Session, session).get_redirect_target(response)
+        if target is None:
+            return response
+        response.close()
+        found, url = url, urljoin(response.url, target)
+        if found.startswith("https:") and not url.startswith("https:"):
+            raise DownloadError(f"{found}: redirects to {url}, expected an https address; it was not followed")
+    raise DownloadError(f"{url}: more than {MAX_REDIRECTS} redirects, one after the other; check the address")
+
+
+def _limit(seconds: float, work: Callable[[], requests.Response]) -> requests.Response:
+    """Return what `work` does; give it up after `seconds`: a socket's own limit begins anew with every byte."""
+    outcome: Future[requests.Response] = Future()
+
+    def run() -> None:
+        try:
+            response = work()
+        except Exception as error:
+            outcome.set_exception(error)
+        else:
+            outcome.set_result(response)
+
+    threading.Thread(target=run, daemon=True).start()
+    try:
+        return outcome.result(seconds)
+    except TimeoutError:
+        outcome.add_done_callback(lambda late: late.exception() or late.result().close())
+        raise _TransientError(f"the server did not answer within {seconds:g} seconds") from None
+
+
+def download(url: str, part: Part, progress: Progress, retries: int, timeout: float) -> None:
+    """Bring the part to its end; on return it is whole and on the disk."""
+    for attempt in range(retries + 1):
+        if attempt:
+            time.sleep(min(2.0 ** (attempt - 1), timeout))
+        try:
+            with _Session() as session:
+                return _try_once(session, url, part, progress, timeout)
+        except (requests.ConnectionError, requests.Timeout, HTTPError) as error:  # HTTPError: from the body
+            failure = f"{type(error).__name__}: {error}"
+        except _TransientError as error:
+            failure = str(error)
+        except requests.RequestException as error:
+            raise DownloadError(f"{url}: cannot be fetched: {error}") from error
+    raise DownloadError(
+        f"{url}: not on this machine and not fetched after {retries + 1} tries; the last one: {failure}. Check the "
+        "connection and try again (what has come already is kept)"
+    )
+
+
+def _try_once(session: _Session, url: str, part: Part, progress: Progress, timeout: float) -> None:
+    here = part.resumable(url)
+    headers = {"Accept-Encoding": "identity"}  # sizes and ranges are those of the file
+    if here:
+        headers["Range"] = f"bytes={here[0]}-"
+        if here[1].validator:
+            headers["If-Range"] = here[1].validator
+    with _open(session, url, headers, timeout) as response:
+        done = _check_answer(url, response, part, here)
+        total = _version(url, response, done).size
+        if total is not None and total > MAX_FILE_BYTES:
+            raise DownloadError(f"{url}: {total} bytes, expected at most {MAX_FILE_BYTES}: these are not our weights")
+        with part.path.open("r+b") as file:
+            file.seek(done)
+            since, before = time.monotonic(), done
+            while chunk := response.raw.read1(CHUNK_BYTES, decode_content=True):  # as it comes, however little
+                if not done:
+                    _refuse_page(url, response, chunk)
+                done += file.write(chunk)
+                if done > MAX_FILE_BYTES:
+                    raise DownloadError(f"{url}: more than {MAX_FILE_BYTES} bytes: these are not our weights")
+                progress(done, total)
+                if (seconds := time.monotonic() - since) >= timeout:
+                    if done - before < LEAST_RATE * seconds:
+                        raise _TransientError(f"{done - before} bytes in {seconds:.0f} s; expected {LEAST_RATE} or more a second")
+                    since, before = time.monotonic(), done
+            file.truncate()
+            file.flush()
+            os.fsync(file.fileno())
+    if done == 0 or (total is not None and done < total):
+        raise _TransientError(f"it broke off after {done} of {total or 'an unknown number of'} bytes")
+    if total is not None and done > total:
+        part.discard()
+        raise _TransientError(f"{done} bytes came, {total} were announced")
+
+
+def _check_answer(url: str, response: requests.Response, part: Part, here: tuple[int, _Version] | None) -> int:
+    """Return how many bytes of the part the answer continues from; 0 begins a new part."""
+    status = response.status_code
+    if status == 200:
+        _refuse_page(url, response, b"")
+        part.begin(_version(url, response, 0))
+        return 0
+    if status == 206 and here:
+        size, version = here
+        start = _RANGE.match(response.headers.get("Content-Range", ""))
+        found = _version(url, response, size)
+        changed = version.size is not None and found.size not in (None, version.size)
+        changed |= None not in (version.validator, found.validator) and found.validator != version.validator
+        if start and int(start[1]) == size and not changed:
+            return size
+    if status in (206, 416):  # what is here is no part of what is there now
+        part.discard()
+        raise _TransientError("the file on the server has changed meanwhile")
+    if status >= 500 or status in (408, 429):
+        raise _TransientError(f"the server answered {status} {response.reason}")
+    raise DownloadError(
+        f"{url}: the server answered {status} {response.reason}; expected the file: check the address"
+    )
+
+
+def _version(url: str, response: requests.Response, start: int) -> _Version:
+    """Read the version of the file from an answer that begins at byte `start`."""
+    headers = response.headers
+    if headers.get("Content-Encoding", "identity") != "identity":  # packed in spite of our request: sizes say nothing
+        return _Version(url, None, None)
+    tag = headers.get("ETag", "")
+    validator = tag if tag.startswith('"') else headers.get("Last-Modified")
+    length = headers.get("Content-Length", "")
+    size = start + int(length) if length.isdecimal() else None
+    if content_range := _RANGE.match(headers.get("Content-Range", "")):
+        size = int(content_range[3]) if content_range[3] != "*" else size
+    return _Version(url, validator, size)
+
+
+def _refuse_page(url: str, response: requests.Response, head: bytes) -> None:
+    """Refuse a page, which is what a log-in, a proxy or an error with status 200 sends instead of the file."""
+    kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    # text/plain is also what servers say of a file whose name they do not know: there the content decides
+    words = kind == "text/plain" and bool(head) and head.isascii() and b"\0" not in head
+    if kind in PAGE_TYPES or words or looks_like_page(head):
+        raise DownloadError(
+            f"{url}: not a weights file: the server answered with a page ({kind or 'of no stated type'}); check the "
+            "address, and whether the network wants a log-in first"
+        )
+
