@@ -8,7 +8,7 @@ import pytest
 from pycocotools.coco import COCO
 
 from coco_files import make_data, write
-from maskzoo.data.coco import AnnotationsError, pack_annotations, read_annotations
+from maskzoo.data.coco import AnnotationsError, pack_annotations, read_annotations, read_json
 from maskzoo.errors import MaskzooError
 from shared_data import need_shared
 
@@ -162,6 +162,46 @@ def test_a_file_that_is_no_data_set_is_refused_with_its_name(tmp_path, text):
     path.write_text(text, encoding="latin-1")
     with pytest.raises(MaskzooError, match=r"broken\.json: .*expected"):
         read_annotations(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"", "the file is empty, 0 bytes"),
+        (b" \n", "Expecting value: line 2 column 1"),
+        (b'{"images": []} more', "Extra data: line 1 column 16"),
+        (b'{"images": [],\n "images": [1]}', 'the key "images" stands twice in one object: line 2 column 2'),
+        (b'[{"id": 1, "a": "{\\"id\\": 2}", "b": {"id": 3}, "i\\u0064": 4}]', r'the key "i\u0064" stands twice'),
+        (b"\xff\xfe{\0}", "truncated data"),
+        (b'{"a": "\xff"}', "can't decode byte 0xff in position 7"),
+        (b"[" * 100_000, "nested too deep"),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_what_is_no_json_is_told_with_file_and_place(content, says, tmp_path):
+    (tmp_path / "odd.json").write_bytes(content)
+    with pytest.raises(AnnotationsError) as caught:
+        read_json(tmp_path / "odd.json")
+    assert str(caught.value).startswith(f"{tmp_path / 'odd.json'}: file: found no JSON: ")
+    assert says in caught.value.faults[0].found and "expected a whole JSON file" in str(caught.value)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-32"])
+def test_any_unicode_is_read_with_or_without_a_mark(encoding, tmp_path):
+    (tmp_path / "a.json").write_bytes('{"näme": [1.5, "水"]}'.encode(encoding))
+    assert read_json(tmp_path / "a.json") == {"näme": [1.5, "水"]}
+
+
+def test_one_key_in_many_objects_and_values_that_look_like_keys_are_no_fault(tmp_path):
+    value = {"a": {"a": [{"a": "a"}, {"a": '"a": 1, "a": 2'}]}, "b": "a"}
+    (tmp_path / "a.json").write_text(json.dumps(value))
+    assert read_json(tmp_path / "a.json") == value
+
+
+def test_a_number_that_is_not_finite_is_told_with_its_row(tmp_path):
+    (tmp_path / "a.json").write_text(json.dumps(spoil(area=INFINITY)))
+    with pytest.raises(AnnotationsError, match=r"a\.json: annotation 100: area: found inf; expected a number of pixels"):
+        read_annotations(tmp_path / "a.json")
 
 
 def test_a_missing_file_is_refused_with_its_name(tmp_path):

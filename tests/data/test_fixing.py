@@ -8,7 +8,8 @@ import pytest
 from faulty_data import FAULTY_OBJECTS, SQUARE, make_faulty, make_object, make_sound, rewrite
 from maskzoo.data.checking import check_data
 from maskzoo.data.coco import read_annotations
-from maskzoo.data.fixing import encode, fix_data
+from maskzoo.data.fixing import fix_data
+from maskzoo.data.writing import encode_json
 from maskzoo.errors import MaskzooError
 
 
@@ -19,7 +20,7 @@ def cleaned(tmp_path_factory):
     before = file.read_bytes()
     fixed = fix_data(check_data({"train": file}))["train"]
     assert file.read_bytes() == before
-    (folder / "cleaned.json").write_bytes(encode(fixed.data, file))
+    (folder / "cleaned.json").write_bytes(encode_json(fixed.data, file))
     return folder / "cleaned.json", fixed, data, numbers
 
 

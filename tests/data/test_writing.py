@@ -39,8 +39,8 @@ def test_what_cannot_be_written_leaves_nothing_behind(tmp_path):
     (tmp_path / "set.json").mkdir()
     with pytest.raises(MaskzooError, match="cannot be written"):
         write_coco(tmp_path / "set.json", make_data(), force=True)
-    with pytest.raises(ValueError, match="JSON"):
-        write_coco(tmp_path / "other.json", {"area": float("nan")})
+    with pytest.raises(MaskzooError, match=r"other\.json: .*\['images'\]\[1\]\['area'\] is nan, which JSON"):
+        write_coco(tmp_path / "other.json", {"images": [{"area": 1.5}, {"area": float("nan")}]})
     assert [path.name for path in tmp_path.iterdir()] == ["set.json"]
 
 

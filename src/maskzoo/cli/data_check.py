@@ -132,9 +132,9 @@ def _run(call: Any) -> Report:
 
 
 def _write_fixed(fixed: dict[str, Fixed], targets: Mapping[str, Path]) -> dict[str, Fixed]:
-    from maskzoo.data.fixing import encode
+    from maskzoo.data.writing import encode_json
 
-    texts = {targets[split]: encode(part.data, targets[split]) for split, part in fixed.items()}
+    texts = {targets[split]: encode_json(part.data, targets[split]) for split, part in fixed.items()}
     for target, text in texts.items():
         make_folder(target.parent)
         write_file(target, text)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-import json
 from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -16,6 +14,7 @@ from numpy.typing import NDArray
 from maskzoo.data.annotations import AnnotationSet, Ragged
 from maskzoo.data.classes import ClassMap
 from maskzoo.data.images import MAX_PIXELS
+from maskzoo.data.json_text import parse_json
 from maskzoo.data.run_lengths import compress, find_bad_runs, measure
 from maskzoo.errors import MaskzooError
 
@@ -70,21 +69,17 @@ class AnnotationsError(MaskzooError):
 
 
 def read_json(path: str | Path) -> Any:
-    """Read a JSON file. Raises AnnotationsError if it is not there, no JSON, or not text."""
+    """Read a JSON file. Raises AnnotationsError, with the place, if it is not there or `parse_json` refuses it."""
     try:
-        text = Path(path).read_bytes()
+        content = Path(path).read_bytes()
     except OSError as error:
         reason = "no such file" if isinstance(error, FileNotFoundError) else str(error)
         raise AnnotationsError([Fault(str(path), "", "file", reason, "a JSON file that can be read")]) from None
-    collecting = gc.isenabled()
-    gc.disable()  # a large file is millions of objects, none of them garbage: twice as fast without looking
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:  # a JSONDecodeError and a UnicodeDecodeError are ValueErrors
-        raise AnnotationsError([Fault(str(path), "", "file", f"no JSON: {error}", "a whole JSON file in UTF-8")]) from None
-    finally:
-        if collecting:
-            gc.enable()
+        return parse_json(content)
+    except ValueError as error:
+        expected = "a whole JSON file in UTF-8, each key of an object once"
+        raise AnnotationsError([Fault(str(path), "", "file", f"no JSON: {error}", expected)]) from None
 
 
 def read_annotations(path: str | Path) -> AnnotationSet:

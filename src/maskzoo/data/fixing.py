@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +15,7 @@ from maskzoo.data.row_checks import check_classes
 from maskzoo.data.sifting import TABLES
 from maskzoo.errors import MaskzooError
 
-__all__ = ["Fixed", "encode", "fix_data"]
+__all__ = ["Fixed", "fix_data"]
 
 Row = dict[str, Any]
 Tables = dict[str, list[Any]]
@@ -66,14 +65,6 @@ def fix_data(report: Report) -> dict[str, Fixed]:
     for problem in check_classes(classes):
         left[problem.split] += [problem] if problem.severity == "error" else []
     return {split: Fixed(part.data, part.changes, tuple(left[split])) for split, part in fixed.items()}
-
-
-def encode(data: Mapping[str, Any], file: Path) -> bytes:
-    """Return the text of a COCO file. Raises MaskzooError that names `file` if a value is nested too deep to write."""
-    try:
-        return json.dumps(data).encode("ascii") + b"\n"
-    except RecursionError:
-        raise MaskzooError(f"{file}: a value is nested too deep to be written; expected lists of numbers; remove it") from None
 
 
 def _fix_split(data: dict[str, Any], split: str, file: Path, bad_files: Sequence[Problem]) -> Fixed:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
+import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from maskzoo.data.annotations import AnnotationSet
-from maskzoo.errors import SourceError
+from maskzoo.errors import MaskzooError, SourceError
 from maskzoo.files import check_target, make_folder, write_file
 
-__all__ = ["find_common_folder", "straighten", "to_coco", "write_coco"]
+__all__ = ["encode_json", "find_common_folder", "straighten", "to_coco", "write_coco"]
 
 
 def to_coco(annotations: AnnotationSet) -> dict[str, Any]:
@@ -48,9 +49,30 @@ def write_coco(path: Path, data: AnnotationSet | Mapping[str, Any], *, force: bo
     """
     check_target(path, force=force)
     content = to_coco(data) if isinstance(data, AnnotationSet) else data
-    text = json.dumps(content, allow_nan=False).encode("ascii")
+    text = encode_json(content, path)
     make_folder(path.parent)
     write_file(path, text)
+
+
+def encode_json(content: Any, path: Path) -> bytes:
+    """Return the text of a JSON file. Raises MaskzooError that names `path` for a value that JSON cannot hold."""
+    try:
+        return json.dumps(content, allow_nan=False).encode("ascii") + b"\n"
+    except RecursionError:
+        raise MaskzooError(f"{path}: a value is nested too deep to be written; expected lists of numbers; remove it") from None
+    except ValueError:
+        place, value = next(_find_infinite(content))
+        raise MaskzooError(
+            f"{path}: cannot be written: {place} is {value}, which JSON has no number for; correct or remove it in the source"
+        ) from None
+
+
+def _find_infinite(value: Any, place: str = "") -> Iterator[tuple[str, float]]:
+    if isinstance(value, float) and not math.isfinite(value):
+        yield place, value
+    inner = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list | tuple) else ()
+    for key, part in inner:
+        yield from _find_infinite(part, f"{place}[{key!r}]")
 
 
 def find_common_folder(pictures: Iterable[Path], file: Path) -> Path:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from maskzoo.config import ModelConfig, RunSettings, dump_config, read_config
+from maskzoo.data.json_text import parse_json
 from maskzoo.errors import TrainingError
 from maskzoo.files import explained, make_folder, write_file, write_whole
 from maskzoo.training.snapshot import MANIFEST
@@ -86,7 +87,7 @@ class RunFolder:
         """Read the plan of a run that was begun. Raises TrainingError or ConfigError if there is none."""
         file = self.path / "run.json"
         try:
-            rest = json.loads(file.read_bytes())
+            rest = parse_json(file.read_bytes())
             settings = RunSettings.model_validate_json(json.dumps(rest["settings"]))
             config = read_config(self.path / "model.yml")
             return Plan(config, settings, rest["data"], rest["start"], rest["processes"])

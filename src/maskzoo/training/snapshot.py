@@ -13,6 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
+from maskzoo.data.json_text import parse_json
 from maskzoo.errors import SnapshotError
 from maskzoo.files import explained, write_whole
 
@@ -102,7 +103,7 @@ def _parse(path: Path, content: bytes) -> tuple[dict[str, Tensor], dict[str, Any
 def _read_manifest(folder: Path) -> list[dict[str, Any]]:
     path = folder / MANIFEST
     try:
-        rows = json.loads(path.read_bytes())
+        rows = parse_json(path.read_bytes())
         if all(Path(row["file"]).name == row["file"] and row["sha256"] and row["iteration"] >= 0 for row in rows):
             return list(rows)
         raise ValueError("a row has no plain file name, sha256 and iteration")
