@@ -1,5 +1,6 @@
 import contextlib
 import json
+import sys
 
 import pytest
 import torch
@@ -14,8 +15,10 @@ from maskzoo.processes import Processes
 from maskzoo.structures import GroundTruth, ImageBatch
 from maskzoo.training.loop import Trainer
 from maskzoo.training.objective import Objective
+from maskzoo.training.run_folder import RunFolder
 from maskzoo.training.sampling import shuffle_by
 from maskzoo.training.snapshot import read_newest_snapshot
+from maskzoo.training.state import Progress
 from maskzoo.zoo.table import read_row
 from small_runs import TINY
 
@@ -57,7 +60,7 @@ def make_trainer(tmp_path, batches, *settings, config=None, **options):
     initialize(model, torch.Generator().manual_seed(0))
     rows = []
     loader = Batches(batches, run.accumulate)
-    trainer = Trainer(model, config, run, loader, tmp_path / "snapshots", Processes(), report=rows.append, **options)
+    trainer = Trainer(model, config, run, loader, RunFolder(tmp_path), Processes(), report=rows.append, **options)
     return trainer, rows
 
 
@@ -194,13 +197,23 @@ def test_a_run_that_ends_while_its_best_weights_are_written_measures_and_writes_
 
         trainer, _ = make_trainer(tmp_path, [make_batch(1)], evaluate=lambda model: {"mask_ap": 0.5}, keep=keep)
         if resume:
-            trainer.resume(read_newest_snapshot(trainer.folder))
+            trainer.resume(read_newest_snapshot(trainer.folder.snapshots))
         with pytest.raises(KeyboardInterrupt) if not resume else contextlib.nullcontext():
             trainer.train()
         return kept
 
     assert train(resume=False) == [{"mask_ap": 0.5}]
     assert train(resume=True) == [{"mask_ap": 0.5}, None]
+
+
+def test_what_was_saved_is_known_by_its_progress_and_not_by_a_hash_of_it(tmp_path):
+    trainer, rows = make_trainer(tmp_path, [make_batch(1)])
+    first, second = Progress(iteration=1), Progress(iteration=sys.hash_info.modulus + 1)
+    assert hash(first) == hash(second)
+    for progress in (first, first, second):
+        trainer.state.progress = progress
+        trainer.save()
+    assert [row["iteration"] for row in rows] == [first.iteration, second.iteration]
 
 
 def test_evaluations_come_every_so_many_epochs_and_at_the_end(tmp_path):

@@ -12,7 +12,6 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -28,10 +27,11 @@ from maskzoo.models.mask_rcnn import MaskRCNN
 from maskzoo.processes import Processes
 from maskzoo.structures import GroundTruth, ImageBatch, Losses
 from maskzoo.training.objective import Objective
+from maskzoo.training.run_folder import RunFolder
 from maskzoo.training.sampling import shuffle_by
 from maskzoo.training.schedule import learning_rate
 from maskzoo.training.snapshot import Snapshot, write_snapshot
-from maskzoo.training.state import State
+from maskzoo.training.state import Progress, State
 
 __all__ = ["Metrics", "Row", "Trainer"]
 
@@ -56,10 +56,11 @@ class _Step:
 class Trainer:
     """Trains `model` in place by the recipe of `config`, from where its state is to the last epoch.
 
-    `folder` gets the snapshots (of process 0). `evaluate` is called on every process with a copy of the model after
-    each `evaluate_every` epochs and returns the same metrics on all; `report` gets every row of this process:
-    {"kind": "step" | "evaluation" | "note" | "snapshot", ...}. `keep` is called on process 0 with a copy of the model
-    and its metrics whenever an evaluation is the best so far, and at the end with None for the last.
+    `folder` gets the snapshots (of process 0) and the inputs of steps that were dropped. `evaluate` is called on every
+    process with a copy of the model after each `evaluate_every` epochs and returns the same metrics on all; `report`
+    gets every row of this process: {"kind": "step" | "evaluation" | "note" | "snapshot", ...}. `keep` is called on
+    process 0 with a copy of the model and its metrics whenever an evaluation is the best so far, and at the end with
+    None for the last.
     """
 
     def __init__(
@@ -68,7 +69,7 @@ class Trainer:
         config: ModelConfig,
         settings: RunSettings,
         loader: TrainingLoader,
-        folder: Path,
+        folder: RunFolder,
         processes: Processes,
         *,
         evaluate: Callable[[MaskRCNN], Metrics] | None = None,
@@ -94,7 +95,7 @@ class Trainer:
         self.steps_per_epoch = loader.batches_per_epoch // settings.accumulate
         self.images_per_step = settings.batch * settings.accumulate * processes.count
         self.scale = self.images_per_step / config.training.images_per_batch
-        self._saved = -1
+        self._saved: Progress | None = None
 
     def resume(self, snapshot: Snapshot) -> None:
         """Go on from a snapshot."""
@@ -121,12 +122,11 @@ class Trainer:
         """Write a snapshot of the last whole step; may be called from any thread."""
         with self.lock:
             progress = self.state.progress
-            mark = hash(progress)
-            if self.processes.rank or mark == self._saved:
+            if self.processes.rank or progress == self._saved:
                 return
             state = self.state.describe() | {"processes": self.processes.count}
-            path = write_snapshot(self.folder, progress.iteration, self.state.tensors(), state)
-            self._saved = mark
+            path = write_snapshot(self.folder.snapshots, progress.iteration, self.state.tensors(), state)
+            self._saved = progress
             self.report({"kind": "snapshot", "iteration": progress.iteration, "file": path.name})
 
     def _is_due(self, epoch: int) -> bool:
@@ -260,17 +260,14 @@ class Trainer:
             **{name: getattr(batch.truth, name) for name in ("boxes", "labels", "valid")},
         }
         metadata = {"image_ids": json.dumps(batch.image_ids), "seeds": json.dumps(batch.seeds), "losses": json.dumps(terms)}
-        write_file(self._name_dump(), save(tensors, metadata), TrainingError)
-
-    def _name_dump(self) -> Path:
         name = f"nonfinite-{self.state.progress.iteration:08d}-process{self.processes.rank}.safetensors"
-        return self.folder.parent / name
+        write_file(self.folder.path / name, save(tensors, metadata), TrainingError)
 
     def _stop(self, batches: Sequence[TrainingBatch]) -> None:
-        files = sorted(path.name for path in self.folder.parent.glob("nonfinite-*.safetensors"))
+        files = sorted(path.name for path in self.folder.path.glob("nonfinite-*.safetensors"))
         ids = sorted({number for batch in batches for number in batch.image_ids})
         raise TrainingError(
-            f"{self.folder.parent / files[-1] if files else self.folder}: the loss was not finite in {DROPPED_IN_ROW} "
+            f"{self.folder.path / files[-1] if files else self.folder.path}: the loss was not finite in {DROPPED_IN_ROW} "
             f"steps in a row, the last with images {ids}; expected finite losses. The inputs are in that file and "
             f"{len(files) - 1} more, the weights are those before. Check the data (maskzoo data check), or train with a "
             "lower training.learning_rate or run.clip_norm=10, from the last snapshot with --resume"

@@ -149,7 +149,7 @@ def run_training(
         config,
         settings,
         loader,
-        folder.snapshots,
+        folder,
         processes,
         evaluate=run.evaluate if validation is not None else None,
         report=run.report,
