@@ -60,12 +60,13 @@ def convolve(x: Tensor, transformed: Tensor, bias: Tensor | None, *, relu: bool 
     output, _, evaluation = (matrix.to(x) for matrix in _matrices(tile))
     batch, channels, height, width = x.shape
     outputs = transformed.shape[2]
-    rows, columns = -(-height // tile), -(-width // tile)
+    chunks = _Chunks(x.shape, tile)
+    rows, columns = chunks.rows, chunks.columns
     size = (batch, outputs, rows * tile, columns * tile)
     out = torch.empty(size, dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
     places = out.permute(0, 2, 3, 1).unflatten(2, (columns, tile)).unflatten(1, (rows, tile))
-    cutter, room = _Cutter(x, tile, tile + KERNEL - 1, before=1), _Room(x, tile, max(channels, outputs))
-    for images, lines in _chunks(batch, rows, columns):
+    cutter, room = _Cutter(x, chunks, tile + KERNEL - 1, before=1), _Room(x, chunks, max(channels, outputs))
+    for images, lines in chunks:
         points = room.apply(evaluation, room.gather(cutter.cut(images, lines)))
         products = room.multiply(points, transformed)
         place = places[images, lines]
@@ -85,14 +86,13 @@ def convolve(x: Tensor, transformed: Tensor, bias: Tensor | None, *, relu: bool 
 def weight_gradient(x: Tensor, grad: Tensor) -> Tensor:
     """Return the gradient `[O C 3 3]` of the kernels from the input `x` `[B C H W]` and the output's `grad` `[B O H W]`."""
     output, kernel, evaluation = (matrix.to(x) for matrix in _matrices(TILE))
-    batch, inputs, height, width = x.shape
-    outputs = grad.shape[1]
-    side = TILE + KERNEL - 1
+    inputs, outputs = x.shape[1], grad.shape[1]
+    side, chunks = TILE + KERNEL - 1, _Chunks(x.shape, TILE)
     total = x.new_zeros(side * side, outputs, inputs)
     spread = output.t().contiguous()
-    cutter, room = _Cutter(x, TILE, side, before=1), _Room(x, TILE, inputs)
-    grad_cutter, grad_room = _Cutter(grad, TILE, TILE, before=0), _Room(grad, TILE, outputs)
-    for images, lines in _chunks(batch, -(-height // TILE), -(-width // TILE)):
+    cutter, room = _Cutter(x, chunks, side, before=1), _Room(x, chunks, inputs)
+    grad_cutter, grad_room = _Cutter(grad, chunks, TILE, before=0), _Room(grad, chunks, outputs)
+    for images, lines in chunks:
         points = room.apply(evaluation, room.gather(cutter.cut(images, lines)))
         grads = grad_room.apply(spread, grad_room.gather(grad_cutter.cut(images, lines)))
         total.baddbmm_(grads.transpose(1, 2), points)
@@ -100,20 +100,47 @@ def weight_gradient(x: Tensor, grad: Tensor) -> Tensor:
     return taps.view(KERNEL, KERNEL, outputs, inputs).permute(2, 3, 0, 1)
 
 
+class _Chunks:
+    """The tiles of a map `[B C H W]` in chunks of one size: several small images, or some rows of tiles of a large one.
+
+    A chunk has at most about CHUNK tiles: `lines` of the `rows` of `columns` tiles, of `images` images. Walked, it gives
+    the images and rows of each.
+    """
+
+    def __init__(self, shape: torch.Size, tile: int) -> None:
+        self.batch, _, height, width = shape
+        self.tile, self.rows, self.columns = tile, -(-height // tile), -(-width // tile)
+        self.images, self.lines = 1, self.rows
+        if self.rows * self.columns <= CHUNK:
+            self.images = _split(self.batch, CHUNK // max(self.rows * self.columns, 1))
+        else:
+            self.lines = _split(self.rows, max(1, CHUNK // self.columns))
+
+    def __iter__(self) -> Iterator[tuple[slice, slice]]:
+        for image in range(0, self.batch, self.images):
+            for line in range(0, self.rows, self.lines):
+                yield (
+                    slice(image, min(image + self.images, self.batch)),
+                    slice(line, min(line + self.lines, self.rows)),
+                )
+
+
+def _split(total: int, most: int) -> int:
+    """Return the size of the fewest parts, of at most `most`, that `total` falls into evenly."""
+    parts = max(-(-total // most), 1)
+    return max(-(-total // parts), 1)
+
+
 class _Cutter:
-    """Cuts rows of tiles, `side` pixels wide and `tile` apart, out of `[B C H W]` that begins `before` pixels late.
+    """Cuts the tiles of a chunk, `side` pixels wide, out of `[B C H W]` that begins `before` pixels late.
 
     The rows are copied into one strip with zeros around them, which is written over at each call.
     """
 
-    def __init__(self, x: Tensor, tile: int, side: int, before: int) -> None:
-        self.pixels, self.tile, self.side, self.before = x.permute(0, 2, 3, 1), tile, side, before
-        batch, height, width, channels = self.pixels.shape
-        rows, columns = -(-height // tile), -(-width // tile)
-        images, lines = _chunk_size(batch, rows, columns)
-        overlap = side - tile
-        shape = (images, lines * tile + overlap, columns * tile + overlap, channels)
-        self.strip = x.new_zeros(shape)
+    def __init__(self, x: Tensor, chunks: _Chunks, side: int, before: int) -> None:
+        self.pixels, self.tile, self.side, self.before = x.permute(0, 2, 3, 1), chunks.tile, side, before
+        sides = (count * chunks.tile + side - chunks.tile for count in (chunks.lines, chunks.columns))
+        self.strip = x.new_zeros((chunks.images, *sides, x.shape[1]))
 
     def cut(self, images: slice, lines: slice) -> Tensor:
         """View the tiles of some images and rows, `[side side B rows columns C]`."""
@@ -132,10 +159,9 @@ class _Cutter:
 class _Room:
     """Memory for the steps of one chunk after the other: each step reads one half and writes the other."""
 
-    def __init__(self, x: Tensor, tile: int, channels: int) -> None:
-        columns = -(-x.shape[3] // tile)
-        images, lines = _chunk_size(x.shape[0], -(-x.shape[2] // tile), columns)
-        size = (tile + KERNEL - 1) ** 2 * images * lines * columns * channels
+    def __init__(self, x: Tensor, chunks: _Chunks, channels: int) -> None:
+        tiles = chunks.images * chunks.lines * chunks.columns
+        size = (chunks.tile + KERNEL - 1) ** 2 * tiles * channels
         self.last, self.next = x.new_empty(size), x.new_empty(size)
 
     def gather(self, tiles: Tensor) -> Tensor:
@@ -160,27 +186,6 @@ class _Room:
     def _take(self, shape: tuple[int, ...]) -> Tensor:
         self.last, self.next = self.next, self.last
         return self.last[: math.prod(shape)].view(shape)
-
-
-def _chunk_size(batch: int, rows: int, columns: int) -> tuple[int, int]:
-    """Return how many images, or rows of tiles of one image, make at most about CHUNK tiles; chunks are of one size."""
-    if rows * columns <= CHUNK:
-        return _split(batch, CHUNK // max(rows * columns, 1)), rows
-    return 1, _split(rows, max(1, CHUNK // columns))
-
-
-def _split(total: int, most: int) -> int:
-    """Return the size of the fewest parts, of at most `most`, that `total` falls into evenly."""
-    parts = max(-(-total // most), 1)
-    return max(-(-total // parts), 1)
-
-
-def _chunks(batch: int, rows: int, columns: int) -> Iterator[tuple[slice, slice]]:
-    """Yield the images and rows of tiles of each chunk: several small images, or some rows of a large one."""
-    images, lines = _chunk_size(batch, rows, columns)
-    for image in range(0, batch, images):
-        for line in range(0, rows, lines):
-            yield slice(image, min(image + images, batch)), slice(line, min(line + lines, rows))
 
 
 @cache

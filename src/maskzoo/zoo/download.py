@@ -162,7 +162,7 @@ def _try_once(session: _Session, url: str, part: Part, progress: Progress, timeo
                 progress(done, total)
                 if (seconds := time.monotonic() - since) >= timeout:
                     if done - before < LEAST_RATE * seconds:
-                        raise _TransientError(f"{done - before} bytes in {seconds:.0f} s; expected {LEAST_RATE} or more a second")
+                        raise _TransientError(f"{done - before} bytes in {seconds:.0f} s, expected {LEAST_RATE} in each")
                     since, before = time.monotonic(), done
             file.truncate()
             file.flush()
