@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["PreparedBackend", "add_preparation", "make_preparation"]
 
 MOST_OFF = 1e-4  # of a photo's values that may be off, by one grey level
+FEW_OFF = 10  # values that may be off in any photo: in a narrow one they are more than that share
 
 
 def add_preparation(model: ModelProto, settings: Input) -> ModelProto:
@@ -118,7 +119,11 @@ class PreparedBackend:
         resized = resize_image(pixels, settings.short_side, settings.long_side)
         off = self._session.run(None, {PHOTO: pixels})[0] - make_batch([resized.pixels], settings).pixels.numpy()
         levels = np.abs(off) * np.array(settings.std, np.float32)[:, None, None] * 255
-        most, share = float(levels.max()), float((levels > 0.5).mean())
-        if most < 1.5 and share <= MOST_OFF:
+        most, count = float(levels.max()), int((levels > 0.5).sum())
+        allowed = max(FEW_OFF, int(MOST_OFF * levels.size))
+        if most < 1.5 and count <= allowed:
             return None
-        return f"{share:.2g} of the prepared values are off, by {most:.0f} grey levels at most ({MOST_OFF:g} may be, by 1)"
+        return (
+            f"{count:,} of {levels.size:,} prepared values are off, by {most:.0f} grey levels at most; "
+            f"{allowed:,} may be, by 1"
+        )
