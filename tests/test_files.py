@@ -1,4 +1,4 @@
-"""Writing where it cannot be done: every fault is named with what helps, nothing waits or tries for ever."""
+"""Writing where it cannot be done: every fault is named with what helps, nothing waits or tries for ever; and addresses."""
 
 import errno
 import os
@@ -13,6 +13,7 @@ from maskzoo.files import (
     check_folder,
     check_target,
     choose_name,
+    describe_address,
     explained,
     fit_name,
     is_taken,
@@ -178,3 +179,37 @@ def test_a_file_that_may_not_be_read_is_taken(tmp_path):
     (tmp_path / "x").write_bytes(MARK)
     (tmp_path / "x").chmod(0)
     assert act_as_nobody(tmp_path, "print(files.is_taken(Path('x'), b'ours'))") == "True\n"
+
+
+@pytest.mark.parametrize(
+    ("source", "advice"),
+    [
+        ("https://host/a//b.jpg?x=1", "download or copy it"),
+        ("s3://bucket/photo.jpg", "download or copy it"),
+        ("rtsp://user@camera:554/1", "each frame as an RGB array"),
+        ("file:///home/me/a.jpg", "without file://"),
+    ],
+)
+def test_an_address_is_quoted_as_it_was_given_with_what_to_do(source, advice):
+    text = describe_address(source)
+    assert text.startswith(f"{source}: is an address ({source.partition(':')[0]})") and advice in text
+
+
+def test_a_path_that_was_made_of_an_address_has_its_slash_back():
+    assert describe_address(Path("http://host/a.json")).startswith("http://host/a.json: is an address")
+
+
+@pytest.mark.parametrize("source", ["a.jpg", "/abs/a:b/c.jpg", "C:\\photos\\a.jpg", "a:b.jpg", "note: /x", "http:", ""])
+def test_a_path_is_no_address(source):
+    assert describe_address(source) is None
+
+
+def test_a_file_that_is_there_is_no_address_whatever_its_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "http:").mkdir()
+    (tmp_path / "http:" / "a.jpg").touch()
+    assert describe_address("http://a.jpg") is None
+
+
+def test_an_address_may_be_longer_than_a_name():
+    assert "is an address" in describe_address(f"https://host/a.jpg?signature={'x' * 1000}")

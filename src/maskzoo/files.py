@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import secrets
 import stat
 import tempfile
@@ -14,8 +15,8 @@ from pathlib import Path
 from maskzoo.errors import MaskzooError
 
 __all__ = [
-    "check_folder", "check_target", "choose_name", "explained", "fit_name", "is_taken", "make_folder", "write_file",
-    "write_whole",
+    "check_folder", "check_target", "choose_name", "describe_address", "explained", "fit_name", "is_taken", "make_folder",
+    "write_file", "write_whole",
 ]  # fmt: skip
 
 LONGEST_NAME = 255  # bytes of a name, whatever the file system says: one may count letters, and the next one not
@@ -38,6 +39,8 @@ _ADVICE = {
     errno.ENOENT: "a folder above is missing, or a link leads nowhere: make or correct it, or choose another place",
     errno.ENAMETOOLONG: f"a name has at most {LONGEST_NAME} bytes: choose a shorter one",
 }
+_ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/+(?=.)")  # a Path keeps one of the slashes
+_STREAMS = ("rtsp", "rtsps", "rtmp", "rtp", "udp", "srt", "mms")
 
 
 @contextlib.contextmanager
@@ -135,6 +138,22 @@ def choose_name(
         f"{folder}: {TRIED:,} names in a row are taken, up to {path.name}; expected a free one; move what lies there, "
         "or choose another --out"
     )
+
+
+def describe_address(source: str | Path) -> str | None:
+    """Say what to do with an address (https://, rtsp://, s3://) that stands where a file must; None for a path."""
+    text = str(source)
+    match = _ADDRESS.match(text)
+    if match is None or os.path.exists(source):  # noqa: PTH110 - False for a name too long
+        return None
+    shown, kind = (_ADDRESS.sub(r"\1://", text) if isinstance(source, Path) else text), match[1].lower()
+    if kind == "file":
+        advice = "give the path alone, without file://"
+    elif kind in _STREAMS:
+        advice = "read the stream with OpenCV's VideoCapture or the like, and pass each frame as an RGB array"
+    else:
+        advice = "download or copy it to a file first, and give that file's path"
+    return f"{shown}: is an address ({kind}); expected a file or folder on this machine: {advice}"
 
 
 def write_file(path: Path, content: bytes | Iterable[bytes], kind: type[MaskzooError] = MaskzooError) -> None:

@@ -104,6 +104,12 @@ ENCODED = {
 }
 
 
+def test_an_address_is_quoted_as_it_was_given():
+    with pytest.raises(ImageError, match=r"^https://host/a\.jpg: is an address \(https\).*download"):
+        read_image("https://host/a.jpg")
+
+
+
 @pytest.mark.parametrize("name", ENCODED)
 def test_the_pixels_are_those_of_opencv(name):
     ours = read_image(ENCODED[name])

@@ -1,4 +1,5 @@
 import io
+import re
 import tarfile
 
 import numpy as np
@@ -23,6 +24,12 @@ def write_tar(path, members, kind=tarfile.REGTYPE):
             info.type, info.size = kind, len(content)
             archive.addfile(info, io.BytesIO(content))
     return path
+
+
+@pytest.mark.parametrize("source", ["http://host/a.jpg", "@https://host/list.txt", "s3://b/photos.tar", "rtsp://c/*"])
+def test_an_address_is_no_source_and_is_called_one(source):
+    with pytest.raises(SourceError, match=rf"^{re.escape(source.removeprefix('@'))}: is an address .*expected a file"):
+        find_sources([source])
 
 
 def test_a_list_names_files_relative_to_its_folder_and_empty_lines_are_passed_over(tmp_path):

@@ -29,6 +29,7 @@ from PIL import (
 )
 
 from maskzoo.errors import ImageError, SourceError
+from maskzoo.files import describe_address
 
 __all__ = ["FORMATS", "IMAGE_SUFFIXES", "MAX_PIXELS", "find_images", "read_image"]
 
@@ -119,6 +120,8 @@ def read_image(
     if isinstance(source, bytes):
         return _from_stream(io.BytesIO(source), f"image of {len(source)} bytes", max_pixels)
     if isinstance(source, (str, Path)):
+        if address := describe_address(source):
+            raise ImageError(address)
         return _from_file(Path(source), max_pixels)
     raise ImageError(
         f"image: found an object of type {type(source).__name__}; expected a path, the bytes of an image file, "
@@ -141,6 +144,8 @@ def find_images(sources: Sequence[str]) -> list[Path]:
 
 
 def _expand(source: str) -> list[Path]:
+    if address := describe_address(source):
+        raise SourceError(address)
     path = Path(source)
     if source and path.is_dir():
         images = _select_images(entry for entry in path.iterdir() if not entry.name.startswith("."))

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from maskzoo.errors import SourceError
+from maskzoo.files import describe_address
 
 __all__ = ["SPLITS", "find_splits", "name_split", "tell_split"]
 
@@ -34,7 +35,8 @@ def find_splits(data: str | Path) -> dict[str, Path]:
     if path.is_file():
         return {tell_split(path): path}
     if not path.is_dir():
-        raise SourceError(f"{path}: no such file or folder; expected a COCO instances file (JSON) or a data set's folder")
+        missing = f"{path}: no such file or folder; expected a COCO instances file (JSON) or a data set's folder"
+        raise SourceError(describe_address(data) or missing)
     files = _list_files(path)
     told: dict[str, list[Path]] = {split: [] for split in SPLITS}
     for file, split in files.items():

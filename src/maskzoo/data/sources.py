@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from maskzoo.data.images import IMAGE_SUFFIXES, find_images
 from maskzoo.errors import ImageError, SourceError
+from maskzoo.files import describe_address
 
 __all__ = ["MAX_MEMBER_BYTES", "TarMember", "find_sources", "read_list", "read_tar"]
 
@@ -56,6 +57,8 @@ def find_sources(sources: list[str]) -> list[Path | TarMember]:
     found: list[Path | TarMember] = []
     plain: list[str] = []
     for source in sources:
+        if address := describe_address(source.removeprefix("@")):
+            raise SourceError(address)
         if source.startswith("@") and not Path(source).exists():
             new: list[Path | TarMember] = list(read_list(Path(source[1:])))
         elif source.lower().endswith(".tar") and Path(source).is_file():

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save
 
 from maskzoo.config import MAX_MODEL_FILE_BYTES, ModelConfig, dump_config, parse_config
 from maskzoo.errors import ConfigError, WeightsError
-from maskzoo.files import write_file
+from maskzoo.files import describe_address, write_file
 
 __all__ = ["Checkpoint", "read_checkpoint", "read_checkpoint_config", "write_checkpoint"]
 
@@ -77,7 +77,8 @@ def read_checkpoint_config(path: str | Path) -> ModelConfig:
 
 def _read_metadata(path: Path) -> dict[str, str]:
     if not path.is_file():
-        raise WeightsError(f"{path}: no such file; expected the path of a maskzoo checkpoint (.safetensors)")
+        missing = f"{path}: no such file; expected the path of a maskzoo checkpoint (.safetensors)"
+        raise WeightsError(describe_address(path) or missing)
     try:
         with safe_open(path, framework="numpy") as file:
             metadata: dict[str, str] = file.metadata() or {}

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maskzoo.errors import WeightsError
+from maskzoo.files import describe_address
 from maskzoo.weights.pickles import AGAIN, MAX_AXES, Stored, name_kind, read_pickle, to_text
 
 __all__ = ["MAX_FILE_BYTES", "looks_like_page", "read_pdparams"]
@@ -48,7 +49,7 @@ def looks_like_page(head: bytes) -> bool:
 
 def _read_bytes(path: Path) -> bytes:
     if not path.is_file():  # a folder, or a device that never ends
-        raise WeightsError(f"{path}: no such file; expected the path of a weights file")
+        raise WeightsError(describe_address(path) or f"{path}: no such file; expected the path of a weights file")
     try:
         size = path.stat().st_size
         if size <= MAX_FILE_BYTES:

@@ -20,6 +20,7 @@ from maskzoo.export.onnx import read_facts
 from maskzoo.export.openvino import read_openvino_facts
 from maskzoo.export.package import read_package_facts
 from maskzoo.export.runtimes import RUNTIMES, TorchPackage
+from maskzoo.files import describe_address
 from maskzoo.inference.backends import Compiled, Eager
 from maskzoo.inference.memory import bound_setups
 from maskzoo.inference.predictor import PhotoPredictor, Predictor
@@ -166,7 +167,7 @@ def _load_exported(
     if weights is not None or overrides:
         raise ConfigError(f"{path}: an exported file holds its weights and settings; change the model and export it anew")
     if not path.is_file():
-        raise ConfigError(f"{path}: there is no such file")
+        raise ConfigError(describe_address(path) or f"{path}: there is no such file")
     if path.suffix == ".xml":
         if backend not in ("auto", "openvino"):
             raise ConfigError(f"{path}: only OpenVINO reads it; choose backend openvino or auto")

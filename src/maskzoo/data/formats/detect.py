@@ -12,6 +12,7 @@ from maskzoo.data.formats.mask_pngs import find_folders
 from maskzoo.data.formats.voc import find_voc_folder
 from maskzoo.data.formats.yolo import find_data_file
 from maskzoo.errors import SourceError
+from maskzoo.files import describe_address
 
 __all__ = ["FORMATS", "detect_format"]
 
@@ -22,7 +23,8 @@ TRIED = 20  # JSON files that are looked into
 def detect_format(source: Path) -> str:
     """Return which of `FORMATS` a file or folder has. Raises SourceError if it is none, or could be several."""
     if not source.exists():
-        raise SourceError(f"{source}: no such file or folder; expected a data set; check the spelling")
+        missing = f"{source}: no such file or folder; expected a data set; check the spelling"
+        raise SourceError(describe_address(source) or missing)
     found = [name for name, holds in zip(FORMATS, _look(source), strict=True) if holds]
     if len(found) == 1:
         return found[0]
