@@ -218,6 +218,42 @@ def test_other_files_are_called_by_their_name(data, says, tmp_path):
     assert says in refuse(data, tmp_path)
 
 
+def write_tensor(array):
+    """A tensor as Paddle's exported models hold it, one after the other in .pdiparams, or each in a file of its own."""
+    description = b"\x08\x05" + b"".join(b"\x10" + bytes([side]) for side in array.shape)
+    return bytes(16) + struct.pack("<i", len(description)) + description + array.tobytes()
+
+
+def write_program(size):
+    block = b"\x08\0\x10" + b"\xff" * 9 + b"\x01" + b"\x1a" + bytes(size)
+    length = bytes([len(block) % 128 | 128, len(block) // 128]) if len(block) > 127 else bytes([len(block)])
+    return b"\n" + length + block
+
+
+ARRAY = np.ones((2, 3), np.float32)
+PARAMETERS = {"backbone.conv1.weight": ARRAY, "roi_heads.fc1.bias": ARRAY}
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (pickle.dumps({"conv2d_0.w_0_velocity_0": ARRAY, "LR_Scheduler": {"last_lr": 0.01, "last_epoch": 3}}, 4), ".pdopt"),
+        (pickle.dumps({"conv2d_0.w_0_velocity_0": ARRAY}, 4), "give the .pdparams file of the same name beside it"),
+        (pickle.dumps({"linear_0.w_0_moment1_0": ARRAY, "linear_0.w_0_beta1_pow_acc_0": ARRAY}, 2), "of an optimiser"),
+        (pickle.dumps({"model": PARAMETERS, "__author__": "Zoo", "matching_heuristics": True}), "weights under 'model'"),
+        (pickle.dumps({"state_dict": collections.OrderedDict(PARAMETERS)}), "'backbone.conv1.weight', 'roi_heads.fc1.bias'"),
+        (pickle.dumps({"model": {"a": torch.nn.Linear(1, 1)}}), "holds PyTorch's objects ('torch"),
+        (pickle.dumps({"a": torch.ones(2)}), "choose a row of `maskzoo models`"),
+        (write_tensor(ARRAY), "holds tensors without names"),
+        (write_tensor(ARRAY) * 2, "the .pdparams file that the model was exported from"),
+        (write_program(20), "is an exported Paddle program (.pdmodel"),
+        (write_program(1000), "without weights; expected the .pdparams"),
+    ],
+)
+def test_files_beside_or_like_weights_are_refused_with_the_next_step(data, says, tmp_path):
+    assert says in refuse(data, tmp_path)
+
+
 @PROTOCOLS
 def test_a_truncated_file_is_refused_wherever_it_ends(protocol, tmp_path):
     data = pickle.dumps({"w": np.arange(5, dtype=np.float32), "b": np.ones(2, np.float32)}, protocol)

@@ -23,7 +23,11 @@ INTERNAL_NAMES = "StructuredToParameterName@@"  # Paddle's map from our names to
 SPLIT_ARRAYS = "UnpackBigParamInfor@@"  # protocols 2 and 3 cannot hold 4 GiB; Paddle splits what is larger
 
 _PAGE = re.compile(rb'(\xef\xbb\xbf)?\s*(<!doctype|<!--|<html|<head|<body|<\?xml|<error|\{\s*")', re.IGNORECASE)
+_PROGRAM = re.compile(rb"\n[\x80-\xff]{0,4}[\0-\x7f]\x08\0\x10\xff", re.DOTALL)  # the first block: number 0, parent -1
 _HEAD = 512
+# What optimisers call their arrays and settings in Paddle; names of weights under which other libraries keep them.
+_OPTIMISER = re.compile(r"LR_Scheduler|master_weights|.*_(velocity|moment[12]?|beta[12]_pow_acc|mean_square|mean_grad)_\d+")
+_NESTED = ("model", "state_dict", "model_state_dict", "model_ema", "ema", "params", "weights")
 
 
 def read_pdparams(path: str | Path) -> dict[str, Array]:
@@ -71,6 +75,16 @@ def _refuse_foreign(head: bytes) -> None:
         raise WeightsError("looks like a safetensors file; expected Paddle weights (.pdparams)")
     if head.startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"7z\xbc\xaf")) or head[257:262] == b"ustar":
         raise WeightsError("looks like a packed archive; expected Paddle weights (.pdparams): unpack it first")
+    if head.startswith(bytes(16)) and head[20:21] == b"\x08":  # versions 0, no levels; its description's length, then that
+        raise WeightsError(
+            "holds tensors without names, as Paddle's exported models have them (.pdiparams, __params__); expected the "
+            ".pdparams file that the model was exported from"
+        )
+    if _PROGRAM.match(head):
+        raise WeightsError(
+            "is an exported Paddle program (.pdmodel, __model__), without weights; expected the .pdparams file that it was "
+            "exported from"
+        )
     if head.startswith(b"version https://git-lfs"):
         raise WeightsError("is a Git LFS pointer; expected the weights themselves: run `git lfs pull`")
 
@@ -79,6 +93,7 @@ def _collect_arrays(content: Any) -> dict[str, Array]:
     if type(content) is not dict:
         raise WeightsError(f"holds {name_kind(content)}; expected a dict of name -> array, as Paddle saves it")
     content.pop(INTERNAL_NAMES, None)
+    _refuse_checkpoint(content)
     splits = content.pop(SPLIT_ARRAYS, {})
     arrays = {name: _unwrap(name, value) for name, value in content.items()}
     if type(splits) is not dict:
@@ -88,6 +103,22 @@ def _collect_arrays(content: Any) -> dict[str, Array]:
             raise WeightsError(f"entry {name!r} stands whole and in parts; expected one of both; {AGAIN}")
         arrays[name] = _join(name, split, arrays)
     return {name: _widen(array) for name, array in arrays.items()}
+
+
+def _refuse_checkpoint(content: dict[str, Any]) -> None:
+    """Refuse what a training run keeps beside its weights, and files that have theirs one level down."""
+    if any(map(_OPTIMISER.fullmatch, content)):
+        raise WeightsError(
+            "is the state of an optimiser (.pdopt); expected weights: give the .pdparams file of the same name beside it"
+        )
+    inner = next((name for name in _NESTED if type(content.get(name)) is dict), None)
+    if inner is not None:
+        some = ", ".join(repr(name) for name in list(content[inner])[:3])
+        raise WeightsError(
+            f"is a checkpoint of another library, with weights under {inner!r} ({some}, ...); expected a dict of name -> "
+            "array, as PaddleDetection saves it. Other libraries' networks are others: choose a row of `maskzoo models`; if "
+            f"these are PaddleDetection's weights, save what {inner!r} holds alone"
+        )
 
 
 def _unwrap(name: str, value: Any) -> Array:

@@ -236,6 +236,11 @@ class _Machine:
 
     def name_global(self, module: Any, name: Any) -> None:
         full = f"{to_text(module)} {to_text(name)}"
+        if full.startswith("torch"):
+            raise WeightsError(
+                f"holds PyTorch's objects ({full[:100]!r}), as checkpoints of other libraries do; expected Paddle weights "
+                "(.pdparams): choose a row of `maskzoo models`. Nothing of it was run"
+            )
         if full not in _GLOBALS:
             raise WeightsError(
                 f"refers to {full[:100]!r}, which is no part of an array; expected arrays only. "

@@ -84,6 +84,8 @@ def _read(config: ModelConfig, source: str | Path | None, progress: Progress | N
         return _read_pdparams(Path(source), config)
     if str(source) in names():
         return _fetch_row(str(source), config, progress)
+    if Path(source).is_file():  # its content says what it is, and why it is none
+        return _read_pdparams(Path(source), config)
     raise ConfigError(
         f"{source}: nothing to begin with; expected a name that `maskzoo models` lists, a .safetensors or .pdparams "
         "file, or none for random weights"
