@@ -27,6 +27,10 @@ class _Exported:
     path: Path
     dtype: str
 
+    def __reduce__(self) -> tuple[type, tuple[Path, str]]:
+        """Pickled or copied, it reads its file again."""
+        return type(self), (self.path, self.dtype)
+
     def choose_workers(self) -> int:
         """One: the runtime keeps all threads busy by itself."""
         return 1

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from maskzoo.errors import ConfigError
 from maskzoo.models.layers import PackedConv, pack
@@ -93,10 +93,18 @@ class Eager:
 
 def _keep_last_layers(model: MaskRCNN) -> None:
     """Put what gives scores and deltas back into float32: logits of 8 bits are equal for many boxes, and mix up their order."""
-    model.rpn.conv.register_forward_hook(lambda layer, inputs, hidden: hidden.float())
-    model.heads.box.register_forward_pre_hook(lambda layer, inputs: (inputs[0].float(),))
+    model.rpn.conv.register_forward_hook(_widen_output)
+    model.heads.box.register_forward_pre_hook(_widen_input)
     for layer in (model.rpn.score, model.rpn.delta, model.heads.box):
         layer.float()
+
+
+def _widen_output(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+    return output.float()
+
+
+def _widen_input(layer: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    return (inputs[0].float(),)
 
 
 class Compiled(Eager):

@@ -6,14 +6,18 @@ and drawing keep one core busy, whatever the others do. Pillow, OpenCV and torch
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cache
 from typing import TypeVar
 
 import torch
 
-__all__ = ["map_in_order"]
+from maskzoo.errors import MaskzooError
+
+__all__ = ["check_threads", "map_in_order"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -45,3 +49,26 @@ def map_in_order(work: Callable[[Item], Result], items: Iterable[Item], workers:
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
         torch.set_num_threads(threads)  # a worker's number became the default of later threads
+
+
+def check_threads(*, torch_alone: bool) -> None:
+    """Raise MaskzooError in a process that was forked from one which has predicted with several threads.
+
+    A fork copies one thread; OpenMP and the runtimes would wait for the others for ever, also in a network that is loaded
+    afresh. torch on one thread (a DataLoader's worker) waits for nobody; `torch_alone` says that nothing else computes.
+    """
+    if torch_alone and torch.get_num_threads() == 1:
+        return
+    if (first := _find_first()) != os.getpid():
+        raise MaskzooError(
+            f"process {os.getpid()} was forked from {first}, which has predicted already, and torch's threads do not survive "
+            "a fork: the prediction would never end. Start processes by multiprocessing's 'spawn' (a predictor can be "
+            "pickled), or fork before the first prediction and load in the child; torch.set_num_threads(1) in the child "
+            "serves as well, with backend eager"
+        )
+
+
+@cache
+def _find_first() -> int:
+    """The process that asked first: a forked one inherits the answer."""
+    return os.getpid()

@@ -17,8 +17,8 @@ from maskzoo.data.batching import canvas_size, make_batch
 from maskzoo.data.images import read_image
 from maskzoo.data.transforms import ResizedImage, resize_image
 from maskzoo.errors import ImageError
-from maskzoo.inference.backends import Backend, PhotoBackend
-from maskzoo.inference.pipeline import map_in_order
+from maskzoo.inference.backends import Backend, Eager, PhotoBackend
+from maskzoo.inference.pipeline import check_threads, map_in_order
 from maskzoo.inference.result import Prediction, make_prediction
 from maskzoo.structures import Detections
 
@@ -27,12 +27,13 @@ __all__ = ["PhotoPredictor", "Predictor", "Source", "split_windows"]
 Source = str | Path | bytes | Image | NDArray[np.uint8]
 Item = TypeVar("Item")
 Sources = list[Source] | tuple[Source, ...]
+Held = str | Path | bytes | NDArray[np.uint8] | ImageError  # a source that its owner cannot change any more
 WINDOW = 4  # batches read ahead, so that images of one canvas size can share a batch
 
 
 @dataclass(frozen=True, slots=True)
 class _Photo:
-    source: Source
+    source: Held
     pixels: NDArray[np.uint8]
     resized: ResizedImage
     canvas: tuple[int, int]
@@ -71,18 +72,23 @@ class Predictor:
 
         Only images that fill the same canvas share a batch: padding an image further would change its numbers a
         little, so the batch size never alters a result. `workers` batches are read and computed at once, in threads
-        that share torch's; sources are then taken a little ahead. `backend.choose_workers()` says how many pay.
+        that share torch's; sources are then taken a little ahead. `backend.choose_workers()` says how many pay. An array
+        or PIL image is copied when it is taken: its owner may fill it anew. Raises MaskzooError in a process that was
+        forked after a prediction.
         """
         if batch_size < 1:
             raise ValueError(f"batch_size is {batch_size}; expected 1 or more")
 
-        def work(window: list[Source]) -> list[tuple[Source, Prediction | ImageError]]:
-            return list(zip(window, self._predict_window(window, batch_size), strict=True))
+        def work(window: list[tuple[Source, Held]]) -> list[tuple[Source, Prediction | ImageError]]:
+            given, held = zip(*window, strict=True)
+            return list(zip(given, self._predict_window(held, batch_size), strict=True))
 
-        for results in map_in_order(work, split_windows(sources, batch_size), workers):
+        check_threads(torch_alone=isinstance(self.backend, Eager))
+        taken = ((source, _hold(source)) for source in sources)
+        for results in map_in_order(work, split_windows(taken, batch_size), workers):
             yield from results
 
-    def _predict_window(self, sources: list[Source], batch_size: int) -> list[Prediction | ImageError]:
+    def _predict_window(self, sources: Sequence[Held], batch_size: int) -> list[Prediction | ImageError]:
         results: list[Prediction | ImageError | None] = [None] * len(sources)
         by_canvas: dict[tuple[int, int], list[tuple[int, _Photo]]] = {}
         for place, source in enumerate(sources):
@@ -99,9 +105,11 @@ class Predictor:
                     results[place] = prediction
         return [result for result in results if result is not None]
 
-    def _read(self, source: Source) -> _Photo:
+    def _read(self, source: Held) -> _Photo:
+        if isinstance(source, ImageError):
+            raise source
         settings = self.config.input
-        pixels = read_image(source)
+        pixels = source if isinstance(source, np.ndarray) else read_image(source)
         resized = resize_image(pixels, settings.short_side, settings.long_side)
         height, width = resized.pixels.shape[:2]
         return _Photo(source, pixels, resized, canvas_size(height, width, settings.canvas_multiple))
@@ -145,6 +153,17 @@ def split_windows(items: Iterable[Item], batch_size: int) -> Iterator[list[Item]
     remaining = iter(items)
     while window := list(islice(remaining, 1 if batch_size == 1 else batch_size * WINDOW)):
         yield window
+
+
+def _hold(source: Source) -> Held:
+    """Return pixels of our own of an array or PIL image, or why there are none; paths and bytes as they are."""
+    if isinstance(source, str | Path | bytes):
+        return source
+    try:
+        pixels = read_image(source)
+    except ImageError as error:
+        return error
+    return pixels.copy() if isinstance(source, np.ndarray) and np.may_share_memory(pixels, source) else pixels
 
 
 def _checked(result: Prediction | ImageError) -> Prediction:

@@ -102,7 +102,7 @@ class Prediction:
     `boxes` float32 `[N 4]`: x1 y1 x2 y2 in pixels of the original photo. `scores` float32 `[N]`. `labels` int64 `[N]`,
     0 to C-1; `category_ids` int64 `[N]`, the data set's numbers of them; `names`, one for each object. `size`: height,
     width of the photo. `scale`: the network's size by the photo's, down and across. `source`: the file, if there was
-    one. `image`: RGB uint8 `[H W 3]`, where there is no file to read again for `draw`.
+    one. `image`: RGB uint8 `[H W 3]`, the prediction's own, where there is no file to read again for `draw`.
     """
 
     boxes: Floats

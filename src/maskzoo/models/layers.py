@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from threading import Lock
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -65,7 +66,29 @@ class Upsample(nn.ConvTranspose2d):
         return self.weight.permute(2, 3, 1, 0).reshape(-1, self.in_channels), self.bias.repeat(4)
 
 
-class PackedConv(nn.Module):
+class _Packed(nn.Module):
+    """A layer whose `weight` is put into oneDNN's order at its first call, as `_packed`, and given up.
+
+    Copied or pickled, it is what it was before that call: the order is one of this processor, which no file can hold.
+    """
+
+    weight: Tensor
+    bias: Tensor
+
+    def __init__(self, weight: Tensor, bias: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("weight", weight.detach(), persistent=False)
+        self.register_buffer("bias", bias.detach(), persistent=False)
+        self._packed: Tensor | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = self.__dict__ | {"_packed": None}
+        if self._packed is not None and not self.weight.numel():
+            state["_buffers"] = self._buffers | {"weight": self._packed.to_dense()}
+        return state
+
+
+class PackedConv(_Packed):
     """A layer for inference, as one convolution: on a CPU, sum and ReLU are fused, unless there is a group norm between.
 
     Large 3x3 convolutions take Winograd's algorithm, the others oneDNN's fused convolution. Each wants the weights in an
@@ -73,19 +96,16 @@ class PackedConv(nn.Module):
     plain convolution is the fallback, and the path for all other devices.
     """
 
-    weight: Tensor
-    bias: Tensor
-
     def __init__(self, layer: ConvLayer) -> None:
-        super().__init__()
+        weight, bias = _fold(layer)
+        super().__init__(weight.contiguous(memory_format=torch.channels_last), bias)
         conv, self.relu = layer.conv, layer.relu
         self.stride, self.padding, self.groups, self.shape = conv.stride, conv.padding, conv.groups, conv.weight.shape
         self.norm = layer.norm if isinstance(layer.norm, nn.GroupNorm) else None  # depends on the image: stays a step
-        weight, bias = _fold(layer)
-        self.register_buffer("weight", weight.contiguous(memory_format=torch.channels_last), persistent=False)
-        self.register_buffer("bias", bias, persistent=False)
-        self._packed: Tensor | None = None
         self._transformed: dict[int, Tensor] = {}  # by the tile of Winograd's algorithm
+
+    def __getstate__(self) -> dict[str, Any]:
+        return super().__getstate__() | {"_transformed": {}}
 
     def forward(self, x: Tensor, add: Tensor | None = None) -> Tensor:
         """Return relu(conv(x) + add), each step where the layer has it. `x` `[B C H W]`."""
@@ -142,21 +162,15 @@ class PackedConv(nn.Module):
             self.weight = self.weight[:0]  # no other way will want them
 
 
-class PackedLinear(nn.Module):
+class PackedLinear(_Packed):
     """A linear layer, perhaps with ReLU, for inference: on a CPU oneDNN's product, with the weights in an order of its own.
 
     It takes four fifths of the time of torch's for a RoI's 12,544 values. What PackedConv says of a private operator holds.
     """
 
-    weight: Tensor
-    bias: Tensor
-
     def __init__(self, weight: Tensor, bias: Tensor, *, relu: bool = False) -> None:
-        super().__init__()
+        super().__init__(weight, bias)
         self.relu = relu
-        self.register_buffer("weight", weight.detach(), persistent=False)
-        self.register_buffer("bias", bias.detach(), persistent=False)
-        self._packed: Tensor | None = None
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the outputs `[N O]` of `x` `[N I]`."""
