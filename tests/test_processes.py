@@ -1,6 +1,7 @@
 """Processes that share a job: real ones, started by torchrun and by hand, that talk, fail and die."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -12,7 +13,7 @@ import pytest
 import torch
 
 from maskzoo.errors import MaskzooError
-from maskzoo.processes import join_processes
+from maskzoo.processes import Processes, join_processes
 
 TALK = """
     import torch
@@ -97,6 +98,49 @@ def test_a_process_that_dies_ends_the_one_that_waits_for_it(way, tmp_path, outsi
     assert both[0].returncode == 5, err
     assert "process 0 of 2 lost another process, whose own error says why" in out
     assert way == "killed" or "its own error" in other[1]
+
+
+def test_an_error_of_this_process_is_not_called_a_lost_process(tmp_path, outside):
+    script = write_script(
+        tmp_path,
+        """
+        import torch
+        from maskzoo.processes import join_processes
+        with join_processes("cpu") as processes:
+            processes.barrier()
+            try:
+                processes.all_reduce_mean(torch.ones(4, dtype=torch.uint16))
+            except RuntimeError as error:
+                print(type(error).__name__, error)
+            processes.barrier()
+        """,
+    )
+    port = find_port()
+    both = [start(script, rank, port) for rank in (0, 1)]
+    for process in both:
+        out, err = process.communicate(timeout=60)
+        assert process.returncode == 0, err
+        assert out.startswith("RuntimeError ") and "scalar type" in out
+
+
+@pytest.mark.parametrize(
+    ("says", "lost"),
+    [
+        ("[pair.cc:537] Read error [127.0.0.1]:20865: Connection reset by peer. This is typically", True),
+        ("[unbound_buffer.cc:78] Timed out waiting 2000ms for recv operation to complete", True),
+        ("NCCL error: remote process exited or there was a network error\nncclRemoteError: A call failed", True),
+        ("Watchdog caught collective operation timeout: WorkNCCL(SeqNum=3)", True),
+        ("[enforce fail at pair.cc:446] op.preamble.length <= op.nbytes. 2012 vs 12", False),
+        ("CUDA out of memory. Tried to allocate 2.00 GiB", False),
+        ("ncclInvalidUsage: Duplicate GPU detected : rank 0 and rank 1", False),
+    ],
+)
+def test_what_the_libraries_say_of_another_process_is_told_from_the_rest(says, lost):
+    def fail():
+        raise RuntimeError(says)
+
+    with pytest.raises(MaskzooError if lost else RuntimeError, match="lost another process" if lost else re.escape(says)):
+        Processes(0, 2)._exchange(fail)
 
 
 def test_a_process_alone_has_no_group_and_imports_nothing_for_it(tmp_path, outside):

@@ -7,6 +7,7 @@ no group, and nothing here waits or imports torch for it.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from functools import cached_property
@@ -25,13 +26,16 @@ Value = TypeVar("Value")
 # A process that dies closes its connections, and those who wait for it end at once. The limit is for one that hangs: it
 # is long, because a process may wait while another still evaluates its share or writes a snapshot.
 LONGEST_WAIT = timedelta(hours=2)
+# How gloo and NCCL tell of another process: they raise RuntimeError for everything, memory and wrong types as well.
+_LOST = re.compile(r"connect|timed? ?out|broken pipe|unreachable|no route to host|ncclRemoteError", re.IGNORECASE)
 
 
 class Processes:
     """This process among those of the job: `rank` 0 to `count - 1`, `local_rank` among those of this machine.
 
     A context manager: leaving it leaves the group. Every method but `leave` must be called by all processes in the same
-    order. They raise MaskzooError if another process has ended meanwhile: its own error says why.
+    order. They raise MaskzooError if another process has ended meanwhile: its own error says why. Errors of this
+    process, such as too little memory, stay what they are.
     """
 
     def __init__(self, rank: int = 0, count: int = 1, local_rank: int = 0, device: Device = "auto") -> None:
@@ -113,6 +117,8 @@ class Processes:
         try:
             call()
         except RuntimeError as error:
+            if not _LOST.search(str(error)):
+                raise
             raise MaskzooError(
                 f"process {self.rank} of {self.count} lost another process, whose own error says why "
                 f"({_shorten(error)}); correct that, and start all of them again"

@@ -1,11 +1,16 @@
+import copy
 import io
+import pickle
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from maskzoo.errors import ImageError
-from networks import C4, EDGE_SIZES, FPN, VD, make_photo, small_predictor
+from maskzoo.inference.backends import Eager
+from maskzoo.inference.predictor import Predictor
+from networks import C4, EDGE_SIZES, FPN, VD, make_photo, small_config, small_network, small_predictor
 
 
 def assert_same(first, second):
@@ -74,6 +79,46 @@ def test_sources_are_read_no_further_than_needed():
     stream = small_predictor().predict_each(sources())
     next(stream)
     assert len(taken) == 1
+
+
+@pytest.mark.parametrize("options", [{}, {"batch_size": 4}, {"workers": 2}], ids=str)
+@pytest.mark.parametrize("kind", ["array", "grey", "PIL image"])
+def test_a_buffer_that_is_filled_anew_changes_no_prediction(kind, options):
+    photos = [make_photo(60, 90, seed) for seed in range(5)]
+    photos = [photo[:, :, 0] for photo in photos] if kind == "grey" else photos
+    buffer = Image.new("RGB", (90, 60)) if kind == "PIL image" else np.empty_like(photos[0])
+
+    def film():
+        for photo in photos:
+            if isinstance(buffer, Image.Image):
+                buffer.paste(Image.fromarray(photo))
+            else:
+                buffer[:] = photo
+            yield buffer
+
+    predictor = small_predictor()
+    found = list(predictor.predict_each(film(), **options))
+    for photo, (source, prediction) in zip(photos, found, strict=True):
+        assert source is buffer
+        assert_same(prediction, predictor.predict(photo.copy()))
+        assert np.array_equal(prediction.image, photo if photo.ndim == 3 else np.repeat(photo[:, :, None], 3, 2))
+
+
+@pytest.mark.parametrize(("row", "dtype"), [(FPN, torch.float32), (FPN, torch.bfloat16), (C4, torch.float32)])
+def test_a_used_predictor_is_pickled_and_copied_as_a_new_one_and_gives_the_same_bits(row, dtype):
+    config, photos = small_config(row), [make_photo(60, 90), make_photo(90, 61)]
+    predictor = Predictor(Eager(small_network(config), torch.device("cpu"), dtype), config)
+    new = pickle.dumps(predictor)
+    expected, digest = predictor.predict(photos), pickle.loads(new).backend.hash_weights()
+    used = pickle.dumps(predictor)
+    assert abs(len(used) - len(new)) < 10_000  # no packed weights beside the others
+    for other in (pickle.loads(used), copy.deepcopy(predictor), pickle.loads(new)):
+        assert other.backend.hash_weights() == digest
+        for first, second in zip(expected, other.predict(photos), strict=True):
+            assert len(first) > 0
+            for name in ("boxes", "scores", "labels"):
+                assert np.array_equal(getattr(first, name), getattr(second, name))
+            assert np.array_equal(first.masks.probabilities, second.masks.probabilities)
 
 
 def test_an_empty_list_gives_an_empty_list():

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from maskzoo.errors import ConfigError
+from maskzoo.inference.pipeline import check_threads
 from maskzoo.models.layers import PackedConv, pack
 from maskzoo.models.mask_rcnn import MaskRCNN
 from maskzoo.models.roi_heads import FpnRoiHeads
@@ -59,6 +60,7 @@ class Eager:
     name = "eager"
 
     def __init__(self, model: MaskRCNN, device: torch.device, dtype: torch.dtype) -> None:
+        check_threads(torch_alone=True)  # folding weights starts them
         self.device, self.dtype = device, str(dtype).removeprefix("torch.")
         self.model = model.eval().requires_grad_(False)
         self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -52,7 +52,7 @@ def map_in_order(work: Callable[[Item], Result], items: Iterable[Item], workers:
 
 
 def check_threads(*, torch_alone: bool) -> None:
-    """Raise MaskzooError in a process that was forked from one which has predicted with several threads.
+    """Raise MaskzooError in a process that was forked from one whose several threads have loaded or run a network.
 
     A fork copies one thread; OpenMP and the runtimes would wait for the others for ever, also in a network that is loaded
     afresh. torch on one thread (a DataLoader's worker) waits for nobody; `torch_alone` says that nothing else computes.
@@ -61,10 +61,9 @@ def check_threads(*, torch_alone: bool) -> None:
         return
     if (first := _find_first()) != os.getpid():
         raise MaskzooError(
-            f"process {os.getpid()} was forked from {first}, which has predicted already, and torch's threads do not survive "
-            "a fork: the prediction would never end. Start processes by multiprocessing's 'spawn' (a predictor can be "
-            "pickled), or fork before the first prediction and load in the child; torch.set_num_threads(1) in the child "
-            "serves as well, with backend eager"
+            f"process {os.getpid()} was forked from {first}, which had loaded or run a network, and torch's threads do not "
+            "survive a fork: the prediction would never end. Start processes by multiprocessing's 'spawn' (a predictor can "
+            "be pickled), or load in the child only; with backend eager, torch.set_num_threads(1) in the child serves too"
         )
 
 

@@ -74,7 +74,7 @@ class Predictor:
         little, so the batch size never alters a result. `workers` batches are read and computed at once, in threads
         that share torch's; sources are then taken a little ahead. `backend.choose_workers()` says how many pay. An array
         or PIL image is copied when it is taken: its owner may fill it anew. Raises MaskzooError in a process that was
-        forked after a prediction.
+        forked from one that had loaded a network (see `check_threads`).
         """
         if batch_size < 1:
             raise ValueError(f"batch_size is {batch_size}; expected 1 or more")

@@ -82,10 +82,9 @@ class _Packed(nn.Module):
         self._packed: Tensor | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        state = self.__dict__ | {"_packed": None}
         if self._packed is not None and not self.weight.numel():
-            state["_buffers"] = self._buffers | {"weight": self._packed.to_dense()}
-        return state
+            self.weight = self._packed.to_dense()  # kept from now on: a spawned process opens its memory later
+        return self.__dict__ | {"_packed": None}
 
 
 class PackedConv(_Packed):

@@ -23,6 +23,7 @@ from maskzoo.export.runtimes import RUNTIMES, TorchPackage
 from maskzoo.files import describe_address
 from maskzoo.inference.backends import Compiled, Eager
 from maskzoo.inference.memory import bound_setups
+from maskzoo.inference.pipeline import check_threads
 from maskzoo.inference.predictor import PhotoPredictor, Predictor
 from maskzoo.machine import inspect_compiler, is_installed
 from maskzoo.models.build import build
@@ -67,8 +68,9 @@ def load(
     `key.path=value` texts. A runtime other than PyTorch exports the network at the first use and keeps the file. A `dtype`
     of `auto` is float32; float16 is for GPUs. A `backend` of `auto` is what was measured as the fastest for the type, and
     the predictor's repr says why. int8 needs photos to `calibrate` on (a folder; some dozens do).
-    Raises ConfigError, WeightsError, DownloadError or ExportError.
+    Raises ConfigError, WeightsError, DownloadError or ExportError; MaskzooError in a process forked after a network was loaded.
     """
+    check_threads(torch_alone=True)
     if dtype not in ("auto", "float32", "bfloat16", "float16", "int8"):
         raise ConfigError(f"dtype is {dtype!r}; expected auto, float32, bfloat16, float16 or int8")
     if backend not in ("auto", *SPOKEN):
