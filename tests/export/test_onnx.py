@@ -1,6 +1,7 @@
 """Exported files find what the network finds, in other sizes and batches than they were traced with."""
 
 import json
+import pickle
 
 import onnx
 import openvino
@@ -49,6 +50,11 @@ def test_onnxruntime_finds_what_the_network_finds(exported, sizes):
 @pytest.mark.parametrize("sizes", SIZES.values(), ids=SIZES.keys())
 def test_openvino_finds_what_the_network_finds(exported, sizes):
     compare(exported[0], OpenVino(exported[1]), sizes)
+
+
+@pytest.mark.parametrize("runtime", [OnnxRuntime, OpenVino])
+def test_a_pickled_backend_reads_its_file_again(exported, runtime):
+    compare(exported[0], pickle.loads(pickle.dumps(runtime(exported[1]))), SIZES["one"])
 
 
 @pytest.mark.parametrize("runtime", [OnnxRuntime, OpenVino])

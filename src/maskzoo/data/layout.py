@@ -31,12 +31,13 @@ def find_splits(data: str | Path) -> dict[str, Path]:
     validation, test, testing. One file alone that says nothing is train. Raises SourceError, with what was looked
     for and found, if there is none or more than one for a split.
     """
+    if address := describe_address(data):
+        raise SourceError(address)
     path = Path(data)
     if path.is_file():
         return {tell_split(path): path}
     if not path.is_dir():
-        missing = f"{path}: no such file or folder; expected a COCO instances file (JSON) or a data set's folder"
-        raise SourceError(describe_address(data) or missing)
+        raise SourceError(f"{path}: no such file or folder; expected a COCO instances file (JSON) or a data set's folder")
     files = _list_files(path)
     told: dict[str, list[Path]] = {split: [] for split in SPLITS}
     for file, split in files.items():

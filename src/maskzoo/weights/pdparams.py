@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,7 @@ def looks_like_page(head: bytes) -> bool:
 
 
 def _read_bytes(path: Path) -> bytes:
-    if not path.is_file():  # a folder, or a device that never ends
+    if not os.path.isfile(path):  # noqa: PTH113 - a folder, a device that never ends, a name too long
         raise WeightsError(describe_address(path) or f"{path}: no such file; expected the path of a weights file")
     try:
         size = path.stat().st_size

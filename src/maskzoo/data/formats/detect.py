@@ -22,9 +22,10 @@ TRIED = 20  # JSON files that are looked into
 
 def detect_format(source: Path) -> str:
     """Return which of `FORMATS` a file or folder has. Raises SourceError if it is none, or could be several."""
+    if address := describe_address(source):
+        raise SourceError(address)
     if not source.exists():
-        missing = f"{source}: no such file or folder; expected a data set; check the spelling"
-        raise SourceError(describe_address(source) or missing)
+        raise SourceError(f"{source}: no such file or folder; expected a data set; check the spelling")
     found = [name for name, holds in zip(FORMATS, _look(source), strict=True) if holds]
     if len(found) == 1:
         return found[0]
