@@ -1,6 +1,6 @@
 """Weights from the network: fetched once, whole or not at all, and verified at every later use.
 
-How they come over the network is `zoo/download.py`'s.
+How they come over the network is `zoo/transfer.py`'s.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from filelock import FileLock
 
 from maskzoo.errors import DownloadError, WeightsError
 from maskzoo.files import write_whole
-from maskzoo.zoo.download import Part, Progress, download
+from maskzoo.zoo.transfer import Part, Progress, download
 
 __all__ = ["cached", "fetch", "hash_file", "home"]
 
