@@ -27,8 +27,10 @@ def test_the_facts_are_those_of_the_model(facts):
     assert json.loads(make_example("net.xml", small_config(FPN), prepares=True)[".json"])["prepares"] is True
 
 
-@pytest.mark.parametrize("size", [(60, 90), (200, 33), (64, 96), (1, 3)])
-def test_a_photo_is_prepared_as_the_package_prepares_it(facts, size):
+@pytest.mark.parametrize(
+    ("size", "share"), [((60, 90), 1e-4), ((200, 33), 1e-4), ((64, 96), 0), ((4, 6), 1e-4), ((1, 3), 0.05)], ids=str
+)  # for sides of less than 4 pixels OpenCV has a kernel of its own
+def test_a_photo_is_prepared_as_the_package_prepares_it(facts, size, share):
     config, photo = small_config(FPN), make_photo(*size)
     image, sizes, scale = prepare(photo, facts)
     resized = resize_image(photo, config.input.short_side, config.input.long_side)
@@ -36,7 +38,7 @@ def test_a_photo_is_prepared_as_the_package_prepares_it(facts, size):
     assert image.shape == tuple(expected.pixels[0].shape) and sizes.tolist() == expected.sizes[0].tolist()
     assert scale == pytest.approx(resized.scale, rel=1e-6)
     levels = np.abs(image - expected.pixels[0].numpy()) * np.array(config.input.std)[:, None, None] * 255
-    assert levels.max() < 1.01 and (levels > 0.5).mean() < 0.03  # OpenCV's sums may round the other way
+    assert levels.max() < 1.01 and (levels > 0.5).mean() <= share  # OpenCV's sums may round the other way
 
 
 @pytest.mark.parametrize("box", [[10.3, 5.2, 40.8, 30.1], [-5, -3, 20, 200], [90, 50, 300, 300], [10, 10, 10, 20]])

@@ -69,6 +69,11 @@ def open_edited(folder: Path, edits: Sequence[Edit]) -> None:
     """Let modules be imported from a folder, those that edits name from their edited source."""
     sys.path.insert(0, str(folder))
     sys.meta_path.insert(0, _EditingFinder(folder, edits))
+    do_without_unused()
+
+
+def do_without_unused() -> None:
+    """Let an empty package stand in for each of UNUSED that is not installed: every name in it is an empty class."""
     sys.meta_path.append(_EmptyPackages())
 
 
@@ -159,7 +164,7 @@ class _EditingLoader(SourceFileLoader):
 
 
 class _EmptyPackages(MetaPathFinder, Loader):
-    """Comes last: stands in for the packages of UNUSED that are not installed."""
+    """Comes last, when nothing else has found a package."""
 
     def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
         return ModuleSpec(fullname, self, is_package=True) if fullname.split(".")[0] in UNUSED else None
