@@ -6,6 +6,7 @@ the classes and where the weights come from. It is data: `yaml.safe_load`, no ta
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -23,6 +24,7 @@ __all__ = [
     "Network",
     "ProposalLimits",
     "Published",
+    "ResizeRule",
     "RpnSampling",
     "RunSettings",
     "Source",
@@ -32,6 +34,8 @@ __all__ = [
 
 Positive = Annotated[int, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
+ResizeRule = Literal["one_factor", "rounded"]
+_FOREIGN = re.compile(r"^(_BASE_\s*:\s*\[|(architecture|[A-Z]\w*Reader|OptimizerBuilder)\s*:)", re.MULTILINE)
 
 
 class _Section(BaseModel):
@@ -101,10 +105,15 @@ class Network(_Section, settings.Network):
 
 
 class Input(_Section):
-    """How a photo becomes the network's input: the target sides, RGB mean and deviation, and the canvas multiple."""
+    """How a photo becomes the network's input: target sides, the rule of resizing, RGB mean, deviation, canvas multiple.
+
+    `resize` belongs to the weights (`images/resize.py` has the rules): `one_factor` where they are published ones or go on
+    from those. Files of maskzoo that do not say it are from before there was a choice, and mean `rounded`.
+    """
 
     short_side: Positive
     long_side: Positive
+    resize: ResizeRule = "rounded"
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     canvas_multiple: Positive

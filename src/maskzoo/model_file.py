@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from maskzoo.config import ModelConfig, RunSettings, _Section
+from maskzoo.config import _FOREIGN, ModelConfig, RunSettings, _Section
 from maskzoo.errors import ConfigError
 
 __all__ = ["dump_config", "parse_config", "parse_settings", "read_config"]
@@ -65,6 +65,11 @@ def read_config(path: str | Path, overrides: Sequence[str] = ()) -> ModelConfig:
 
 def parse_config(text: str, origin: str, overrides: Sequence[str] = ()) -> ModelConfig:
     """Check the YAML text of a model file; `origin` names it in errors."""
+    if _FOREIGN.search(text):
+        raise ConfigError(
+            f"{origin}: a PaddleDetection config; expected a maskzoo model file. Take the row's name (`maskzoo models` lists "
+            "them), or `maskzoo models copy NAME my.yml` and bring your changes over"
+        )
     try:
         data = yaml.load(text, _Loader)  # a SafeLoader: builds plain values only
     except (yaml.YAMLError, RecursionError) as error:

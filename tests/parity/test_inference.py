@@ -10,7 +10,7 @@ from hotcoco import mask as coco_mask
 
 from golden.storage import take_sample
 from maskzoo.images.read import read_image
-from maskzoo.images.resize import resize_image
+from maskzoo.images.resize import resize_photo
 from maskzoo.inference.prediction import make_prediction
 from maskzoo.models.anchors import make_anchors
 from maskzoo.models.detections import detect
@@ -21,12 +21,11 @@ from maskzoo.structures import Proposals
 MAPS, HEADS = 2e-4, 1e-3
 
 
-def test_the_photo_is_resized_as_published(walk):
-    settings = walk.predictor_at_case_size().config.input
-    resized = resize_image(read_image(walk.photo), settings.short_side, settings.long_side)
+def test_the_photo_is_resized_by_the_rule_of_its_set(walk):
+    resized = resize_photo(read_image(walk.photo), walk.predictor_at_case_size().config.input)
     expected = walk.inputs["resized"]
     assert resized.pixels.shape == expected.shape
-    assert tuple(walk.inputs["im_shape"][0]) == resized.pixels.shape[:2]
+    assert tuple(walk.inputs["im_shape"][0]) == resized.extent
     assert tuple(walk.inputs["scale_factor"][0]) == resized.scale
     difference = np.abs(resized.pixels.astype(int) - expected)
     assert difference.max() <= 1
@@ -43,6 +42,7 @@ def test_the_normalised_image_is_equal(walk):
 
 
 def test_backbone_stages_are_equal(walk):
+    walk.need_stages()
     names = ("res2", "res3", "res4", "res5") if len(walk.stages) > 1 else ("res4",)
     for name, stage in zip(names, walk.stages, strict=True):
         walk.check(f"backbone.{name}", stage, MAPS)
@@ -51,6 +51,7 @@ def test_backbone_stages_are_equal(walk):
 
 
 def test_pyramid_levels_are_equal(walk):
+    walk.need_stages()
     if walk.config.network.heads == "c4":
         assert walk.model.pyramid is None and len(walk.features) == 1
         return
@@ -59,6 +60,7 @@ def test_pyramid_levels_are_equal(walk):
 
 
 def test_rpn_maps_and_anchors_are_equal(walk):
+    walk.need_stages()
     anchors = walk.config.network.anchors
     for index, name in enumerate(walk.levels):
         height, width = walk.features[index].shape[2:]
@@ -94,6 +96,7 @@ def test_levels_give_as_many_proposals_before_collection(walk):
 
 
 def test_roi_features_of_the_stored_boxes_are_equal(walk):
+    walk.need_stages()
     pooled = walk.pool(walk.read("proposals.boxes"), walk.model.heads.box_side)
     walk.check("box.roi_feat", pooled, HEADS)
     rows = pooled[::125, ::16].numpy()
@@ -101,6 +104,7 @@ def test_roi_features_of_the_stored_boxes_are_equal(walk):
 
 
 def test_box_head_outputs_for_the_stored_boxes_are_equal(walk):
+    walk.need_stages()
     feature, scores, deltas = walk.box_outputs
     if walk.config.network.heads == "fpn":
         walk.check("box.head_feat", feature, HEADS)

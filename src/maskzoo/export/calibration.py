@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from maskzoo.config import Input
 from maskzoo.export.program import PHOTO, Inputs, to_inputs
-from maskzoo.images.batch import make_batch
+from maskzoo.images.batch import batch_resized
 from maskzoo.images.find import find_images
 from maskzoo.images.read import read_image
-from maskzoo.images.resize import resize_image
+from maskzoo.images.resize import resize_photo
 
 __all__ = ["read_calibration"]
 
@@ -31,5 +31,4 @@ def read_calibration(folder: str | Path, settings: Input, prepares: bool = False
 
 
 def _prepare(photo: NDArray[np.uint8], settings: Input) -> Inputs:
-    resized = resize_image(photo, settings.short_side, settings.long_side)
-    return to_inputs(make_batch([resized.pixels], settings))
+    return to_inputs(batch_resized([resize_photo(photo, settings)], settings))

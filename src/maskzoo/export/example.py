@@ -25,6 +25,7 @@ def make_example(file: str, config: ModelConfig, prepares: bool = False) -> dict
         "prepares": prepares,
         "short_side": shape.short_side,
         "long_side": shape.long_side,
+        "resize": shape.resize,
         "mean": shape.mean,
         "std": shape.std,
         "multiple": shape.canvas_multiple,
@@ -37,13 +38,14 @@ def describe(config: ModelConfig) -> dict[str, str]:
     """Return what a program must know of a network, as metadata that C++ can read without a parser.
 
     `names`: the classes by label, one a line. `preparation`: short and long side, multiple of the canvas, mean and standard
-    deviation of the three channels. `mask_threshold`.
+    deviation of the three channels; `resize`, the rule of the factors. `mask_threshold`.
     """
     shape = config.input
     numbers = (shape.short_side, shape.long_side, shape.canvas_multiple, *shape.mean, *shape.std)
     return {
         "names": "\n".join(config.classes.values()),
         "preparation": " ".join(map(str, numbers)),
+        "resize": shape.resize,
         "mask_threshold": str(config.limits.detections.mask_threshold),
     }
 

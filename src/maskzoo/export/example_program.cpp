@@ -24,6 +24,7 @@ struct Settings {
   std::vector<std::string> classes;
   double short_side = 0, long_side = 0, mask_threshold = 0;
   int64_t multiple = 0;
+  bool rounded = false;  // sides become whole pixels first, and each axis has the factor that follows
   std::vector<float> mean = {0, 0, 0}, std = {0, 0, 0};
 
   explicit Settings(const std::unordered_map<std::string, std::string>& metadata) {
@@ -32,6 +33,7 @@ struct Settings {
     numbers >> short_side >> long_side >> multiple;
     for (auto* values : {&mean, &std})
       for (float& value : *values) numbers >> value;
+    rounded = metadata.at("resize") == "rounded";
     mask_threshold = std::stod(metadata.at("mask_threshold"));
     if (!numbers) throw std::runtime_error("the network's metadata: expected nine numbers as preparation");
   }
@@ -60,9 +62,10 @@ void write(const std::string& path, const at::Tensor& picture) {
 }
 
 // The photo as the network wants it: short side scaled, normalised, zeros up to a multiple at the right and below.
-at::Tensor prepare(const at::Tensor& photo, int64_t height, int64_t width, const Settings& settings) {
+at::Tensor prepare(const at::Tensor& photo, double down, double across, const Settings& settings) {
   auto pixels = photo.permute({2, 0, 1}).unsqueeze(0).to(at::kFloat);
-  pixels = at::upsample_bicubic2d(pixels, {height, width}, false).round().clamp(0, 255) / 255;
+  const int64_t height = std::nearbyint(photo.size(0) * down), width = std::nearbyint(photo.size(1) * across);
+  pixels = at::upsample_bicubic2d(pixels, {height, width}, false, down, across).round().clamp(0, 255) / 255;
   pixels = (pixels - at::tensor(settings.mean).view({3, 1, 1})) / at::tensor(settings.std).view({3, 1, 1});
   const int64_t multiple = settings.multiple;
   auto beyond = [multiple](int64_t side) { return (multiple - side % multiple) % multiple; };
@@ -84,12 +87,16 @@ int main(int count, char** words) try {
   auto photo = read(words[2]);
   const double height = photo.size(0), width = photo.size(1);
   const double factor = std::min(settings.short_side / std::min(height, width), settings.long_side / std::max(height, width));
-  const double down = std::max(1.0, std::floor(height * factor + 0.5)), across = std::max(1.0, std::floor(width * factor + 0.5));
+  auto grow = [&](double side) {
+    if (settings.rounded) return std::max(1.0, std::floor(side * factor + 0.5)) / side;
+    return std::nearbyint(side * factor) > 0 ? factor : 1 / side;
+  };
+  const double down = grow(height), across = grow(width);
   auto images = prepare(photo, down, across, settings);
-  auto sizes = at::tensor({down, across}, at::kFloat).unsqueeze(0);
+  auto sizes = at::tensor({height * down, width * across}, at::kFloat).unsqueeze(0);
   auto found = network.run({images, sizes});  // boxes, scores, labels, valid, masks, each of a batch of one
-  auto scale = at::tensor({width / across, height / down, width / across, height / down}, at::kFloat);
-  auto boxes = found[0][0] * scale, scores = found[1][0], labels = found[2][0], valid = found[3][0], masks = found[4][0];
+  auto scale = at::tensor({across, down, across, down}, at::kFloat);
+  auto boxes = found[0][0] / scale, scores = found[1][0], labels = found[2][0], valid = found[3][0], masks = found[4][0];
 
   auto picture = photo.to(at::kFloat);
   for (int64_t slot = 0; slot < boxes.size(0); ++slot) {

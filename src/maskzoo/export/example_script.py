@@ -26,8 +26,9 @@ def main(photo: str, out: str = "found.png") -> None:
     if settings["prepares"]:  # the network takes whole photos
         boxes, scores, labels, valid, masks = run(network, {"photo": pixels})
     else:
-        images, sizes, scale = prepare(pixels, settings)
-        boxes, scores, labels, valid, masks = run(network, {"images": images[None], "sizes": sizes[None]})
+        image, size, scale = prepare(pixels, settings)
+        inputs = {"images": image[None], "sizes": np.array([size], np.float32)}
+        boxes, scores, labels, valid, masks = run(network, inputs)
         boxes = boxes / [scale[1], scale[0], scale[1], scale[0]]
     picture = pixels.astype(np.float32)
     for slot in np.flatnonzero(valid[0] & (scores[0] >= LEAST_SCORE)):
@@ -42,22 +43,27 @@ def main(photo: str, out: str = "found.png") -> None:
     print(f"Saved {out}")
 
 
-def prepare(pixels: Array, settings: dict[str, Any]) -> tuple[Array, Array, tuple[float, float]]:
+def prepare(pixels: Array, settings: dict[str, Any]) -> tuple[Array, tuple[float, float], tuple[float, float]]:
     """The photo as the network wants it: short side scaled, normalised, zeros up to a multiple at the right and below."""
     height, width = pixels.shape[:2]
     factor = min(settings["short_side"] / min(height, width), settings["long_side"] / max(height, width))
-    size = max(1, int(height * factor + 0.5)), max(1, int(width * factor + 0.5))
-    resized = resize_rows(resize_rows(pixels.astype(np.float32), size[0]).transpose(1, 0, 2), size[1]).transpose(1, 0, 2)
+    if settings["resize"] == "rounded":
+        down, across = (max(1, int(factor * side + 0.5)) / side for side in (height, width))
+    else:
+        down, across = (factor if round(factor * side) else 1 / side for side in (height, width))
+    resized = resize_rows(resize_rows(pixels.astype(np.float32), down).transpose(1, 0, 2), across).transpose(1, 0, 2)
     normalised = (np.clip(np.round(resized), 0, 255) / 255 - np.array(settings["mean"])) / np.array(settings["std"])
-    down, across = (-(-side // settings["multiple"]) * settings["multiple"] for side in size)
-    canvas = np.zeros((3, down, across), np.float32)
-    canvas[:, : size[0], : size[1]] = normalised.transpose(2, 0, 1)
-    return canvas, np.array(size, np.float32), (size[0] / height, size[1] / width)
+    rows, columns = resized.shape[:2]
+    multiple = settings["multiple"]
+    canvas = np.zeros((3, -(-rows // multiple) * multiple, -(-columns // multiple) * multiple), np.float32)
+    canvas[:, :rows, :columns] = normalised.transpose(2, 0, 1)
+    return canvas, (down * height, across * width), (down, across)
 
 
-def resize_rows(pixels: Array, count: int) -> Array:
+def resize_rows(pixels: Array, factor: float) -> Array:
     """Cubic interpolation (a = -0.75) of the rows, edges repeated."""
-    place = (np.arange(count) + 0.5) * len(pixels) / count - 0.5
+    count = round(factor * len(pixels))
+    place = (np.arange(count) + 0.5) / factor - 0.5
     first = np.floor(place).astype(int)
     out = np.zeros((count, *pixels.shape[1:]), np.float32)
     for tap in range(-1, 3):

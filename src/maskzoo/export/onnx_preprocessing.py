@@ -1,8 +1,8 @@
-"""From a photo to the network's input, inside an ONNX graph: what `resize_image` and `make_batch` do outside.
+"""From a photo to the network's input, inside an ONNX graph: what `resize_photo` and `batch_resized` do outside.
 
-OpenCV's cubic resize is two products with matrices that are mostly zero. Places between pixels are fractions of whole numbers,
-as exact as OpenCV's double precision: some 30 values of a million differ, by one grey level (3 in 100 where the photo has
-sides of less than 4 pixels, for which OpenCV has a kernel of its own).
+OpenCV's cubic resize is two products with matrices that are mostly zero. Factors and places between pixels are fractions of
+whole numbers, as exact as OpenCV's double precision: some 30 values of a million differ, by one grey level (3 in 100 where
+the photo has sides of less than 4 pixels, for which OpenCV has a kernel of its own).
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from maskzoo.config import Input
 from maskzoo.export.packages import import_package
 from maskzoo.export.program import INPUTS, PHOTO
-from maskzoo.images.batch import make_batch
-from maskzoo.images.resize import resize_image
+from maskzoo.images.batch import batch_resized
+from maskzoo.images.resize import resize_photo
 from maskzoo.inference.backends import Backend
 from maskzoo.structures import Detections, ImageBatch
 
@@ -30,6 +30,7 @@ __all__ = ["PreprocessingBackend", "add_preprocessing", "make_preprocessing"]
 
 MOST_OFF = 1e-4  # of a photo's values that may be off, by one grey level
 FEW_OFF = 10  # values that may be off in any photo: in a narrow one they are more than that share
+MOST_BEYOND = 1e-3  # pixels by which the place where boxes end may be off
 
 
 def add_preprocessing(model: ModelProto, settings: Input) -> ModelProto:
@@ -69,6 +70,7 @@ def make_preprocessing(settings: Input) -> ModelProto:
     values: dict[str, NDArray[Any]] = {
         "short_side": np.array([settings.short_side], np.int64),
         "long_side": np.array([settings.long_side], np.int64),
+        "rounded": np.array([settings.resize == "rounded"]),
         "multiple": np.array([settings.canvas_multiple], np.int64),
         "beyond": np.array([settings.canvas_multiple - 1], np.int64),
         "mean": np.array(settings.mean, np.float32)[:, None, None],
@@ -113,10 +115,13 @@ class PreprocessingBackend:
         return replace(found, boxes=found.boxes / scale)
 
     def find_fault(self, pixels: NDArray[np.uint8]) -> str | None:
-        """Say by how much the prepared photo differs from what `make_batch` gives, where that is more than it may be."""
+        """Say by how much the prepared photo differs from ours, where that is more than it may be."""
         settings = self._settings
-        resized = resize_image(pixels, settings.short_side, settings.long_side)
-        off = self._session.run(None, {PHOTO: pixels})[0] - make_batch([resized.pixels], settings).pixels.numpy()
+        batch = batch_resized([resize_photo(pixels, settings)], settings)
+        images, sizes, _ = self._session.run(None, {PHOTO: pixels})
+        if images.shape != batch.pixels.shape or np.abs(sizes - batch.sizes.numpy()).max() > MOST_BEYOND:
+            return f"it is prepared as {sizes[0].tolist()} pixels on {list(images.shape)}; expected {batch.sizes[0].tolist()}"
+        off = images - batch.pixels.numpy()
         levels = np.abs(off) * np.array(settings.std, np.float32)[:, None, None] * 255
         most, count = float(levels.max()), int((levels > 0.5).sum())
         allowed = max(FEW_OFF, int(MOST_OFF * levels.size))

@@ -14,9 +14,9 @@ from PIL.Image import Image
 
 from maskzoo.config import ModelConfig
 from maskzoo.errors import ImageError
-from maskzoo.images.batch import canvas_size, make_batch
+from maskzoo.images.batch import batch_resized, canvas_size
 from maskzoo.images.read import read_image
-from maskzoo.images.resize import ResizedImage, resize_image
+from maskzoo.images.resize import ResizedImage, resize_photo
 from maskzoo.inference.backends import Backend, Eager, PhotoBackend
 from maskzoo.inference.ordered_threads import check_threads, map_in_order
 from maskzoo.inference.prediction import Prediction, make_prediction
@@ -110,12 +110,12 @@ class Predictor:
             raise source
         settings = self.config.input
         pixels = source if isinstance(source, np.ndarray) else read_image(source)
-        resized = resize_image(pixels, settings.short_side, settings.long_side)
+        resized = resize_photo(pixels, settings)
         height, width = resized.pixels.shape[:2]
         return _Photo(source, pixels, resized, canvas_size(height, width, settings.canvas_multiple))
 
     def _predict_batch(self, photos: Sequence[_Photo]) -> list[Prediction]:
-        batch = make_batch([photo.resized.pixels for photo in photos], self.config.input)
+        batch = batch_resized([photo.resized for photo in photos], self.config.input)
         detections = self.backend.detect(batch)
         return [self._to_prediction(photo, detections, slot) for slot, photo in enumerate(photos)]
 
@@ -144,7 +144,7 @@ class PhotoPredictor(Predictor):
     backend: PhotoBackend
 
     def _predict_batch(self, photos: Sequence[_Photo]) -> list[Prediction]:
-        whole = [replace(photo, resized=ResizedImage(photo.pixels, (1.0, 1.0))) for photo in photos]
+        whole = [replace(photo, resized=replace(photo.resized, scale=(1.0, 1.0))) for photo in photos]
         return [self._to_prediction(photo, self.backend.detect_photo(photo.pixels), 0) for photo in whole]
 
 
