@@ -1,6 +1,5 @@
 """Rule-made weights of a row, for maskzoo and PaddleDetection, and under torchvision's names: all find as much to do."""
 
-import json
 import sys
 from pathlib import Path
 
@@ -12,10 +11,9 @@ TESTS = Path(__file__).parent.parent / "tests"
 def write_weights(row, folder):
     """Write ROW.pdparams, and ROW.npz for torchvision, which has no network without a pyramid to put it into."""
     sys.path.insert(0, str(TESTS))
-    from pdparams_files import rule_state, write_pdparams
+    from pdparams_files import read_manifest, rule_state, write_pdparams
 
-    manifest = json.loads((TESTS / "golden" / "manifest" / f"{row}.json").read_text())
-    state = rule_state(manifest, "benchmark")
+    state = rule_state(read_manifest(row), "benchmark")
     write_pdparams(folder / f"{row}.pdparams", state)
     if "fpn" in row:
         np.savez(folder / f"{row}.npz", **to_torchvision(state))

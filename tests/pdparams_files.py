@@ -4,6 +4,7 @@ The rule gives every parameter of a published network a value from its name, sha
 +, -, *, / and square roots only, so that any platform computes the same network without a stored file.
 """
 
+import json
 import pickle
 import zlib
 from collections.abc import Mapping
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+MANIFESTS = Path(__file__).parent / "golden" / "manifest"
 
 # The five output layers: what their weights are multiplied by, and how far their biases spread.
 OUTPUT_LAYERS = {
@@ -59,6 +62,22 @@ def rule_weights(name: str, shape: tuple[int, ...], seed: int | str) -> np.ndarr
 def rule_state(manifest: Mapping[str, Any], seed: int | str) -> dict[str, np.ndarray]:
     """Return all weights of a manifest: a dict of name -> [shape, trainable]."""
     return {name: rule_weights(name, tuple(entry[0]), seed) for name, entry in manifest.items()}
+
+
+def read_manifest(row: str) -> dict[str, Any]:
+    """Return [shape, whether it is trained] of every entry of a published row's weights file, in Paddle's layouts."""
+    arch = row.removeprefix("mask_rcnn_").rsplit("_", 2)[0].replace("_ssld", "")
+    return json.loads((MANIFESTS / f"mask_rcnn_{arch}_1x_coco.json").read_text())
+
+
+def write_rule_weights(path: Path, row: str, seed: int | str) -> None:
+    """Write the weights file of a published row with rule-made weights."""
+    write_pdparams(path, rule_state(read_manifest(row), seed))
+
+
+def rule_permutation(call: int, count: int) -> np.ndarray:
+    """Return the permutation of `count` places that stands for the call-th random one, from 0, in training by the rule."""
+    return np.argsort(_uniform(f"randperm:{call}", (count,), "perm"), kind="stable")
 
 
 def _uniform(name: str, shape: tuple[int, ...], seed: int | str) -> np.ndarray:

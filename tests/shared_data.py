@@ -27,7 +27,6 @@ def _go_without(reason: str) -> None:
 PORTABLE = ROOT / "tests" / "golden" / "portable"
 GOLDEN = Path(os.environ.get("MASKZOO_GOLDEN", SHARED / "golden" / "public"))
 GOLDEN_SETS = (PORTABLE, GOLDEN)
-MANIFESTS = ROOT / "tests" / "golden" / "manifest"
 
 
 def has_twin(folder: Path) -> bool:

@@ -2,7 +2,6 @@
 
 import gzip
 import json
-import os
 from collections.abc import Iterator
 from copy import copy
 from dataclasses import dataclass, replace
@@ -14,28 +13,19 @@ import numpy as np
 import pytest
 import torch
 
+from golden.sets import ROWS
+from golden.storage import take_sample, take_statistics
 from maskzoo.data.batching import make_batch
 from maskzoo.inference.predictor import Predictor
 from maskzoo.inference.result import Prediction
 from maskzoo.ops.roi_align import FeatureTable, assign_levels, roi_align
 from maskzoo.structures import ImageBatch
 from maskzoo.zoo.load import load
-from pdparams_files import rule_state, write_pdparams
-from shared_data import GOLDEN_SETS, MANIFESTS, has_twin, need_golden
+from parity_record import note, write_record
+from pdparams_files import write_rule_weights
+from shared_data import GOLDEN_SETS, has_twin, need_golden
 
 LARGE = ("r101_vd_fpn", "x101_vd_64x4d_fpn")  # their full-size cases are slow
-
-measured: dict[str, dict[str, Any]] = {}
-
-
-def sample_step(key: str, size: int) -> int:
-    """Every how many values of a flattened tensor the golden files keep: about 4096 of them, 2048 or 8192 of some."""
-    kept = {"box.head_feat": 8192, "box.logits": 2048, "box.deltas": 2048, "mask.logits_all": 2048}.get(key, 4096)
-    return max(1, size // kept) | 1
-
-
-def row_of(arch: str) -> str:
-    return f"mask_rcnn_{'r50' if arch == 'r50_c4' else arch}_1x_coco"
 
 
 @dataclass(frozen=True)
@@ -45,6 +35,10 @@ class Case:
     folder: Path
     arch: str
     name: str
+
+    @property
+    def file(self) -> str:
+        return f"infer_{self.arch}_{self.name}"
 
     @property
     def aligned(self) -> bool:
@@ -58,14 +52,12 @@ class Case:
 def _find_cases() -> list[Any]:
     cases = []
     for folder in GOLDEN_SETS:
-        archs = sorted((path.stem for path in MANIFESTS.glob("*.json")), key=len, reverse=True)
-        archs = ["r50_c4" if arch == "mask_rcnn_r50_1x_coco" else arch[10:-8] for arch in archs]
         files = sorted(folder.glob("infer_*.npz"))
         if not files:
             absent = Case(folder, "none", "none")
             cases.append(pytest.param(absent, id=f"{folder.name}-absent"))
         for file in files:
-            arch = next(arch for arch in archs if file.stem.startswith(f"infer_{arch}_"))
+            arch = next(arch for arch in ROWS if file.stem.startswith(f"infer_{arch}_"))
             case = Case(folder, arch, file.stem.removeprefix(f"infer_{arch}_"))
             slow = case.photo == "full" and (arch in LARGE or arch == "r50_c4")
             slow |= arch == "r50_c4" and has_twin(folder)
@@ -104,10 +96,10 @@ _kept: dict[Any, Any] = {}
 
 
 def _load(case: Case, folder: Path) -> Predictor:
-    row = row_of(case.arch)
+    row = ROWS[case.arch]
     seed = json.loads((case.folder / "set.json").read_text())["weight_seed"]
     file = folder / f"{row}.pdparams"
-    write_pdparams(file, rule_state(json.loads((MANIFESTS / f"{row}.json").read_text()), seed))
+    write_rule_weights(file, row, seed)
     predictor = load(row, file, device="cpu")
     file.unlink()
     return predictor
@@ -118,7 +110,7 @@ class Walk:
 
     def __init__(self, case: Case, predictor: Predictor) -> None:
         self.case, self.predictor, self.model, self.config = case, predictor, predictor.backend.model, predictor.config
-        self.golden = dict(np.load(case.folder / f"infer_{case.arch}_{case.name}.npz"))
+        self.golden = dict(np.load(case.folder / f"{case.file}.npz"))
         inputs = np.load(case.folder / "inputs.npz")
         self.inputs = {
             key: inputs[f"infer.{case.photo}.{key}"] for key in ("resized", "im_shape", "scale_factor", "image_id")
@@ -133,20 +125,15 @@ class Walk:
         values = ours.detach().float().contiguous().numpy()
         assert values.shape == tuple(self.golden[f"{key}.shape"])
         sample = self.golden[f"{key}.sample"]
-        mean, std, size, low, high = self.golden[f"{key}.stats"]
+        _, std, *_ = stats = self.golden[f"{key}.stats"]
         assert len(sample) > 0 and std > 0
-        step = sample_step(key, values.size)
-        error = np.abs(values.ravel()[::step] - sample).max() / std
-        wide = values.astype(np.float64)
-        stats = np.array([wide.mean(), wide.std(), np.abs(wide).mean(), wide.min(), wide.max()])
+        error = np.abs(take_sample("infer", key, values) - sample).max() / std
         self.note(key, error, tolerance)
         assert error <= tolerance
-        assert np.abs(stats - [mean, std, size, low, high]).max() <= tolerance * std
+        assert np.abs(take_statistics(values) - stats).max() <= tolerance * std
 
     def note(self, stage: str, error: float, tolerance: float) -> None:
-        """Keep the largest error of a stage for the report in docs/parity.md."""
-        seen = measured.setdefault(self.case.arch, {}).setdefault(stage, {"error": 0.0, "tolerance": tolerance})
-        seen["error"] = max(seen["error"], float(error))
+        note(self.case.folder, self.case.file, stage, error, tolerance)
 
     @cached_property
     def batch(self) -> ImageBatch:
@@ -194,7 +181,7 @@ class Walk:
     @cached_property
     def rows(self) -> list[dict[str, Any]]:
         """The reference's COCO JSON: mask rows with the box of the same place."""
-        with gzip.open(self.case.folder / f"infer_{self.case.arch}_{self.case.name}.json.gz", "rt") as file:
+        with gzip.open(self.case.folder / f"{self.case.file}.json.gz", "rt") as file:
             written = json.load(file)
         return [segm | {"bbox": box["bbox"]} for segm, box in zip(written["segm"], written["bbox"], strict=True)]
 
@@ -220,5 +207,4 @@ class Walk:
 
 
 def pytest_sessionfinish() -> None:
-    if path := os.environ.get("MASKZOO_PARITY_REPORT"):
-        Path(path).write_text(json.dumps(measured, indent=1, sort_keys=True))
+    write_record()

@@ -1,5 +1,3 @@
-import json
-
 import numpy as np
 import pytest
 import torch
@@ -9,15 +7,9 @@ from maskzoo.models.build import build
 from maskzoo.weights.imagenet import fit_imagenet, is_imagenet, list_imagenet_renames
 from maskzoo.zoo.table import names, read_row
 from networks import C4, FPN, VD
-from pdparams_files import rule_weights
-from shared_data import MANIFESTS
+from pdparams_files import read_manifest, rule_weights
 
 THIN = ("network.channels=16", "network.box_features=32", "network.backbone.width=8", "network.backbone.group_width=16")
-
-
-def read_manifest(row):
-    arch = row.removeprefix("mask_rcnn_").rsplit("_", 2)[0].replace("_ssld", "")
-    return json.loads((MANIFESTS / f"mask_rcnn_{arch}_1x_coco.json").read_text())
 
 
 def classifier_names(row):

@@ -1,5 +1,3 @@
-import json
-
 import numpy as np
 import pytest
 import torch
@@ -9,19 +7,14 @@ from maskzoo.models.build import build
 from maskzoo.weights.paddledetection import list_renames
 from maskzoo.weights.rename import rename
 from maskzoo.zoo.table import names, read_row
-from shared_data import MANIFESTS
-
-
-def arch_of(name):
-    return name.removeprefix("mask_rcnn_").rsplit("_", 2)[0].replace("_ssld", "")
+from pdparams_files import read_manifest
 
 
 def read(name):
     config = read_row(name)
     with torch.device("meta"):
         network = build(config.network, len(config.classes), config.limits)
-    manifest = json.loads((MANIFESTS / f"mask_rcnn_{arch_of(name)}_1x_coco.json").read_text())
-    return config, network, manifest
+    return config, network, read_manifest(name)
 
 
 @pytest.mark.parametrize("name", names())
