@@ -15,6 +15,7 @@ from maskzoo.zoo.table import names, read_row, summarize, to_markdown
 ROOT = Path(__file__).resolve().parent.parent
 PARITY = ROOT / "benchmarks" / "results" / "parity.json"
 PICTURE = ROOT / "docs" / "images" / "drawing.jpg"
+ARCHS = ("r50_c4", "r50_fpn", "r50_vd_fpn", "r101_fpn", "r101_vd_fpn", "x101_vd_64x4d_fpn")
 SCRATCH, CURVE = ROOT / "benchmarks" / "results" / "scratch.json", ROOT / "docs" / "images" / "scratch.svg"
 CURVE_STYLE = (
     "text{font:12px sans-serif;fill:#444}line{stroke:#ccc}path,polyline{fill:none;stroke-width:2}"
@@ -41,7 +42,7 @@ def main() -> None:
         ROOT / "README.md": between(ROOT / "README.md", "zoo", to_markdown(rows)),
     }
     if PARITY.exists():
-        texts[ROOT / "docs" / "parity.md"] = between(ROOT / "docs" / "parity.md", "parity", parity_table())
+        texts[ROOT / "docs" / "parity.md"] = between(ROOT / "docs" / "parity.md", "parity", parity_tables())
     page = ROOT / "docs" / "performance.md"
     texts[page] = between(page, "performance", tell_performance())
     stale = [path for path, text in texts.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
@@ -80,17 +81,28 @@ def recipes() -> str:
     return "\n".join(lines) + "\n"
 
 
-def parity_table() -> str:
-    """The largest error of each stage for each architecture, as `make parity` measured them."""
-    measured = json.loads(PARITY.read_text(encoding="utf-8"))
-    archs = ["r50_c4", "r50_fpn", "r50_vd_fpn", "r101_fpn", "r101_vd_fpn", "x101_vd_64x4d_fpn"]
-    stages = list(dict.fromkeys(stage for arch in archs for stage in measured.get(arch, {})))
+def parity_tables() -> str:
+    """The largest error of each stage for each architecture, of prediction and of training, as `make parity` measured them."""
+    record = json.loads(PARITY.read_text(encoding="utf-8"))
+    tables = []
+    for kind, title in (("infer", "Prediction"), ("train", "One step of training")):
+        largest: dict[str, dict[str, float]] = {}
+        for case, errors in record["errors"].items():
+            arch = next((arch for arch in ARCHS if f"/{kind}_{arch}_" in case), None)
+            for stage, error in errors.items() if arch else ():
+                row = largest.setdefault(stage, {})
+                row[arch] = max(row.get(arch, 0.0), error)
+        tables.append(f"### {title}\n\n" + parity_table(largest, record["tolerances"]))
+    return "\n".join(tables)
+
+
+def parity_table(largest: dict[str, dict[str, float]], tolerances: dict[str, float]) -> str:
+    """One row for each stage, one column for each architecture that was measured."""
+    archs = [arch for arch in ARCHS if any(arch in row for row in largest.values())]
     lines = ["| stage | " + " | ".join(archs) + " | tolerance |", "|---|" + "---|" * (len(archs) + 1)]
-    for stage in sorted(stages, key=lambda stage: (" " in stage, stage)):
-        found = [measured.get(arch, {}).get(stage) for arch in archs]
-        tolerance = next(entry["tolerance"] for entry in found if entry)
-        cells = [f"{entry['error']:.1e}" if entry else "" for entry in found]
-        lines.append(f"| {stage} | " + " | ".join(cells) + f" | {tolerance:g} |")
+    for stage, row in sorted(largest.items(), key=lambda item: (" " in item[0], item[0])):
+        cells = [f"{row[arch]:.1e}" if arch in row else "" for arch in archs]
+        lines.append(f"| {stage} | " + " | ".join(cells) + f" | {tolerances[stage]:g} |")
     return "\n".join(lines) + "\n"
 
 

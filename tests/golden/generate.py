@@ -11,27 +11,17 @@ import argparse
 import multiprocessing
 import os
 import sys
+from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from golden import inference, photos, storage, tables, training, units
 from golden.reference import open_reference, read_config
-from golden.sets import ROWS, SETS
+from golden.sets import ROWS, SETS, GoldenSet
 
 HERE = Path(__file__).parent
 ALIKE = 0.15  # deviations by which a file may differ on another processor: what is fair for the worst gradient sample
-
-
-@dataclass(frozen=True)
-class Job:
-    """One file to make, in a process of its own, because the reference has one configuration for each process."""
-
-    checkout: Path
-    golden: str
-    name: str
-    folder: Path
-    check: bool
 
 
 def main() -> None:
@@ -44,54 +34,63 @@ def main() -> None:
     parser.add_argument("--coco", type=Path, help="gather the set's photos from this COCO 2017 folder first")
     parser.add_argument("--check", action="store_true", help="write nothing, tell how the files differ from new ones")
     options = parser.parse_args()
-    folder = (options.folder or (HERE if options.set == "tables" else HERE / options.set)).resolve()
-    known = tables.NAMES if options.set == "tables" else SETS[options.set].names
+    golden = SETS.get(options.set)
+    folder = (options.folder or HERE / (options.set if golden else "")).resolve()
+    known = golden.names if golden else tables.NAMES
     if unknown := set(options.files) - set(known):
         parser.error(f"{options.set} has no {', '.join(sorted(unknown))}; it has {', '.join(known)}")
-    if options.coco:
-        photos.gather(SETS[options.set], options.coco, folder)
+    if golden and options.coco:
+        photos.gather(golden, options.coco, folder)
+    make_each(partial(_make, options.reference.resolve(), golden, folder, options.check), options.files or known)
+
+
+def make_each(make: Callable[[str], dict[str, float] | None], names: Iterable[str]) -> None:
+    """Make or check files and tell what became of them, then exit.
+
+    Args:
+        make: writes the file of a name and returns None, or returns how the stored one differs. Every call is in a process
+            of its own, since PaddleDetection has one configuration for each process.
+        names: files without their ending.
+    """
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # sums in another order are other sums
-    jobs = [Job(options.reference.resolve(), options.set, name, folder, options.check) for name in options.files or known]
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, mp_context=spawn, max_tasks_per_child=1) as pool:
-        alike = [_report(job, differences) for job, differences in zip(jobs, pool.map(run, jobs), strict=True)]
-    sys.exit(not all(alike))
+    alike = True
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"), max_tasks_per_child=1) as pool:
+        for name, differences in zip(names, pool.map(make, names), strict=True):
+            print(f"{name}: {_tell(differences)}", flush=True)
+            alike &= all(difference <= ALIKE for difference in (differences or {}).values())
+    sys.exit(not alike)
 
 
-def run(job: Job) -> dict[str, float]:
-    """Make a file, and write it or return how the stored one differs from it."""
-    open_reference(job.checkout)
-    content = tables.make(job.checkout, job.name) if job.golden == "tables" else _make(job)
-    if job.check:
-        return storage.compare(job.folder / job.name, content)
-    storage.write(job.folder / job.name, content)
-    return {}
-
-
-def _make(job: Job) -> storage.Content:
-    golden = SETS[job.golden]
-    if job.name == "units":
+def make_content(golden: GoldenSet, name: str, checkout: Path, folder: Path) -> storage.Content:
+    """Return what the reference computes for a file of a set; `checkout` has its configurations, `folder` the set's photos."""
+    if name == "units":
         return storage.Content(units.record_units(golden.unit_seed))
-    fixture = next((fixture for fixture in golden.fixtures if fixture.name == job.name), None)
-    config = read_config(job.checkout, ROWS[fixture.arch if fixture else "r50_fpn"])
-    if fixture is None and job.name == "inputs":
-        return storage.Content(photos.record_inputs(golden, config, job.folder))
+    fixture = next((fixture for fixture in golden.fixtures if fixture.name == name), None)
+    config = read_config(checkout, ROWS[fixture.arch if fixture else "r50_fpn"])
+    if fixture is None and name == "inputs":
+        return storage.Content(photos.record_inputs(golden, config, folder))
     if fixture is None:
-        return storage.Content(table={"r50_fpn": inference.record_nothing_found(golden, config, job.folder)})
+        return storage.Content(table={"r50_fpn": inference.record_nothing_found(golden, config, folder)})
     if fixture.kind == "train":
-        return storage.Content(training.record_training(golden, fixture, config, job.folder))
-    return storage.Content(*inference.record_inference(golden, fixture, config, job.folder))
+        return storage.Content(training.record_training(golden, fixture, config, folder))
+    return storage.Content(*inference.record_inference(golden, fixture, config, folder))
 
 
-def _report(job: Job, differences: dict[str, float]) -> bool:
-    """Print what became of a file; return whether it is alike."""
-    if not job.check:
-        print(f"{job.name}: written", flush=True)
-        return True
-    worst = sorted(differences, key=differences.__getitem__, reverse=True)
-    told = ", ".join(f"{key} {differences[key]:.1e}" for key in worst[:3])
-    print(f"{job.name}: {f'{len(worst)} entries differ, by deviations: {told}' if worst else 'identical'}", flush=True)
-    return all(difference <= ALIKE for difference in differences.values())
+def _make(checkout: Path, golden: GoldenSet | None, folder: Path, check: bool, name: str) -> dict[str, float] | None:
+    open_reference(checkout)
+    content = make_content(golden, name, checkout, folder) if golden else tables.make(checkout, name)
+    if check:
+        return storage.compare(folder / name, content)
+    storage.write(folder / name, content)
+    return None
+
+
+def _tell(differences: dict[str, float] | None) -> str:
+    if not differences:
+        return "written" if differences is None else "identical"
+    worst = sorted(differences, key=differences.__getitem__, reverse=True)[:3]
+    told = ", ".join(f"{key} {differences[key]:.1e}" for key in worst)
+    return f"{len(differences)} entries differ, the most by (deviations) {told}"
 
 
 if __name__ == "__main__":

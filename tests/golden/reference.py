@@ -60,11 +60,16 @@ def open_reference(checkout: Path, edits: Sequence[Edit] = EDITS) -> None:
     """Import PaddleDetection from the folder that holds its `ppdet`, with edits, and register its classes."""
     if not (checkout / "ppdet" / "core" / "workspace.py").is_file():
         sys.exit(f"{checkout} holds no PaddleDetection (ppdet/core/workspace.py): give the folder of its checkout")
-    sys.path.insert(0, str(checkout))
-    sys.meta_path.insert(0, _EditingFinder(checkout, edits))
-    sys.meta_path.append(_EmptyPackages())
+    open_edited(checkout, edits)
     for module in ("paddle", "ppdet.data", "ppdet.modeling", "ppdet.optimizer"):
         importlib.import_module(module)
+
+
+def open_edited(folder: Path, edits: Sequence[Edit]) -> None:
+    """Let modules be imported from a folder, those that edits name from their edited source."""
+    sys.path.insert(0, str(folder))
+    sys.meta_path.insert(0, _EditingFinder(folder, edits))
+    sys.meta_path.append(_EmptyPackages())
 
 
 def read_config(checkout: Path, row: str) -> Any:

@@ -49,13 +49,13 @@ def _pool(feature: Any, corners: np.ndarray, bins: int) -> Any:
     import paddle
 
     left, top, right, bottom = corners
-    rows = paddle.to_tensor(_interpolation(top, bottom, bins, feature.shape[1]))
-    columns = paddle.to_tensor(_interpolation(left, right, bins, feature.shape[2]))
+    rows = paddle.to_tensor(interpolate(top, bottom, bins, feature.shape[1]))
+    columns = paddle.to_tensor(interpolate(left, right, bins, feature.shape[2]))
     return paddle.matmul(paddle.matmul(rows, feature), columns, transpose_y=True)
 
 
-def _interpolation(start: float, end: float, bins: int, cells: int) -> np.ndarray:
-    """The weights `[bins, cells]` of a line's cells in its bins: the mean of each bin's bilinear samples."""
+def interpolate(start: float, end: float, bins: int, cells: int) -> np.ndarray:
+    """Return the weights `[bins, cells]` of a line's cells in its bins: the mean of each bin's bilinear samples."""
     grid = int(np.ceil((end - start) / bins))
     samples = start + (end - start) / bins * (np.arange(bins)[:, None] + (np.arange(grid) + 0.5) / grid)
     counted = (samples >= -1) & (samples <= cells)
