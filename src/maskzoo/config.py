@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -28,6 +29,7 @@ __all__ = [
     "Network",
     "ProposalLimits",
     "Published",
+    "ResizeRule",
     "RpnSampling",
     "RunSettings",
     "Source",
@@ -41,6 +43,8 @@ __all__ = [
 
 Positive = Annotated[int, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
+ResizeRule = Literal["one_factor", "rounded"]
+_FOREIGN = re.compile(r"^(_BASE_\s*:\s*\[|(architecture|[A-Z]\w*Reader|OptimizerBuilder)\s*:)", re.MULTILINE)
 MAX_MODEL_FILE_BYTES = 1 << 20  # the published files have about 6 KB
 
 
@@ -113,10 +117,15 @@ class Network(_Section):
 
 
 class Input(_Section):
-    """How a photo becomes the network's input: the target sides, RGB mean and deviation, and the canvas multiple."""
+    """How a photo becomes the network's input: target sides, the rule of resizing, RGB mean, deviation, canvas multiple.
+
+    `resize` belongs to the weights (`data/transforms.py` has the rules): `one_factor` where they are published ones or go on
+    from those. Files of maskzoo that do not say it are from before there was a choice, and mean `rounded`.
+    """
 
     short_side: Positive
     long_side: Positive
+    resize: ResizeRule = "rounded"
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     canvas_multiple: Positive
@@ -305,6 +314,11 @@ def read_config(path: str | Path, overrides: Sequence[str] = ()) -> ModelConfig:
 
 def parse_config(text: str, origin: str, overrides: Sequence[str] = ()) -> ModelConfig:
     """Check the YAML text of a model file; `origin` names it in errors."""
+    if _FOREIGN.search(text):
+        raise ConfigError(
+            f"{origin}: a PaddleDetection config; expected a maskzoo model file. Take the row's name (`maskzoo models` lists "
+            "them), or `maskzoo models copy NAME my.yml` and bring your changes over"
+        )
     try:
         data = yaml.load(text, _Loader)  # a SafeLoader: builds plain values only
     except (yaml.YAMLError, RecursionError) as error:

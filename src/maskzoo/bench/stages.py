@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from maskzoo.data.batching import make_batch
+from maskzoo.data.batching import batch_resized
 from maskzoo.data.images import read_image
-from maskzoo.data.transforms import resize_image
+from maskzoo.data.transforms import resize_photo
 from maskzoo.inference.backends import Eager
 from maskzoo.inference.predictor import Predictor, Source
 from maskzoo.inference.result import make_prediction
@@ -64,8 +64,8 @@ def time_stages(predictor: Predictor, source: Source) -> Stages:
         raise TypeError(f"the backend is {backend.name}; only eager's steps can be told apart")
     model, heads, clock = backend.model, backend.model.heads, _Clock(backend.device)
     pixels = read_image(source)
-    resized = resize_image(pixels, config.input.short_side, config.input.long_side)
-    batch = make_batch([resized.pixels], config.input)
+    resized = resize_photo(pixels, config.input)
+    batch = batch_resized([resized], config.input)
     batch = ImageBatch(batch.pixels.to(backend.device, getattr(torch, backend.dtype)), batch.sizes.to(backend.device))
     clock.lap("read and resize")
     features = model.features(batch.pixels)

@@ -8,9 +8,9 @@ from itertools import cycle
 import torch
 
 from maskzoo.config import ModelConfig
-from maskzoo.data.batching import make_batch
+from maskzoo.data.batching import batch_resized
 from maskzoo.data.images import read_image
-from maskzoo.data.transforms import resize_image
+from maskzoo.data.transforms import resize_photo
 from maskzoo.models.mask_rcnn import MaskRCNN
 from maskzoo.structures import GroundTruth, ImageBatch
 from maskzoo.training.objective import Objective
@@ -47,7 +47,7 @@ class TrainingSteps:
         """Do one step, reading the images included."""
         shape = self.config.input
         photos = [read_image(next(self.images)) for _ in range(self.batch)]
-        batch = make_batch([resize_image(photo, shape.short_side, shape.long_side).pixels for photo in photos], shape)
+        batch = batch_resized([resize_photo(photo, shape) for photo in photos], shape)
         truth = _make_truth(batch.sizes, self.device)
         batch = ImageBatch(batch.pixels.to(self.device), batch.sizes.to(self.device))
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.low):

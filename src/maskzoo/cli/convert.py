@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from maskzoo.cli.loading import Overrides
 from maskzoo.cli.terminal import open_stdout
 
 __all__ = ["convert"]
@@ -22,16 +23,20 @@ def convert(
             help="The network they belong to; not needed if IN is named as in [bold]maskzoo models[/].",
         ),
     ] = None,
+    overrides: Overrides = None,
 ) -> None:
     """Convert PaddleDetection's weights to one safe file.
 
     OUT holds the weights and the model file: [bold]maskzoo predict[/] needs no more.
-    No code in IN is run.
+    No code in IN is run. Weights that PaddleDetection 2.6.1 or later trained
+    want --set input.resize=rounded; the published ones are older.
 
-    Example:
+    Examples:
       maskzoo convert mask_rcnn_r50_fpn_1x_coco.pdparams r50.safetensors
+      maskzoo convert model_final.pdparams mine.safetensors --model my.yml
+        --set input.resize=rounded
     """
     from maskzoo.zoo.load import convert as convert_weights
 
-    convert_weights(source, out, model)
+    convert_weights(source, out, model, overrides=overrides or ())
     open_stdout().print(f"Wrote {out}. Use it as a model: maskzoo predict {out} photo.jpg", soft_wrap=True)

@@ -183,7 +183,8 @@ def _list_facts(config: ModelConfig, row: RowSummary) -> dict[str, dict[str, str
             "classes": f"{len(names)}: {shown}",
         },
         "Input": {
-            "resized to": f"short side {config.input.short_side}, long side at most {config.input.long_side}",
+            "resized to": f"short side {config.input.short_side}, long side at most {config.input.long_side}, "
+            + ("by one factor" if config.input.resize == "one_factor" else "each rounded to whole pixels"),
             "mean, deviation": f"{_join(config.input.mean)}; {_join(config.input.std)} (RGB, of values 0..1)",
             "canvas": f"padded to a multiple of {config.input.canvas_multiple}",
             "anchors": f"sides {'; '.join(_join(sizes) for sizes in anchors.sizes)} x ratios {_join(anchors.ratios)}",

@@ -14,8 +14,9 @@ import hotcoco.mask
 import numpy as np
 from numpy.typing import NDArray
 
+from maskzoo.config import ResizeRule
 from maskzoo.data.outlines import trace
-from maskzoo.data.transforms import ResizedImage, resize_image, resize_to
+from maskzoo.data.transforms import ResizedImage, resize_by, resize_image
 
 __all__ = ["AnnotatedImage", "clip_polygon", "crop", "flip", "jitter", "paste", "resize"]
 
@@ -30,13 +31,15 @@ SMALLEST_SHARE = 0.05  # of an object's area: of a person that is less than a ha
 class AnnotatedImage:
     """RGB `pixels` uint8 `[H W 3]` and its G objects: `boxes` float32 `[G 4]`, `labels` int64 `[G]`, `outlines`.
 
-    Boxes are x1 y1 x2 y2, an outline is one or more polygons, flat x y x y ..., float64: all in these pixels.
+    Boxes are x1 y1 x2 y2, an outline is one or more polygons, flat x y x y ..., float64: all in these pixels. `extent`:
+    the height and width where boxes end, as in `ResizedImage`; None where the pixels do.
     """
 
     pixels: NDArray[np.uint8]
     boxes: NDArray[np.float32]
     labels: NDArray[np.int64]
     outlines: Sequence[Outline]
+    extent: tuple[float, float] | None = None
 
     @property
     def size(self) -> tuple[int, int]:
@@ -51,31 +54,31 @@ class AnnotatedImage:
         )
 
 
-def resize(image: AnnotatedImage, short_side: int, long_side: int) -> AnnotatedImage:
-    """Resize to the targets of the network's input. Boxes are clipped to the image, outlines are not, as published."""
-    return _follow(image, resize_image(image.pixels, short_side, long_side))
+def resize(image: AnnotatedImage, short_side: int, long_side: int, rule: ResizeRule) -> AnnotatedImage:
+    """Resize to the targets of the network's input. Boxes are clipped to the extent, outlines are not, as published."""
+    return _follow(image, resize_image(image.pixels, short_side, long_side, rule))
 
 
 def _follow(image: AnnotatedImage, resized: ResizedImage) -> AnnotatedImage:
     """Bring the objects to the resized pixels; products are float32 ones, as published."""
     scale = np.array(resized.scale[::-1], dtype=np.float32)
-    height, width = resized.pixels.shape[:2]
-    limits = np.array([width, height] * 2, dtype=np.float32)
+    limits = np.array(resized.extent[::-1] * 2, dtype=np.float32)
     boxes = np.clip(image.boxes * np.tile(scale, 2), np.float32(0), limits)
     outlines = [
         [(polygon.astype(np.float32).reshape(-1, 2) * scale).ravel().astype(np.float64) for polygon in outline]
         for outline in image.outlines
     ]
-    return AnnotatedImage(resized.pixels, boxes, image.labels, outlines)
+    return AnnotatedImage(resized.pixels, boxes, image.labels, outlines, resized.extent)
 
 
 def flip(image: AnnotatedImage) -> AnnotatedImage:
-    """Mirror left and right: x becomes width - x. A polygon's points keep their order."""
+    """Mirror left and right: x becomes width - x, with the width in whole pixels. A polygon's points keep their order."""
     width = image.pixels.shape[1]
     boxes = image.boxes.copy()
     boxes[:, 0], boxes[:, 2] = width - image.boxes[:, 2], width - image.boxes[:, 0]
     outlines = [[_mirror(polygon, width) for polygon in outline] for outline in image.outlines]
-    return AnnotatedImage(np.asarray(cv2.flip(image.pixels, 1), dtype=np.uint8), boxes, image.labels, outlines)
+    pixels = np.asarray(cv2.flip(image.pixels, 1), dtype=np.uint8)
+    return replace(image, pixels=pixels, boxes=boxes, outlines=outlines)
 
 
 def _mirror(polygon: Polygon, width: int) -> Polygon:
@@ -102,7 +105,8 @@ def jitter(
     top, left = (
         int(share * (max(0, new - limit) + 1)) for share, new, limit in zip(offset, size, canvas, strict=True)
     )
-    return crop(_follow(image, resize_to(image.pixels, *size)), top, left, canvas, colour)
+    resized = resize_by(image.pixels, size[0] / height, size[1] / width)
+    return crop(_follow(image, resized), top, left, canvas, colour)
 
 
 def crop(
@@ -202,12 +206,13 @@ def paste(image: AnnotatedImage, source: AnnotatedImage) -> AnnotatedImage:
             outlines[place] = [(polygon.reshape(-1, 2) + corner).ravel() for polygon in trace(left)]
             boxes[place] = find_box(outlines[place])
         kept.append(place)
-    below = AnnotatedImage(pixels, boxes, image.labels, outlines).take(kept)
-    return AnnotatedImage(
-        pixels,
-        np.concatenate([below.boxes, source.boxes]),
-        np.concatenate([below.labels, source.labels]),
-        [*below.outlines, *source.outlines],
+    below = replace(image, boxes=boxes, outlines=outlines).take(kept)
+    return replace(
+        image,
+        pixels=pixels,
+        boxes=np.concatenate([below.boxes, source.boxes]),
+        labels=np.concatenate([below.labels, source.labels]),
+        outlines=[*below.outlines, *source.outlines],
     )
 
 

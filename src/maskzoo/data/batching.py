@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from maskzoo.config import Input
 from maskzoo.data.augment import AnnotatedImage
+from maskzoo.data.transforms import ResizedImage
 from maskzoo.structures import GroundTruth, ImageBatch
 
-__all__ = ["canvas_size", "make_batch", "make_truth"]
+__all__ = ["batch_resized", "canvas_size", "make_batch", "make_truth"]
 
 
 def canvas_size(height: int, width: int, multiple: int) -> tuple[int, int]:
@@ -21,10 +22,13 @@ def canvas_size(height: int, width: int, multiple: int) -> tuple[int, int]:
     return -(-height // multiple) * multiple, -(-width // multiple) * multiple
 
 
-def make_batch(images: Sequence[NDArray[np.uint8]], settings: Input) -> ImageBatch:
+def make_batch(
+    images: Sequence[NDArray[np.uint8]], settings: Input, extents: Sequence[tuple[float, float]] | None = None
+) -> ImageBatch:
     """Normalise RGB images `[H W 3]` onto one canvas, zeros at the right and below; pixels `[B 3 H W]` are channels-last.
 
-    The canvas is the largest height and width of the batch, rounded up to `settings.canvas_multiple`.
+    The canvas is the largest height and width of the batch, rounded up to `settings.canvas_multiple`. `extents`: the
+    height and width where the boxes of each image end, for images that were resized; left out, they end with the pixels.
     """
     tallest, widest = max(image.shape[0] for image in images), max(image.shape[1] for image in images)
     height, width = canvas_size(tallest, widest, settings.canvas_multiple)
@@ -32,8 +36,13 @@ def make_batch(images: Sequence[NDArray[np.uint8]], settings: Input) -> ImageBat
     levels = _normalised_levels(settings).T[:, None]
     for slot, image in zip(canvas, images, strict=True):
         slot[: image.shape[0], : image.shape[1]] = cv2.LUT(image, levels)  # five times as quick as indexing
-    sizes = torch.tensor([image.shape[:2] for image in images], dtype=torch.float32)
+    sizes = torch.tensor(extents or [image.shape[:2] for image in images], dtype=torch.float32)
     return ImageBatch(torch.from_numpy(canvas).permute(0, 3, 1, 2), sizes)
+
+
+def batch_resized(images: Sequence[ResizedImage], settings: Input) -> ImageBatch:
+    """Normalise resized photos onto one canvas, as `make_batch` does; their boxes end with their extents."""
+    return make_batch([image.pixels for image in images], settings, [image.extent for image in images])
 
 
 def make_truth(images: Sequence[AnnotatedImage]) -> GroundTruth:

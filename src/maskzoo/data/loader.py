@@ -116,7 +116,9 @@ class TrainingLoader:
     def _collate(self, samples: list[Sample]) -> TrainingBatch:
         images = [sample.image for sample in samples]
         return TrainingBatch(
-            images=make_batch([image.pixels for image in images], self._input),
+            images=make_batch(
+                [image.pixels for image in images], self._input, [image.extent or image.size for image in images]
+            ),
             truth=make_truth(images),
             image_ids=tuple(sample.image_id for sample in samples),
             seeds=tuple(sample.seed for sample in samples),

@@ -120,6 +120,7 @@ class SampleMaker:
 
     def __init__(self, annotations: AnnotationSet, folder: Path, config: ModelConfig, settings: RunSettings) -> None:
         self.annotations, self.folder, self.recipe, self.settings = annotations, folder, config.training, settings
+        self.rule = config.input.resize
         self.colour = [round(255 * value) for value in config.input.mean]  # next to 0 for the network
         if not self.recipe.short_sides:
             raise ConfigError(f"{config.name}: training.short_sides is empty; expected one side or more, such as [800]")
@@ -193,7 +194,7 @@ class SampleMaker:
     ) -> AnnotatedImage:
         """Resize as the recipe says, or jitter as the settings say; then flip or not."""
         if self.settings.jitter is None:
-            image = resize(image, int(random.choice(self.recipe.short_sides)), self.recipe.long_side)
+            image = resize(image, int(random.choice(self.recipe.short_sides)), self.recipe.long_side, self.rule)
         else:
             factor, y, x = random.uniform(*self.settings.jitter), random.random(), random.random()
             image = jitter(image, canvas, factor, (y, x), self.colour)

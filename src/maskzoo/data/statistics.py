@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maskzoo.data.annotations import AnnotationSet
-from maskzoo.data.transforms import target_size
+from maskzoo.data.transforms import find_factors
 
 __all__ = ["QUANTILES", "ClassCount", "Statistics", "find_hints", "measure_set", "to_dict"]
 
@@ -102,7 +102,7 @@ def measure_set(annotations: AnnotationSet, short_side: int = 800, long_side: in
 def _scale(annotations: AnnotationSet, short_side: int, long_side: int) -> Doubles:
     """Return how much each image grows on its way to the network, float64 `[I]`."""
     scales = {
-        (height, width): target_size(height, width, short_side, long_side)[0] / height
+        (height, width): find_factors(height, width, short_side, long_side, "one_factor")[0]
         for height, width in set(map(tuple, annotations.sizes.tolist()))
     }
     return np.array([scales[height, width] for height, width in annotations.sizes.tolist()], dtype=np.float64)

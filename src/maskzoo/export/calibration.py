@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maskzoo.config import Input
-from maskzoo.data.batching import make_batch
+from maskzoo.data.batching import batch_resized
 from maskzoo.data.images import find_images, read_image
-from maskzoo.data.transforms import resize_image
+from maskzoo.data.transforms import resize_photo
 from maskzoo.export.program import PHOTO, Inputs, to_inputs
 
 __all__ = ["read_calibration"]
@@ -30,5 +30,4 @@ def read_calibration(folder: str | Path, settings: Input, prepares: bool = False
 
 
 def _prepare(photo: NDArray[np.uint8], settings: Input) -> Inputs:
-    resized = resize_image(photo, settings.short_side, settings.long_side)
-    return to_inputs(make_batch([resized.pixels], settings))
+    return to_inputs(batch_resized([resize_photo(photo, settings)], settings))

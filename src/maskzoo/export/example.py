@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from importlib.resources import files
 from pprint import pformat
 from typing import Any
 
 from maskzoo.config import ModelConfig
+from maskzoo.export.templates import read_template
 
 __all__ = ["make_example"]
 
@@ -20,8 +20,7 @@ def make_example(file: str, config: ModelConfig, prepares: bool = False) -> str:
     """
     compiled = file.endswith(".pt2")
     template = "example_program.txt" if compiled else "example_script.txt"
-    text = files("maskzoo.export").joinpath(template).read_text(encoding="utf-8")
-    text = _choose(text, "prepared" if prepares else "raw")
+    text = read_template(template, "prepared" if prepares else "raw", config.input.resize)
     values = {
         "FILE": file,
         "CLASSES": list(config.classes.values()),
@@ -42,16 +41,3 @@ def _write_cpp(value: Any) -> str:
     if isinstance(value, list):
         return f"{{{', '.join(map(_write_cpp, value))}}}"
     return json.dumps(value, ensure_ascii=False)
-
-
-def _choose(text: str, kind: str) -> str:
-    """Keep the parts of the template between `#[ kind` and `#]` of one kind, and leave those of the other out."""
-    kept, part = [], None
-    for line in text.splitlines(keepends=True):
-        if line.strip().startswith("#["):
-            part = line.split()[1]
-        elif line.strip() == "#]":
-            part = None
-        elif part in (None, kind):
-            kept.append(line)
-    return "".join(kept)

@@ -1,14 +1,14 @@
-"""From a photo to the network's input, inside an ONNX graph: what `resize_image` and `make_batch` do outside.
+"""From a photo to the network's input, inside an ONNX graph: what `resize_photo` and `batch_resized` do outside.
 
-OpenCV's cubic resize is two products with matrices that are mostly zero. Places between pixels are fractions of whole numbers,
-as exact as OpenCV's double precision: some 30 values of a million differ, by one grey level (3 in 100 where the photo has
-sides of less than 4 pixels, for which OpenCV has a kernel of its own).
+OpenCV's cubic resize is two products with matrices that are mostly zero. Factors and places between pixels are fractions of
+whole numbers, as exact as OpenCV's double precision: some 30 values of a million differ, by one grey level (3 in 100 where
+the photo has sides of less than 4 pixels, for which OpenCV has a kernel of its own). Where a side ends in just half a pixel,
+one size in 90,000, double precision may round the other way.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from importlib.resources import files
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,10 +16,11 @@ import torch
 from numpy.typing import NDArray
 
 from maskzoo.config import Input
-from maskzoo.data.batching import make_batch
-from maskzoo.data.transforms import resize_image
+from maskzoo.data.batching import batch_resized
+from maskzoo.data.transforms import resize_photo
 from maskzoo.export.packages import import_package
 from maskzoo.export.program import INPUTS, PHOTO
+from maskzoo.export.templates import read_template
 from maskzoo.inference.backends import Backend
 from maskzoo.structures import Detections, ImageBatch
 
@@ -62,7 +63,7 @@ def make_preparation(settings: Input) -> ModelProto:
     import onnx.inliner
     import onnx.parser
 
-    text = files("maskzoo.export").joinpath("preparation.txt").read_text(encoding="utf-8")
+    text = read_template("preparation.txt", settings.resize)
     values = {
         "SHORT_SIDE": settings.short_side,
         "LONG_SIDE": settings.long_side,
@@ -113,10 +114,10 @@ class PreparedBackend:
         return replace(found, boxes=found.boxes / scale)
 
     def find_fault(self, pixels: NDArray[np.uint8]) -> str | None:
-        """Say by how much the prepared photo differs from what `make_batch` gives, where that is more than it may be."""
+        """Say by how much the prepared photo differs from ours, where that is more than it may be."""
         settings = self._settings
-        resized = resize_image(pixels, settings.short_side, settings.long_side)
-        off = self._session.run(None, {PHOTO: pixels})[0] - make_batch([resized.pixels], settings).pixels.numpy()
+        batch = batch_resized([resize_photo(pixels, settings)], settings)
+        off = self._session.run(None, {PHOTO: pixels})[0] - batch.pixels.numpy()
         levels = np.abs(off) * np.array(settings.std, np.float32)[:, None, None] * 255
         most, share = float(levels.max()), float((levels > 0.5).mean())
         if most < 1.5 and share <= MOST_OFF:

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from PIL.Image import Image
 
 from maskzoo.config import ModelConfig
-from maskzoo.data.batching import canvas_size, make_batch
+from maskzoo.data.batching import batch_resized, canvas_size
 from maskzoo.data.images import read_image
-from maskzoo.data.transforms import ResizedImage, resize_image
+from maskzoo.data.transforms import ResizedImage, resize_photo
 from maskzoo.errors import ImageError
 from maskzoo.inference.backends import Backend, PhotoBackend
 from maskzoo.inference.pipeline import map_in_order
@@ -102,12 +102,12 @@ class Predictor:
     def _read(self, source: Source) -> _Photo:
         settings = self.config.input
         pixels = read_image(source)
-        resized = resize_image(pixels, settings.short_side, settings.long_side)
+        resized = resize_photo(pixels, settings)
         height, width = resized.pixels.shape[:2]
         return _Photo(source, pixels, resized, canvas_size(height, width, settings.canvas_multiple))
 
     def _predict_batch(self, photos: Sequence[_Photo]) -> list[Prediction]:
-        batch = make_batch([photo.resized.pixels for photo in photos], self.config.input)
+        batch = batch_resized([photo.resized for photo in photos], self.config.input)
         detections = self.backend.detect(batch)
         return [self._to_prediction(photo, detections, slot) for slot, photo in enumerate(photos)]
 
@@ -136,7 +136,7 @@ class PhotoPredictor(Predictor):
     backend: PhotoBackend
 
     def _predict_batch(self, photos: Sequence[_Photo]) -> list[Prediction]:
-        whole = [replace(photo, resized=ResizedImage(photo.pixels, (1.0, 1.0))) for photo in photos]
+        whole = [replace(photo, resized=replace(photo.resized, scale=(1.0, 1.0))) for photo in photos]
         return [self._to_prediction(photo, self.backend.detect_photo(photo.pixels), 0) for photo in whole]
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from maskzoo.errors import WeightsError
 from maskzoo.weights.pickles import AGAIN, MAX_AXES, Stored, name_kind, read_pickle, to_text
 
-__all__ = ["MAX_FILE_BYTES", "looks_like_page", "read_pdparams"]
+__all__ = ["MAX_FILE_BYTES", "looks_like_page", "read_pdparams", "refuse_foreign"]
 
 Array = NDArray[Any]
 
@@ -21,6 +21,7 @@ MAX_FILE_BYTES = 8 << 30  # the largest published file has 0.4 GB
 INTERNAL_NAMES = "StructuredToParameterName@@"  # Paddle's map from our names to its variables' names
 SPLIT_ARRAYS = "UnpackBigParamInfor@@"  # protocols 2 and 3 cannot hold 4 GiB; Paddle splits what is larger
 
+_EXPORTED = re.compile(rb'\s*\{.{,64}"magic"\s*:\s*"pir"', re.DOTALL)  # inference.json, as Paddle 3 exports
 _PAGE = re.compile(rb'(\xef\xbb\xbf)?\s*(<!doctype|<!--|<html|<head|<body|<\?xml|<error|\{\s*")', re.IGNORECASE)
 _HEAD = 512
 
@@ -37,6 +38,17 @@ def read_pdparams(path: str | Path) -> dict[str, Array]:
     try:
         _refuse_foreign(data[:_HEAD])
         return _collect_arrays(read_pickle(data))
+    except WeightsError as error:
+        raise WeightsError(f"{path}: {error}") from None
+
+
+def refuse_foreign(path: Path) -> None:
+    """Raise WeightsError for a file that is certainly no `.pdparams`, with what it seems to be and what to do."""
+    try:
+        with path.open("rb") as file:
+            _refuse_foreign(file.read(_HEAD))
+    except OSError as error:
+        raise WeightsError(f"{path}: cannot be read: {error}") from error
     except WeightsError as error:
         raise WeightsError(f"{path}: {error}") from None
 
@@ -62,10 +74,19 @@ def _refuse_foreign(head: bytes) -> None:
     """Refuse what is certainly no `.pdparams`, with what it seems to be and what to do."""
     if not head:
         raise WeightsError(f"is empty; expected Paddle weights; {AGAIN}")
+    if _EXPORTED.match(head):
+        raise WeightsError(
+            "looks like a network that PaddlePaddle exported (inference.json), which holds no weights; expected the weights "
+            "that PaddleDetection trained (.pdparams, such as output/NAME/model_final.pdparams)"
+        )
     if looks_like_page(head):
-        raise WeightsError(f"looks like an HTML page: the download address answered with a page; {AGAIN}")
+        kind = "JSON text" if head.lstrip().startswith(b"{") else "an HTML page"
+        raise WeightsError(f"looks like {kind}: expected weights; if it was downloaded, the address answered so: {AGAIN}")
     if head.startswith((b"PK\x03\x04", b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.")):  # zip; its older magic number
-        raise WeightsError("looks like a PyTorch file (or another zip archive); expected Paddle weights (.pdparams)")
+        raise WeightsError(
+            "looks like a PyTorch file (or another zip archive), such as torchvision's .pth; expected PaddleDetection's "
+            "weights (.pdparams) or maskzoo's (.safetensors): those of torchvision and other libraries are not read"
+        )
     if head[8:9] == b"{" and head[4:8] == bytes(4):  # the header's length, 8 bytes; then the header, JSON
         raise WeightsError("looks like a safetensors file; expected Paddle weights (.pdparams)")
     if head.startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"7z\xbc\xaf")) or head[257:262] == b"ustar":

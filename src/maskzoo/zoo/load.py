@@ -27,7 +27,7 @@ from maskzoo.machine import inspect_compiler, is_installed
 from maskzoo.models.build import build
 from maskzoo.models.layers import has_fast_bfloat16
 from maskzoo.models.mask_rcnn import MaskRCNN
-from maskzoo.weights.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from maskzoo.weights.checkpoint import Checkpoint, read_checkpoint, read_checkpoint_config, write_checkpoint
 from maskzoo.weights.paddledetection import list_renames
 from maskzoo.weights.pdparams import read_pdparams
 from maskzoo.weights.rename import Rename, rename
@@ -63,7 +63,8 @@ def load(
     One file is a `.safetensors` file, or an `.onnx`, `.xml` or `.pt2` file that `maskzoo export` wrote; the last is
     machine code, so load none that you would not run. Without `weights` a row's
     published file is downloaded at the first use (`progress` is told bytes so far and in all). `overrides` are
-    `key.path=value` texts. A runtime other than PyTorch exports the network at the first use and keeps the file. A `dtype`
+    `key.path=value` texts. `weights` of ours bring their `input.resize` along, which they were trained with; an override
+    is stronger. A runtime other than PyTorch exports the network at the first use and keeps the file. A `dtype`
     of `auto` is float32; float16 is for GPUs. A `backend` of `auto` is what was measured as the fastest for the type, and
     the predictor's repr says why. int8 needs photos to `calibrate` on (a folder; some dozens do).
     Raises ConfigError, WeightsError, DownloadError or ExportError.
@@ -109,7 +110,14 @@ def load_network(
         raise WeightsError(f"{model}: names no published weights; give a file with weights= (--weights FILE)")
     network = build_empty(config)
     file = Path(weights) if weights is not None else fetch(config.source.weights, progress=progress)
+    if file.suffix == ".safetensors" and not any(text.split("=")[0] in ("input", "input.resize") for text in overrides):
+        config = _resize_as(read_checkpoint_config(file), config)
     return _fill(network, read_weights(file, config, network)), config
+
+
+def _resize_as(trained: ModelConfig, config: ModelConfig) -> ModelConfig:
+    """The config, with the rule of resizing that its weights were trained with."""
+    return config.model_copy(update={"input": config.input.model_copy(update={"resize": trained.input.resize})})
 
 
 def read_weights(path: str | Path, config: ModelConfig, network: MaskRCNN) -> dict[str, Tensor]:
@@ -119,17 +127,21 @@ def read_weights(path: str | Path, config: ModelConfig, network: MaskRCNN) -> di
     return rename(read_pdparams(path), list_renames(config.network, str(path)), list_shapes(network), str(path))
 
 
-def convert(source: str | Path, out: str | Path, model: str | Path | None = None) -> Checkpoint:
+def convert(
+    source: str | Path, out: str | Path, model: str | Path | None = None, *, overrides: Sequence[str] = ()
+) -> Checkpoint:
     """Write the weights file `source` as one `.safetensors` file with config, class names and provenance inside.
 
-    `model` is a row's name or a model file; left out, the file's own name must be a row's. Returns what was written.
+    `model` is a row's name or a model file; left out, the file's own name must be a row's. `overrides` as for `load`. No
+    `.pdparams` file says which PaddleDetection wrote it: for weights that 2.6.1 or later trained, `input.resize=rounded`
+    is the caller's to say. Returns what was written.
     """
     source, out = Path(source), Path(out)
     if out.suffix != ".safetensors":
         raise WeightsError(f"{out}: expected a name that ends in .safetensors")
     if model is None and source.stem not in names():
         raise ConfigError(f"{source}: the name is no zoo row's; say which network it belongs to with model= (--model)")
-    config = read_row(source.stem if model is None else model)
+    config = read_row(source.stem if model is None else model, overrides)
     network = build_empty(config)
     tensors = read_weights(source, config, network)
     provenance = {

@@ -10,10 +10,12 @@ from pathlib import Path
 
 from maskzoo.config import ModelConfig, parse_config, read_config
 from maskzoo.errors import ConfigError
+from maskzoo.weights.pdparams import refuse_foreign
 from maskzoo.zoo.fetch import cached
 
 __all__ = ["RowSummary", "measure", "names", "read_row", "row_text", "summarize", "to_markdown"]
 
+WEIGHTS = (".pdparams", ".pth", ".pt", ".pkl", ".json")  # suffixes of files that are no model
 STATISTICS = (".mean", ".variance", ".running_mean", ".running_var")  # what no optimiser moves
 
 BENCHMARK_SIZE = (800, 1216)  # a 4:3 .. 3:2 photo at the published test size, padded
@@ -58,9 +60,20 @@ def row_text(name: str) -> str:
 
 
 def read_row(name_or_path: str | Path, overrides: Sequence[str] = ()) -> ModelConfig:
-    """Read a published row by name, or a model file by path (ends in .yml or .yaml)."""
-    if Path(name_or_path).suffix in (".yml", ".yaml"):
-        return read_config(name_or_path, overrides)
+    """Read a published row by name, or a model file by path (ends in .yml or .yaml).
+
+    Raises ConfigError; WeightsError for a file of weights of a kind that is not read.
+    """
+    path = Path(name_or_path)
+    if path.suffix in (".yml", ".yaml"):
+        return read_config(path, overrides)
+    if path.suffix in WEIGHTS and path.is_file():
+        refuse_foreign(path)
+        row = path.stem if path.stem in names() else "MODEL"
+        raise ConfigError(
+            f"{path}: weights alone, which do not say what network they are of; expected a name from `maskzoo models`, or "
+            f"your .yml: {row} --weights {path}. Or make one file of both: `maskzoo convert {path} my.safetensors --model {row}`"
+        )
     return parse_config(row_text(str(name_or_path)), str(name_or_path), overrides)
 
 
