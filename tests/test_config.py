@@ -110,6 +110,7 @@ def changed(old, new):
     ("text", "words"),
     [
         (changed("depth: 50", "dept: 50"), ["my.yml", "'network.backbone.dept'", "did you mean 'depth'"]),
+        (changed("resize: one_factor", "resize: two_factors"), ["input.resize", "'one_factor' or 'rounded'", "two_factors"]),
         (changed("depth: 50", "depth: 49"), ["network.backbone.depth", "49"]),
         (changed("depth: 50", "depth: fifty"), ["network.backbone.depth", "fifty"]),
         (changed("  short_side: 800\n", ""), ["'input.short_side' is missing"]),
@@ -153,6 +154,31 @@ def test_a_missing_or_huge_file_is_refused(tmp_path):
     big.write_text("a: " + "x" * (1 << 20))
     with pytest.raises(ConfigError, match="at most"):
         read_config(big)
+
+
+@pytest.mark.parametrize("name", names())
+def test_a_published_row_says_that_photos_are_resized_by_one_factor(name):
+    assert "resize: one_factor" in row_text(name) and read_row(name).input.resize == "one_factor"
+
+
+def test_a_file_from_before_there_was_a_choice_means_the_rule_of_that_time():
+    config = parse_config(changed("  resize: one_factor\n", ""), "my.yml")
+    assert config.input.resize == "rounded"
+    assert "resize: rounded" in dump_config(config)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "_BASE_: [\n  '../datasets/coco_instance.yml',\n]\nweights: output/model_final\n",
+        "architecture: MaskRCNN\nMaskRCNN:\n  backbone: ResNet\n",
+        "worker_num: 2\nTrainReader:\n  sample_transforms:\n  - Decode: {}\n",
+        "LearningRate:\n  schedulers:\n  - !PiecewiseDecay {gamma: 0.1}\n\nOptimizerBuilder:\n  optimizer: {}\n",
+    ],
+)
+def test_a_paddledetection_config_is_called_one_with_what_to_do(text):
+    with pytest.raises(ConfigError, match=r"^mine\.yml: a PaddleDetection config; .*maskzoo models copy"):
+        parse_config(text, "mine.yml")
 
 
 def test_overrides_change_one_value_and_are_checked():

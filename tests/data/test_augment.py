@@ -9,7 +9,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from maskzoo.data.augment import AnnotatedImage, clip_polygon, crop, find_box, flip, jitter, measure, paste, resize
-from maskzoo.data.transforms import resize_image, target_size
+from maskzoo.data.transforms import resize_image
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -50,12 +50,12 @@ def rasterize(outline, size):
     return hotcoco.mask.decode(hotcoco.mask.merge(hotcoco.mask.frPyObjects(rows, *size)))
 
 
-def assert_consistent(image):
-    """Boxes lie inside the image and are those of the outlines; nothing is missing."""
+def assert_consistent(image, beyond=0.0):
+    """Boxes lie inside the image, or `beyond` pixels outside, and are those of the outlines; nothing is missing."""
     height, width = image.size
     assert image.pixels.dtype == np.uint8 and image.boxes.dtype == np.float32 and image.labels.dtype == np.int64
     assert len(image.boxes) == len(image.labels) == len(image.outlines)
-    assert (image.boxes >= 0).all() and (image.boxes <= [width, height, width, height]).all()
+    assert (image.boxes >= -beyond).all() and (image.boxes <= np.array([width, height] * 2) + beyond).all()
     for box, outline in zip(image.boxes, image.outlines, strict=True):
         assert all(polygon.dtype == np.float64 for polygon in outline)
         assert np.abs(find_box(outline) - box).max() <= 1e-3
@@ -76,9 +76,34 @@ def test_flipped_twice_is_the_image_again(seed):
 @settings(deadline=None, max_examples=50)
 @given(seeds, st.integers(8, 90), st.integers(40, 130))
 def test_resized_and_flipped_boxes_stay_inside_and_agree_with_their_outlines(seed, short, long):
-    image = resize(make_image(seed), short, long)
+    image = resize(make_image(seed), short, long, "rounded")
     assert_consistent(image)
     assert_consistent(flip(image))
+
+
+@settings(deadline=None, max_examples=50)
+@given(seeds, st.integers(8, 90), st.integers(40, 130))
+def test_by_one_factor_boxes_end_where_the_photo_ends_half_a_pixel_off_its_last_one_at_most(seed, short, long):
+    image = resize(make_image(seed), short, long, "one_factor")
+    height, width = image.extent
+    assert (image.boxes >= 0).all() and (image.boxes <= np.float32([width, height] * 2)).all()
+    assert_consistent(image, 0.5)
+    assert_consistent(flip(image), 0.5)
+    assert flip(image).extent == paste(image, make_image(seed + 1, image.size, objects=1)).extent == image.extent
+
+
+def test_one_factor_scales_boxes_and_outlines_alike_and_mirrors_in_whole_pixels():
+    outline = [np.array([60.0, 8.0, 64.0, 8.0, 62.0, 48.0])]
+    image = AnnotatedImage(
+        np.zeros((48, 64, 3), np.uint8), np.array([[60, 8, 64, 48]], np.float32), np.zeros(1, np.int64), [outline]
+    )
+    ours, factor = resize(image, 80, 133, "one_factor"), np.float32(80 / 48)
+    right = np.float32(64) * factor
+    assert ours.size == (80, 107) and ours.extent == (80, float(right)) and right < 107
+    assert ours.boxes.tolist() == [[60 * factor, 8 * factor, right, 80]]
+    assert ours.outlines[0][0].tolist() == (outline[0].astype(np.float32) * factor).tolist()
+    mirrored = flip(ours)
+    assert mirrored.boxes.tolist() == [[107 - right, 8 * factor, 107 - 60 * factor, 80]] and mirrored.extent == ours.extent
 
 
 @settings(deadline=None, max_examples=100)
@@ -139,7 +164,7 @@ def test_scaling_multiplies_in_single_precision_and_clips_boxes_but_not_outlines
     image = AnnotatedImage(
         np.zeros((50, 100, 3), np.uint8), np.array([[-3.5, 1.1, 104.7, 60.9]], np.float32), np.zeros(1, np.int64), [outline]
     )
-    ours = resize(image, 33, 1000)
+    ours = resize(image, 33, 1000, "rounded")
     scale = np.float32(66 / 100), np.float32(33 / 50)
     expected = outline[0].astype(np.float32)
     expected[0::2] *= scale[0]
@@ -178,13 +203,12 @@ def test_a_crop_is_filled_with_the_colour_where_the_image_ends():
 def test_jitter_by_one_is_the_fit_and_by_two_shows_a_quarter_of_it():
     image = make_image(5, (60, 100))
     fit = jitter(image, (48, 80), 1.0, (0.5, 0.5))
-    assert np.array_equal(fit.pixels, resize_image(image.pixels, 48, 80).pixels)
-    large = resize_image(image.pixels, 96, 160).pixels
+    assert np.array_equal(fit.pixels, resize_image(image.pixels, 48, 80, "rounded").pixels)
+    large = resize_image(image.pixels, 96, 160, "rounded").pixels
     assert np.array_equal(jitter(image, (48, 80), 2.0, (0, 0)).pixels, large[:48, :80])
     assert np.array_equal(jitter(image, (48, 80), 2.0, (0.999, 0.999)).pixels, large[48:, 80:])
     small = jitter(image, (48, 80), 0.5, (0.9, 0.9), (5, 5, 5)).pixels
-    assert target_size(60, 100, 24, 40) == (24, 40)
-    assert np.array_equal(small[:24, :40], resize_image(image.pixels, 24, 40).pixels)
+    assert np.array_equal(small[:24, :40], resize_image(image.pixels, 24, 40, "rounded").pixels)
     assert (small[24:] == 5).all() and (small[:, 40:] == 5).all()
 
 

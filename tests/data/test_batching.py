@@ -1,7 +1,8 @@
 import numpy as np
 import torch
 
-from maskzoo.data.batching import canvas_size, make_batch
+from maskzoo.data.batching import batch_resized, canvas_size, make_batch
+from maskzoo.data.transforms import resize_image
 from maskzoo.zoo.table import read_row
 
 SETTINGS = read_row("mask_rcnn_r50_fpn_1x_coco").input
@@ -11,6 +12,16 @@ def test_the_canvas_is_rounded_up_to_the_multiple():
     assert canvas_size(800, 1199, 32) == (800, 1216)
     assert canvas_size(1, 1, 32) == (32, 32)
     assert canvas_size(31, 33, 1) == (31, 33)
+
+
+def test_boxes_end_with_the_pixels_or_where_the_photo_ends_by_its_factor():
+    photo = np.zeros((48, 64, 3), np.uint8)
+    resized = resize_image(photo, 80, 133, "one_factor")
+    assert make_batch([resized.pixels], SETTINGS).sizes.tolist() == [[80, 107]]
+    batch = batch_resized([resized], SETTINGS)
+    assert batch.sizes.dtype == torch.float32
+    assert batch.sizes.tolist() == [[80, float(np.float32(64 * 80 / 48))]]
+    assert batch.pixels.shape == (1, 3, 96, 128)
 
 
 def test_pixels_are_normalised_with_the_published_rounding_and_padded_with_zeros():

@@ -63,7 +63,7 @@ def test_a_batch_holds_what_its_positions_samples_hold(data):
             sample = maker.make(5, 3 * number + row, int(order[3 * number + row]))
             count = len(sample.image.labels)
             assert batch.seeds[row] == sample.seed
-            assert batch.images.sizes[row].tolist() == list(sample.image.size)
+            assert batch.images.sizes[row].tolist() == list(sample.image.extent)
             assert batch.truth.valid[row].tolist() == [slot < count for slot in range(batch.truth.valid.shape[1])]
             assert np.array_equal(batch.truth.boxes[row, :count].numpy(), sample.image.boxes)
             assert np.array_equal(batch.truth.labels[row, :count].numpy(), sample.image.labels)

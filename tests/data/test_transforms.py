@@ -1,7 +1,38 @@
+import cv2
 import numpy as np
 import pytest
 
-from maskzoo.data.transforms import resize_image, target_size
+from maskzoo.data.transforms import find_factors, resize_image, resize_photo
+from maskzoo.zoo.table import read_row
+
+RULES = ("one_factor", "rounded")
+EXTREME_SIZES = [(1, 1), (1, 5000), (5000, 1), (7, 3), (60, 90)]
+
+
+def make_noise(*size, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (*size, 3), np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("size", "pixels", "extent"),
+    [
+        ((427, 640), (800, 1199), (800, 1199.063232)),
+        ((640, 427), (1199, 800), (1199.063232, 800)),
+        ((333, 500), (800, 1201), (800, 1201.201201)),
+        ((480, 640), (800, 1067), (800, 1066.666667)),
+        ((640, 650), (800, 812), (800, 812.5)),  # of two as near, the even one
+        ((640, 654), (800, 818), (800, 817.5)),
+        ((100, 1000), (133, 1333), (133.3, 1333)),
+        ((1, 1), (800, 800), (800, 800)),
+        ((1, 5000), (1, 1333), (1, 1333)),
+    ],
+)
+def test_one_factor_for_both_axes_leaves_a_fraction_of_a_pixel(size, pixels, extent):
+    resized = resize_image(np.zeros((*size, 3), np.uint8), 800, 1333, "one_factor")
+    assert resized.pixels.shape[:2] == pixels
+    assert resized.extent == tuple(float(np.float32(side)) for side in extent)
+    assert np.allclose(resized.scale, np.divide(extent, size), rtol=1e-7)
+    assert resized.scale[0] == resized.scale[1] or 1 in pixels
 
 
 @pytest.mark.parametrize(
@@ -9,21 +40,48 @@ from maskzoo.data.transforms import resize_image, target_size
     [
         ((427, 640), (800, 1199)),
         ((640, 427), (1199, 800)),
+        ((640, 650), (800, 813)),  # half up
         ((100, 1000), (133, 1333)),
         ((1, 1), (800, 800)),
         ((1, 5000), (1, 1333)),
     ],
 )
-def test_the_short_side_reaches_its_target_unless_the_long_one_would_pass_its_own(size, expected):
-    assert target_size(*size, 800, 1333) == expected
+def test_rounded_sides_are_whole_and_each_axis_has_its_factor(size, expected):
+    resized = resize_image(np.zeros((*size, 3), np.uint8), 800, 1333, "rounded")
+    assert resized.pixels.shape[:2] == resized.extent == expected
+    assert resized.scale == tuple(float(np.float32(new / old)) for new, old in zip(expected, size, strict=True))
 
 
-@pytest.mark.parametrize("size", [(1, 1), (1, 5000), (5000, 1), (7, 3), (60, 90)])
-def test_any_photo_is_resized_to_its_target_with_the_scales_of_each_axis(size):
-    image = np.full((*size, 3), 77, np.uint8)
-    resized = resize_image(image, 80, 133)
-    assert resized.pixels.shape[:2] == target_size(*size, 80, 133)
-    assert (resized.pixels == 77).all()
-    assert resized.scale == tuple(
-        float(np.float32(new / old)) for new, old in zip(resized.pixels.shape, size, strict=False)
-    )
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("size", EXTREME_SIZES)
+def test_any_photo_can_be_resized_and_has_a_pixel_left(rule, size):
+    resized = resize_image(np.full((*size, 3), 77, np.uint8), 80, 133, rule)
+    assert (resized.pixels == 77).all() and min(resized.pixels.shape[:2]) >= 1
+    assert np.abs(np.subtract(resized.pixels.shape[:2], resized.extent)).max() <= 0.5
+    assert np.allclose(resized.extent, np.multiply(size, resized.scale), rtol=1e-6)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_both_axes_of_a_photo_whose_sides_are_reached_exactly_have_one_factor_by_any_rule(rule):
+    photo = make_noise(60, 90)
+    resized = resize_image(photo, 80, 133, rule)
+    assert find_factors(60, 90, 80, 133, rule) == (80 / 60, 80 / 60)
+    assert np.array_equal(resized.pixels, cv2.resize(photo, (120, 80), interpolation=cv2.INTER_CUBIC))
+
+
+def test_the_rules_differ_by_a_fifth_of_a_pixel_at_the_edge_where_the_size_is_rounded():
+    ramp = np.broadcast_to(np.arange(0, 192, 3, dtype=np.uint8)[None, :, None], (48, 64, 3))  # 3 grey levels a pixel
+    first, second = (resize_image(np.ascontiguousarray(ramp), 80, 133, rule) for rule in RULES)
+    assert first.pixels.shape == second.pixels.shape == (80, 107, 3)
+    assert first.extent == (80, float(np.float32(320 / 3))) and second.extent == (80, 107)
+    off = (first.pixels.astype(float) - second.pixels).mean(axis=(0, 2)) / 3
+    assert np.abs(off[:10].mean()) < 0.02 and 0.15 < off[80:100].mean() < 0.25
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_photo_is_resized_by_the_rule_of_its_model_file(rule):
+    settings = read_row("mask_rcnn_r50_fpn_1x_coco", ["input.short_side=80", f"input.resize={rule}"]).input
+    photo = make_noise(48, 64)
+    ours, expected = resize_photo(photo, settings), resize_image(photo, 80, 1333, rule)
+    assert np.array_equal(ours.pixels, expected.pixels)
+    assert (ours.scale, ours.extent) == (expected.scale, expected.extent)

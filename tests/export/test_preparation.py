@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from maskzoo.data.batching import make_batch
-from maskzoo.data.transforms import resize_image
+from maskzoo.data.batching import batch_resized
+from maskzoo.data.transforms import resize_photo
 from maskzoo.export.preparation import PreparedBackend, make_preparation
 from maskzoo.zoo.table import read_row
 from networks import small_predictor
@@ -18,10 +18,19 @@ FEW_OFF = 10  # values, which in a narrow photo are more than that share
 LEVEL = 1 / 255 / 0.224
 
 
-@pytest.fixture(scope="module", params=["mask_rcnn_r50_fpn_1x_coco", "mask_rcnn_r50_1x_coco"])
+@pytest.fixture(
+    scope="module",
+    params=[
+        ("mask_rcnn_r50_fpn_1x_coco", "one_factor"),
+        ("mask_rcnn_r50_fpn_1x_coco", "rounded"),
+        ("mask_rcnn_r50_1x_coco", "one_factor"),
+    ],
+    ids=" ".join,
+)
 def graph(request):
-    """The published sides, and both runtimes with them."""
-    sides = read_row(request.param).input
+    """The published sides with either rule, and both runtimes with them."""
+    row, rule = request.param
+    sides = read_row(row, [f"input.resize={rule}"]).input
     content = make_preparation(sides).SerializeToString()
     exact = openvino.compile_model(openvino.Core().read_model(content), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     session = onnxruntime.InferenceSession(content)
@@ -30,11 +39,11 @@ def graph(request):
 
 @settings(deadline=None, max_examples=5)
 @given(height=st.integers(4, 500), width=st.integers(4, 500), seed=st.integers(0, 99))
-def test_a_photo_becomes_the_input_that_make_batch_gives(graph, height, width, seed):
+def test_a_photo_becomes_the_input_that_it_becomes_outside(graph, height, width, seed):
     sides, runtimes = graph
     photo = np.random.default_rng(seed).integers(0, 256, (height, width, 3)).astype(np.uint8)
-    resized = resize_image(photo, sides.short_side, sides.long_side)
-    expected = make_batch([resized.pixels], sides)
+    resized = resize_photo(photo, sides)
+    expected = batch_resized([resized], sides)
     for run in runtimes:
         images, sizes, scale = run(photo)
         assert images.shape == tuple(expected.pixels.shape) and np.array_equal(sizes, expected.sizes)
@@ -48,7 +57,7 @@ def test_a_photo_becomes_the_input_that_make_batch_gives(graph, height, width, s
 def test_a_photo_of_a_few_pixels_differs_by_a_grey_level_at_most(graph, size):
     sides, runtimes = graph
     photo = np.random.default_rng(0).integers(0, 256, (*size, 3)).astype(np.uint8)
-    expected = make_batch([resize_image(photo, sides.short_side, sides.long_side).pixels], sides)
+    expected = batch_resized([resize_photo(photo, sides)], sides)
     images, sizes, _ = runtimes[0](photo)
     assert np.array_equal(sizes, expected.sizes) and np.abs(images - expected.pixels.numpy()).max() <= LEVEL * 1.01
 

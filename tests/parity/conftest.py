@@ -115,6 +115,8 @@ class Walk:
         self.inputs = {
             key: inputs[f"infer.{case.photo}.{key}"] for key in ("resized", "im_shape", "scale_factor", "image_id")
         }
+        whole = self.inputs["im_shape"] == self.inputs["resized"].shape[:2]
+        self.rule = "rounded" if whole.all() else "one_factor"  # of two that lead to one size it does not matter which
         self.levels = ("p2", "p3", "p4", "p5", "p6") if self.config.network.heads == "fpn" else ("c4",)
 
     def read(self, key: str) -> torch.Tensor:
@@ -137,7 +139,7 @@ class Walk:
 
     @cached_property
     def batch(self) -> ImageBatch:
-        return make_batch([self.inputs["resized"]], self.config.input)
+        return make_batch([self.inputs["resized"]], self.config.input, self.inputs["im_shape"].tolist())
 
     @cached_property
     def stages(self) -> list[torch.Tensor]:
@@ -192,11 +194,11 @@ class Walk:
         return self.case.folder / "images" / next(image["file_name"] for image in images if image["id"] == image_id)
 
     def predictor_at_case_size(self) -> Predictor:
-        """The predictor with this case's input size: the small ones are 320 by 533 pixels at most."""
+        """The predictor with this case's rule and input size: the small ones are 320 by 533 pixels at most."""
         predictor = copy(self.predictor)
-        if self.case.photo != "full":
-            settings = self.config.input.model_copy(update={"short_side": 320, "long_side": 533})
-            predictor.config = self.config.model_copy(update={"input": settings})
+        sides = {} if self.case.photo == "full" else {"short_side": 320, "long_side": 533}
+        settings = self.config.input.model_copy(update={"resize": self.rule, **sides})
+        predictor.config = self.config.model_copy(update={"input": settings})
         return predictor
 
     def predict_resized(self) -> Prediction:

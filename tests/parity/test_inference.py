@@ -10,7 +10,7 @@ from hotcoco import mask as coco_mask
 
 from golden.storage import take_sample
 from maskzoo.data.images import read_image
-from maskzoo.data.transforms import resize_image
+from maskzoo.data.transforms import resize_photo
 from maskzoo.inference.result import make_prediction
 from maskzoo.models.anchors import make_anchors
 from maskzoo.models.detections import detect
@@ -21,12 +21,11 @@ from maskzoo.structures import Proposals
 MAPS, HEADS = 2e-4, 1e-3
 
 
-def test_the_photo_is_resized_as_published(walk):
-    settings = walk.predictor_at_case_size().config.input
-    resized = resize_image(read_image(walk.photo), settings.short_side, settings.long_side)
+def test_the_photo_is_resized_by_the_rule_of_its_set(walk):
+    resized = resize_photo(read_image(walk.photo), walk.predictor_at_case_size().config.input)
     expected = walk.inputs["resized"]
     assert resized.pixels.shape == expected.shape
-    assert tuple(walk.inputs["im_shape"][0]) == resized.pixels.shape[:2]
+    assert tuple(walk.inputs["im_shape"][0]) == resized.extent
     assert tuple(walk.inputs["scale_factor"][0]) == resized.scale
     difference = np.abs(resized.pixels.astype(int) - expected)
     assert difference.max() <= 1

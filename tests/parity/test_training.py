@@ -76,7 +76,7 @@ class Step:
         self.pictures = [inputs[f"train.{case.name}.im{j}.resized"] for j in range(2 if case.name == "pair" else 1)]
         if case.name == "flip":
             self.pictures = [np.ascontiguousarray(picture[:, ::-1]) for picture in self.pictures]
-        self.batch = make_batch(self.pictures, config.input)
+        self.batch = make_batch(self.pictures, config.input, self.golden["im_shape"].tolist())
         self.truth = self._read_truth()
 
     def hold(self, stage: str, error: float, tolerance: float, where: str = "") -> None:

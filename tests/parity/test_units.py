@@ -6,7 +6,7 @@ import torch
 
 from maskzoo.config import BoxSampling, ProposalLimits, RpnSampling
 from maskzoo.data.augment import AnnotatedImage, flip, resize
-from maskzoo.data.transforms import target_size
+from maskzoo.data.transforms import resize_image
 from maskzoo.inference.result import make_prediction
 from maskzoo.models.anchors import make_anchors
 from maskzoo.models.detections import detect
@@ -41,9 +41,9 @@ def tensor(array):
 
 def test_resized_sizes_and_scales_are_equal(units):
     for (height, width, short, long), expected in zip(units["resize.in"], units["resize.out"], strict=True):
-        new_height, new_width = target_size(int(height), int(width), int(short), int(long))
-        scales = np.float32(new_height / height), np.float32(new_width / width)
-        assert (new_height, new_width, *scales) == tuple(expected)
+        resized = resize_image(np.zeros((int(height), int(width), 3), np.uint8), int(short), int(long), "rounded")
+        assert resized.extent == resized.pixels.shape[:2]
+        assert (*resized.extent, *resized.scale) == tuple(expected)
 
 
 def test_boxes_and_outlines_are_resized_and_flipped_equally(units):
@@ -53,7 +53,7 @@ def test_boxes_and_outlines_are_resized_and_flipped_equally(units):
     image = AnnotatedImage(
         np.zeros((427, 640, 3), np.uint8), boxes, np.zeros(len(boxes), np.int64), [outline] * len(boxes)
     )
-    for step, kind in ((lambda image: resize(image, 672, 1333), "resized"), (flip, "flipped")):
+    for step, kind in ((lambda image: resize(image, 672, 1333, "rounded"), "resized"), (flip, "flipped")):
         image = step(image)
         assert image.boxes.tolist() == units[f"aug.bbox_{kind}"].tolist()
         for (polygon,) in image.outlines:

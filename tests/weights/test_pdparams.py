@@ -193,8 +193,11 @@ torch.save({"a": torch.ones(1)}, TORCH_OLD, _use_new_zipfile_serialization=False
     [
         (b"", "is empty"),
         (b"\n<!DOCTYPE html><html><title>404", "looks like an HTML page"),
-        (b'<?xml version="1.0"?><Error>', "answered with a page"),
-        (TORCH_ZIP.getvalue(), "looks like a PyTorch file"),
+        (b'<?xml version="1.0"?><Error>', "looks like an HTML page: expected weights; if it was downloaded"),
+        (b'{"base_code":{"magic":"pir","version":1,"trainable":false},"program"', "exported (inference.json), which holds no weights"),
+        (b'{\n "base_code": {\n "trainable": true, "magic" : "pir"', "looks like a network that PaddlePaddle exported"),
+        (b'{"error": "not found"}', "looks like JSON text"),
+        (TORCH_ZIP.getvalue(), "those of torchvision and other libraries are not read"),
         (TORCH_OLD.getvalue(), "looks like a PyTorch file"),
         (save({"a": np.ones(3)}), "looks like a safetensors file"),
         (b"\x1f\x8b\x08\x00", "packed archive"),

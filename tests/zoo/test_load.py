@@ -3,6 +3,8 @@ import hashlib
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 import maskzoo
 from maskzoo.config import dump_config
@@ -12,7 +14,7 @@ from maskzoo.weights.checkpoint import read_checkpoint
 from maskzoo.weights.paddledetection import list_renames
 from maskzoo.weights.rename import Layout
 from maskzoo.zoo.load import convert, load
-from networks import small_config, small_network
+from networks import make_photo, small_config, small_network
 from pdparams_files import write_pdparams
 
 ROW = "mask_rcnn_r50_fpn_1x_coco"
@@ -56,6 +58,31 @@ def test_a_file_of_ones_own_loads_from_pdparams_and_from_one_safetensors_alike(f
     assert single.config == config
     assert same(first, single.predict(photo))
     assert same(first, load(str(folder / "my.yml"), folder / "my.safetensors").predict(photo))
+
+
+def test_weights_of_ours_bring_the_rule_of_resizing_that_they_were_trained_with(files, tmp_path):
+    """Also those of before there was a choice, whose model file does not say it."""
+    folder, photo = files[0], make_photo(61, 90)
+    assert load(folder / "my.yml", folder / "my.safetensors").config.input.resize == "one_factor"
+    old = tmp_path / "old.safetensors"
+    rounded = load(folder / "my.yml", folder / "my.pdparams", overrides=["input.resize=rounded"])
+    tensors = load_file(folder / "my.safetensors")
+    with safe_open(folder / "my.safetensors", framework="numpy") as file:
+        metadata = file.metadata()
+    text = "\n".join(line for line in metadata["config"].splitlines() if "resize" not in line)
+    save_file(tensors, old, metadata | {"config": text})
+    for loaded in (load(old), load(folder / "my.yml", old)):
+        assert loaded.config.input.resize == "rounded"
+        assert same(loaded.predict(photo), rounded.predict(photo))
+    assert not same(load(folder / "my.safetensors").predict(photo), rounded.predict(photo))
+    assert load(folder / "my.yml", old, overrides=["input.resize=one_factor"]).config.input.resize == "one_factor"
+
+
+def test_a_conversion_takes_the_rule_that_its_caller_names(files, tmp_path):
+    folder, config = files
+    convert(folder / "my.pdparams", tmp_path / "new.safetensors", folder / "my.yml", overrides=["input.resize=rounded"])
+    assert config.input.resize == "one_factor"
+    assert read_checkpoint(tmp_path / "new.safetensors").config.input.resize == "rounded"
 
 
 def test_a_converted_file_says_where_it_comes_from(files):

@@ -1,6 +1,6 @@
 import pytest
 
-from maskzoo.errors import ConfigError
+from maskzoo.errors import ConfigError, MaskzooError
 from maskzoo.zoo.table import measure, names, read_row, row_text, summarize, to_markdown
 
 DISTINCT = [name for name in names() if "_1x_" in name and "ssld" not in name]
@@ -49,6 +49,21 @@ def test_a_file_without_published_figures_is_measured():
 def test_an_unknown_name_is_refused_with_the_nearest():
     with pytest.raises(ConfigError, match="mask_rcnn_r50_fpn_1x_coco"):
         row_text("mask_rcnn_r50_fpn_1x")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("model_final.pdparams", b"\x80\x04}.", r"MODEL --weights .*model_final\.pdparams.*maskzoo convert"),
+        (f"{names()[0]}.pdparams", b"\x80\x04}.", rf"your \.yml: {names()[0]} --weights "),
+        ("maskrcnn_resnet50_fpn.pth", b"PK\x03\x04", r"such as torchvision's \.pth; expected PaddleDetection's"),
+        ("inference.json", b'{"base_code":{"magic":"pir"', r"a network that PaddlePaddle exported"),
+    ],
+)
+def test_weights_given_as_the_model_are_told_what_they_are_and_what_to_do(name, content, says, tmp_path):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(MaskzooError, match=says):
+        read_row(tmp_path / name)
 
 
 def test_markdown_has_a_line_for_every_row():
