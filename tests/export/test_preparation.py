@@ -37,6 +37,11 @@ def graph(request):
     return sides, (lambda photo: session.run(None, {"photo": photo}), lambda photo: list(exact({"photo": photo}).values()))
 
 
+def assert_sizes(found, expected, rule):
+    """Whole sizes are equal; one runtime divides by multiplying, so that a fraction may miss its last bit."""
+    assert np.abs(found - expected).max() <= (0 if rule == "rounded" else np.spacing(expected).max())
+
+
 @settings(deadline=None, max_examples=5)
 @given(height=st.integers(4, 500), width=st.integers(4, 500), seed=st.integers(0, 99))
 def test_a_photo_becomes_the_input_that_it_becomes_outside(graph, height, width, seed):
@@ -46,7 +51,8 @@ def test_a_photo_becomes_the_input_that_it_becomes_outside(graph, height, width,
     expected = batch_resized([resized], sides)
     for run in runtimes:
         images, sizes, scale = run(photo)
-        assert images.shape == tuple(expected.pixels.shape) and np.array_equal(sizes, expected.sizes)
+        assert images.shape == tuple(expected.pixels.shape)
+        assert_sizes(sizes, expected.sizes.numpy(), sides.resize)
         off = np.abs(images - expected.pixels.numpy())
         assert off.max() <= LEVEL * 1.01
         assert (off > 1e-5).sum() <= max(FEW_OFF, MOST_OFF * off.size)
@@ -59,7 +65,8 @@ def test_a_photo_of_a_few_pixels_differs_by_a_grey_level_at_most(graph, size):
     photo = np.random.default_rng(0).integers(0, 256, (*size, 3)).astype(np.uint8)
     expected = batch_resized([resize_photo(photo, sides)], sides)
     images, sizes, _ = runtimes[0](photo)
-    assert np.array_equal(sizes, expected.sizes) and np.abs(images - expected.pixels.numpy()).max() <= LEVEL * 1.01
+    assert_sizes(sizes, expected.sizes.numpy(), sides.resize)
+    assert np.abs(images - expected.pixels.numpy()).max() <= LEVEL * 1.01
 
 
 def test_a_preparation_that_differs_is_told_in_grey_levels(monkeypatch):
