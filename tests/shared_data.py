@@ -23,10 +23,11 @@ def _go_without(reason: str) -> None:
     pytest.skip(reason)
 
 
-# The portable set is part of the project; the other one is where MASKZOO_GOLDEN says.
+# Two sets are part of the project; the third is where MASKZOO_GOLDEN says.
 PORTABLE = ROOT / "tests" / "golden" / "portable"
+ONE_FACTOR = ROOT / "tests" / "golden" / "one_factor"
 GOLDEN = Path(os.environ.get("MASKZOO_GOLDEN", SHARED / "golden" / "public"))
-GOLDEN_SETS = (PORTABLE, GOLDEN)
+GOLDEN_SETS = (PORTABLE, ONE_FACTOR, GOLDEN)
 
 
 def has_twin(folder: Path) -> bool:

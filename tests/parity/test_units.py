@@ -20,12 +20,12 @@ from maskzoo.training.mask_targets import rasterize
 from maskzoo.training.matching import match
 from maskzoo.training.sampling import in_order, sample_anchors, sample_boxes
 from maskzoo.zoo.table import read_row
-from shared_data import GOLDEN_SETS, need_golden
+from shared_data import GOLDEN, PORTABLE, need_golden
 
 CLASSES = {index: f"class {index}" for index in range(80)}
 
 
-@pytest.fixture(scope="module", params=GOLDEN_SETS, ids=lambda folder: folder.name)
+@pytest.fixture(scope="module", params=[PORTABLE, GOLDEN], ids=lambda folder: folder.name)
 def units(request):
     return dict(np.load(need_golden(request.param) / "units.npz"))
 

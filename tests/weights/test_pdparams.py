@@ -194,7 +194,7 @@ torch.save({"a": torch.ones(1)}, TORCH_OLD, _use_new_zipfile_serialization=False
         (b"", "is empty"),
         (b"\n<!DOCTYPE html><html><title>404", "looks like an HTML page"),
         (b'<?xml version="1.0"?><Error>', "looks like an HTML page: expected weights; if it was downloaded"),
-        (b'{"base_code":{"magic":"pir","version":1,"trainable":false},"program"', "exported (inference.json), which holds no weights"),
+        (b'{"base_code":{"magic":"pir","version":1},"program"', "exported (inference.json), which holds no weights"),
         (b'{\n "base_code": {\n "trainable": true, "magic" : "pir"', "looks like a network that PaddlePaddle exported"),
         (b'{"error": "not found"}', "looks like JSON text"),
         (TORCH_ZIP.getvalue(), "those of torchvision and other libraries are not read"),

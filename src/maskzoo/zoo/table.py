@@ -72,7 +72,8 @@ def read_row(name_or_path: str | Path, overrides: Sequence[str] = ()) -> ModelCo
         row = path.stem if path.stem in names() else "MODEL"
         raise ConfigError(
             f"{path}: weights alone, which do not say what network they are of; expected a name from `maskzoo models`, or "
-            f"your .yml: {row} --weights {path}. Or make one file of both: `maskzoo convert {path} my.safetensors --model {row}`"
+            f"your .yml: {row} --weights {path}. Or make one file of both: "
+            f"`maskzoo convert {path} my.safetensors --model {row}`"
         )
     return parse_config(row_text(str(name_or_path)), str(name_or_path), overrides)
 
