@@ -45,14 +45,14 @@ class Eager(Maskzoo):
 
     @torch.inference_mode()
     def stages(self, photo):
-        from maskzoo.data.batching import make_batch
+        from maskzoo.data.batching import batch_resized
         from maskzoo.models.detections import detect
         from maskzoo.ops.roi_align import assign_levels, roi_align
 
         predictor, model, config = self.predictor, self.predictor.backend.model, self.predictor.config
         heads, clock = model.heads, Clock()
         read = predictor._read(photo)
-        batch = make_batch([read.resized.pixels], config.input)
+        batch = batch_resized([read.resized], config.input)
         pixels = batch.pixels.to(getattr(torch, predictor.backend.dtype))
         clock.lap("resize and normalise")
         features = model.features(pixels)

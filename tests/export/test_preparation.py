@@ -11,7 +11,7 @@ from maskzoo.data.batching import batch_resized
 from maskzoo.data.transforms import resize_photo
 from maskzoo.export.preparation import PreparedBackend, make_preparation
 from maskzoo.zoo.table import read_row
-from networks import small_predictor
+from networks import make_photo, small_predictor
 
 MOST_OFF = 1e-4  # of the values, by one grey level: places where OpenCV's float32 sums round the other way
 FEW_OFF = 10  # values, which in a narrow photo are more than that share
@@ -59,6 +59,18 @@ def test_a_photo_becomes_the_input_that_it_becomes_outside(graph, height, width,
         assert np.abs(scale - [resized.scale[1], resized.scale[0]] * 2).max() <= 1e-5
 
 
+@pytest.mark.parametrize("size", [(41, 82), (192, 207), (149, 298), (77, 434), (128, 130), (128, 132)])
+def test_a_side_that_ends_in_half_a_pixel_is_rounded_as_outside(graph, size):
+    """In double precision 1333 / 82 times 41 is a little more than 666.5, and 800 / 128 times 130 is 812.5: to even."""
+    sides, runtimes = graph
+    photo = np.random.default_rng(0).integers(0, 256, (*size, 3)).astype(np.uint8)
+    expected = batch_resized([resize_photo(photo, sides)], sides)
+    images, sizes, _ = runtimes[0](photo)
+    assert images.shape == tuple(expected.pixels.shape)
+    assert_sizes(sizes, expected.sizes.numpy(), sides.resize)
+    assert np.abs(images - expected.pixels.numpy()).max() <= LEVEL * 1.01
+
+
 @pytest.mark.parametrize("size", [(1, 1), (1, 9), (3, 2)])
 def test_a_photo_of_a_few_pixels_differs_by_a_grey_level_at_most(graph, size):
     sides, runtimes = graph
@@ -78,3 +90,7 @@ def test_a_preparation_that_differs_is_told_in_grey_levels(monkeypatch):
     other = sides.model_copy(update={"mean": (0.5, 0.456, 0.406)})
     monkeypatch.setattr(prepared, "_settings", other)
     assert "grey levels" in prepared.find_fault(photo)
+    monkeypatch.setattr(prepared, "_settings", sides.model_copy(update={"short_side": 801}))
+    assert "expected [801" in prepared.find_fault(photo)
+    monkeypatch.setattr(prepared, "_settings", sides.model_copy(update={"resize": "rounded"}))
+    assert prepared.find_fault(make_photo(61, 90)).endswith("expected [800.0, 1180.0]")

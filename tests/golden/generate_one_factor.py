@@ -22,16 +22,17 @@ from typing import Any
 
 import cv2
 import numpy as np
-
-from golden import inference, photos, storage, training
 from golden.reference import Edit, open_reference, read_config
 from golden.sets import ROWS, Fixture, GoldenSet
+
+from golden import inference, photos, storage, training
 
 FOLDER = Path(__file__).parent / "one_factor"
 CATEGORIES = FOLDER.parent / "portable" / "annotations.json"
 # Height and width of the photos: at 320 by 533 one ends 0.4 pixels before its last pixel's end, the other 0.5 beyond it.
 PHOTOS = {1: (427, 640), 2: (500, 333)}
 OBJECTS = 7
+STEP = 32  # grey levels between those that the photos have, which keeps their files small
 SET = GoldenSet(
     weight_seed="golden-one-factor-1",
     unit_seed=0,
@@ -119,7 +120,8 @@ def draw_photos() -> None:
             category = categories[int(random.integers(len(categories)))]["id"]
             annotations.append({"id": len(annotations) + 1, "image_id": number, "category_id": category} | _describe(parts))
         file = f"made_up_{number}.png"
-        cv2.imwrite(str(FOLDER / "images" / file), picture.clip(0, 255).astype(np.uint8))
+        levels = picture.clip(0, 255).astype(np.uint8) // STEP * STEP
+        cv2.imwrite(str(FOLDER / "images" / file), levels, [cv2.IMWRITE_PNG_COMPRESSION, 9])
         images.append({"id": number, "file_name": file, "height": height, "width": width})
     content = {"images": images, "annotations": annotations, "categories": categories}
     (FOLDER / "annotations.json").write_text(json.dumps(content))

@@ -2,8 +2,7 @@
 
 OpenCV's cubic resize is two products with matrices that are mostly zero. Factors and places between pixels are fractions of
 whole numbers, as exact as OpenCV's double precision: some 30 values of a million differ, by one grey level (3 in 100 where
-the photo has sides of less than 4 pixels, for which OpenCV has a kernel of its own). Where a side ends in just half a pixel,
-one size in 90,000, double precision may round the other way.
+the photo has sides of less than 4 pixels, for which OpenCV has a kernel of its own).
 """
 
 from __future__ import annotations
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["PreparedBackend", "add_preparation", "make_preparation"]
 
 MOST_OFF = 1e-4  # of a photo's values that may be off, by one grey level
+MOST_BEYOND = 1e-3  # pixels by which the place where boxes end may be off
 
 
 def add_preparation(model: ModelProto, settings: Input) -> ModelProto:
@@ -117,7 +117,10 @@ class PreparedBackend:
         """Say by how much the prepared photo differs from ours, where that is more than it may be."""
         settings = self._settings
         batch = batch_resized([resize_photo(pixels, settings)], settings)
-        off = self._session.run(None, {PHOTO: pixels})[0] - batch.pixels.numpy()
+        images, sizes, _ = self._session.run(None, {PHOTO: pixels})
+        if images.shape != batch.pixels.shape or np.abs(sizes - batch.sizes.numpy()).max() > MOST_BEYOND:
+            return f"it is prepared as {sizes[0].tolist()} pixels on {list(images.shape)}; expected {batch.sizes[0].tolist()}"
+        off = images - batch.pixels.numpy()
         levels = np.abs(off) * np.array(settings.std, np.float32)[:, None, None] * 255
         most, share = float(levels.max()), float((levels > 0.5).mean())
         if most < 1.5 and share <= MOST_OFF:
