@@ -42,6 +42,7 @@ def test_the_normalised_image_is_equal(walk):
 
 
 def test_backbone_stages_are_equal(walk):
+    walk.need_stages()
     names = ("res2", "res3", "res4", "res5") if len(walk.stages) > 1 else ("res4",)
     for name, stage in zip(names, walk.stages, strict=True):
         walk.check(f"backbone.{name}", stage, MAPS)
@@ -50,6 +51,7 @@ def test_backbone_stages_are_equal(walk):
 
 
 def test_pyramid_levels_are_equal(walk):
+    walk.need_stages()
     if walk.config.network.heads == "c4":
         assert walk.model.pyramid is None and len(walk.features) == 1
         return
@@ -58,6 +60,7 @@ def test_pyramid_levels_are_equal(walk):
 
 
 def test_rpn_maps_and_anchors_are_equal(walk):
+    walk.need_stages()
     anchors = walk.config.network.anchors
     for index, name in enumerate(walk.levels):
         height, width = walk.features[index].shape[2:]
@@ -93,6 +96,7 @@ def test_levels_give_as_many_proposals_before_collection(walk):
 
 
 def test_roi_features_of_the_stored_boxes_are_equal(walk):
+    walk.need_stages()
     pooled = walk.pool(walk.read("proposals.boxes"), walk.model.heads.box_side)
     walk.check("box.roi_feat", pooled, HEADS)
     rows = pooled[::125, ::16].numpy()
@@ -100,6 +104,7 @@ def test_roi_features_of_the_stored_boxes_are_equal(walk):
 
 
 def test_box_head_outputs_for_the_stored_boxes_are_equal(walk):
+    walk.need_stages()
     feature, scores, deltas = walk.box_outputs
     if walk.config.network.heads == "fpn":
         walk.check("box.head_feat", feature, HEADS)
