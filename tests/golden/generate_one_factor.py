@@ -11,10 +11,6 @@ number has an axis. The photos are drawn here, too.
 
 import argparse
 import json
-import multiprocessing
-import os
-import sys
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from importlib.metadata import distribution, version
 from pathlib import Path
@@ -22,10 +18,11 @@ from typing import Any
 
 import cv2
 import numpy as np
-from golden.reference import Edit, open_reference, read_config
-from golden.sets import ROWS, Fixture, GoldenSet
 
-from golden import inference, photos, storage, training
+from golden import storage
+from golden.generate import make_content, make_each
+from golden.reference import Edit, open_reference
+from golden.sets import Fixture, GoldenSet
 
 FOLDER = Path(__file__).parent / "one_factor"
 CATEGORIES = FOLDER.parent / "portable" / "annotations.json"
@@ -63,13 +60,13 @@ EDITS = (
         "scale_factor[i][0:1], scale_factor[i][1:2]",
     ),
 )
-FILES = {"inputs": None} | {fixture.name: fixture for fixture in SET.fixtures}
+FILES = ["inputs", *(fixture.name for fixture in SET.fixtures)]
 
 
 def main() -> None:
     """Read the command line, and make or check file after file, each in a process of its own."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("files", nargs="*", default=list(FILES), metavar="FILE", help=f"all, or some of {', '.join(FILES)}")
+    parser.add_argument("files", nargs="*", default=FILES, metavar="FILE", help=f"all, or some of {', '.join(FILES)}")
     parser.add_argument("--reference", type=Path, required=True, metavar="FOLDER", help="a checkout of PaddleDetection")
     parser.add_argument("--check", action="store_true", help="write nothing, tell how the files differ from new ones")
     options = parser.parse_args()
@@ -77,32 +74,20 @@ def main() -> None:
         parser.error(f"paddledet {version('paddledet')} is installed; expected 2.6.0, the last of the old rule")
     if not options.check:
         draw_photos()
-    os.environ.setdefault("OMP_NUM_THREADS", "1")  # sums in another order are other sums
-    make = partial(make_file, options.reference.resolve(), options.check)
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"), max_tasks_per_child=1) as pool:
-        told = dict(zip(options.files, pool.map(make, options.files), strict=True))
-    for name, differences in told.items():
-        print(f"{name}: {differences or ('identical' if options.check else 'written')}")
-    sys.exit(any(told.values()))
+    make_each(partial(make_file, options.reference.resolve(), options.check), options.files)
 
 
-def make_file(reference: Path, check: bool, name: str) -> dict[str, float]:
-    """Make a file, and write it or return how the stored one differs from it."""
+def make_file(reference: Path, check: bool, name: str) -> dict[str, float] | None:
+    """Write a file and return None, or return how the stored one differs from a new one."""
     open_reference(Path(distribution("paddledet").locate_file("")), EDITS)
-    fixture = FILES[name]
-    config = read_config(reference, ROWS[fixture.arch if fixture else "r50_fpn"])
-    content: Any
-    if fixture is None:
-        content = storage.Content(photos.record_inputs(SET, config, FOLDER))
-    elif fixture.kind == "train":
-        content = storage.Content(training.record_training(SET, fixture, config, FOLDER))
-    else:
-        arrays, rows = inference.record_inference(SET, fixture, config, FOLDER)
-        content = storage.Content({key: value for key, value in arrays.items() if not key.startswith(LEFT_OUT)}, rows)
+    content = make_content(SET, name, reference, FOLDER)
+    if content.rows is not None:
+        arrays = {key: value for key, value in content.arrays.items() if not key.startswith(LEFT_OUT)}
+        content = storage.Content(arrays, content.rows)
     if check:
         return storage.compare(FOLDER / name, content)
     storage.write(FOLDER / name, content)
-    return {}
+    return None
 
 
 def draw_photos() -> None:
