@@ -41,7 +41,8 @@ def find_factors(height: int, width: int, short_side: int, long_side: int, rule:
 
 def resize_image(image: NDArray[np.uint8], short_side: int, long_side: int, rule: ResizeRule) -> ResizedImage:
     """Resize an RGB image `[H W 3]` by the factors of a rule."""
-    return resize_by(image, *find_factors(*image.shape[:2], short_side, long_side, rule))
+    height, width = image.shape[:2]
+    return resize_by(image, *find_factors(height, width, short_side, long_side, rule))
 
 
 def resize_photo(photo: NDArray[np.uint8], settings: Input) -> ResizedImage:
@@ -56,5 +57,9 @@ def resize_by(image: NDArray[np.uint8], down: float, across: float) -> ResizedIm
     """
     # Factors, not a size, which would stretch each axis to whole pixels.
     resized = np.asarray(cv2.resize(image, None, fx=across, fy=down, interpolation=cv2.INTER_CUBIC), dtype=np.uint8)
-    scale, extent = np.float32([down, across]), np.float32([down * image.shape[0], across * image.shape[1]])
-    return ResizedImage(resized, (float(scale[0]), float(scale[1])), (float(extent[0]), float(extent[1])))
+    height, width = image.shape[:2]
+    return ResizedImage(resized, _to_single(down, across), _to_single(down * height, across * width))
+
+
+def _to_single(down: float, across: float) -> tuple[float, float]:
+    return float(np.float32(down)), float(np.float32(across))
