@@ -16,7 +16,7 @@ __all__ = ["Detections", "GroundTruth", "ImageBatch", "Losses", "Proposals", "Sa
 
 @dataclass(frozen=True, slots=True)
 class ImageBatch:
-    """Normalised RGB `pixels` float `[B 3 H W]`, zero beyond each image; `sizes` float32 `[B 2]`, true height, width."""
+    """Normalised RGB `pixels` float `[B 3 H W]`, zero beyond an image; `sizes` float32 `[B 2]`: where its boxes end."""
 
     pixels: Tensor
     sizes: Tensor
