@@ -45,14 +45,14 @@ def make_config(*changes):
     )
 
 
-def make_trainer(tmp_path, batches, *settings, config=None, **options):
+def make_trainer(tmp_path, batches, *settings, config=None, device="cpu", **options):
     tmp_path.mkdir(exist_ok=True)
     config, run = config or make_config(), parse_settings(["workers=0", *settings])
     model = build(config.network, 2, config.limits)
     initialize(model, torch.Generator().manual_seed(0))
     rows = []
     loader = Batches(batches, run.accumulate)
-    trainer = Trainer(model, config, run, loader, tmp_path / "snapshots", Processes(), report=rows.append, **options)
+    trainer = Trainer(model, config, run, loader, tmp_path / "snapshots", Processes(device=device), report=rows.append, **options)
     return trainer, rows
 
 
