@@ -13,8 +13,9 @@ import torch
 from maskzoo.images.find import find_images
 from maskzoo.inference.backends import Eager
 from maskzoo.inference.folder_run import Job, Task, run_jobs
-from maskzoo.inference.outputs import join_json, write_pieces
+from maskzoo.inference.outputs import join_json
 from maskzoo.inference.predictor import Predictor
+from maskzoo.system.files import write_file
 from maskzoo.system.memory import keep_freed_memory
 from maskzoo.system.processes import Processes
 from maskzoo.zoo.rows import read_row
@@ -49,7 +50,8 @@ def main():
     seconds = time.perf_counter() - began
     size = sum(path.stat().st_size for path in parts.paths)
     began = time.perf_counter()
-    write_pieces(Path(out) / "predictions.json", join_json(row for _, record in parts.read() for row in record["coco"]))
+    rows = (row for _, record in parts.read() for row in record["coco"])
+    write_file(Path(out) / "predictions.json", map(str.encode, join_json(rows)))
     merge = time.perf_counter() - began
     objects = sum(sum(record["names"].values()) for _, record in parts.read())
     print(

@@ -44,14 +44,15 @@ def make_config(*changes):
     return read_row("mask_rcnn_r50_fpn_1x_coco", [*texts, "classes={1: a, 2: b}", EPOCHS, "training.milestones=[2]", *changes])
 
 
-def make_trainer(tmp_path, batches, *settings, config=None, **options):
+def make_trainer(tmp_path, batches, *settings, config=None, device="cpu", **options):
     tmp_path.mkdir(exist_ok=True)
     config, run = config or make_config(), parse_settings(["workers=0", *settings])
     model = build(config.network, 2, config.limits)
     initialize(model, torch.Generator().manual_seed(0))
     rows = []
     loader = Batches(batches, run.accumulate)
-    trainer = Trainer(model, config, run, loader, RunFolder(tmp_path), Processes(), report=rows.append, **options)
+    processes = Processes(device=device)
+    trainer = Trainer(model, config, run, loader, RunFolder(tmp_path), processes, report=rows.append, **options)
     return trainer, rows
 
 

@@ -243,10 +243,17 @@ def test_the_scale_of_float16_moves_as_torchs_own_does():
     assert ours.describe() == {"scale": 2.0**13, "_growth_tracker": 1599}
 
 
+def test_a_cpu_reads_every_step_at_once(tmp_path):
+    trainer, rows = train(tmp_path, None)
+    assert trainer.behind == 0 and not trainer.state.conditional
+    trainer._take_step([make_batch(1)])
+    assert [row["iteration"] for row in rows] == [1]
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
 def test_on_a_gpu_the_step_counts_or_not_without_the_host(tmp_path):
-    trainer, rows = train(tmp_path, None)
-    assert trainer.behind > 0 and trainer.device.type == "cuda"
+    trainer, rows = train(tmp_path, None, device="cuda")
+    assert trainer.behind > 0 and trainer.state.conditional
     outcome = trainer._run([make_batch(0, broken=True)])
     before = {name: tensor.clone() for name, tensor in trainer.state.tensors().items()}
     torch.cuda.set_sync_debug_mode("error")
