@@ -10,9 +10,10 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
 import torch
 
-from maskzoo.cli.outputs import join_json, write_pieces
+from maskzoo.cli.outputs import join_json
 from maskzoo.cli.prediction_job import Job, Task, run_jobs
 from maskzoo.data.images import find_images
+from maskzoo.files import write_file
 from maskzoo.inference.backends import Eager
 from maskzoo.inference.memory import keep_freed_memory
 from maskzoo.inference.predictor import Predictor
@@ -49,7 +50,8 @@ def main():
     seconds = time.perf_counter() - began
     size = sum(path.stat().st_size for path in parts.paths)
     began = time.perf_counter()
-    write_pieces(Path(out) / "predictions.json", join_json(row for _, record in parts.read() for row in record["coco"]))
+    rows = (row for _, record in parts.read() for row in record["coco"])
+    write_file(Path(out) / "predictions.json", map(str.encode, join_json(rows)))
     merge = time.perf_counter() - began
     objects = sum(sum(record["names"].values()) for _, record in parts.read())
     print(
