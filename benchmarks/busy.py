@@ -2,8 +2,8 @@
 
     python benchmarks/busy.py [--cases predict ...] [--rounds 5] [--seconds 2]
 
-`before` is what libraries do by themselves: libgomp, libomp and onnxruntime let waiting threads spin, OpenVINO pins its
-threads to cores. `now` is what maskzoo sets. A process of each is loaded; then they take turns, idle and busy, in short
+`before` is what libraries do by themselves: libgomp and onnxruntime let waiting threads spin; OpenVINO is the same in both.
+`now` is what maskzoo sets. A process of each is loaded; then they take turns, idle and busy, in short
 phases: these are ratios of one run. A phase in which other programs took more than a quarter of a core is measured again.
 
 The fair share: with as many busy loops as cores, and as many threads, a scheduler that is just gives maskzoo half of the
@@ -35,7 +35,7 @@ from networks import FPN, make_photo, small_config, small_network
 
 R50 = ("input.short_side=320", "input.long_side=544")
 PHOTOS, SIZE = 4, (320, 480)
-DEFAULTS = {"GOMP_SPINCOUNT": "300000", "KMP_BLOCKTIME": "200"}  # of libgomp, and of libomp, where nothing is set
+DEFAULTS = {"GOMP_SPINCOUNT": "300000"}  # libgomp's where nothing is set
 LOOP = "import sys, time\nend = time.monotonic() + 120\nwhile time.monotonic() < end: pass"
 SETTLE = 0.2  # seconds until the loops run
 OTHERS = 0.25  # cores

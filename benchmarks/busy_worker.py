@@ -16,11 +16,8 @@ from maskzoo.zoo.load import load
 
 def main():
     job = json.loads(sys.stdin.readline())
-    for settings in (runtimes.SESSION, runtimes.THREADS) if job["before"] else ():
-        settings.clear()
-    for name, value in job.get("patches", {}).items():
-        getattr(runtimes, name).clear()
-        getattr(runtimes, name).update(value)
+    if job["before"]:
+        runtimes.SESSION.clear()
     keep_freed_memory()
     call, images = prepare_several(job) if job["workers"] > 1 else (prepare(job, "cpu")[0], 1)
     call()

@@ -19,9 +19,8 @@ from maskzoo.structures import Detections, ImageBatch
 
 __all__ = ["RUNTIMES", "OnnxRuntime", "OpenVino", "TorchPackage"]
 
-# Beside other programs these are what `maskzoo.system.waiting` is to torch; docs/performance.md has the figures.
-SESSION = {"session.intra_op.allow_spinning": "0"}  # of onnxruntime
-THREADS = {"ENABLE_CPU_PINNING": False}  # of OpenVINO: a thread tied to a core waits until another program leaves it
+# Of onnxruntime: beside other programs, spinning threads take the time that they wait for (see `maskzoo.system.waiting`).
+SESSION = {"session.intra_op.allow_spinning": "0"}
 
 
 class _Exported:
@@ -101,7 +100,6 @@ class OpenVino(_Exported):
             "INFERENCE_PRECISION_HINT": "bf16" if reduced else "f32",
             # It would keep set-ups of every shape that it meets, a gigabyte after a thousand sizes, and is no quicker for it.
             "CPU_RUNTIME_CACHE_CAPACITY": 0,
-            **THREADS,
         }
         try:
             self._compiled = runtime.compile_model(path, "CPU", settings)

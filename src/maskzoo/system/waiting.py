@@ -2,7 +2,7 @@
 
 torch divides a layer among threads, and at its end the first to finish wait for the last. libgomp's spin meanwhile, for
 milliseconds at each of hundreds of barriers; where another program has the last one's core, they take the time that it
-waits for. Sleeping soon costs an idle machine next to nothing (docs/performance.md has both).
+waits for. `benchmarks/busy.py` measures both.
 """
 
 from __future__ import annotations
@@ -14,9 +14,8 @@ from functools import cache
 
 __all__ = ["Waiting", "choose_waiting"]
 
-# libgomp reads the first, libomp and Intel's libiomp5 (macOS, Windows) the second; each ignores the other's.
-OWN = {"GOMP_SPINCOUNT": "1000", "KMP_BLOCKTIME": "0"}
-SWITCHES = ("OMP_WAIT_POLICY", *OWN, "KMP_LIBRARY")
+OWN = {"GOMP_SPINCOUNT": "1000"}  # libgomp's, torch's on Linux; libomp and libiomp5 (macOS, Windows) keep their own waiting
+SWITCHES = ("OMP_WAIT_POLICY", *OWN, "KMP_BLOCKTIME", "KMP_LIBRARY")
 
 
 @dataclass(frozen=True, slots=True)
