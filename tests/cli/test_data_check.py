@@ -119,7 +119,7 @@ def test_a_page_of_an_earlier_check_is_renewed(run, tmp_path):
     for _ in range(2):
         code, out, _ = run("train.json", "--page", "report.html")
         assert code == 0 and "Wrote report.html" in out
-    assert (tmp_path / "report.html").read_text().startswith("<!doctype html>")
+    assert (tmp_path / "report.html").read_text().startswith("<!DOCTYPE html>")
 
 
 def test_what_cannot_be_read_at_all_is_an_error_with_its_name(run, tmp_path):

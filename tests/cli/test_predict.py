@@ -176,7 +176,8 @@ def test_a_data_set_is_predicted_alone(run, model, photos):
     (photos / "val.json").write_text("{}")
     code, _, err = run("predict", model, "val.json", "y.png")
     assert code == 1 and "expected it alone" in err
-    assert run("predict", model, "y.png", "--images", "a")[0] == 2
+    code, _, err = run("predict", model, "y.png", "--images", "a")
+    assert code == 1 and "--images belongs to a data set" in err
     code, _, err = run("predict", model, "val.json")
     assert code == 1 and "val.json: images: found" in err
     code, _, err = run("predict", model, "none.json")

@@ -105,7 +105,8 @@ def test_nothing_found_walks_through_every_stage(networks, row, override, packed
     done = network.add_masks(detections.trimmed(), table)
     assert done.masks is not None and done.masks.shape[:2] == (2, 0)
     if override.startswith("limits.proposals"):
-        assert not network.propose(network.features(batch.pixels), batch.sizes).valid.any()
+        scored = network.score_anchors(network.features(batch.pixels))
+        assert not network.propose(*scored, batch.sizes, network.limits.proposals).valid.any()
     everything = network(batch)
     assert everything.masks is not None and everything.masks.isfinite().all()
 
