@@ -13,9 +13,10 @@ from PIL import Image
 from coco_files import make_data, write
 from faulty_data import FAULTY_OBJECTS, FAULTY_SPLITS, FAULTY_TABLES, make_faulty, make_object, make_sound, rewrite
 from maskzoo.dataset_checks.check import check_annotations, check_data
-from maskzoo.dataset_checks.fix import encode, fix_data
+from maskzoo.dataset_checks.fix import fix_data
 from maskzoo.dataset_checks.problems import KINDS, choose_worst, quote
 from maskzoo.datasets.coco_reader import AnnotationsError, pack_annotations
+from maskzoo.datasets.coco_writer import encode_json
 from maskzoo.errors import ConfigError, MaskzooError
 from shared_data import need_shared
 
@@ -249,7 +250,7 @@ def test_whatever_a_file_holds_is_a_problem_or_an_error_of_ours_and_a_cleaned_fi
     except MaskzooError as error:
         assert "train.json" in str(error)
         return
-    cleaned = json.loads(encode(fixed.data, file))
+    cleaned = json.loads(encode_json(fixed.data, file))
     pack_annotations(cleaned, "cleaned.json")
     assert [p for p in check_annotations(cleaned, "train", "cleaned.json")[0] if p.severity == "error"] == []
     json.dumps(report.to_dict(), allow_nan=False)
