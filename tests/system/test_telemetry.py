@@ -43,9 +43,9 @@ VERBS = {
     "predict by OpenVINO": "predict thin.onnx photos --out found-openvino --backend openvino",
     "predict by onnxruntime": "predict thin.onnx photos --out found-onnxruntime --backend onnxruntime",
     "doctor": "doctor",
-    "bench": "bench thin.safetensors --size 64x96 --seconds 0.1 --rounds 1 --threads 1 --dtypes float32 --backends eager",
 }
 SLOW_VERBS = {
+    "bench": "bench thin.safetensors --size 64x96 --seconds 0.1 --rounds 1 --threads 1 --dtypes float32 --backends eager",
     "predict without an exported file": "predict thin.safetensors photos --out found-exported --backend openvino",
     "export to OpenVINO": "export thin.safetensors --to openvino --out thin.xml",
     "export in int8": "export thin.safetensors --to openvino --dtype int8 --calibrate photos --out thin8.xml",
@@ -122,6 +122,7 @@ def test_a_slow_verb_reaches_for_no_address_and_leaves_nothing_in_the_home(verb,
     assert_silent(record(scene, "-m", "maskzoo", *SLOW_VERBS[verb].split()))
 
 
+@pytest.mark.slow  # the test below imports NNCF too
 def test_quantising_by_nncf_reaches_for_no_address(scene, exported):
     assert_silent(record(scene, "-c", QUANTIZE))
 
