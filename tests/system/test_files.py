@@ -33,7 +33,7 @@ def act_as_nobody(folder, code):
     if os.geteuid() != 0:
         pytest.skip("only root can become another user")
     folder.chmod(0o755)  # pytest lets nobody else in
-    begin = "import os; from pathlib import Path; from maskzoo import files; from maskzoo.errors import MaskzooError"
+    begin = "import os; from pathlib import Path; from maskzoo.system import files; from maskzoo.errors import MaskzooError"
     drop = f"os.setgroups([]); os.setgid({NOBODY}); os.setuid({NOBODY})"
     guarded = "\n".join(f"    {line}" for line in code.splitlines())
     text = f"{begin}\n{drop}\ntry:\n{guarded}\nexcept MaskzooError as error:\n    print('refused:', error)"
