@@ -8,11 +8,22 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from maskzoo.errors import ConfigError, DownloadError, ExportError, ImageError, MaskzooError, SourceError, WeightsError
+from maskzoo.errors import (
+    ArgumentError,
+    ConfigError,
+    DownloadError,
+    ExportError,
+    ImageError,
+    MaskzooError,
+    SourceError,
+    WeightsError,
+)
 from maskzoo.system.waiting import choose_waiting
 
 if TYPE_CHECKING:
     from maskzoo.config import ModelConfig
+    from maskzoo.datasets.split import SplitDataset, split_dataset
+    from maskzoo.datasets.statistics import Statistics, dataset_statistics
     from maskzoo.images.read import read_image
     from maskzoo.inference.prediction import Masks, Prediction
     from maskzoo.inference.predictor import Predictor
@@ -21,6 +32,7 @@ if TYPE_CHECKING:
     from maskzoo.zoo.rows import names
 
 __all__ = [
+    "ArgumentError",
     "ConfigError",
     "DownloadError",
     "ExportError",
@@ -31,12 +43,16 @@ __all__ = [
     "Prediction",
     "Predictor",
     "SourceError",
+    "SplitDataset",
+    "Statistics",
     "WeightsError",
     "convert",
+    "dataset_statistics",
     "keep_freed_memory",
     "load",
     "names",
     "read_image",
+    "split_dataset",
 ]
 
 _HOMES = {
@@ -44,11 +60,15 @@ _HOMES = {
     "ModelConfig": "config",
     "Prediction": "inference.prediction",
     "Predictor": "inference.predictor",
+    "SplitDataset": "datasets.split",
+    "Statistics": "datasets.statistics",
     "convert": "zoo.load",
+    "dataset_statistics": "datasets.statistics",
     "keep_freed_memory": "system.memory",
     "load": "zoo.load",
     "names": "zoo.rows",
     "read_image": "images.read",
+    "split_dataset": "datasets.split",
 }
 
 choose_waiting()  # before anything here imports torch
