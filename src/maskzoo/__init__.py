@@ -22,6 +22,7 @@ from maskzoo.system.waiting import choose_waiting
 
 if TYPE_CHECKING:
     from maskzoo.config import ModelConfig
+    from maskzoo.datasets.importers.convert import ConvertedDataset, convert_dataset
     from maskzoo.datasets.split import SplitDataset, split_dataset
     from maskzoo.datasets.statistics import Statistics, dataset_statistics
     from maskzoo.images.read import read_image
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ArgumentError",
     "ConfigError",
+    "ConvertedDataset",
     "DownloadError",
     "ExportError",
     "ImageError",
@@ -47,6 +49,7 @@ __all__ = [
     "Statistics",
     "WeightsError",
     "convert",
+    "convert_dataset",
     "dataset_statistics",
     "keep_freed_memory",
     "load",
@@ -56,6 +59,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "ConvertedDataset": "datasets.importers.convert",
     "Masks": "inference.prediction",
     "ModelConfig": "config",
     "Prediction": "inference.prediction",
@@ -63,6 +67,7 @@ _HOMES = {
     "SplitDataset": "datasets.split",
     "Statistics": "datasets.statistics",
     "convert": "zoo.load",
+    "convert_dataset": "datasets.importers.convert",
     "dataset_statistics": "datasets.statistics",
     "keep_freed_memory": "system.memory",
     "load": "zoo.load",
