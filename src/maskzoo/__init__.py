@@ -22,6 +22,7 @@ from maskzoo.system.waiting import choose_waiting
 
 if TYPE_CHECKING:
     from maskzoo.config import ModelConfig
+    from maskzoo.datasets.draw import DrawnDataset, draw_dataset
     from maskzoo.datasets.importers.convert import ConvertedDataset, convert_dataset
     from maskzoo.datasets.split import SplitDataset, split_dataset
     from maskzoo.datasets.statistics import Statistics, dataset_statistics
@@ -37,6 +38,7 @@ __all__ = [
     "ConfigError",
     "ConvertedDataset",
     "DownloadError",
+    "DrawnDataset",
     "ExportError",
     "ImageError",
     "Masks",
@@ -51,6 +53,7 @@ __all__ = [
     "convert",
     "convert_dataset",
     "dataset_statistics",
+    "draw_dataset",
     "keep_freed_memory",
     "load",
     "names",
@@ -60,6 +63,7 @@ __all__ = [
 
 _HOMES = {
     "ConvertedDataset": "datasets.importers.convert",
+    "DrawnDataset": "datasets.draw",
     "Masks": "inference.prediction",
     "ModelConfig": "config",
     "Prediction": "inference.prediction",
@@ -69,6 +73,7 @@ _HOMES = {
     "convert": "zoo.load",
     "convert_dataset": "datasets.importers.convert",
     "dataset_statistics": "datasets.statistics",
+    "draw_dataset": "datasets.draw",
     "keep_freed_memory": "system.memory",
     "load": "zoo.load",
     "names": "zoo.rows",

@@ -184,3 +184,31 @@ def test_a_picture_can_be_saved(tmp_path):
     draw_objects(gray(60, 80), predict([[10, 10, 50, 50]], (60, 80))).save(tmp_path / "a.jpg")
     with Image.open(tmp_path / "a.jpg") as picture:
         assert picture.size == (80, 60)
+
+
+def test_a_crowd_is_striped_in_grey_and_lies_below_the_others():
+    photo = gray(200, 200)
+    prediction = predict([[0, 0, 200, 200], [60, 60, 140, 140]], (200, 200))
+    for crowd in ([True, False], [False, True]):
+        picture = draw_objects(photo, prediction, boxes=False, labels=False, alpha=1, width=2, crowd=np.array(crowd))
+        whole = picture.getpixel((100, 100)) == pick_color(crowd.index(False))
+        assert whole, "the object covers the crowd, though it may be the larger one"
+    striped = draw_objects(photo, predict([[0, 0, 200, 200]], (200, 200)), boxes=False, labels=False, crowd=np.array([True]))
+    inside = np.asarray(striped)[50:150, 50:150]
+    assert len(np.unique(inside.reshape(-1, 3), axis=0)) == 2 and np.ptp(inside.astype(int), axis=2).max() <= 7
+
+
+def test_colors_can_be_given():
+    picture = draw_objects(gray(90, 90), predict([[0, 0, 90, 90]], (90, 90)), labels=False, alpha=1, colors=[(1, 2, 3)])
+    assert picture.getpixel((45, 45)) == (1, 2, 3)
+
+
+def test_sparse_labels_never_hide_another_and_small_objects_get_none():
+    size, same = (300, 300), [100, 100, 200, 200]
+    photo, options = gray(*size), {"masks": False, "boxes": False, "font_size": 20, "sparse": True}
+    few, many = (draw_objects(photo, predict([same] * count, size), **options) for count in (3, 60))
+    assert changed(few, photo).any()
+    found = [(np.asarray(many) == pick_color(i)).all(axis=2).sum() for i in range(60)]
+    whole = [count for count in found if count]
+    assert 0 < len(whole) < 60 and min(whole) > 0.9 * max(whole), "a label lies partly below another"
+    assert not changed(draw_objects(photo, predict([[100, 100, 125, 200]], size), **options), photo).any()

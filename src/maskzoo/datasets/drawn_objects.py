@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -11,8 +12,10 @@ from numpy.typing import NDArray
 
 from maskzoo.datasets.annotations import AnnotationSet
 from maskzoo.datasets.rle import decode_runs, rasterize_polygons
+from maskzoo.errors import ImageError
+from maskzoo.images.read import read_image
 
-__all__ = ["DrawnObjects", "OutlinedMasks", "describe_annotations", "describe_objects"]
+__all__ = ["DrawnObjects", "OutlinedMasks", "describe_annotations", "describe_objects", "read_annotated_photo"]
 
 Size = tuple[int, int]  # height, width
 Outline = Sequence[NDArray[np.float64]] | bytes  # polygons, or compressed run lengths
@@ -81,3 +84,14 @@ def describe_annotations(
     outlines = [annotations.outline(row) for row in rows.tolist()]
     height, width = annotations.sizes[image].tolist()
     return describe_objects(annotations.bbox[rows], np.ones(len(rows)), names, outlines, (height, width), drawn)
+
+
+def read_annotated_photo(annotations: AnnotationSet, image: int, folder: Path) -> NDArray[np.uint8]:
+    """Return the photo of image `image` in `folder`. Raises ImageError if it cannot be read or has another size than said."""
+    path = folder / annotations.file_name(image)
+    photo = read_image(path)
+    height, width = annotations.sizes[image].tolist()
+    if photo.shape[:2] != (height, width):
+        found = f"{photo.shape[1]} x {photo.shape[0]} pixels"
+        raise ImageError(f"{path}: {found}; expected the {width} x {height} that {annotations.source} says")
+    return photo

@@ -51,11 +51,11 @@ def draw_labels(
     others. A label that found no room at its object is tied to it by a line. See `draw_objects` for `sparse`.
     """
     draw = ImageDraw.Draw(canvas)
-    labels = [_make_label(draw, *row, font_size) for row in zip(texts, colors, boxes, strict=True)]
+    labels = [_make_label(draw, *row, font_size, shrink=not sparse) for row in zip(texts, colors, boxes, strict=True)]
     crowd = sum(label.width * label.height for label in labels) / (canvas.width * canvas.height)
     if crowd > CROWD and not sparse:
         font_size = max(min(SMALLEST_FONT, font_size), round(font_size * math.sqrt(CROWD / crowd)))
-        labels = [_make_label(draw, *row, font_size) for row in zip(texts, colors, boxes, strict=True)]
+        labels = [_make_label(draw, *row, font_size, shrink=True) for row in zip(texts, colors, boxes, strict=True)]
     spots: list[tuple[_Label, Spot]] = []
     for i in np.lexsort((-measure_areas(boxes), -order)).tolist():
         if sparse and (boxes[i, 2:] - boxes[i, :2]).min() < ROOM * font_size:
@@ -76,10 +76,11 @@ def measure_areas(boxes: Floats) -> Floats:
     return (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
 
 
-def _make_label(draw: ImageDraw.ImageDraw, words: str, color: Color, box: Floats, font_size: int) -> _Label:
-    """Small objects get small letters, so that a crowd of them stays visible."""
+def _make_label(draw: ImageDraw.ImageDraw, words: str, color: Color, box: Floats, font_size: int, *, shrink: bool) -> _Label:
+    """Return the label of an object; small ones get small letters (`shrink`), so that a crowd of them stays visible."""
     side = math.sqrt(float(measure_areas(box[None])[0]))
     size = max(min(SMALL_OBJECT_FONT, font_size), min(font_size, round(font_size * (0.6 + side / font_size / 15))))
+    size = size if shrink else font_size
     font = ImageFont.load_default(size)
     text = " ".join(words.split())
     width = math.ceil(draw.textlength(text, font=font)) + size // 2 + 2

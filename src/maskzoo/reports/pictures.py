@@ -11,12 +11,11 @@ import numpy as np
 from PIL import Image
 
 from maskzoo.datasets.annotations import AnnotationSet
-from maskzoo.datasets.drawn_objects import DrawnObjects, describe_annotations, describe_objects
+from maskzoo.datasets.drawn_objects import DrawnObjects, describe_annotations, describe_objects, read_annotated_photo
 from maskzoo.drawing.objects import draw_objects
 from maskzoo.errors import ImageError
 from maskzoo.evaluation.analysis import Analysis
 from maskzoo.evaluation.results import Results
-from maskzoo.images.read import read_image
 
 __all__ = ["Picture", "make_pictures"]
 
@@ -68,11 +67,8 @@ def _make_picture(
         "quality": float(scores.quality[image]),
         **{name: int(getattr(scores, name)[image]) for name in ("found", "missed", "false")},
     }
-    size = tuple(annotations.sizes[image].tolist())
     try:
-        photo = read_image(folder / annotations.file_name(image))
-        if photo.shape[:2] != size:
-            raise ImageError(f"found a photo of {photo.shape[1]} x {photo.shape[0]} pixels, expected {size[1]} x {size[0]}")
+        photo = read_annotated_photo(annotations, image, folder)
     except ImageError as error:
         return Picture(**facts, error=str(error))
     masks = analysis.kind == "mask"
