@@ -8,11 +8,24 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from maskzoo.errors import ConfigError, DownloadError, ExportError, ImageError, MaskzooError, SourceError, WeightsError
+from maskzoo.errors import (
+    ArgumentError,
+    ConfigError,
+    DownloadError,
+    ExportError,
+    ImageError,
+    MaskzooError,
+    SourceError,
+    WeightsError,
+)
 from maskzoo.system.waiting import choose_waiting
 
 if TYPE_CHECKING:
     from maskzoo.config import ModelConfig
+    from maskzoo.datasets.draw import DrawnDataset, draw_dataset
+    from maskzoo.datasets.importers.convert import ConvertedDataset, convert_dataset
+    from maskzoo.datasets.split import SplitDataset, split_dataset
+    from maskzoo.datasets.statistics import Statistics, dataset_statistics
     from maskzoo.images.read import read_image
     from maskzoo.inference.prediction import Masks, Prediction
     from maskzoo.inference.predictor import Predictor
@@ -21,8 +34,11 @@ if TYPE_CHECKING:
     from maskzoo.zoo.rows import names
 
 __all__ = [
+    "ArgumentError",
     "ConfigError",
+    "ConvertedDataset",
     "DownloadError",
+    "DrawnDataset",
     "ExportError",
     "ImageError",
     "Masks",
@@ -31,24 +47,38 @@ __all__ = [
     "Prediction",
     "Predictor",
     "SourceError",
+    "SplitDataset",
+    "Statistics",
     "WeightsError",
     "convert",
+    "convert_dataset",
+    "dataset_statistics",
+    "draw_dataset",
     "keep_freed_memory",
     "load",
     "names",
     "read_image",
+    "split_dataset",
 ]
 
 _HOMES = {
+    "ConvertedDataset": "datasets.importers.convert",
+    "DrawnDataset": "datasets.draw",
     "Masks": "inference.prediction",
     "ModelConfig": "config",
     "Prediction": "inference.prediction",
     "Predictor": "inference.predictor",
+    "SplitDataset": "datasets.split",
+    "Statistics": "datasets.statistics",
     "convert": "zoo.load",
+    "convert_dataset": "datasets.importers.convert",
+    "dataset_statistics": "datasets.statistics",
+    "draw_dataset": "datasets.draw",
     "keep_freed_memory": "system.memory",
     "load": "zoo.load",
     "names": "zoo.rows",
     "read_image": "images.read",
+    "split_dataset": "datasets.split",
 }
 
 choose_waiting()  # before anything here imports torch

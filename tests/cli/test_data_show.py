@@ -102,7 +102,7 @@ def test_a_given_folder_may_hold_a_folder_for_each_split(run, data, tmp_path):
 def test_only_a_sheet_is_overwritten(run, data, tmp_path):
     (tmp_path / "mine.jpg").write_bytes(b"mine")
     code, _, err = run("set.json", "--out", "mine.jpg")
-    assert code == 1 and "is no sheet" in err and (tmp_path / "mine.jpg").read_bytes() == b"mine"
+    assert code == 1 and "is not a sheet" in err and (tmp_path / "mine.jpg").read_bytes() == b"mine"
     for name in ("sheet.jpg", "sheet.png"):
         assert [run("set.json", "--out", name, "--count", "1")[0] for _ in range(2)] == [0, 0]
 

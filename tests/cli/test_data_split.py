@@ -68,7 +68,7 @@ def test_files_that_are_there_stay_and_the_source_even_with_force(run, data, tmp
     code, _, err = run(source, tmp_path / "parts")
     assert code == 1 and "exists already" in err
     code, _, err = run(source, tmp_path / "parts", "--force")
-    assert code == 1 and "is DATA itself" in err
+    assert code == 1 and "is the data to be divided itself" in err
     assert source.read_bytes() == before and not (tmp_path / "parts/val.json").exists()
 
 
@@ -80,7 +80,7 @@ def test_shares_that_leave_nothing_are_a_wrong_call(run, data, tmp_path, options
 
 def test_faults_of_the_source_and_of_the_expression_are_errors(run, data, tmp_path):
     code, _, err = run(data, tmp_path / "parts", "--group-by", "(")
-    assert code == 1 and "no regular expression" in err
+    assert code == 1 and "not a regular expression" in err
     content = json.loads(data.read_text())
     content["annotations"][0]["image_id"] = -5
     code, _, err = run(write(tmp_path / "bad.json", content), tmp_path / "parts")

@@ -1,13 +1,16 @@
 """Splits lose nothing, repeat by their seed, and share classes out evenly."""
 
 import copy
+import json
 
 import numpy as np
 import pytest
 
-from coco_files import make_data
+import maskzoo
+from coco_files import make_data, write
+from maskzoo.datasets.coco_reader import read_annotations
 from maskzoo.datasets.split import assign, group_images, split_coco
-from maskzoo.errors import ConfigError
+from maskzoo.errors import ArgumentError, ConfigError
 
 SHARES = {"train": 0.7, "val": 0.2, "test": 0.1}
 
@@ -80,7 +83,7 @@ def test_a_group_is_what_the_expression_finds_and_else_an_image_alone():
     names = ["a_1.png", "a_2.png", "b_1.jpg", "1.png", "2.png"]
     assert group_images(names, "^([a-z])_").tolist() == [0, 0, 1, 2, 3]
     assert group_images(names, None).tolist() == [0, 1, 2, 3, 4]
-    with pytest.raises(ConfigError, match="no regular expression"):
+    with pytest.raises(ConfigError, match="not a regular expression"):
         group_images(names, "(")
 
 
@@ -94,3 +97,20 @@ def test_too_few_images_for_a_part_is_an_error_that_says_so():
 def test_shares_that_cannot_be_are_refused(shares):
     with pytest.raises(ConfigError, match="1 in all"):
         assign(np.ones((3, 1), np.int64), shares, np.arange(3))
+
+
+def test_a_file_is_divided_by_one_call_that_counts_what_it_wrote_and_tells_of_each_file(tmp_path):
+    source = write(tmp_path / "all.json", make_data(images=20))
+    events = []
+    divided = maskzoo.split_dataset(source, tmp_path / "parts", val=0.3, test=0.1, on_progress=events.append)
+    assert [(event.done, event.total) for event in events] == [(1, 3), (2, 3), (3, 3)]
+    assert sum(part.images for part in divided.splits.values()) == 20
+    for name, part in divided.splits.items():
+        written = read_annotations(part.file)
+        assert (part.file, part.images, part.annotations) == (tmp_path / f"parts/{name}.json", len(written), len(written.ids))
+    assert json.loads(json.dumps(divided.to_dict()))["splits"]["val"]["file"] == str(tmp_path / "parts/val.json")
+
+
+def test_shares_that_leave_nothing_for_train_are_refused(tmp_path):
+    with pytest.raises(ArgumentError, match=r"val is 0.6 and test is 0.4"):
+        maskzoo.split_dataset(write(tmp_path / "all.json", make_data()), tmp_path / "parts", val=0.6, test=0.4)

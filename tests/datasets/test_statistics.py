@@ -4,8 +4,10 @@ import json
 
 import pytest
 
+import maskzoo
+from coco_files import make_data, write
 from maskzoo.datasets.coco_reader import pack_annotations
-from maskzoo.datasets.statistics import find_hints, measure_set, to_dict
+from maskzoo.datasets.statistics import find_hints, measure_split
 
 
 def make(boxes, classes=("cat", "dog"), size=(400, 300), images=2):
@@ -22,7 +24,7 @@ def make(boxes, classes=("cat", "dog"), size=(400, 300), images=2):
         "categories": [{"id": number, "name": name} for number, name in enumerate(classes, 1)],
         "annotations": rows,
     }
-    return measure_set(pack_annotations(data, "made"))
+    return measure_split(pack_annotations(data, "made"))
 
 
 def test_objects_crowds_and_classes_are_counted():
@@ -68,8 +70,20 @@ def test_hints_name_what_is_hard_to_learn():
 def test_a_set_without_objects_has_numbers_too_and_all_of_them_are_json():
     empty = make([])
     assert empty.objects == 0 and empty.sides == ()
-    assert json.loads(json.dumps(to_dict(empty), allow_nan=False))["sides"] is None
+    assert json.loads(json.dumps(empty.to_dict(), allow_nan=False))["sides"] is None
     assert "train: has no object" in find_hints({"train": empty})
-    described = to_dict(make([(1, 0, 0, 0, 10, 10)]))
+    described = make([(1, 0, 0, 0, 10, 10)]).to_dict()
     assert described["sides"] == dict.fromkeys(("min", "5%", "25%", "median", "75%", "95%", "max"), 10)
     assert described["classes"][0] == {"id": 1, "name": "cat", "objects": 1, "images": 1}
+
+
+def test_a_folder_is_counted_split_by_split_and_each_is_told(tmp_path):
+    for split, images in (("train", 5), ("val", 2)):
+        write(tmp_path / f"{split}.json", make_data(images=images))
+    events = []
+    found = maskzoo.dataset_statistics(tmp_path, short_side=100, long_side=200, on_progress=events.append)
+    assert {split: numbers.images for split, numbers in found.splits.items()} == {"train": 5, "val": 2}
+    assert found.files == {"train": tmp_path / "train.json", "val": tmp_path / "val.json"}
+    assert [(event.done, event.total, event.unit) for event in events] == [(1, 2, "splits"), (2, 2, "splits")]
+    described = json.loads(json.dumps(found.to_dict(), allow_nan=False))
+    assert described["input"] == [100, 200] and described["splits"]["val"]["file"] == str(tmp_path / "val.json")

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
-from maskzoo.cli.terminal import open_stdout, print_json
+from maskzoo.cli.progress import show_progress
+from maskzoo.cli.terminal import open_stdout, print_json, start_table
 
 if TYPE_CHECKING:
-    from maskzoo.datasets.statistics import Statistics
-
-from maskzoo.cli.terminal import start_table
+    from maskzoo.datasets.statistics import SplitStatistics
 
 __all__ = ["show_statistics"]
 
@@ -33,54 +32,50 @@ def show_statistics(
       maskzoo data stats photos.json
       maskzoo data stats coco --json
     """
-    from maskzoo.datasets.coco_reader import read_annotations
-    from maskzoo.datasets.layout import find_splits
-    from maskzoo.datasets.statistics import find_hints, measure_set, to_dict
+    from maskzoo.datasets.statistics import dataset_statistics
 
-    files = find_splits(data)
-    splits = {name: measure_set(read_annotations(path), short_side, long_side) for name, path in files.items()}
-    hints = find_hints(splits)
+    with show_progress() as on_progress:
+        found = dataset_statistics(data, short_side=short_side, long_side=long_side, on_progress=on_progress)
     if json:
-        described = {name: {"file": str(files[name]), **to_dict(numbers)} for name, numbers in splits.items()}
-        print_json({"data": str(data), "input": [short_side, long_side], "splits": described, "hints": hints})
+        print_json(found.to_dict())
         return
     console = open_stdout()
-    for table in (_tabulate_classes(splits), _tabulate_numbers(splits), _tabulate_quantiles(splits)):
+    for table in (_tabulate_classes(found.splits), _tabulate_numbers(found.splits), _tabulate_quantiles(found.splits)):
         console.print(table)
         console.print()
-    for hint in hints:
+    for hint in found.hints:
         console.print(f"Hint: {hint}", soft_wrap=True)
 
 
-def _tabulate_numbers(splits: Mapping[str, Statistics]) -> Table:
+def _tabulate_numbers(splits: Mapping[str, SplitStatistics]) -> Table:
     table = start_table("", *splits)
-    rows: dict[str, Callable[[Statistics], str]] = {
-        "images": lambda numbers: f"{numbers.images:,}",
-        "without an object": lambda numbers: f"{numbers.empty_images:,}",
-        "objects": lambda numbers: f"{numbers.objects:,}",
-        "as polygons": lambda numbers: f"{numbers.polygons:,}",
-        "as run lengths": lambda numbers: f"{numbers.run_lengths:,}",
-        "crowds": lambda numbers: f"{numbers.crowd:,}",
-        "small, below 32²": lambda numbers: f"{numbers.size_shares['small']:.1%}",
-        "medium": lambda numbers: f"{numbers.size_shares['medium']:.1%}",
-        "large, from 96² on": lambda numbers: f"{numbers.size_shares['large']:.1%}",
-        "box below 8 px at input": lambda numbers: f"{numbers.tiny:.1%}",
-        "most common size": _format_sizes,
-    }
-    for name, format_row in rows.items():
-        table.add_row(name, *(format_row(numbers) for numbers in splits.values()))
+    columns = [_list_numbers(numbers) for numbers in splits.values()]
+    for name in columns[0]:
+        table.add_row(name, *(column[name] for column in columns))
     return table
 
 
-def _format_sizes(numbers: Statistics) -> str:
-    if not numbers.sizes:
-        return "-"
-    width, height, images = numbers.sizes[0]
-    return f"{width} x {height} ({images / numbers.images:.0%})"
+def _list_numbers(numbers: SplitStatistics) -> dict[str, str]:
+    width, height, images = numbers.sizes[0] if numbers.sizes else (0, 0, 0)
+    return {
+        "images": f"{numbers.images:,}",
+        "without an object": f"{numbers.empty_images:,}",
+        "objects": f"{numbers.objects:,}",
+        "as polygons": f"{numbers.polygons:,}",
+        "as run lengths": f"{numbers.run_lengths:,}",
+        "crowds": f"{numbers.crowd:,}",
+        "small, below 32²": f"{numbers.size_shares['small']:.1%}",
+        "medium": f"{numbers.size_shares['medium']:.1%}",
+        "large, from 96² on": f"{numbers.size_shares['large']:.1%}",
+        "box below 8 px at input": f"{numbers.tiny:.1%}",
+        "most common size": f"{width} x {height} ({images / numbers.images:.0%})" if images else "-",
+    }
 
 
-def _tabulate_quantiles(splits: Mapping[str, Statistics]) -> Table:
-    table = start_table("quantiles", "min", "5%", "25%", "median", "75%", "95%", "max")
+def _tabulate_quantiles(splits: Mapping[str, SplitStatistics]) -> Table:
+    from maskzoo.datasets.statistics import QUANTILES
+
+    table = start_table("quantiles", *QUANTILES)
     for split, numbers in splits.items():
         rows = {
             "√ box area, pixels": numbers.sides,
@@ -95,7 +90,7 @@ def _tabulate_quantiles(splits: Mapping[str, Statistics]) -> Table:
     return table
 
 
-def _tabulate_classes(splits: Mapping[str, Statistics]) -> Table:
+def _tabulate_classes(splits: Mapping[str, SplitStatistics]) -> Table:
     columns = [f"{split} {what}" for split in splits for what in ("objects", "images")]
     table = start_table("class", *columns)
     counts = {split: {(one.id, one.name): one for one in numbers.classes} for split, numbers in splits.items()}

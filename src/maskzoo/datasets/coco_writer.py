@@ -6,14 +6,15 @@ import json
 import math
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from maskzoo.datasets.annotations import AnnotationSet
+from maskzoo.datasets.annotations import AnnotationSet, find_image_folder
 from maskzoo.errors import MaskzooError, SourceError
 from maskzoo.system.files import check_target, make_folder, write_file
 
-__all__ = ["encode_json", "find_common_folder", "straighten", "to_coco", "write_coco"]
+__all__ = ["advise_on_images", "encode_json", "find_common_folder", "straighten", "to_coco", "write_coco"]
 
 
 def to_coco(annotations: AnnotationSet) -> dict[str, Any]:
@@ -94,3 +95,12 @@ def find_common_folder(pictures: Iterable[Path], file: Path) -> Path:
 def straighten(path: Path) -> Path:
     """Return an absolute path without `..`; links are not followed, because the user's own names shall stay."""
     return Path(os.path.normpath(path.absolute()))
+
+
+def advise_on_images(annotations: AnnotationSet, folder: Path, file: Path, out: Path) -> str | None:
+    """Say what to do if the images in `folder` are not found from `file`, where the annotations now are; `out` names it."""
+    try:
+        found = find_image_folder(replace(annotations, source=str(file))).resolve() == folder.resolve()
+    except SourceError:
+        found = len(annotations) == 0
+    return None if found else f"The images are not near {out}: pass --images {folder} wherever it is used"

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from maskzoo.errors import SourceError
+from maskzoo.errors import SourceError, list_some
 from maskzoo.system.files import describe_address
 
 __all__ = ["SPLITS", "find_splits", "name_split", "tell_split"]
@@ -20,7 +20,6 @@ SPLITS = {
 IN_SPLIT_FOLDER = ("_annotations.coco.json", "annotations.json", "instances.json", "labels.json")
 OTHER_KINDS = ("captions_", "person_keypoints_", "panoptic_", "stuff_", "image_info_")  # COCO's files beside instances
 TABLES = (b'"images"', b'"annotations"', b'"categories"')
-SHOWN = 8  # files in a message
 
 
 def find_splits(data: str | Path) -> dict[str, Path]:
@@ -121,6 +120,4 @@ def _describe_failure(folder: Path, files: list[Path], alone: list[Path]) -> Sou
 
 
 def _list(files: Iterable[Path], folder: Path) -> str:
-    names = [file.relative_to(folder).as_posix() for file in files]
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + more
+    return list_some(file.relative_to(folder).as_posix() for file in files)

@@ -2,7 +2,7 @@
 
 An outline runs along pixel edges, so its corners have whole coordinates. Every corner joins one horizontal and one
 vertical edge; along a row of the grid the corners are joined in pairs (first with second, third with fourth, ...),
-along a column likewise. Following the pairs in turn walks all outlines without another look at the pixels.
+along a column likewise. Following the pairs in turn gives all outlines without another look at the pixels.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ def trace(mask: NDArray[Any]) -> list[Polygon]:
     top, left = int(rows[0]), int(columns[0])
     inside = np.pad(mask[top : rows[-1] + 1, left : columns[-1] + 1] != 0, 1)
     x, y, down = _find_corners(inside)
-    following, outlines, holes = _walk(down.tolist(), inside[y + 1, x + 1].tolist())
-    x, y, following = _cut(inside, x, y, following, holes)
+    following, outlines, holes = _follow_edges(down.tolist(), inside[y + 1, x + 1].tolist())
+    x, y, following = _join_holes(inside, x, y, following, holes)
     points = np.stack([x + left, y + top], axis=1).astype(np.float64)
     return [_collect(points, following, start) for start in outlines]
 
@@ -67,7 +67,7 @@ def _find_corners(inside: Bools) -> tuple[Integers, Integers, Integers]:
     return x, y, down
 
 
-def _walk(down: list[int], inside: list[bool]) -> tuple[list[int], list[int], list[int]]:
+def _follow_edges(down: list[int], inside: list[bool]) -> tuple[list[int], list[int], list[int]]:
     """Return the corner that follows each one, and the first corner of each outline and of each hole, row by row.
 
     The pixel below and right of the first corner (`inside`) tells which it is. Outlines are walked one way round, holes
@@ -88,7 +88,7 @@ def _walk(down: list[int], inside: list[bool]) -> tuple[list[int], list[int], li
     return following, outlines, holes
 
 
-def _cut(
+def _join_holes(
     inside: Bools, x: Integers, y: Integers, following: list[int], holes: list[int]
 ) -> tuple[Integers, Integers, list[int]]:
     """Join each hole, given by its first corner, to the next edge straight above."""

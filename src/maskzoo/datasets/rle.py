@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import hotcoco.mask
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["compress", "find_bad_runs", "measure_runs"]
+__all__ = ["compress", "decode_runs", "encode_polygons", "find_bad_runs", "measure_runs", "rasterize_polygons"]
 
 Integers = NDArray[np.int64]
+Pair = tuple[float, float]  # along x and y
 TEXTS_AT_ONCE = 1024  # keeps the arrays on the way in the processor's cache
 LONGEST = 7  # characters of one count: 35 bits hold any count and difference of an image below 2^33 pixels
 
@@ -128,3 +130,32 @@ def compress(counts: Sequence[int]) -> bytes:
             if not more:
                 break
     return bytes(text)
+
+
+def decode_runs(text: bytes, size: Sequence[int]) -> NDArray[np.uint8]:
+    """Return the 0/1 mask uint8 `[H W]` of compressed run lengths that were checked before; `size` is height, width."""
+    mask: NDArray[np.uint8] = hotcoco.mask.decode({"size": list(size), "counts": text})
+    return mask
+
+
+def encode_polygons(
+    polygons: Sequence[ArrayLike], size: Sequence[int], *, origin: Pair = (0, 0), scale: Pair = (1, 1)
+) -> bytes:
+    """Return the compressed run lengths, in a mask of height, width `size`, of polygons by COCO's rule, put together.
+
+    Args:
+        polygons: flat x y x y ..., in pixels.
+        size: height and width of the mask.
+        origin: x, y of the mask's upper left corner. Points are moved and scaled in double precision.
+        scale: pixels of the mask to one of the polygons, along x and y.
+    """
+    moved = [((np.asarray(flat, np.float64).reshape(-1, 2) - origin) * scale).ravel().tolist() for flat in polygons]
+    text: bytes = hotcoco.mask.merge(hotcoco.mask.frPyObjects(moved, *size))["counts"]
+    return text
+
+
+def rasterize_polygons(
+    polygons: Sequence[ArrayLike], size: Sequence[int], *, origin: Pair = (0, 0), scale: Pair = (1, 1)
+) -> NDArray[np.uint8]:
+    """Return the 0/1 mask uint8 `[H W]` of polygons; see `encode_polygons`."""
+    return decode_runs(encode_polygons(polygons, size, origin=origin, scale=scale), size)

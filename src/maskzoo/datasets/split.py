@@ -5,20 +5,122 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from pathlib import PurePosixPath
+from dataclasses import asdict, dataclass
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from maskzoo.errors import ConfigError
+from maskzoo.datasets.annotations import find_image_folder
+from maskzoo.datasets.coco_reader import pack_annotations, read_json
+from maskzoo.datasets.coco_writer import advise_on_images, write_coco
+from maskzoo.errors import ArgumentError, ConfigError, MaskzooError, SourceError
+from maskzoo.progress import OnProgress, ProgressEvent, say_nothing
+from maskzoo.system.files import check_target
 
-__all__ = ["assign", "group_images", "split_coco"]
+__all__ = ["SplitDataset", "SplitPart", "assign", "group_images", "split_coco", "split_dataset"]
 
 Integers = NDArray[np.int64]
 # The number of images counts as much as ten classes. Measured on COCO pictures with 80 classes, most of them rare: parts
 # of 0.2 get 0.22 of the images, and classes lie nearer to their shares than where each goes to the part that lacks most.
 IMAGES_WEIGHT = 10.0
+LEAST_SHARE = 1e-9  # of the images, that train must be left
+
+
+@dataclass(frozen=True, slots=True)
+class SplitPart:
+    """One part of a divided data set: its annotation `file`, and how many `images` and `annotations` it holds."""
+
+    file: Path
+    images: int
+    annotations: int
+
+
+@dataclass(frozen=True, slots=True)
+class SplitDataset:
+    """What `split_dataset` wrote: `splits` by name; `classes` as `id`, `name` and objects in each part, crowds apart.
+
+    Classes without an object are left out. `note` says where the images are if the new files do not lead to them.
+    """
+
+    data: Path
+    seed: int
+    splits: dict[str, SplitPart]
+    classes: tuple[dict[str, Any], ...]
+    note: str | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values that `json.dumps` takes."""
+        splits = {name: asdict(part) | {"file": str(part.file)} for name, part in self.splits.items()}
+        classes = list(self.classes)
+        return {"data": str(self.data), "seed": self.seed, "splits": splits, "classes": classes, "note": self.note}
+
+
+def split_dataset(
+    data: str | Path,
+    out: str | Path,
+    *,
+    val: float = 0.2,
+    test: float = 0.0,
+    seed: int = 0,
+    group_by: str | None = None,
+    force: bool = False,
+    on_progress: OnProgress = say_nothing,
+) -> SplitDataset:
+    """Divide a data set into train, val and test, every class shared out as evenly as it can be.
+
+    Every image with its annotations is in exactly one new file; `data` and the images stay as they are.
+
+    Args:
+        data: a COCO instances file (JSON).
+        out: the folder for train.json, val.json and test.json.
+        val: the part of the images for val, 0 to 1; train gets what val and test leave. A part of 0 is not written.
+        test: the part of the images for test.
+        seed: another number, another division; the same, the same, whatever the order of the rows.
+        group_by: a regular expression; images whose names agree in what it finds (frames of a video) stay together.
+        force: overwrite files of `out`.
+        on_progress: is told of each file.
+
+    Returns:
+        The files with their counts.
+
+    Raises:
+        ArgumentError: `val` and `test` leave nothing for one of the parts.
+        AnnotationsError: the file has faults.
+        ConfigError: `group_by` is not valid, or a part would get no image.
+        MaskzooError: a file is there already, is `data` itself, or cannot be written.
+    """
+    data, out = Path(data), Path(out)
+    if not (val >= 0 and test >= 0 and 0 < val + test < 1 - LEAST_SHARE):
+        raise ArgumentError(f"val is {val:g} and test is {test:g}; expected some images for them and some for train")
+    content = read_json(data)
+    annotations = pack_annotations(content, str(data))
+    shares = {name: share for name, share in (("train", 1 - val - test), ("val", val), ("test", test)) if share > 0}
+    parts = split_coco(content, shares, seed=seed, group_by=group_by)
+    files = {name: out / f"{name}.json" for name in parts}
+    for path in files.values():
+        check_target(path, force=force)
+        if path.exists() and path.samefile(data):
+            raise MaskzooError(f"{path}: is the data to be divided itself; expected a new file; choose another folder")
+    for done, (name, part) in enumerate(parts.items(), 1):
+        write_coco(files[name], part, force=force)
+        on_progress(ProgressEvent("Writing", done, len(parts), "files"))
+    try:
+        note = advise_on_images(annotations, find_image_folder(annotations), next(iter(files.values())), out)
+    except SourceError:  # the images are not here at all
+        note = None
+    sizes = {name: SplitPart(files[name], len(part["images"]), len(part["annotations"])) for name, part in parts.items()}
+    return SplitDataset(data, seed, sizes, _count_objects(content["categories"], parts), note)
+
+
+def _count_objects(categories: list[Any], parts: Mapping[str, Mapping[str, Any]]) -> tuple[dict[str, Any], ...]:
+    rows = {row["id"]: {"id": row["id"], "name": row["name"], **dict.fromkeys(parts, 0)} for row in categories}
+    for name, part in parts.items():
+        for annotation in part["annotations"]:
+            if not annotation.get("iscrowd", 0):
+                rows[annotation["category_id"]][name] += 1
+    return tuple(row for row in rows.values() if any(row[name] for name in parts))
 
 
 def split_coco(
@@ -76,7 +178,7 @@ def group_images(names: Sequence[str], expression: str | None) -> Integers:
     try:
         pattern = None if expression is None else re.compile(expression)
     except re.error as error:
-        raise ConfigError(f"--group-by {expression!r}: no regular expression: {error}") from error
+        raise ConfigError(f"--group-by {expression!r}: not a regular expression: {error}") from error
     keys: dict[Any, int] = {}
     group = []
     for number, name in enumerate(names):

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from maskzoo.datasets.annotations import AnnotationSet
+from maskzoo.datasets.coco_reader import read_annotations
+from maskzoo.datasets.layout import find_splits
+from maskzoo.errors import list_some
 from maskzoo.images.resize import find_factors
+from maskzoo.progress import OnProgress, ProgressEvent, say_nothing
 
-__all__ = ["QUANTILES", "ClassCount", "Statistics", "find_hints", "measure_set", "to_dict"]
+__all__ = ["QUANTILES", "ClassCount", "SplitStatistics", "Statistics", "dataset_statistics", "find_hints", "measure_split"]
 
 Doubles = NDArray[np.float64]
 SMALL, LARGE = 32**2, 96**2  # pixels of area between which COCO's medium objects lie
-QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
+QUANTILES = {"min": 0.0, "5%": 0.05, "25%": 0.25, "median": 0.5, "75%": 0.75, "95%": 0.95, "max": 1.0}
 TINY = 8  # pixels at the network's input: the side of a quarter of the smallest anchor, two cells of the finest level
 FEW = 10  # objects of a class, from which little is learnt
 MANY = 0.05  # share of boxes from which a hint is worth a line
@@ -35,12 +40,13 @@ class ClassCount:
 
 
 @dataclass(frozen=True, slots=True)
-class Statistics:
-    """The numbers of one split. Quantiles are those of `QUANTILES`, empty where there is no object or image.
+class SplitStatistics:
+    """The numbers of one split. Quantiles are those of `QUANTILES` in order, empty where there is no object or image.
 
     `objects` leaves crowds out, which `crowd` counts, and the rest is about objects: `size_shares` COCO's small, medium
     and large by area; `sides` the square root of the box's area in pixels, `input_sides` the same at the network's
-    input; `aspects` width / height; `tiny`, `thin` the shares of boxes that anchors hardly fit.
+    input; `aspects` width / height; `tiny`, `thin` the shares of boxes that anchors hardly fit. `sizes` are the five
+    commonest widths, heights and how many images have them.
     """
 
     images: int
@@ -62,8 +68,61 @@ class Statistics:
     tiny: float
     thin: float
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values that `json.dumps` takes; quantiles by their names."""
+        values = asdict(self)
+        for name in ("sides", "input_sides", "aspects", "objects_per_image", "widths", "heights"):
+            values[name] = dict(zip(QUANTILES, values[name], strict=True)) if values[name] else None
+        values["sizes"] = [{"width": width, "height": height, "images": images} for width, height, images in self.sizes]
+        return values | {"classes": list(values["classes"])}
 
-def measure_set(annotations: AnnotationSet, short_side: int = 800, long_side: int = 1333) -> Statistics:
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """What a data set holds: the `files` and numbers of its `splits` by name, and `hints` of what will be hard to learn.
+
+    `input_size` is the short and the longest side, in pixels, of the network's input that `input_sides` are about.
+    """
+
+    data: Path
+    input_size: tuple[int, int]
+    files: dict[str, Path]
+    splits: dict[str, SplitStatistics]
+    hints: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values that `json.dumps` takes."""
+        splits = {name: {"file": str(self.files[name]), **numbers.to_dict()} for name, numbers in self.splits.items()}
+        return {"data": str(self.data), "input": list(self.input_size), "splits": splits, "hints": list(self.hints)}
+
+
+def dataset_statistics(
+    data: str | Path, *, short_side: int = 800, long_side: int = 1333, on_progress: OnProgress = say_nothing
+) -> Statistics:
+    """Count and measure a data set: images, objects, classes and sizes of every split, crowds apart.
+
+    Args:
+        data: a COCO instances file (JSON), or a folder in one of the usual layouts.
+        short_side: the network's input: pixels of the short side.
+        long_side: the network's input: pixels that the long side has at most.
+        on_progress: is told of each split.
+
+    Returns:
+        The numbers of each split, and hints.
+
+    Raises:
+        SourceError: no annotation file is found.
+        AnnotationsError: a file has faults.
+    """
+    files = find_splits(data)
+    splits = {}
+    for name, path in files.items():
+        splits[name] = measure_split(read_annotations(path), short_side, long_side)
+        on_progress(ProgressEvent("Counting", len(splits), len(files), "splits"))
+    return Statistics(Path(data), (short_side, long_side), files, splits, tuple(find_hints(splits)))
+
+
+def measure_split(annotations: AnnotationSet, short_side: int = 800, long_side: int = 1333) -> SplitStatistics:
     """Count and measure a data set; `short_side` and `long_side` are those of the network's input."""
     some = ~annotations.crowd
     width, height = np.maximum(annotations.bbox[some, 2:], 0).T
@@ -77,7 +136,7 @@ def measure_set(annotations: AnnotationSet, short_side: int = 800, long_side: in
     shares = {"small": area < SMALL, "medium": (area >= SMALL) & (area < LARGE), "large": area >= LARGE}
     sizes, times = np.unique(annotations.sizes, axis=0, return_counts=True)
     common = np.argsort(-times, kind="stable")
-    return Statistics(
+    return SplitStatistics(
         images=len(annotations),
         empty_images=int((each_image == 0).sum()),
         objects=int(some.sum()),
@@ -119,30 +178,14 @@ def _count_classes(annotations: AnnotationSet) -> tuple[ClassCount, ...]:
 
 
 def _quantiles(values: Doubles) -> tuple[float, ...]:
-    return tuple(round(value, 3) for value in np.quantile(values, QUANTILES).tolist()) if len(values) else ()
+    return tuple(round(value, 3) for value in np.quantile(values, list(QUANTILES.values())).tolist()) if len(values) else ()
 
 
 def _share(chosen: NDArray[np.bool_]) -> float:
     return round(float(chosen.mean()), 6) if len(chosen) else 0.0
 
 
-def to_dict(statistics: Statistics) -> dict[str, Any]:
-    """Return the numbers as plain values that `json.dumps` takes; quantiles by their names: min, 5%, ... max."""
-    values = asdict(statistics)
-    for name, value in values.items():
-        if name in ("sides", "input_sides", "aspects", "objects_per_image", "widths", "heights"):
-            values[name] = dict(zip(_name_quantiles(), value, strict=True)) if value else None
-    values["sizes"] = [{"width": width, "height": height, "images": images} for width, height, images in statistics.sizes]
-    values["classes"] = list(values["classes"])
-    return values
-
-
-def _name_quantiles() -> list[str]:
-    names = {0.0: "min", 0.5: "median", 1.0: "max"}
-    return [names.get(quantile, f"{quantile:.0%}") for quantile in QUANTILES]
-
-
-def find_hints(splits: Mapping[str, Statistics]) -> list[str]:
+def find_hints(splits: Mapping[str, SplitStatistics]) -> list[str]:
     """Return what is likely to be hard to learn or to judge, a sentence each; `splits` by their names."""
     hints = []
     for split, numbers in splits.items():
@@ -153,11 +196,11 @@ def find_hints(splits: Mapping[str, Statistics]) -> list[str]:
     for split, numbers in splits.items():
         strangers = [one.name for one in numbers.classes if one.objects and one.name not in known]
         if strangers:
-            hints.append(f"{split}: {_list(strangers)} in it, but not in train: nothing of it can be learnt")
+            hints.append(f"{split}: {list_some(strangers)} in it, but not in train: nothing of it can be learnt")
     return hints
 
 
-def _find_size_hints(numbers: Statistics) -> list[str]:
+def _find_size_hints(numbers: SplitStatistics) -> list[str]:
     if not numbers.objects:
         return ["has no object"]
     hints = []
@@ -170,18 +213,13 @@ def _find_size_hints(numbers: Statistics) -> list[str]:
     return hints
 
 
-def _find_class_hints(train: Statistics) -> list[str]:
+def _find_class_hints(train: SplitStatistics) -> list[str]:
     present = sorted((one.objects, one.name) for one in train.classes if one.objects)
     few = [f"{name} ({objects})" for objects, name in present if objects < FEW]
     absent = [one.name for one in train.classes if not one.objects]
-    hints = [f"fewer than {FEW} objects to learn from: {_list(few)}"] if few else []
-    hints += [f"classes without an object: {_list(absent)}"] if absent else []
+    hints = [f"fewer than {FEW} objects to learn from: {list_some(few)}"] if few else []
+    hints += [f"classes without an object: {list_some(absent)}"] if absent else []
     if present and present[-1][0] >= IMBALANCE * present[0][0]:
         most, least = present[-1], present[0]
         hints.append(f"classes are uneven: {most[1]} has {most[0]:,} objects, {least[1]} has {least[0]:,}")
     return hints
-
-
-def _list(names: Sequence[str], shown: int = 8) -> str:
-    more = f" and {len(names) - shown} more" if len(names) > shown else ""
-    return ", ".join(names[:shown]) + more

@@ -32,7 +32,7 @@ def make_batch(
     tallest, widest = max(image.shape[0] for image in images), max(image.shape[1] for image in images)
     height, width = canvas_size(tallest, widest, settings.canvas_multiple)
     canvas = np.zeros((len(images), height, width, 3), np.float32)
-    levels = _normalised_levels(settings).T[:, None]
+    levels = _normalise_levels(settings).T[:, None]
     for slot, image in zip(canvas, images, strict=True):
         slot[: image.shape[0], : image.shape[1]] = cv2.LUT(image, levels)  # five times as quick as indexing
     sizes = torch.tensor(extents or [image.shape[:2] for image in images], dtype=torch.float32)
@@ -44,8 +44,8 @@ def batch_resized(images: Sequence[ResizedImage], settings: Input) -> ImageBatch
     return make_batch([image.pixels for image in images], settings, [image.extent for image in images])
 
 
-def _normalised_levels(settings: Input) -> NDArray[np.float32]:
-    """The 256 grey levels of each channel, normalised: float32 `[3 256]`.
+def _normalise_levels(settings: Input) -> NDArray[np.float32]:
+    """Return the 256 grey levels of each channel, normalised: float32 `[3 256]`.
 
     The rounding is the published one: times float32(1/255), then mean and std each in double, rounded to float32.
     """

@@ -14,36 +14,22 @@ from maskzoo.system.files import describe_address
 
 __all__ = ["IMAGE_SUFFIXES", "find_images"]
 
-IMAGE_SUFFIXES = frozenset(
-    (
-        ".jpg",
-        ".jpeg",
-        ".jpe",
-        ".jfif",
-        ".png",
-        ".apng",
-        ".webp",
-        ".tif",
-        ".tiff",
-        ".bmp",
-        ".gif",
-        ".jp2",
-        ".j2k",
-        ".ppm",
-        ".pgm",
-        ".pbm",
-        ".pnm",
-        ".avif",
-    )
-)
+IMAGE_SUFFIXES = frozenset([
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".jp2", ".j2k", ".ppm",
+    ".pgm", ".pbm", ".pnm", ".avif",
+])  # fmt: skip
 
 
 def find_images(sources: Sequence[str]) -> list[Path]:
     """Return the image files that `sources` name, in order, each file once.
 
-    A source is a file (taken whatever its extension; it may have pattern characters in its name), a folder (its
-    images by extension, in natural order, hidden ones and subfolders left out) or a pattern with `*`, `?`, `[...]`
-    or `**` for any depth (its images by extension, in natural order). Raises SourceError for a source that names none.
+    Args:
+        sources: each a file (whatever its extension; it may have pattern characters in its name), a folder (its images
+            by extension, in natural order, hidden ones and subfolders left out) or a pattern with `*`, `?`, `[...]` or
+            `**` for any depth (its images by extension, in natural order).
+
+    Raises:
+        SourceError: a source names no image.
     """
     found: dict[str, Path] = {}
     for source in sources:

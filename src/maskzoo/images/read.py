@@ -59,7 +59,7 @@ else:
     _READERS["AVIF"] = AvifImagePlugin.AvifImageFile
 FORMATS = tuple(_READERS)  # by Pillow's names
 
-_TRANSPOSITIONS = {  # EXIF orientation: the transposition that turns the picture upright
+_TRANSPOSITIONS = {  # by EXIF orientation: what turns the picture upright
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -96,11 +96,16 @@ def read_image(source: str | Path | bytes | Image.Image | np.ndarray[Any, Any], 
     16-bit colour, CMYK or YCbCr (off by one), or LAB; transparent pixels of a GIF (OpenCV paints the background);
     the orientation of AVIF (OpenCV ignores it). Orientation in XMP alone is not applied, here as there.
 
-    An array must be uint8 RGB `(H, W, 3)`, grey `(H, W)` or RGBA `(H, W, 4)`. A contiguous RGB array is returned
-    itself, not a copy; everything else is a new array.
+    Args:
+        source: an array must be uint8 RGB `(H, W, 3)`, grey `(H, W)` or RGBA `(H, W, 4)`.
+        max_pixels: how many pixels an image may have; checked in the header, before decoding.
 
-    Raises ImageError, with the name of the file, if there is no such image, if it is damaged or truncated, if it has
-    more than `max_pixels` pixels (checked in the header, before decoding) or none.
+    Returns:
+        A new array; a contiguous RGB array is returned itself.
+
+    Raises:
+        ImageError: with the name of the file, if there is no such image, it is damaged or truncated, or has more than
+            `max_pixels` pixels or none.
     """
     if isinstance(source, np.ndarray):
         return _from_array(source, max_pixels)

@@ -50,9 +50,13 @@ class TarMember:
 
 
 def find_sources(sources: list[str]) -> list[Path | TarMember]:
-    """Return the images that `sources` name, in order: what `find_images` takes, `@list.txt`, and `.tar` archives.
+    """Return the images that `sources` name, in order, each once.
 
-    Raises SourceError for a source that names none.
+    Args:
+        sources: what `find_images` takes, text files that list images (`@list.txt`), and `.tar` archives.
+
+    Raises:
+        SourceError: a source names no image.
     """
     found: list[Path | TarMember] = []
     plain: list[str] = []
@@ -96,7 +100,7 @@ def read_list(path: Path) -> list[Path]:
 def read_tar(path: Path) -> list[TarMember]:
     """Return the pictures of an uncompressed tar archive, by extension, in its order; labels and the like are left.
 
-    Raises SourceError if it is no such archive, is damaged, holds no picture, or a picture's name is absolute, leaves
+    Raises SourceError if it is not such an archive, is damaged, holds no picture, or a picture's name is absolute, leaves
     the archive (`..`) or belongs to a link.
     """
     found: list[TarMember] = []

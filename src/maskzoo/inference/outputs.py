@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from maskzoo.drawing.picture_file import MARK, encode_picture
 from maskzoo.system.files import choose_name, explained, is_taken, write_file
-
-if TYPE_CHECKING:
-    from PIL import Image
 
 __all__ = ["INDEX", "encode_picture", "is_drawn", "join_json", "name_pictures", "number_images", "write_results"]
 
 INDEX = "images.json"  # beside a result file: a COCO file without annotations that names the images and classes of its ids
 
-MARK = b"drawn by maskzoo predict"  # stands in the comment of every picture: only such a file is ever overwritten
 LARGEST_ID = 2**63 - 1  # COCO tools keep image ids in 64 bits
 
 
@@ -64,13 +60,6 @@ def is_drawn(name: str, folder: Path) -> bool:
         return path.is_file() and not is_taken(path, MARK)
     except OSError:  # it is reported when it is read
         return False
-
-
-def encode_picture(picture: Image.Image) -> bytes:
-    """Return the JPEG file of a drawn picture, with the mark that lets a later call overwrite it."""
-    stream = io.BytesIO()
-    picture.save(stream, "JPEG", quality=92, comment=MARK)
-    return stream.getvalue()
 
 
 def join_json(values: Iterable[Any]) -> Iterator[str]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from maskzoo.drawing.prediction_picture import draw_prediction
+from maskzoo.drawing.objects import draw_objects
 from maskzoo.errors import ConfigError, ImageError, MaskzooError
 from maskzoo.images.read import read_image
 from maskzoo.ops.masks import find_runs, to_counts, to_crop
@@ -196,7 +196,7 @@ class Prediction:
     ) -> Image.Image:
         """Draw the objects on the RGB `image` uint8 `[H W 3]`, else on the kept one, else on the file it came from.
 
-        See `draw_prediction` for the rest. Raises ImageError without a photo, or if it is not uint8 of this `size`.
+        See `draw_objects` for the rest. Raises ImageError without a photo, or if it is not uint8 of this `size`.
         """
         image = self.image if image is None else image
         if image is None and self.source is None:
@@ -208,7 +208,7 @@ class Prediction:
                 f"{self.source or 'the photo'}: an array of {image.dtype} {list(image.shape)}, but the prediction was "
                 f"made on uint8 {[*self.size, 3]} (height, width, RGB); pass the photo that was predicted"
             )
-        return draw_prediction(
+        return draw_objects(
             image,
             self,
             masks=masks,

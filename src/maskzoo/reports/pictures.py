@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import hotcoco.mask
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from maskzoo.datasets.annotations import AnnotationSet
-from maskzoo.drawing.prediction_picture import draw_prediction
+from maskzoo.datasets.drawn_objects import DrawnObjects, describe_annotations, describe_objects, read_annotated_photo
+from maskzoo.drawing.objects import draw_objects
 from maskzoo.errors import ImageError
-from maskzoo.evaluation.analysis import Analysis, encode_outline
+from maskzoo.evaluation.analysis import Analysis
 from maskzoo.evaluation.results import Results
-from maskzoo.images.read import read_image
-from maskzoo.inference.prediction import Masks, Prediction
 
 __all__ = ["Picture", "make_pictures"]
 
@@ -71,68 +67,25 @@ def _make_picture(
         "quality": float(scores.quality[image]),
         **{name: int(getattr(scores, name)[image]) for name in ("found", "missed", "false")},
     }
-    size = tuple(annotations.sizes[image].tolist())
     try:
-        photo = read_image(folder / annotations.file_name(image))
-        if photo.shape[:2] != size:
-            raise ImageError(f"found a photo of {photo.shape[1]} x {photo.shape[0]} pixels, expected {size[1]} x {size[0]}")
+        photo = read_annotated_photo(annotations, image, folder)
     except ImageError as error:
         return Picture(**facts, error=str(error))
-    shown = _encode(draw_prediction(photo, _describe_truth(annotations, analysis, image), scores=False))
-    found = _encode(draw_prediction(photo, _describe_found(annotations, results, analysis, image)))
-    return Picture(**facts, truth=shown, prediction=found)
-
-
-def _describe_truth(annotations: AnnotationSet, analysis: Analysis, image: int) -> Prediction:
-    """The annotated objects of an image, as if they had been predicted with certainty."""
+    masks = analysis.kind == "mask"
     rows = np.arange(annotations.first[image], annotations.first[image + 1])
-    names = [annotations.classes.names[label] for label in annotations.labels[rows].tolist()]
-    names = [f"crowd of {name}" if crowd else name for name, crowd in zip(names, annotations.crowd[rows], strict=True)]
-    outlines = [encode_outline(annotations, row) for row in rows.tolist()] if analysis.kind == "mask" else []
-    return _describe(annotations, image, names, annotations.bbox[rows], np.ones(len(rows)), outlines)
+    objects = describe_annotations(annotations, image, rows)
+    truth = draw_objects(photo, objects, masks=masks, scores=False, crowd=annotations.crowd[rows])
+    found = draw_objects(photo, _describe_found(annotations, results, analysis, image), masks=results.has_masks)
+    return Picture(**facts, truth=_encode(truth), prediction=_encode(found))
 
 
-def _describe_found(annotations: AnnotationSet, results: Results, analysis: Analysis, image: int) -> Prediction:
+def _describe_found(annotations: AnnotationSet, results: Results, analysis: Analysis, image: int) -> DrawnObjects:
     """The detections from the threshold on."""
     rows = np.flatnonzero((results.images == image) & (results.scores >= analysis.threshold))
     names = [annotations.classes.names[label] for label in results.labels[rows].tolist()]
-    size = annotations.sizes[image].tolist()
-    outlines = [{"size": size, "counts": results.runs[row]} for row in rows.tolist()] if results.has_masks else []
-    bbox = results.take(rows).bound(annotations)
-    return _describe(annotations, image, names, bbox, results.scores[rows], outlines)
-
-
-def _describe(
-    annotations: AnnotationSet,
-    image: int,
-    names: Sequence[str],
-    bbox: NDArray[np.float64],
-    scores: NDArray[np.float64],
-    outlines: Sequence[dict[str, Any]],
-) -> Prediction:
+    outlines = [results.runs[row] for row in rows.tolist()] if results.has_masks else []
     height, width = annotations.sizes[image].tolist()
-    corners = np.concatenate([bbox[:, :2], bbox[:, :2] + bbox[:, 2:]], axis=1).astype(np.float32)
-    boxes = corners.clip(0, np.array([width, height] * 2, dtype=np.float32))
-    labels = np.zeros(len(names), np.int64)  # drawing looks at the names
-    masks = _DecodedMasks(outlines, boxes, (height, width))
-    return Prediction(boxes, scores.astype(np.float32), labels, tuple(names), labels, masks, (height, width), (1.0, 1.0))
-
-
-class _DecodedMasks(Masks):
-    """Masks that were run lengths already: drawn by crops, like those of a prediction. None at all for boxes alone."""
-
-    def __init__(self, outlines: Sequence[dict[str, Any]], boxes: NDArray[np.float32], size: tuple[int, int]) -> None:
-        super().__init__(np.zeros((len(boxes), 1, 1), np.float32), boxes, size)
-        self._outlines = outlines
-
-    def crop(self, index: int) -> tuple[NDArray[np.bool_], tuple[int, int]]:
-        if not self._outlines:
-            return np.zeros((0, 0), np.bool_), (0, 0)
-        mask = hotcoco.mask.decode(self._outlines[index]).astype(np.bool_)
-        rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-        if not len(rows):
-            return mask[:0, :0], (0, 0)
-        return mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1], (int(columns[0]), int(rows[0]))
+    return describe_objects(results.take(rows).bound(annotations), results.scores[rows], names, outlines, (height, width))
 
 
 def _encode(picture: Image.Image) -> bytes:

@@ -9,6 +9,7 @@ from PIL import Image
 from maskzoo.datasets.coco_reader import pack_annotations
 from maskzoo.datasets.importers.builder import DatasetBuilder, find_pictures, is_within, measure_pictures, read_text
 from maskzoo.errors import ImageError, SourceError
+from maskzoo.progress import say_nothing
 
 
 def make_draft(size=(1000, 1000)):
@@ -19,8 +20,9 @@ def make_draft(size=(1000, 1000)):
 def test_an_object_has_the_box_of_its_polygons_inside_the_picture():
     draft, image = make_draft((20, 30))
     parts = [np.array([-5.0, 2, 10, 2, 10, 12]), np.array([20.1234, 4, 40, 4, 40, 9])]
-    assert draft.add_object(image, 0, parts) is None
+    draft.add_object(image, 0, parts, (Path("a.txt"), "line 1"))
     (row,) = draft.annotations
+    assert draft.skipped == []
     assert row["bbox"] == [0, 2, 30, 10] and row["segmentation"][1][:2] == [20.123, 4]
     pack_annotations(draft.to_coco(Path("/photos")), "made")
 
@@ -38,7 +40,9 @@ def test_an_object_has_the_box_of_its_polygons_inside_the_picture():
 )
 def test_an_outline_that_no_mask_code_should_see_is_refused(polygon, said):
     draft, image = make_draft()
-    assert said in draft.add_object(image, 0, [np.array(polygon, np.float64)])
+    draft.add_object(image, 0, [np.array(polygon, np.float64)], (Path("a.txt"), "line 3"))
+    (skipped,) = draft.skipped
+    assert (skipped.file, skipped.row) == ("a.txt", "line 3") and said in skipped.reason
     assert draft.annotations == [] and draft.count_empty() == 1
 
 
@@ -48,11 +52,16 @@ def test_pictures_are_measured_in_order_and_bad_ones_give_their_error(tmp_path):
     (tmp_path / "c.png").write_bytes(b"no picture")
     (tmp_path / "notes.txt").write_text("")
     pictures = find_pictures(tmp_path)
-    done = []
-    found = list(measure_pictures(pictures, lambda *numbers: done.append(numbers)))
+    events = []
+    found = list(measure_pictures(pictures, events.append))
     assert [path.name for path, _ in found] == ["a.jpg", "b.png", "c.png"]
     assert [size for _, size in found[:2]] == [(4, 9), (4, 5)] and isinstance(found[2][1], ImageError)
-    assert done == [(1, 3), (2, 3), (3, 3)]
+    assert [(event.done, event.total) for event in events] == [(1, 3), (2, 3), (3, 3)]
+    draft, _ = make_draft()
+    assert [size for _, size in draft.measure(pictures, say_nothing)] == [(4, 9), (4, 5)]
+    (skipped,) = draft.skipped
+    assert skipped.file == str(tmp_path / "c.png") and "not an image that maskzoo reads" in skipped.reason
+    assert not skipped.reason.startswith(skipped.file)
 
 
 def test_a_file_that_is_no_text_is_refused_with_its_name(tmp_path):

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from maskzoo.datasets.coco_reader import pack_annotations
+from maskzoo.datasets.importers.builder import ImportOptions
 from maskzoo.datasets.importers.labelme import read_labelme
 from maskzoo.errors import SourceError
 
@@ -36,7 +37,7 @@ def test_polygons_rectangles_and_circles_become_polygons(tmp_path):
         shape("leaf", [[40, 20], [50, 20]], "circle"),
     ]
     write(tmp_path, "a", shapes)
-    draft = read_labelme(tmp_path, None)[""]
+    draft = read_labelme(tmp_path, ImportOptions())[""]
     assert draft.skipped == [] and draft.names == ["box", "leaf"]
     leaf, rectangle, circle = draft.annotations
     assert leaf["segmentation"] == [[5, 5, 25, 5, 25, 25]] and leaf["area"] == 200 and leaf["category_id"] == 2
@@ -54,7 +55,7 @@ def test_shapes_of_one_label_and_group_are_one_object(tmp_path):
         shape("leaf", TRIANGLE),
     ]
     write(tmp_path, "a", shapes)
-    rows = read_labelme(tmp_path, None)[""].annotations
+    rows = read_labelme(tmp_path, ImportOptions())[""].annotations
     assert [len(row["segmentation"]) for row in rows] == [2, 1, 1]
     assert rows[0]["bbox"] == [5, 5, 30, 30] and rows[0]["area"] == 212.5
 
@@ -65,7 +66,7 @@ def test_a_mask_shape_is_traced_pixel_by_pixel(tmp_path):
     Image.fromarray(mask.astype(np.uint8) * 255).save(stream, "PNG")
     text = base64.b64encode(stream.getvalue()).decode()
     write(tmp_path, "a", [shape("leaf", [[11, 6], [17, 14]], "mask", mask=text)])
-    (row,) = read_labelme(tmp_path, None)[""].annotations
+    (row,) = read_labelme(tmp_path, ImportOptions())[""].annotations
     found = hotcoco.mask.decode(hotcoco.mask.merge(hotcoco.mask.frPyObjects(row["segmentation"], 40, 60)))
     expected = np.zeros((40, 60), np.uint8)
     expected[6:15, 11:18] = mask
@@ -92,7 +93,7 @@ def test_a_mask_shape_is_traced_pixel_by_pixel(tmp_path):
 )
 def test_a_shape_that_cannot_be_an_object_is_skipped_with_its_place(tmp_path, bad, said):
     write(tmp_path, "a", [shape("leaf", TRIANGLE), bad])
-    draft = read_labelme(tmp_path, None)[""]
+    draft = read_labelme(tmp_path, ImportOptions())[""]
     assert len(draft.annotations) == 1
     (skipped,) = draft.skipped
     assert skipped.file == str(tmp_path / "a.json") and skipped.row == "shape 1" and said in skipped.reason
@@ -100,7 +101,7 @@ def test_a_shape_that_cannot_be_an_object_is_skipped_with_its_place(tmp_path, ba
 
 def test_classes_given_keep_their_order_and_leave_others_out_by_name(tmp_path):
     write(tmp_path, "a", [shape("leaf", TRIANGLE), shape("stem", TRIANGLE)])
-    draft = read_labelme(tmp_path, ["stem", "root"])[""]
+    draft = read_labelme(tmp_path, ImportOptions(["stem", "root"]))[""]
     assert draft.names == ["stem", "root"] and draft.annotations[0]["category_id"] == 1
     assert [row.reason for row in draft.skipped] == ["label 'leaf' is none of the classes"]
 
@@ -109,7 +110,7 @@ def test_a_picture_of_another_size_is_left_out_and_a_turned_one_is_called_so(tmp
     write(tmp_path, "a", [shape("leaf", TRIANGLE)], imageHeight=60, imageWidth=40)
     write(tmp_path, "b", [shape("leaf", TRIANGLE)], imageHeight=41)
     write(tmp_path, "c", [shape("leaf", TRIANGLE)], imageHeight=None, imageWidth=None)
-    draft = read_labelme(tmp_path, None)[""]
+    draft = read_labelme(tmp_path, ImportOptions())[""]
     assert [path.name for path in draft.pictures] == ["c.png"]
     assert "EXIF" in draft.skipped[0].reason and "60 x 41" in draft.skipped[1].reason
 
@@ -119,7 +120,7 @@ def test_paths_of_another_machine_are_found_beside_the_file_and_none_leads_out(t
     write(tmp_path / "set", "a", [shape("leaf", TRIANGLE)], imagePath="C:\\photos\\a.png")
     write(tmp_path / "set", "b", [shape("leaf", TRIANGLE)], imagePath="../out.png")
     write(tmp_path / "set", "c", [shape("leaf", TRIANGLE)], imagePath=5)
-    draft = read_labelme(tmp_path / "set", None)[""]
+    draft = read_labelme(tmp_path / "set", ImportOptions())[""]
     assert [path.name for path in draft.pictures] == ["a.png"]
     assert [row.file.rsplit("/", 1)[-1] for row in draft.skipped] == ["b.json", "c.json"]
     assert {row.row for row in draft.skipped} == {"imagePath"}
@@ -129,16 +130,16 @@ def test_labels_in_their_own_folder_find_pictures_in_another(tmp_path):
     write(tmp_path / "labels", "a", [shape("leaf", TRIANGLE)], imagePath="..\\photos\\a.png")
     (tmp_path / "photos").mkdir()
     (tmp_path / "labels/a.png").rename(tmp_path / "photos/a.png")
-    assert read_labelme(tmp_path, None)[""].pictures == [tmp_path / "photos" / "a.png"]
+    assert read_labelme(tmp_path, ImportOptions())[""].pictures == [tmp_path / "photos" / "a.png"]
 
 
 def test_files_that_are_no_labels_are_named_and_nothing_at_all_is_refused(tmp_path):
     (tmp_path / "bad.json").write_text("{")
     (tmp_path / "other.json").write_text("[]")
     with pytest.raises(SourceError, match="labelled shape"):
-        read_labelme(tmp_path, None)
+        read_labelme(tmp_path, ImportOptions())
     write(tmp_path, "a", [shape("leaf", TRIANGLE)])
     write(tmp_path, "b", [shape("leaf", TRIANGLE)], imagePath="a.png")
-    skipped = read_labelme(tmp_path, None)[""].skipped
+    skipped = read_labelme(tmp_path, ImportOptions())[""].skipped
     assert [row.file.rsplit("/", 1)[-1] for row in skipped] == ["bad.json", "other.json", "b.json"]
     assert "as " + str(tmp_path / "a.json") in skipped[2].reason

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from maskzoo.datasets.importers.builder import ImportOptions
 from maskzoo.datasets.importers.mask_pngs import read_mask_pngs, read_numbers, trace_objects
 from maskzoo.errors import ImageError, SourceError
 
@@ -32,7 +33,7 @@ def test_each_number_is_an_object_with_exactly_its_pixels(tmp_path, dtype):
     numbers = make_numbers(dtype)
     save(tmp_path / "PNGImages/one.png", np.zeros((20, 30, 3), np.uint8))
     save(tmp_path / "PedMasks/one_mask.png", numbers)
-    draft = read_mask_pngs(tmp_path, ["person"])[""]
+    draft = read_mask_pngs(tmp_path, ImportOptions(["person"]))[""]
     assert draft.skipped == [] and list(draft.names) == ["person"]
     for row, number in zip(draft.annotations, (1, 2, np.iinfo(dtype).max), strict=True):
         assert np.array_equal(rasterize(row), numbers == number)
@@ -50,7 +51,7 @@ def test_pictures_and_masks_that_do_not_pair_are_named(tmp_path):
     save(tmp_path / "masks/coloured.png", photo)
     save(tmp_path / "masks/orphan.png", make_numbers())
     (tmp_path / "masks/torn.png").write_bytes((tmp_path / "masks/good.png").read_bytes()[:60])
-    draft = read_mask_pngs(tmp_path, None)[""]
+    draft = read_mask_pngs(tmp_path, ImportOptions())[""]
     assert [path.name for path in draft.pictures] == ["good.jpg"] and list(draft.names) == ["object"]
     reasons = {row.file.rsplit("/", 1)[-1]: row.reason for row in draft.skipped}
     assert sorted(reasons) == ["alone.jpg", "coloured.png", "orphan.png", "torn.png", "turned.png"]
@@ -61,14 +62,17 @@ def test_folders_of_splits_are_splits(tmp_path):
     for split in ("train", "val"):
         save(tmp_path / split / "images/a.png", np.zeros((20, 30, 3), np.uint8))
         save(tmp_path / split / "masks/a.png", make_numbers())
-    assert {split: len(draft.annotations) for split, draft in read_mask_pngs(tmp_path, None).items()} == {"train": 3, "val": 3}
+    assert {split: len(draft.annotations) for split, draft in read_mask_pngs(tmp_path, ImportOptions()).items()} == {
+        "train": 3,
+        "val": 3,
+    }
 
 
 def test_masks_cannot_be_of_two_classes_and_need_their_folders(tmp_path):
     with pytest.raises(SourceError, match="no folder of pictures"):
-        read_mask_pngs(tmp_path, None)
+        read_mask_pngs(tmp_path, ImportOptions())
     with pytest.raises(SourceError, match="expected one name"):
-        read_mask_pngs(tmp_path, ["a", "b"])
+        read_mask_pngs(tmp_path, ImportOptions(["a", "b"]))
 
 
 def test_a_file_that_is_no_png_is_refused_with_its_name(tmp_path):

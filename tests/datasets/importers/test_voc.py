@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from maskzoo.datasets.importers.builder import ImportOptions
 from maskzoo.datasets.importers.voc import VOC_CLASSES, read_voc
 from maskzoo.errors import SourceError
 
@@ -38,7 +39,7 @@ def source(tmp_path):
 
 
 def test_an_object_has_the_class_of_most_of_its_pixels_and_no_void(source):
-    drafts = read_voc(source, None)
+    drafts = read_voc(source, ImportOptions())
     assert list(drafts) == ["train", "val"] and drafts["train"].skipped == []
     person, cat = drafts["train"].annotations
     assert VOC_CLASSES[person["category_id"] - 1] == "person" and VOC_CLASSES[cat["category_id"] - 1] == "cat"
@@ -50,22 +51,22 @@ def test_an_object_has_the_class_of_most_of_its_pixels_and_no_void(source):
 def test_without_lists_all_masks_are_one_set_and_classes_can_be_given(source):
     for path in (source / "VOC2012/ImageSets/Segmentation").iterdir():
         path.unlink()
-    (draft,) = read_voc(source / "VOC2012", [f"class {place}" for place in range(1, 16)]).values()
+    (draft,) = read_voc(source / "VOC2012", ImportOptions([f"class {place}" for place in range(1, 16)])).values()
     assert len(draft.pictures) == 2 and draft.names[14] == "class 15"
 
 
 def test_what_does_not_fit_is_named(source):
     folder = source / "VOC2012"
     (folder / "ImageSets/Segmentation/train.txt").write_text("one\ngone\n../two\n")
-    (draft, _) = read_voc(source, ["only", "two"]).values()
+    (draft, _) = read_voc(source, ImportOptions(["only", "two"])).values()
     assert [(row.file.rsplit("/", 1)[-1], row.row) for row in draft.skipped] == [
         ("train.txt", "line 2"), ("train.txt", "line 3"), ("one.png", "object 1"), ("one.png", "object 2"),
     ]  # fmt: skip
     assert "class 15; expected one from 1 to 2" in draft.skipped[2].reason
     save(folder / "SegmentationClass/one.png", np.zeros((24, 31)))
-    assert "31 x 24 pixels; expected its picture's 30 x 24" in read_voc(source, None)["train"].skipped[-1].reason
+    assert "31 x 24 pixels; expected its picture's 30 x 24" in read_voc(source, ImportOptions())["train"].skipped[-1].reason
 
 
 def test_a_folder_without_object_masks_is_refused(tmp_path):
     with pytest.raises(SourceError, match="SegmentationObject"):
-        read_voc(tmp_path, None)
+        read_voc(tmp_path, ImportOptions())

@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 from maskzoo.datasets.coco_reader import pack_annotations
+from maskzoo.datasets.importers.builder import ImportOptions
 from maskzoo.datasets.importers.yolo import read_yolo
 from maskzoo.errors import SourceError
 
@@ -30,7 +31,7 @@ def save(path, size=(40, 20), **options):
 
 
 def test_polygons_become_pixels_with_box_area_and_class(source):
-    drafts = read_yolo(source, None)
+    drafts = read_yolo(source, ImportOptions())
     assert list(drafts) == ["train", "val"] and drafts["train"].skipped == []
     content = drafts["train"].to_coco(source)
     assert [image["file_name"] for image in content["images"]] == ["images/train/a.png", "images/train/b.png"]
@@ -44,7 +45,7 @@ def test_polygons_become_pixels_with_box_area_and_class(source):
 
 
 def test_the_data_file_itself_can_be_the_source_and_classes_can_be_renamed(source):
-    drafts = read_yolo(source / "data.yaml", ["kitten", "puppy"])
+    drafts = read_yolo(source / "data.yaml", ImportOptions(["kitten", "puppy"]))
     assert drafts["val"].to_coco(source)["categories"][1]["name"] == "puppy"
     assert len(drafts["val"].annotations) == 1
 
@@ -66,7 +67,7 @@ def test_the_data_file_itself_can_be_the_source_and_classes_can_be_renamed(sourc
 )
 def test_a_row_that_makes_no_sense_is_skipped_with_file_and_line(source, row, said):
     (source / "labels/train/a.txt").write_text(f"{TRIANGLE}\n\n{row}\n")
-    (skipped,) = read_yolo(source, None)["train"].skipped
+    (skipped,) = read_yolo(source, ImportOptions())["train"].skipped
     assert skipped.file == str(source / "labels/train/a.txt") and skipped.row == "line 3"
     assert said in skipped.reason
 
@@ -74,35 +75,35 @@ def test_a_row_that_makes_no_sense_is_skipped_with_file_and_line(source, row, sa
 def test_boxes_are_refused_with_their_number_or_taken_for_rectangles(source):
     (source / "labels/train/a.txt").write_text("0 0.5 0.5 0.5 0.5\n1 0.5 0.5 1 1\n")
     with pytest.raises(SourceError, match=r"a\.txt: line 1: a box without an outline, and 1 more .*--boxes-as-masks"):
-        read_yolo(source, None)
-    first, _ = read_yolo(source, None, boxes_as_masks=True)["train"].annotations
+        read_yolo(source, ImportOptions())
+    first, _ = read_yolo(source, ImportOptions(boxes_as_masks=True))["train"].annotations
     assert first["segmentation"] == [[10, 5, 30, 5, 30, 15, 10, 15]] and first["bbox"] == [10, 5, 20, 10]
 
 
 def test_labels_beside_the_pictures_are_found_and_none_at_all_are_an_error(source):
     for path in sorted(source.glob("labels/*/*.txt")):
         path.rename(source / "images" / path.relative_to(source / "labels"))
-    assert len(read_yolo(source, None)["train"].annotations) == 2
+    assert len(read_yolo(source, ImportOptions())["train"].annotations) == 2
     for path in source.glob("images/*/*.txt"):
         path.unlink()
     with pytest.raises(SourceError, match=r"labels/train/a\.txt: no such file, and none .* other of 3 pictures"):
-        read_yolo(source, None)
+        read_yolo(source, ImportOptions())
 
 
 def test_labels_without_a_picture_and_damaged_pictures_are_named(source):
     (source / "labels/val/gone.txt").write_text(TRIANGLE)
     (source / "images/val/torn.png").write_bytes((source / "images/val/c.png").read_bytes()[:40])
-    skipped = read_yolo(source, None)["val"].skipped
+    skipped = read_yolo(source, ImportOptions())["val"].skipped
     assert {row.file.rsplit("/", 1)[-1] for row in skipped} == {"gone.txt", "torn.png"}
 
 
 def test_a_list_file_names_pictures_and_may_not_lead_out(source):
     (source / "data.yaml").write_text("train: train.txt\nnames: [cat, dog]\n")
     (source / "train.txt").write_text("./images/train/a.png\n\nimages/val/c.png\n")
-    assert [path.name for path in read_yolo(source, None)["train"].pictures] == ["a.png", "c.png"]
+    assert [path.name for path in read_yolo(source, ImportOptions())["train"].pictures] == ["a.png", "c.png"]
     (source / "train.txt").write_text("images/train/a.png\n../../secret.png\n")
     with pytest.raises(SourceError, match=r"train\.txt: line 2: found '\.\./\.\./secret\.png'"):
-        read_yolo(source, None)
+        read_yolo(source, ImportOptions())
 
 
 def test_an_export_that_writes_a_path_from_elsewhere_is_found_beside_its_data_file(tmp_path):
@@ -110,7 +111,7 @@ def test_an_export_that_writes_a_path_from_elsewhere_is_found_beside_its_data_fi
     (tmp_path / "train" / "labels").mkdir()
     (tmp_path / "train/labels/a.txt").write_text(TRIANGLE)
     (tmp_path / "data.yaml").write_text("train: ../train/images\nnames: [cat, dog]\nnc: 2\n")
-    assert len(read_yolo(tmp_path, None)["train"].annotations) == 1
+    assert len(read_yolo(tmp_path, ImportOptions())["train"].annotations) == 1
 
 
 @pytest.mark.parametrize(
@@ -129,17 +130,17 @@ def test_an_export_that_writes_a_path_from_elsewhere_is_found_beside_its_data_fi
 def test_a_data_file_that_is_not_one_is_refused_with_its_name(source, text, said):
     (source / "data.yaml").write_text(text)
     with pytest.raises(SourceError, match=r"data\.yaml") as caught:
-        read_yolo(source, None)
+        read_yolo(source, ImportOptions())
     assert said in str(caught.value)
 
 
 def test_folders_alone_need_the_names_of_classes(source):
     (source / "data.yaml").unlink()
     with pytest.raises(SourceError, match="--classes"):
-        read_yolo(source, None)
-    assert list(read_yolo(source, ["cat", "dog"])) == ["train", "val"]
+        read_yolo(source, ImportOptions())
+    assert list(read_yolo(source, ImportOptions(["cat", "dog"]))) == ["train", "val"]
     (source / "classes.txt").write_text("cat\ndog\n")
-    assert read_yolo(source, None)["val"].names == ["cat", "dog"]
+    assert read_yolo(source, ImportOptions())["val"].names == ["cat", "dog"]
 
 
 def test_sizes_are_those_of_the_picture_turned_upright(source):
@@ -147,6 +148,6 @@ def test_sizes_are_those_of_the_picture_turned_upright(source):
     exif[0x0112] = 6
     save(source / "images/val/c.jpg", size=(40, 20), exif=exif)
     (source / "images/val/c.png").unlink()
-    draft = read_yolo(source, None)["val"]
+    draft = read_yolo(source, ImportOptions())["val"]
     assert draft.sizes == [(40, 20)]
     assert draft.annotations[0]["bbox"] == [2, 8, 8, 16]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,10 +17,19 @@ from maskzoo.datasets.coco_writer import straighten
 from maskzoo.errors import ImageError, SourceError
 from maskzoo.images.find import IMAGE_SUFFIXES
 from maskzoo.images.read import read_image
+from maskzoo.progress import OnProgress, ProgressEvent, say_nothing
 
-__all__ = ["SPLITS", "DatasetBuilder", "Progress", "Skipped", "find_pictures", "is_within", "measure_pictures", "read_text"]
+__all__ = [
+    "SPLITS",
+    "DatasetBuilder",
+    "ImportOptions",
+    "Skipped",
+    "find_pictures",
+    "is_within",
+    "measure_pictures",
+    "read_text",
+]
 
-Progress = Callable[[int, int], None]  # images done, images in all
 Points = NDArray[np.float64]
 SPLITS = ("train", "val", "test")
 LARGEST_TEXT = 1 << 28  # bytes of one text file: labels of one picture, or a list of pictures
@@ -28,8 +37,21 @@ WORKERS = 4  # threads that read pictures, outside Python's lock; a picture may 
 
 
 @dataclass(frozen=True, slots=True)
+class ImportOptions:
+    """What a reader is told beside its source.
+
+    `classes` are the names in order, None for those that the source has. `boxes_as_masks` takes a box without an outline
+    for a rectangular object. `on_progress` is told of each picture.
+    """
+
+    classes: Sequence[str] | None = None
+    boxes_as_masks: bool = False
+    on_progress: OnProgress = say_nothing
+
+
+@dataclass(frozen=True, slots=True)
 class Skipped:
-    """One input row that did not become an object or image: its file, which row (`line 3`), and why."""
+    """One input row that did not become an object or image: its file, which row (`line 3`, or none), and why."""
 
     file: str
     row: str
@@ -41,7 +63,10 @@ class Skipped:
 
 @dataclass(slots=True)
 class DatasetBuilder:
-    """One split: `names` of the classes by label, its pictures with their sizes, objects, and what was skipped."""
+    """One split: `names` of the classes by label, its pictures with their sizes, objects, and what was skipped.
+
+    A reader fills it: `measure` the pictures, `add_image` each one that can be used, `add_object` to it, `skip` the rest.
+    """
 
     names: Sequence[str]
     pictures: list[Path] = field(default_factory=list)
@@ -55,27 +80,40 @@ class DatasetBuilder:
         self.sizes.append(size)
         return len(self.pictures) - 1
 
-    def skip(self, file: Path, row: str, reason: str) -> None:
-        """Note a row of the input that is left out."""
-        self.skipped.append(Skipped(str(file), row, reason))
+    def skip(self, file: Path, row: str, reason: str | Exception) -> None:
+        """Note a row of the input that is left out; an error's message may begin with the file."""
+        self.skipped.append(Skipped(str(file), row, str(reason).removeprefix(f"{file}: ")))
 
-    def add_object(self, image: int, label: int, polygons: Sequence[Points], area: float | None = None) -> str | None:
-        """Add an object with its polygons (flat x y x y ..., pixels); return why it cannot be added, or None.
+    def measure(self, pictures: Sequence[Path], on_progress: OnProgress) -> Iterator[tuple[Path, tuple[int, int]]]:
+        """Read each picture and yield it with its height, width; those that cannot be read are skipped by name."""
+        for path, size in measure_pictures(pictures, on_progress):
+            if isinstance(size, ImageError):
+                self.skip(path, "", size)
+            else:
+                yield path, size
+
+    def add_object(
+        self, image: int, label: int, polygons: Sequence[Points], origin: tuple[Path, str], area: float | None = None
+    ) -> None:
+        """Add an object with its polygons (flat x y x y ..., pixels), or skip it: `origin` is its file and row.
 
         The area is that inside the polygons unless given. The box is that of the polygons inside the picture.
         """
         height, width = self.sizes[image]
         fault = next((fault for fault in (_find_fault(polygon, height, width) for polygon in polygons) if fault), None)
         if fault is not None:
-            return fault
+            self.skip(*origin, fault)
+            return
         points = np.concatenate(polygons).reshape(-1, 2)
         x1, y1 = points.min(axis=0).clip(0, (width, height)).tolist()
         x2, y2 = points.max(axis=0).clip(0, (width, height)).tolist()
         if not (x1 < x2 and y1 < y2):
-            return f"lies outside of the picture of {width} x {height} pixels, or has no width or height"
+            self.skip(*origin, f"lies outside of the picture of {width} x {height} pixels, or has no width or height")
+            return
         area = sum(map(_measure, polygons)) if area is None else area
         if area <= 0:
-            return "encloses no area"
+            self.skip(*origin, "encloses no area")
+            return
         self.annotations.append(
             {
                 "id": len(self.annotations) + 1,
@@ -87,7 +125,6 @@ class DatasetBuilder:
                 "iscrowd": 0,
             }
         )
-        return None
 
     def count_empty(self) -> int:
         """Count the pictures without an object."""
@@ -140,9 +177,9 @@ def find_pictures(folder: Path) -> list[Path]:
 
 
 def measure_pictures(
-    paths: Sequence[Path], progress: Progress | None = None
+    paths: Sequence[Path], on_progress: OnProgress = say_nothing
 ) -> Iterator[tuple[Path, tuple[int, int] | ImageError]]:
-    """Read each picture and give its height, width as maskzoo sees it (EXIF applied), or why it cannot be read."""
+    """Read each picture and yield its height, width as maskzoo sees it (EXIF applied), or why it cannot be read."""
 
     def measure(path: Path) -> tuple[int, int] | ImageError:
         try:
@@ -154,8 +191,7 @@ def measure_pictures(
     with ThreadPoolExecutor(min(WORKERS, os.cpu_count() or 1)) as pool:
         for done, (path, size) in enumerate(zip(paths, pool.map(measure, paths), strict=True), 1):
             yield path, size
-            if progress is not None:
-                progress(done, len(paths))
+            on_progress(ProgressEvent("Reading pictures", done, len(paths)))
 
 
 def read_text(path: Path) -> str:

@@ -7,6 +7,7 @@ import binascii
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from maskzoo.datasets.coco_reader import AnnotationsError, is_number, read_json
 from maskzoo.datasets.coco_writer import straighten
-from maskzoo.datasets.importers.builder import DatasetBuilder, Progress, is_within, measure_pictures
+from maskzoo.datasets.importers.builder import DatasetBuilder, ImportOptions, is_within, measure_pictures
 from maskzoo.datasets.mask_outlines import trace
 from maskzoo.errors import ImageError, SourceError
 from maskzoo.images.find import IMAGE_SUFFIXES
@@ -23,6 +24,7 @@ from maskzoo.images.read import read_image
 
 __all__ = ["is_labelme", "read_labelme"]
 
+TRIED = 20  # JSON files of a folder that are looked into
 LARGEST_FILE = 1 << 29  # bytes: a file may hold its picture, as text
 ROUNDNESS = 0.1  # pixels that the polygon of a circle may lie inside of it
 LARGEST_CIRCLE = 1e6  # pixels of radius: keeps the number of points small
@@ -47,18 +49,27 @@ class _Object:
     polygons: list[Points] = field(default_factory=list)
 
 
-def is_labelme(path: Path) -> bool:
-    """Say whether a JSON file looks like LabelMe's, by its first bytes and its keys."""
+def is_labelme(source: Path) -> bool:
+    """Say whether a file, or one of the first JSON files in a folder, looks like LabelMe's."""
+    files = source.rglob("*.json") if source.is_dir() else [source] if source.suffix.lower() == ".json" else []
+    return any(_looks_like_labelme(path) for path in islice(files, TRIED))
+
+
+def _looks_like_labelme(path: Path) -> bool:
     try:
-        if path.stat().st_size > LARGEST_FILE:
-            return False
-        content = read_json(path)
-    except (OSError, AnnotationsError):
+        content = _read_content(path)
+    except (OSError, AnnotationsError, SourceError):
         return False
     return isinstance(content, dict) and isinstance(content.get("shapes"), list) and "imagePath" in content
 
 
-def read_labelme(source: Path, classes: Sequence[str] | None, *, progress: Progress | None = None) -> dict[str, DatasetBuilder]:
+def _read_content(path: Path) -> Any:
+    if path.stat().st_size > LARGEST_FILE:
+        raise SourceError(f"{path}: {path.stat().st_size:,} bytes; expected at most {LARGEST_FILE:,}")
+    return read_json(path)
+
+
+def read_labelme(source: Path, options: ImportOptions) -> dict[str, DatasetBuilder]:
     """Read the LabelMe files in a folder and the folders in it, as one set without splits.
 
     Polygons, rectangles, circles and masks become polygons; shapes of one label and `group_id` are one object. Classes
@@ -67,10 +78,10 @@ def read_labelme(source: Path, classes: Sequence[str] | None, *, progress: Progr
     """
     draft = DatasetBuilder([])
     files = _read_files(source, draft)
-    draft.names = list(classes) if classes is not None else sorted(_list_labels(files))
+    draft.names = list(options.classes) if options.classes is not None else sorted(_list_labels(files))
     if not draft.names:
         raise SourceError(f"{source}: no LabelMe file in it has a labelled shape; expected JSON files with shapes")
-    sizes = dict(measure_pictures(list(dict.fromkeys(file.picture for file in files)), progress))
+    sizes = dict(measure_pictures(list(dict.fromkeys(file.picture for file in files)), options.on_progress))
     seen: dict[Path, Path] = {}
     for file in files:
         size = sizes[file.picture]
@@ -89,14 +100,12 @@ def _read_files(source: Path, draft: DatasetBuilder) -> list[_File]:
     files = []
     for path in sorted(source.rglob("*.json")) if source.is_dir() else [source]:
         try:
-            if path.stat().st_size > LARGEST_FILE:
-                raise SourceError(f"{path}: {path.stat().st_size:,} bytes; expected at most {LARGEST_FILE:,}")
-            content = read_json(path)
+            content = _read_content(path)
         except (OSError, AnnotationsError, SourceError) as error:
-            draft.skip(path, "", str(error).removeprefix(f"{path}: "))
+            draft.skip(path, "", error)
             continue
         if not isinstance(content, dict) or not isinstance(content.get("shapes"), list):
-            draft.skip(path, "", "no LabelMe file: it has no list of shapes")
+            draft.skip(path, "", "not a LabelMe file: it has no list of shapes")
             continue
         content.pop("imageData", None)  # of thousands of files it would fill the memory
         picture = _find_picture(path, content.get("imagePath"), source if source.is_dir() else source.parent)
@@ -146,16 +155,14 @@ def _add_objects(draft: DatasetBuilder, file: _File, image: int, size: tuple[int
         try:
             polygons = _read_shape(shape, size)
         except ValueError as error:
-            draft.skip(file.path, row, str(error))
+            draft.skip(file.path, row, error)
             continue
         group = shape.get("group_id")
         one = objects.setdefault((label, group) if isinstance(group, int | str) else place, _Object(label))
         one.rows.append(str(place))
         one.polygons += polygons
     for one in objects.values():
-        fault = draft.add_object(image, draft.names.index(one.label), one.polygons)
-        if fault is not None:
-            draft.skip(file.path, f"shape {', '.join(one.rows)}", fault)
+        draft.add_object(image, draft.names.index(one.label), one.polygons, (file.path, f"shape {', '.join(one.rows)}"))
 
 
 def _read_shape(shape: dict[str, Any], size: tuple[int, int]) -> list[Points]:

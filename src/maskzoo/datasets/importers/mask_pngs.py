@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import PngImagePlugin
 
-from maskzoo.datasets.importers.builder import SPLITS, DatasetBuilder, Progress, find_pictures, measure_pictures
+from maskzoo.datasets.importers.builder import SPLITS, DatasetBuilder, ImportOptions, find_pictures
 from maskzoo.datasets.mask_outlines import trace
 from maskzoo.errors import ImageError, SourceError
 from maskzoo.images.read import MAX_PIXELS
+from maskzoo.progress import OnProgress
 
-__all__ = ["NumberedObject", "find_folders", "read_mask_pngs", "read_numbers", "trace_objects"]
+__all__ = ["NumberedObject", "is_mask_pngs", "read_mask_pngs", "read_numbers", "trace_objects"]
 
 Integers = NDArray[np.int64]
 IMAGE_FOLDERS = ("PNGImages", "images", "JPEGImages", "image", "imgs", "img")
@@ -31,7 +32,21 @@ class NumberedObject(NamedTuple):
     pixels: Integers
 
 
-def find_folders(source: Path) -> tuple[Path, Path] | None:
+def is_mask_pngs(source: Path) -> bool:
+    """Say whether a folder, or its folder of a split, holds a folder of pictures beside one of masks."""
+    return bool(_find_splits(source))
+
+
+def _find_splits(source: Path) -> dict[str, tuple[Path, Path]]:
+    """Return the folders of pictures and of masks of each split, "" where there are none."""
+    alone = _find_folders(source)
+    if alone is not None:
+        return {"": alone}
+    found = {split: _find_folders(source / split) for split in SPLITS}
+    return {split: folders for split, folders in found.items() if folders is not None}
+
+
+def _find_folders(source: Path) -> tuple[Path, Path] | None:
     """Find the folders of pictures and of masks in a folder, by their usual names; None without them."""
     if not source.is_dir():
         return None
@@ -41,22 +56,19 @@ def find_folders(source: Path) -> tuple[Path, Path] | None:
     return None if images is None or masks is None else (images, masks)
 
 
-def read_mask_pngs(
-    source: Path, classes: Sequence[str] | None, *, progress: Progress | None = None
-) -> dict[str, DatasetBuilder]:
+def read_mask_pngs(source: Path, options: ImportOptions) -> dict[str, DatasetBuilder]:
     """Read pictures and their masks, from `source` or its folders train, val and test; all objects are of one class.
 
     The mask of `a.jpg` is `a.png` or `a_mask.png`. The class is "object" unless `classes` names it. Pictures without a
     mask, masks without a picture or of another size are skipped by name. Outlines are exactly the masks.
     """
-    if classes is not None and len(classes) != 1:
-        raise SourceError(f"{source}: masks tell no classes apart, but --classes names {len(classes)}; expected one name")
-    folders = {"": find_folders(source)} if find_folders(source) else {split: find_folders(source / split) for split in SPLITS}
+    names = list(options.classes or ["object"])
+    if len(names) != 1:
+        raise SourceError(f"{source}: masks tell no classes apart, but --classes names {len(names)}; expected one name")
     drafts = {}
-    for split, found in folders.items():
-        if found is not None:
-            drafts[split] = DatasetBuilder(list(classes or ["object"]))
-            _read_split(drafts[split], *found, progress)
+    for split, folders in _find_splits(source).items():
+        drafts[split] = DatasetBuilder(names)
+        _read_split(drafts[split], *folders, options.on_progress)
     if not drafts:
         raise SourceError(
             f"{source}: no folder of pictures ({', '.join(IMAGE_FOLDERS)}) beside one of masks "
@@ -65,7 +77,7 @@ def read_mask_pngs(
     return drafts
 
 
-def _read_split(draft: DatasetBuilder, images: Path, masks: Path, progress: Progress | None) -> None:
+def _read_split(draft: DatasetBuilder, images: Path, masks: Path, on_progress: OnProgress) -> None:
     pairs: dict[Path, Path] = {}
     for path in find_pictures(images):
         stem = path.relative_to(images).with_suffix("")
@@ -79,20 +91,15 @@ def _read_split(draft: DatasetBuilder, images: Path, masks: Path, progress: Prog
     for mask in find_pictures(masks):
         if mask not in used:
             draft.skip(mask, "", "there is no picture of this name")
-    for path, size in measure_pictures(list(pairs), progress):
-        if isinstance(size, ImageError):
-            draft.skip(path, "", str(size).removeprefix(f"{path}: "))
-            continue
+    for path, size in draft.measure(list(pairs), on_progress):
         try:
             numbers = read_numbers(pairs[path], size)
         except ImageError as error:
-            draft.skip(pairs[path], "", str(error).removeprefix(f"{pairs[path]}: "))
+            draft.skip(pairs[path], "", error)
             continue
         image = draft.add_image(path, size)
         for one in trace_objects(numbers):
-            fault = draft.add_object(image, 0, one.polygons, len(one.pixels))
-            if fault is not None:
-                draft.skip(pairs[path], f"object {one.number}", fault)
+            draft.add_object(image, 0, one.polygons, (pairs[path], f"object {one.number}"), len(one.pixels))
 
 
 def read_numbers(path: Path, size: tuple[int, int]) -> Integers:

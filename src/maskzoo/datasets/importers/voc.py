@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from maskzoo.datasets.importers.builder import SPLITS, DatasetBuilder, Progress, measure_pictures, read_text
+from maskzoo.datasets.importers.builder import SPLITS, DatasetBuilder, ImportOptions, read_text
 from maskzoo.datasets.importers.mask_pngs import read_numbers, trace_objects
 from maskzoo.errors import ImageError, SourceError
 
-__all__ = ["VOC_CLASSES", "find_voc_folder", "read_voc"]
+__all__ = ["VOC_CLASSES", "is_voc", "read_voc"]
 
 VOC_CLASSES = (  # of the places 1 to 20 in the class pictures
     "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable", "dog",
@@ -20,23 +19,28 @@ VOC_CLASSES = (  # of the places 1 to 20 in the class pictures
 VOID = 255  # a border or an object too difficult to tell: belongs to nothing
 
 
-def find_voc_folder(source: Path) -> Path | None:
+def is_voc(source: Path) -> bool:
+    """Say whether a folder looks like Pascal VOC's segmentation set."""
+    return _find_voc_folder(source) is not None
+
+
+def _find_voc_folder(source: Path) -> Path | None:
     """Find the folder with SegmentationObject and SegmentationClass: `source`, or the only one in it (VOCdevkit)."""
     inner = sorted(path for path in source.iterdir() if path.is_dir()) if source.is_dir() else []
     found = [path for path in (source, *inner) if (path / "SegmentationObject").is_dir()]
     return found[0] if found and (found[0] == source or len(found) == 1) else None
 
 
-def read_voc(source: Path, classes: Sequence[str] | None, *, progress: Progress | None = None) -> dict[str, DatasetBuilder]:
+def read_voc(source: Path, options: ImportOptions) -> dict[str, DatasetBuilder]:
     """Read a Pascal VOC segmentation set, with the splits of ImageSets/Segmentation, or as one without them.
 
     An object's class is that of most of its pixels. Classes are VOC's twenty unless `classes` names those of the places
     1, 2 ... Void pixels (255) belong to nothing. Outlines are exactly the masks. What does not fit is skipped by name.
     """
-    folder = find_voc_folder(source)
+    folder = _find_voc_folder(source)
     if folder is None:
         raise SourceError(f"{source}: no folder SegmentationObject in it; expected it beside SegmentationClass and JPEGImages")
-    names = list(classes or VOC_CLASSES)
+    names = list(options.classes or VOC_CLASSES)
     drafts = {}
     for split, stems in _list_splits(folder).items():
         draft = drafts[split] = DatasetBuilder(names)
@@ -47,11 +51,8 @@ def read_voc(source: Path, classes: Sequence[str] | None, *, progress: Progress 
                 draft.skip(origin[0], origin[1], f"{stem!r:.80}: no such picture in {folder / 'JPEGImages'}")
             else:
                 pictures[picture] = stem
-        for path, size in measure_pictures(list(pictures), progress):
-            if isinstance(size, ImageError):
-                draft.skip(path, "", str(size).removeprefix(f"{path}: "))
-            else:
-                _read_image(draft, folder, path, pictures[path], size)
+        for path, size in draft.measure(list(pictures), options.on_progress):
+            _read_image(draft, folder, path, pictures[path], size)
     return drafts
 
 
@@ -81,7 +82,7 @@ def _read_image(draft: DatasetBuilder, folder: Path, path: Path, stem: str, size
     try:
         numbers, classes = read_numbers(objects, size), read_numbers(kinds, size).ravel()
     except ImageError as error:
-        draft.skip(path, "", str(error))
+        draft.skip(path, "", error)
         return
     image = draft.add_image(path, size)
     for one in trace_objects(numbers, (VOID,)):
@@ -92,6 +93,4 @@ def _read_image(draft: DatasetBuilder, folder: Path, path: Path, stem: str, size
             found = f"of the class {place}" if counts[place] else "of no class"
             draft.skip(kinds, f"object {one.number}", f"{found}; expected one from 1 to {len(draft.names)}")
             continue
-        fault = draft.add_object(image, place - 1, one.polygons, len(one.pixels))
-        if fault is not None:
-            draft.skip(objects, f"object {one.number}", fault)
+        draft.add_object(image, place - 1, one.polygons, (objects, f"object {one.number}"), len(one.pixels))

@@ -15,20 +15,26 @@ from numpy.typing import NDArray
 from maskzoo.datasets.importers.builder import (
     SPLITS,
     DatasetBuilder,
-    Progress,
+    ImportOptions,
     find_pictures,
     is_within,
-    measure_pictures,
     read_text,
 )
-from maskzoo.errors import ImageError, MaskzooError, SourceError
+from maskzoo.errors import MaskzooError, SourceError
 from maskzoo.images.find import IMAGE_SUFFIXES
 
-__all__ = ["find_data_file", "read_yolo"]
+__all__ = ["find_data_file", "is_yolo", "read_yolo"]
 
 LARGEST_DATA_FILE = 1 << 20  # bytes of data.yaml
 ROUNDING = 1e-3  # of a normalised coordinate: writers round, so that 1.0000001 still means the border
 FOLDERS = {"train": ("train",), "val": ("val", "valid", "validation"), "test": ("test",)}
+
+
+def is_yolo(source: Path) -> bool:
+    """Say whether a file or folder looks like YOLO's: it is or holds a data.yaml, or has folders of label files."""
+    places = ("", "train", "valid", "val", "test")
+    texts = (text for place in places for text in (source / place / "labels").rglob("*.txt"))
+    return find_data_file(source) is not None or next(texts, None) is not None
 
 
 def find_data_file(source: Path) -> Path | None:
@@ -41,9 +47,7 @@ def find_data_file(source: Path) -> Path | None:
     return found[0] if found and (len(found) == 1 or found[0] in named) else None
 
 
-def read_yolo(
-    source: Path, classes: Sequence[str] | None, *, boxes_as_masks: bool = False, progress: Progress | None = None
-) -> dict[str, DatasetBuilder]:
+def read_yolo(source: Path, options: ImportOptions) -> dict[str, DatasetBuilder]:
     """Read a YOLO segmentation data set, a folder or its data.yaml, split by split ("" where there are none).
 
     A picture without a label file is one without objects. Rows `class x1 y1 x2 y2 ...` become polygons; rows of a box
@@ -53,19 +57,16 @@ def read_yolo(
     data_file = find_data_file(source)
     content = {} if data_file is None else _read_data_file(data_file)
     folder = source if source.is_dir() else source.parent
-    names = _read_names(content, data_file, folder) if classes is None else list(classes)
+    names = _read_names(content, data_file, folder) if options.classes is None else list(options.classes)
     drafts: dict[str, DatasetBuilder] = {}
     boxes: list[str] = []
     splits = _list_splits(content, data_file, folder)
     _check_labels([path for pictures in splits.values() for path in pictures])
     for split, pictures in splits.items():
         draft = drafts[split] = DatasetBuilder(names)
-        reader = _Reader(draft, boxes_as_masks, boxes)
-        for path, size in measure_pictures(pictures, progress):
-            if isinstance(size, ImageError):
-                draft.skip(path, "", str(size).removeprefix(f"{path}: "))
-            else:
-                reader.read_labels(_find_label_file(path), draft.add_image(path, size))
+        reader = _Reader(draft, options.boxes_as_masks, boxes)
+        for path, size in draft.measure(pictures, options.on_progress):
+            reader.read_labels(_find_label_file(path), draft.add_image(path, size))
         _skip_orphans(draft, pictures)
     if boxes:
         raise SourceError(
@@ -210,36 +211,39 @@ class _Reader:
         try:
             lines = read_text(path).splitlines()
         except MaskzooError as error:
-            self.draft.skip(path, "", str(error).removeprefix(f"{path}: "))
+            self.draft.skip(path, "", error)
             return
         for number, line in enumerate(lines, 1):
             if line.strip():
-                fault = self._read_row(line.split(), image, f"{path}: line {number}")
-                if fault is not None:
-                    self.draft.skip(path, f"line {number}", fault)
+                try:
+                    self._read_row(line.split(), image, (path, f"line {number}"))
+                except ValueError as error:
+                    self.draft.skip(path, f"line {number}", error)
 
-    def _read_row(self, fields: list[str], image: int, where: str) -> str | None:
+    def _read_row(self, fields: list[str], image: int, origin: tuple[Path, str]) -> None:
+        """Raises ValueError that says why a row makes no sense."""
         try:
             values = np.array([float(field) for field in fields])
         except ValueError:
-            return f"found {' '.join(fields)!r:.60}; expected numbers: class x1 y1 x2 y2 x3 y3 ..."
+            found = f"found {' '.join(fields)!r:.60}"
+            raise ValueError(f"{found}; expected numbers: class x1 y1 x2 y2 x3 y3 ...") from None
         label = values[0]
         if not (label >= 0 and label < len(self.draft.names) and label == math.floor(label)):
-            return f"class {fields[0]:.20}; expected a whole number from 0 to {len(self.draft.names) - 1}"
+            raise ValueError(f"class {fields[0]:.20}; expected a whole number from 0 to {len(self.draft.names) - 1}")
         is_box = len(values) == 5
         if not is_box and (len(values) < 7 or len(values) % 2 == 0):
-            return f"{len(values)} numbers; expected a class and x y of 3 points or more"
+            raise ValueError(f"{len(values)} numbers; expected a class and x y of 3 points or more")
         points = values[1:]
         if is_box:
             points = _to_rectangle(points)
         if not ((points >= -ROUNDING) & (points <= 1 + ROUNDING)).all():
-            return "a coordinate outside of 0 to 1; expected parts of the picture's width and height"
+            raise ValueError("a coordinate outside of 0 to 1; expected parts of the picture's width and height")
         if is_box and not self.boxes_as_masks:
-            self.boxes.append(where)
-            return None
+            self.boxes.append(": ".join(map(str, origin)))
+            return
         height, width = self.draft.sizes[image]
         polygon = points.clip(0, 1).reshape(-1, 2) * (width, height)
-        return self.draft.add_object(image, int(label), [polygon.ravel()])
+        self.draft.add_object(image, int(label), [polygon.ravel()], origin)
 
 
 def _to_rectangle(box: NDArray[np.float64]) -> NDArray[np.float64]:

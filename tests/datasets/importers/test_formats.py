@@ -5,11 +5,12 @@ import json
 import pytest
 
 from coco_files import make_data
-from maskzoo.datasets.importers.detect import detect_format
-from maskzoo.errors import SourceError
+from maskzoo.cli.data_convert import Format
+from maskzoo.datasets.importers.formats import FORMATS, choose_format
+from maskzoo.errors import ArgumentError, SourceError
 
 LABELME = json.dumps({"shapes": [], "imagePath": "a.png"})
-FILES = {
+LOOKS = {
     "yolo": {"data.yaml": "names: [a]"},
     "labelme": {"some/a.json": LABELME},
     "voc": {"VOC2012/SegmentationObject/a.png": ""},
@@ -24,25 +25,35 @@ def make(folder, files):
     return folder
 
 
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("name", LOOKS)
 def test_each_format_is_recognised_by_its_files(tmp_path, name):
-    assert detect_format(make(tmp_path, FILES[name])) == name
+    assert choose_format(make(tmp_path, LOOKS[name])) == name
 
 
 def test_labels_without_a_data_file_are_yolo_and_single_files_are_recognised(tmp_path):
-    assert detect_format(make(tmp_path / "a", {"labels/train/a.txt": ""})) == "yolo"
+    assert choose_format(make(tmp_path / "a", {"labels/train/a.txt": ""})) == "yolo"
     make(tmp_path, {"data.yaml": "", "a.json": LABELME})
-    assert detect_format(tmp_path / "data.yaml") == "yolo"
-    assert detect_format(tmp_path / "a.json") == "labelme"
+    assert choose_format(tmp_path / "data.yaml") == "yolo"
+    assert choose_format(tmp_path / "a.json") == "labelme"
 
 
 def test_two_formats_in_one_folder_ask_the_user(tmp_path):
     with pytest.raises(SourceError, match="could be yolo or labelme; say which with --from"):
-        detect_format(make(tmp_path, FILES["yolo"] | FILES["labelme"]))
+        choose_format(make(tmp_path, LOOKS["yolo"] | LOOKS["labelme"]))
 
 
 @pytest.mark.parametrize(("name", "said"), [("", "not recognised"), ("gone", "no such file"), ("coco.json", "already")])
 def test_anything_else_is_refused_with_what_would_be_expected(tmp_path, name, said):
     make(tmp_path, {"coco.json": json.dumps(make_data())})
     with pytest.raises(SourceError, match=said):
-        detect_format(tmp_path / name)
+        choose_format(tmp_path / name)
+
+
+def test_a_format_that_is_named_is_taken_if_it_is_known(tmp_path):
+    assert choose_format(make(tmp_path, LOOKS["yolo"] | LOOKS["labelme"]), "labelme") == "labelme"
+    with pytest.raises(ArgumentError, match="'pascal'; expected one of yolo, labelme"):
+        choose_format(tmp_path, "pascal")
+
+
+def test_the_command_line_offers_every_format():
+    assert [name.value for name in Format] == ["auto", *FORMATS]

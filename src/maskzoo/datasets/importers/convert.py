@@ -1,0 +1,147 @@
+"""A data set of another format made into COCO instances files, and what was left out on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from maskzoo.datasets.coco_reader import pack_annotations
+from maskzoo.datasets.coco_writer import advise_on_images, find_common_folder, write_coco
+from maskzoo.datasets.importers.builder import DatasetBuilder, ImportOptions, Skipped, read_text
+from maskzoo.datasets.importers.formats import FORMATS, choose_format
+from maskzoo.errors import ArgumentError, SourceError, list_some
+from maskzoo.progress import OnProgress, say_nothing
+from maskzoo.system.files import check_target
+
+__all__ = ["ConvertedDataset", "ConvertedSplit", "convert_dataset"]
+
+
+@dataclass(frozen=True, slots=True)
+class ConvertedSplit:
+    """One annotation `file` that was written: its counts, and every row of the input that was left out."""
+
+    file: Path
+    images: int
+    empty_images: int
+    objects: int
+    skipped: tuple[Skipped, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ConvertedDataset:
+    """What `convert_dataset` read and wrote: the format, the classes in order, and `splits` by name.
+
+    `notes` say what a user has to know about the images' place.
+    """
+
+    format: str
+    classes: tuple[str, ...]
+    splits: dict[str, ConvertedSplit]
+    notes: tuple[str, ...]
+
+    @property
+    def skipped(self) -> list[Skipped]:
+        """The rows of all splits that were left out."""
+        return [row for split in self.splits.values() for row in split.skipped]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values that `json.dumps` takes."""
+        splits = {
+            name: asdict(split) | {"file": str(split.file), "skipped": [asdict(row) for row in split.skipped]}
+            for name, split in self.splits.items()
+        }
+        return {"format": self.format, "classes": list(self.classes), "splits": splits, "notes": list(self.notes)}
+
+
+def convert_dataset(
+    source: str | Path,
+    out: str | Path,
+    *,
+    format: str | None = None,
+    classes: str | Path | Sequence[str] | None = None,
+    boxes_as_masks: bool = False,
+    force: bool = False,
+    on_progress: OnProgress = say_nothing,
+) -> ConvertedDataset:
+    """Convert a data set of another format to COCO instances files.
+
+    `source` stays as it is, and the images stay where they are. Outlines of masks are exact, holes too. What cannot be
+    converted is left out and named in the result.
+
+    Args:
+        source: the data set's folder, or its data.yaml (YOLO).
+        out: the .json to write, or a folder for one file of each split.
+        format: "yolo", "labelme", "voc" or "masks"; left out, the one that the files look like.
+        classes: the names in order, also as "cat,dog" or a text file with one a line; left out, those of the source.
+        boxes_as_masks: YOLO: take rows of boxes for rectangular objects.
+        force: overwrite files of `out`.
+        on_progress: is told of each picture.
+
+    Returns:
+        The files with their counts, and all that was left out.
+
+    Raises:
+        ArgumentError: the format is not known, the option is not one of its own, or a class is named twice.
+        SourceError: the source is missing, not recognised or unusable as a whole, or has more splits than `out` files.
+        MaskzooError: a file is there already, or cannot be written.
+    """
+    source, out = Path(source), Path(out)
+    name = choose_format(source, format)
+    if boxes_as_masks and "boxes_as_masks" not in FORMATS[name].options:
+        raise ArgumentError(f"boxes as masks (--boxes-as-masks) are for YOLO, but the source is {name}; leave it out")
+    options = ImportOptions(None if classes is None else _read_classes(classes), boxes_as_masks, on_progress)
+    drafts = FORMATS[name].read(source, options)
+    files = _name_files(drafts, out, force)
+    notes = _write(drafts, files, out, force)
+    splits = {
+        split or "train": ConvertedSplit(
+            files[split], len(draft.pictures), draft.count_empty(), len(draft.annotations), tuple(draft.skipped)
+        )
+        for split, draft in drafts.items()
+    }
+    return ConvertedDataset(name, tuple(next(iter(drafts.values())).names), splits, notes)
+
+
+def _read_classes(given: str | Path | Sequence[str]) -> list[str]:
+    listed: Sequence[str]
+    if not isinstance(given, str | Path):
+        listed = given
+    elif Path(given).is_file():
+        listed = read_text(Path(given)).splitlines()
+    else:
+        listed = str(given).split(",")
+    names = [name.strip() for name in listed if name.strip()]
+    if not names or len(set(names)) != len(names):
+        raise ArgumentError(f"classes are {given!r:.80}; expected names, each once (--classes)")
+    return names
+
+
+def _name_files(drafts: Mapping[str, DatasetBuilder], out: Path, force: bool) -> dict[str, Path]:
+    """Return the file of each split; refuse what is there before anything is written."""
+    if out.suffix.lower() == ".json":
+        if len(drafts) > 1:
+            raise SourceError(f"{out}: one file, but the source has {', '.join(drafts)}; give a folder as OUT")
+        files = dict.fromkeys(drafts, out)
+    else:
+        files = {split: out / f"{split or 'train'}.json" for split in drafts}
+    for path in files.values():
+        check_target(path, force=force)
+    if not any(draft.pictures for draft in drafts.values()):
+        reasons = [str(row) for draft in drafts.values() for row in draft.skipped]
+        nothing = "no picture of the source can be used, so nothing was written"
+        raise SourceError(list_some([nothing, *reasons], 21, "\n  "))
+    return files
+
+
+def _write(drafts: Mapping[str, DatasetBuilder], files: Mapping[str, Path], out: Path, force: bool) -> tuple[str, ...]:
+    """Check all splits as any other annotation file, then write them; return what a user has to know about the images."""
+    pictures = [picture for draft in drafts.values() for picture in draft.pictures]
+    root = find_common_folder(pictures, next(iter(files.values())))
+    contents = {split: draft.to_coco(root) for split, draft in drafts.items()}
+    packed = {split: pack_annotations(content, str(files[split])) for split, content in contents.items()}
+    for split, content in contents.items():
+        write_coco(files[split], content, force=force)
+    advice = (advise_on_images(packed[split], root, file, out) for split, file in files.items())
+    return tuple(dict.fromkeys(note for note in advice if note is not None))
