@@ -12,17 +12,23 @@ from maskzoo.errors import ConfigError, DownloadError, ExportError, ImageError, 
 from maskzoo.system.waiting import choose_waiting
 
 if TYPE_CHECKING:
+    from maskzoo.bench.runner import BenchmarkRun, benchmark
     from maskzoo.config import ModelConfig
+    from maskzoo.evaluation.job import EvaluationRun, evaluate
     from maskzoo.images.read import read_image
     from maskzoo.inference.prediction import Masks, Prediction
     from maskzoo.inference.predictor import Predictor
+    from maskzoo.reports.page import write_report
     from maskzoo.system.memory import keep_freed_memory
+    from maskzoo.training.run import TrainingRun, train
     from maskzoo.zoo.load import convert, load
     from maskzoo.zoo.rows import names
 
 __all__ = [
+    "BenchmarkRun",
     "ConfigError",
     "DownloadError",
+    "EvaluationRun",
     "ExportError",
     "ImageError",
     "Masks",
@@ -31,24 +37,36 @@ __all__ = [
     "Prediction",
     "Predictor",
     "SourceError",
+    "TrainingRun",
     "WeightsError",
+    "benchmark",
     "convert",
+    "evaluate",
     "keep_freed_memory",
     "load",
     "names",
     "read_image",
+    "train",
+    "write_report",
 ]
 
 _HOMES = {
+    "BenchmarkRun": "bench.runner",
+    "EvaluationRun": "evaluation.job",
     "Masks": "inference.prediction",
     "ModelConfig": "config",
     "Prediction": "inference.prediction",
     "Predictor": "inference.predictor",
+    "TrainingRun": "training.run",
+    "benchmark": "bench.runner",
     "convert": "zoo.load",
+    "evaluate": "evaluation.job",
     "keep_freed_memory": "system.memory",
     "load": "zoo.load",
     "names": "zoo.rows",
     "read_image": "images.read",
+    "train": "training.run",
+    "write_report": "reports.page",
 }
 
 choose_waiting()  # before anything here imports torch

@@ -3,7 +3,12 @@
 Every message says what was found, what was expected and what to do.
 """
 
+from __future__ import annotations
+
+from collections.abc import Iterable
+
 __all__ = [
+    "ArgumentError",
     "ConfigError",
     "DownloadError",
     "ExportError",
@@ -12,12 +17,18 @@ __all__ = [
     "SnapshotError",
     "SourceError",
     "TrainingError",
+    "TransientError",
     "WeightsError",
+    "list_some",
 ]
 
 
 class MaskzooError(Exception):
     """Base of all errors that maskzoo raises on purpose."""
+
+
+class ArgumentError(MaskzooError, ValueError):
+    """An argument of a call, or an option of the command line, is out of range or does not go with another."""
 
 
 class ConfigError(MaskzooError):
@@ -30,6 +41,10 @@ class WeightsError(MaskzooError):
 
 class DownloadError(WeightsError):
     """Weights are neither on this machine nor could they be fetched."""
+
+
+class TransientError(DownloadError):
+    """A download failed in a way that another try may mend; the last try's becomes a DownloadError that says so."""
 
 
 class ExportError(MaskzooError):
@@ -50,3 +65,10 @@ class SnapshotError(MaskzooError):
 
 class TrainingError(MaskzooError):
     """A training run cannot start as asked, or had to stop."""
+
+
+def list_some(values: Iterable[str], most: int = 8, between: str = ", ") -> str:
+    """Return the first `most` values as one text that says how many more there are: "a, b and 12 more"."""
+    texts = list(values)
+    some = between.join(texts[:most])
+    return some if len(texts) <= most else f"{some}{between.replace(', ', ' ')}and {len(texts) - most:,} more"

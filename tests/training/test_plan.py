@@ -4,7 +4,7 @@ import pytest
 
 from maskzoo.config import RunSettings
 from maskzoo.errors import SourceError
-from maskzoo.training.run import make_plan
+from maskzoo.training.plan import make_plan
 from maskzoo.zoo.rows import read_row
 from small_runs import write_data
 
