@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -39,19 +39,6 @@ from maskzoo.zoo.rows import BENCHMARK_SIZE, read_model_config
 __all__ = ["BenchmarkRun", "benchmark"]
 
 LAST_WORDS = 2000  # characters of a failed process's standard error
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What all settings share: the `model` as `maskzoo.load` takes it, its images, seconds for a setting, rounds."""
-
-    model: str
-    weights: str | None
-    overrides: Sequence[str]
-    images: Sequence[str]
-    device: str
-    seconds: float
-    rounds: int
 
 
 def benchmark(
@@ -120,14 +107,21 @@ def benchmark(
         photos = [folder / "photo.jpg"] if images is None else find_images([str(images)])
         if images is None:
             photos[0].write_bytes(make_photo(height, width))
-        file = None if weights is None else str(weights)
-        plan = Plan(str(model), file, changed, [str(photo) for photo in photos], device, seconds, rounds)
+        job: dict[str, Any] = {
+            "model": str(model),
+            "weights": None if weights is None else str(weights),
+            "overrides": changed,
+            "images": [str(photo) for photo in photos],
+            "device": device,
+            "seconds": seconds / rounds,
+            "result": str(folder / "result.json"),
+        }
         if random:
             write_random_weights(folder / "random.safetensors", config)
-            plan = replace(plan, model=str(folder / "random.safetensors"), overrides=())
+            job |= {"model": str(folder / "random.safetensors"), "overrides": []}
         elif weights is None and not complete:
             load_network(model, progress=count_bytes(on_progress))  # fetched once, before anything is timed
-        rows = compare(_run_settings(settings, plan, folder, folder / "home" if random else None, on_progress), config)
+        rows = compare(_run_settings(settings, rounds, job, folder / "home" if random else None, on_progress), config)
     kind = "random" if random else str(weights or (model if complete else "published"))
     run = BenchmarkRun(config.name, kind, _describe_machine(), rows, tuple(absent))
     if out is not None:
@@ -160,28 +154,26 @@ def _describe_machine() -> dict[str, Any]:
 
 
 def _run_settings(
-    settings: Sequence[Setting], plan: Plan, folder: Path, home: Path | None, on_progress: OnProgress
+    settings: Sequence[Setting], rounds: int, job: dict[str, Any], home: Path | None, on_progress: OnProgress
 ) -> dict[Setting, list[dict[str, Any]]]:
     """Return what the process of each setting and round said; what is refused or fails once is not run again.
 
-    `folder` takes the processes' results, `home` what they would keep for later.
+    `home` takes what they would keep for later.
     """
     results: dict[Setting, list[dict[str, Any]]] = {setting: [] for setting in settings}
-    total = len(results) * plan.rounds
+    total = len(results) * rounds
     for turn in range(total):
         number, setting = turn // len(results), list(results)[turn % len(results)]
         on_progress(ProgressEvent(f"{setting}, round {number + 1}", turn, total, "turns"))
         if not any("refused" in one or "failed" in one for one in results[setting]):
-            results[setting].append(_run_worker(setting, plan, folder, home, details=number == 0))
+            results[setting].append(_run_worker(job | asdict(setting) | {"details": number == 0}, home))
     return results
 
 
-def _run_worker(setting: Setting, plan: Plan, folder: Path, home: Path | None, *, details: bool) -> dict[str, Any]:
-    file = folder / "result.json"
+def _run_worker(job: dict[str, Any], home: Path | None) -> dict[str, Any]:
+    file = Path(job["result"])
     file.unlink(missing_ok=True)
-    job = asdict(plan) | asdict(setting)
-    job |= {"seconds": plan.seconds / plan.rounds, "details": details, "result": str(file)}
-    environment = os.environ | {"OMP_NUM_THREADS": str(setting.threads), "MKL_NUM_THREADS": str(setting.threads)}
+    environment = os.environ | dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(job["threads"]))
     environment |= {} if home is None else {"MASKZOO_HOME": str(home)}
     done = subprocess.run(
         [sys.executable, "-m", "maskzoo.bench.worker"],

@@ -15,11 +15,11 @@ from PIL import Image
 
 from maskzoo.datasets.annotations import AnnotationSet
 from maskzoo.drawing.prediction_picture import draw_prediction
-from maskzoo.errors import ImageError
+from maskzoo.errors import MaskzooError
 from maskzoo.evaluation.analysis import Analysis, encode_outline
 from maskzoo.evaluation.results import Results
 from maskzoo.images.read import read_image
-from maskzoo.inference.prediction import Masks, Prediction
+from maskzoo.inference.prediction import Masks, Prediction, check_size
 
 __all__ = ["Picture", "make_pictures"]
 
@@ -71,12 +71,11 @@ def _make_picture(
         "quality": float(scores.quality[image]),
         **{name: int(getattr(scores, name)[image]) for name in ("found", "missed", "false")},
     }
-    size = tuple(annotations.sizes[image].tolist())
+    height, width = annotations.sizes[image].tolist()
     try:
         photo = read_image(folder / annotations.file_name(image))
-        if photo.shape[:2] != size:
-            raise ImageError(f"found a photo of {photo.shape[1]} x {photo.shape[0]} pixels, expected {size[1]} x {size[0]}")
-    except ImageError as error:
+        check_size(photo.shape[:2], (height, width))
+    except MaskzooError as error:
         return Picture(**facts, error=str(error))
     shown = _encode(draw_prediction(photo, _describe_truth(annotations, analysis, image), scores=False))
     found = _encode(draw_prediction(photo, _describe_found(annotations, results, analysis, image)))

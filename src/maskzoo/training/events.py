@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from types import TracebackType
+from typing import Any
 
+from maskzoo.errors import TrainingError
 from maskzoo.progress import OnProgress, ProgressEvent
+from maskzoo.system.files import explained
 from maskzoo.system.processes import Processes
 from maskzoo.training.plan import Plan
 from maskzoo.training.run_folder import RunFolder
-from maskzoo.training.tensorboard import add_row, open_writer
 from maskzoo.training.trainer import Row
 
 __all__ = ["RunEvents"]
@@ -30,7 +33,7 @@ class RunEvents:
         self.folder, self.processes, self.on_row, self.on_progress = folder, processes, on_row, on_progress
         self.epochs, self.steps = plan.config.training.epochs, 0
         self.images_per_step = plan.settings.batch * plan.settings.accumulate * processes.count
-        self.writer = open_writer(folder.path / "tensorboard") if tensorboard and processes.rank == 0 else None
+        self.writer = _open_tensorboard(folder.path / "tensorboard") if tensorboard and processes.rank == 0 else None
 
     def __enter__(self) -> RunEvents:
         return self
@@ -48,8 +51,9 @@ class RunEvents:
         """Keep a row, and tell what it says."""
         if self.processes.rank == 0:
             self.folder.append(row)
-        if self.writer is not None:
-            add_row(self.writer, row)
+        for key, value in row.items() if self.writer is not None else ():
+            if key not in ("iteration", "epoch") and isinstance(value, float):
+                self.writer.add_scalar(f"{row['kind']}/{key}", value, row["iteration"])
         self.on_row(row)
         if row["kind"] == "note":
             rank = self.processes.rank
@@ -73,6 +77,15 @@ class RunEvents:
 
     def _tell_step(self, epoch: int, iteration: int, rate: float = 0.0) -> None:
         self.tell(ProgressEvent(f"Epoch {min(epoch, self.epochs)}/{self.epochs}", iteration, self.steps, "steps", rate))
+
+
+def _open_tensorboard(folder: Path) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        raise TrainingError("--tensorboard: tensorboard is not installed; pip install 'maskzoo[track]'") from None
+    with explained(folder, TrainingError):
+        return SummaryWriter(str(folder))
 
 
 def _describe(row: Row, epochs: int) -> str:
