@@ -107,28 +107,31 @@ def benchmark(
         photos = [folder / "photo.jpg"] if images is None else find_images([str(images)])
         if images is None:
             photos[0].write_bytes(make_photo(height, width))
+        if random:
+            write_random_weights(folder / "random.safetensors", config)
+        elif weights is None and not complete:
+            load_network(model, progress=count_bytes(on_progress))  # fetched once, before anything is timed
         job: dict[str, Any] = {
-            "model": str(model),
+            "model": str(folder / "random.safetensors" if random else model),
             "weights": None if weights is None else str(weights),
-            "overrides": changed,
+            "overrides": [] if random else changed,
             "images": [str(photo) for photo in photos],
             "device": device,
             "seconds": seconds / rounds,
             "result": str(folder / "result.json"),
         }
-        if random:
-            write_random_weights(folder / "random.safetensors", config)
-            job |= {"model": str(folder / "random.safetensors"), "overrides": []}
-        elif weights is None and not complete:
-            load_network(model, progress=count_bytes(on_progress))  # fetched once, before anything is timed
         rows = compare(_run_settings(settings, rounds, job, folder / "home" if random else None, on_progress), config)
     kind = "random" if random else str(weights or (model if complete else "published"))
     run = BenchmarkRun(config.name, kind, _describe_machine(), rows, tuple(absent))
     if out is not None:
-        make_folder(Path(out))
-        write_file(Path(out) / "bench.json", json.dumps(run.to_dict(), indent=1, allow_nan=False).encode("ascii") + b"\n")
-        write_file(Path(out) / "bench.html", render_page(run).encode("utf-8"))
+        _write(Path(out), run)
     return run
+
+
+def _write(out: Path, run: BenchmarkRun) -> None:
+    make_folder(out)
+    write_file(out / "bench.json", json.dumps(run.to_dict(), indent=1, allow_nan=False).encode("ascii") + b"\n")
+    write_file(out / "bench.html", render_page(run).encode("utf-8"))
 
 
 def _check(option: str, names: Sequence[str] | None, known: Sequence[str]) -> None:
