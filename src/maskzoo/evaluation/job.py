@@ -33,8 +33,6 @@ from maskzoo.zoo.rows import read_model_config
 __all__ = ["EvaluationRun", "evaluate"]
 
 PREFERRED = ("val", "test", "train")  # the split of a folder that is evaluated if none is named
-Backend = Literal["auto", "eager", "compile", "openvino", "onnxruntime"]
-Dtype = Literal["auto", "float32", "bfloat16", "float16", "int8"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,8 +89,8 @@ def evaluate(
     images: str | Path | None = None,
     batch: int = 1,
     device: Device = "auto",
-    backend: Backend = "auto",
-    dtype: Dtype = "auto",
+    backend: Literal["auto", "eager", "compile", "openvino", "onnxruntime"] = "auto",
+    dtype: Literal["auto", "float32", "bfloat16", "float16", "int8"] = "auto",
     calibrate: str | Path | None = None,
     overrides: Sequence[str] = (),
     limit: int | None = None,

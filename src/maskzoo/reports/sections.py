@@ -239,8 +239,8 @@ def _plot(
 
 
 def _kinds(evaluation: Evaluation) -> dict[str, Metrics]:
-    both = {"mask": evaluation.mask, "box": evaluation.box}
-    return {kind: metrics for kind, metrics in both.items() if metrics is not None}
+    """Masks first: they are what the page is about."""
+    return dict(reversed(evaluation.kinds.items()))
 
 
 def _column(rows: History, key: str) -> Doubles:
