@@ -39,13 +39,14 @@ def write_page(
     `history` are the rows of a run's metrics.jsonl; `classes` the names of the data set's labels, which `evaluation`
     and `analysis` count by. Raises MaskzooError if the file cannot be written.
     """
+    kinds = sections.list_kinds(evaluation) if evaluation else {}
     content: dict[str, Any] = {
         "Training": sections.plot_training(history) if history else None,
-        "Average precision": sections.list_metrics(evaluation) if evaluation else None,
-        "Classes": sections.list_classes(evaluation, classes) if evaluation else None,
+        "Average precision": kinds,
+        "Classes": evaluation and {"kinds": kinds, "rows": list(zip(classes, evaluation.objects.tolist(), strict=True))},
         "Precision and recall": sections.plot_curves(analysis, classes) if analysis else None,
         "Confusion": sections.count_confusion(analysis, classes) if analysis else None,
-        "Images": sections.group_pictures(pictures, analysis.threshold) if analysis and pictures else None,
+        "Images": analysis and pictures and {"threshold": analysis.threshold, "pictures": pictures},
     }
     page_frame.write_page(
         path,
