@@ -24,9 +24,9 @@ import maskzoo
 from maskzoo.datasets.annotations import find_image_folder
 from maskzoo.datasets.classes import ClassMap, match_classes
 from maskzoo.datasets.coco_reader import read_annotations
+from maskzoo.evaluation.collect import choose_images
 from maskzoo.evaluation.metrics import compute_metrics
 from maskzoo.evaluation.results import Results
-from maskzoo.evaluation.run import choose_images
 from maskzoo.export.verify import match_masks
 from maskzoo.images.find import find_images
 

@@ -21,24 +21,30 @@ from maskzoo.errors import (
 from maskzoo.system.waiting import choose_waiting
 
 if TYPE_CHECKING:
+    from maskzoo.bench.runner import BenchmarkRun, benchmark
     from maskzoo.config import ModelConfig
     from maskzoo.datasets.draw import DrawnDataset, draw_dataset
     from maskzoo.datasets.importers.convert import ConvertedDataset, convert_dataset
     from maskzoo.datasets.split import SplitDataset, split_dataset
     from maskzoo.datasets.statistics import Statistics, dataset_statistics
+    from maskzoo.evaluation.job import EvaluationRun, evaluate
     from maskzoo.images.read import read_image
     from maskzoo.inference.prediction import Masks, Prediction
     from maskzoo.inference.predictor import Predictor
+    from maskzoo.reports.page import write_report
     from maskzoo.system.memory import keep_freed_memory
+    from maskzoo.training.run import TrainingRun, train
     from maskzoo.zoo.load import convert, load
     from maskzoo.zoo.rows import names
 
 __all__ = [
     "ArgumentError",
+    "BenchmarkRun",
     "ConfigError",
     "ConvertedDataset",
     "DownloadError",
     "DrawnDataset",
+    "EvaluationRun",
     "ExportError",
     "ImageError",
     "Masks",
@@ -49,11 +55,14 @@ __all__ = [
     "SourceError",
     "SplitDataset",
     "Statistics",
+    "TrainingRun",
     "WeightsError",
+    "benchmark",
     "convert",
     "convert_dataset",
     "dataset_statistics",
     "draw_dataset",
+    "evaluate",
     "keep_freed_memory",
     "load",
     "names",
@@ -64,6 +73,13 @@ __all__ = [
 _HOMES = {
     "ConvertedDataset": "datasets.importers.convert",
     "DrawnDataset": "datasets.draw",
+    "train",
+    "write_report",
+]
+
+_HOMES = {
+    "BenchmarkRun": "bench.runner",
+    "EvaluationRun": "evaluation.job",
     "Masks": "inference.prediction",
     "ModelConfig": "config",
     "Prediction": "inference.prediction",
@@ -74,11 +90,17 @@ _HOMES = {
     "convert_dataset": "datasets.importers.convert",
     "dataset_statistics": "datasets.statistics",
     "draw_dataset": "datasets.draw",
+    "TrainingRun": "training.run",
+    "benchmark": "bench.runner",
+    "convert": "zoo.load",
+    "evaluate": "evaluation.job",
     "keep_freed_memory": "system.memory",
     "load": "zoo.load",
     "names": "zoo.rows",
     "read_image": "images.read",
     "split_dataset": "datasets.split",
+    "train": "training.run",
+    "write_report": "reports.page",
 }
 
 choose_waiting()  # before anything here imports torch

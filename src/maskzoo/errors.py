@@ -17,6 +17,7 @@ __all__ = [
     "SnapshotError",
     "SourceError",
     "TrainingError",
+    "TransientError",
     "WeightsError",
     "list_some",
 ]
@@ -40,6 +41,10 @@ class WeightsError(MaskzooError):
 
 class DownloadError(WeightsError):
     """Weights are neither on this machine nor could they be fetched."""
+
+
+class TransientError(DownloadError):
+    """A download failed in a way that another try may mend; the last try's becomes a DownloadError that says so."""
 
 
 class ExportError(MaskzooError):

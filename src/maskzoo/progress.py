@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-__all__ = ["OnProgress", "ProgressEvent", "say_nothing"]
+__all__ = ["OnProgress", "ProgressEvent", "count_bytes", "say_nothing"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +13,7 @@ class ProgressEvent:
     """One moment of a job. `stage` names what is being done ("Predicting"), `done` of `total` (None: unknown) in `unit`.
 
     `rate` is in units a second, over all processes; 0 where it is not known yet. `note` is a line that a reader should
-    see whatever happens to the bar; most events have none.
+    see whatever happens to the bar; most events have none. An event without a stage says that the process ends now.
     """
 
     stage: str
@@ -29,3 +29,12 @@ OnProgress = Callable[[ProgressEvent], None]
 
 def say_nothing(event: ProgressEvent) -> None:
     """Take an event and do nothing: the default of every job."""
+
+
+def count_bytes(on_progress: OnProgress) -> Callable[[int, int | None], None]:
+    """Return what a download can tell its bytes, so far and in all: they come as events."""
+
+    def tell(done: int, total: int | None) -> None:
+        on_progress(ProgressEvent("Fetching weights", done, total, "bytes"))
+
+    return tell

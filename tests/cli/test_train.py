@@ -5,14 +5,11 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
-from maskzoo.cli.train import _choose_folder
-from maskzoo.errors import TrainingError
 from maskzoo.model_file import read_config
 from maskzoo.zoo.first_weights import make_first_weights
 from small_runs import read_rows, train, write_data, write_model
@@ -77,21 +74,3 @@ def test_without_tensorboard_the_error_says_how_to_install_it(inputs, tmp_path):
     model, data = inputs
     said = train(model, data, "--from", "none", "--tensorboard", "--out", tmp_path / "run", code=1)
     assert "pip install 'maskzoo[track]'" in said
-
-
-@pytest.mark.timeout(60)
-def test_a_run_without_a_name_gets_one_that_nothing_has(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "runs" / "net").mkdir(parents=True)
-    (tmp_path / "runs" / "net-2").symlink_to("missing")
-    assert _choose_folder("net") == Path("runs/net-3")
-    assert _choose_folder("n" * 300) == Path("runs") / ("n" * 255)
-
-
-@pytest.mark.timeout(60)
-@pytest.mark.parametrize("target", [None, "runs", "missing"], ids=["a file", "a circle", "nowhere"])
-def test_runs_that_is_no_folder_is_named(tmp_path, monkeypatch, target):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "runs").touch() if target is None else (tmp_path / "runs").symlink_to(target)
-    with pytest.raises(TrainingError, match="runs: cannot be written"):
-        _choose_folder("net")

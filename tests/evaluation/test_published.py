@@ -8,7 +8,7 @@ import pytest
 from coco_files import make_data
 from maskzoo.datasets.coco_reader import pack_annotations
 from maskzoo.evaluation.metrics import ClassMetrics, Evaluation, Metrics, compute_metrics
-from maskzoo.evaluation.published import compare_with_published, to_dict
+from maskzoo.evaluation.published import compare_with_published
 from maskzoo.evaluation.results import Results
 from maskzoo.zoo.rows import read_row
 
@@ -54,7 +54,7 @@ def test_a_model_without_published_figures_has_nothing_to_compare(val2017):
 
 def test_all_numbers_are_plain_values():
     annotations = pack_annotations(make_data(), "a.json")
-    values = json.loads(json.dumps(to_dict(compute_metrics(annotations, Results()), annotations), allow_nan=False))
+    values = json.loads(json.dumps(compute_metrics(annotations, Results()).to_dict(annotations.classes), allow_nan=False))
     assert (values["images"], values["objects"], values["detections"]) == (3, 12, 0)
     assert values["box"]["AP"] == 0 and len(values["mask"]) == 12
     assert [row["id"] for row in values["classes"]] == [1, 2, 5]

@@ -155,11 +155,11 @@ def test_steps_read_late_are_those_read_at_once_dropped_ones_included(tmp_path, 
     late, rows = train(tmp_path / "late", behind, *settings)
     at_once.train()
     late.train()
-    assert late.state.progress.dropped > 0
+    assert late.state.position.dropped > 0
     assert_equal_states(late, at_once)
     assert strip(rows) == strip(expected)
     ours, theirs = (read_inputs(tmp_path / name) for name in ("late", "at once"))
-    assert len(ours) == late.state.progress.dropped and ours == theirs
+    assert len(ours) == late.state.position.dropped and ours == theirs
 
 
 @pytest.mark.parametrize("behind", [1, 3])
@@ -173,7 +173,7 @@ def test_the_third_in_a_row_stops_the_run_and_no_later_step_counts(tmp_path, beh
         ended.append((trainer, strip(rows)))
     (at_once, expected), (late, found) = ended
     assert_equal_states(late, at_once)
-    assert found == expected and late.state.progress.iteration == 4
+    assert found == expected and late.state.position.iteration == 4
 
 
 @pytest.mark.parametrize("after", range(1, 8))
@@ -265,4 +265,4 @@ def test_on_a_gpu_the_step_counts_or_not_without_the_host(tmp_path):
     trainer.state.optimizer.zero_grad()
     trainer.state._in_row.zero_()
     trainer.train()
-    assert trainer.state.progress.dropped == 2 * len(BROKEN) and len([row for row in rows if row["kind"] == "step"]) == 20
+    assert trainer.state.position.dropped == 2 * len(BROKEN) and len([row for row in rows if row["kind"] == "step"]) == 20

@@ -1,23 +1,85 @@
-"""Where a run finds its data."""
+"""A run from Python: `maskzoo.train`, and `maskzoo.evaluate` and `maskzoo.write_report` on what it made."""
+
+import json
+import threading
 
 import pytest
 
-from maskzoo.config import RunSettings
-from maskzoo.errors import SourceError
-from maskzoo.training.run import make_plan
-from maskzoo.zoo.rows import read_row
-from small_runs import write_data
+import maskzoo
+from maskzoo.errors import ArgumentError
+from small_runs import read_rows, write_data, write_model
 
 
-def test_annotations_written_elsewhere_find_both_splits_in_one_given_folder(tmp_path):
-    write_data(tmp_path / "photos")
-    (tmp_path / "cleaned").mkdir()
-    for split in ("train", "val"):
-        (tmp_path / "photos" / f"{split}.json").rename(tmp_path / "cleaned" / f"{split}.json")
-    config = read_row("mask_rcnn_r50_fpn_1x_coco")
-    plan = make_plan(config, RunSettings(), tmp_path / "cleaned", images=tmp_path / "photos")
-    assert [plan.data[f"{split}_images"] for split in ("train", "val")] == [
-        str(tmp_path / "photos" / split) for split in ("train", "val")
-    ]
-    with pytest.raises(SourceError, match=r"train\.json: its images were not found.*--images"):
-        make_plan(config, RunSettings(), tmp_path / "cleaned", images=tmp_path / "cleaned")
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("inputs")
+    return write_model(folder), write_data(folder / "data", train=4, val=2)
+
+
+@pytest.fixture(scope="module")
+def done(inputs, tmp_path_factory):
+    """A run of one epoch, with its rows and events; in a thread, where no signal can be caught."""
+    model, data = inputs
+    rows, events, runs = [], [], []
+    options = {"source": "none", "epochs": 1, "overrides": ["run.workers=0"], "device": "cpu"}
+    options |= {"on_row": rows.append, "on_progress": events.append}
+
+    def train():
+        runs.append(maskzoo.train(model, data, tmp_path_factory.mktemp("runs") / "new", **options))
+
+    thread = threading.Thread(target=train)
+    thread.start()
+    thread.join()
+    return runs[0], rows, events
+
+
+def test_a_run_returns_its_files_and_what_it_measured(done):
+    run, rows, _ = done
+    assert (run.epochs, run.iterations, run.best_epoch) == (1, len(read_rows(run.folder)), 1)
+    assert all(path.is_file() for path in (run.best_weights, run.last_weights, run.report))
+    assert [row for row in rows if row["kind"] == "step"] == read_rows(run.folder)
+    said = json.loads(json.dumps(run.to_dict(), allow_nan=False))
+    assert said["run"] == str(run.folder) and said["best"] == run.best and said["report"].endswith("report.html")
+
+
+def test_steps_images_and_sentences_come_as_events(done):
+    run, _, events = done
+    steps = [event.done for event in events if event.unit == "steps" and not event.note]
+    assert steps == list(range(run.iterations + 1)) and {event.total for event in events if event.unit == "steps"} == {4}
+    assert [event.done for event in events if event.stage == "Evaluating"] == [1, 2]
+    notes = [event.note for event in events if event.note]
+    assert any(note.startswith("learning rate") for note in notes) and any("epoch 1/1: box AP" in note for note in notes)
+
+
+def test_the_weights_that_were_kept_evaluate_to_the_numbers_of_the_run(done, inputs, tmp_path):
+    run, _, _ = done
+    measured = maskzoo.evaluate(run.best_weights, inputs[1], device="cpu", out=tmp_path / "found")
+    assert {name: measured.to_dict()[name] for name in run.best} == run.best
+    assert (measured.images, measured.failed, measured.comparison) == (2, (), None)
+    again = maskzoo.evaluate(None, inputs[1], predictions=tmp_path / "found" / "predictions.json")
+    assert again.to_dict()["mask"] == run.best["mask"] and again.results.provenance.index.endswith("images.json")
+    for name, result in (("first", measured), ("again", again)):
+        maskzoo.write_report(tmp_path / f"{name}.html", result)
+        assert (tmp_path / f"{name}.html").read_text().count("<img") == 4
+
+
+def test_arguments_that_do_not_go_together_are_named(done, inputs, tmp_path):
+    model, data = inputs
+    for arguments, options, said in (
+        ((), {}, "either MODEL and DATA"),
+        ((model, data), {"resume": tmp_path}, "either MODEL and DATA"),
+        ((), {"resume": done[0].folder, "epochs": 2}, "--epochs cannot change"),
+        ((), {"resume": done[0].folder, "overrides": ["training.epochs=2"]}, "training.epochs=2 cannot change"),
+        ((), {"resume": done[0].folder, "seed": 2}, "run.seed=2 cannot change"),
+    ):
+        with pytest.raises(ArgumentError, match=said):
+            maskzoo.train(*arguments, **options)
+    for model, options, said in (
+        (None, {}, "no model"),
+        (None, {"predictions": "rows.json", "overrides": ["a=1"]}, "no value to change"),
+        ("net", {"predictions": "rows.json", "weights": "w.safetensors"}, "--weights: nothing is run"),
+    ):
+        with pytest.raises(ArgumentError, match=said):
+            maskzoo.evaluate(model, data, **options)
+    with pytest.raises(ArgumentError, match=r"ends in \.html"):
+        maskzoo.write_report(tmp_path / "page.pdf", None)

@@ -5,7 +5,8 @@ import pytest
 
 from maskzoo.config import RunSettings
 from maskzoo.errors import TrainingError
-from maskzoo.training.run_folder import Plan, RunFolder
+from maskzoo.training.plan import Plan
+from maskzoo.training.run_folder import RunFolder, choose_folder
 from maskzoo.training.snapshot import write_snapshot
 from maskzoo.zoo.rows import read_row
 
@@ -81,3 +82,21 @@ def test_a_place_where_no_run_can_be_is_refused(tmp_path, plan, place):
     (tmp_path / "nowhere").symlink_to("missing")
     with pytest.raises(TrainingError, match="cannot be written"):
         RunFolder(tmp_path / place).begin(plan)
+
+
+@pytest.mark.timeout(60)
+def test_a_run_without_a_name_gets_one_that_nothing_has(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs" / "net").mkdir(parents=True)
+    (tmp_path / "runs" / "net-2").symlink_to("missing")
+    assert choose_folder("net") == Path("runs/net-3")
+    assert choose_folder("n" * 300) == Path("runs") / ("n" * 255)
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("target", [None, "runs", "missing"], ids=["a file", "a circle", "nowhere"])
+def test_runs_that_is_no_folder_is_named(tmp_path, monkeypatch, target):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs").touch() if target is None else (tmp_path / "runs").symlink_to(target)
+    with pytest.raises(TrainingError, match="runs: cannot be written"):
+        choose_folder("net")

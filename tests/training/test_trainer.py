@@ -21,7 +21,7 @@ def test_a_step_without_a_finite_loss_changes_nothing_and_leaves_its_inputs(tmp_
     before = copy_state(trainer)
     trainer.train()
     assert is_equal(trainer.model.state_dict(), before)
-    assert trainer.state.progress.dropped == 1 and not trainer.state.optimizer.state
+    assert trainer.state.position.dropped == 1 and not trainer.state.optimizer.state
     (file,) = tmp_path.glob("nonfinite-*.safetensors")
     with safe_open(file, "pt") as content:
         assert json.loads(content.metadata()["image_ids"]) == [101]
@@ -36,7 +36,7 @@ def test_training_goes_on_after_a_dropped_step_as_if_it_had_not_been(tmp_path):
     broken, _ = make_trainer(tmp_path / "broken", [make_batch(1), make_batch(3, broken=True), make_batch(2)], config=config)
     clean.train()
     broken.train()
-    assert broken.state.progress.dropped == 1
+    assert broken.state.position.dropped == 1
     assert is_equal(broken.model.state_dict(), clean.model.state_dict())
 
 
@@ -52,7 +52,7 @@ def test_a_sound_step_between_starts_the_count_again(tmp_path):
     batches = [make_batch(number, broken=number % 3 != 0) for number in range(6)]
     trainer, _ = make_trainer(tmp_path, batches)
     trainer.train()
-    assert trainer.state.progress.dropped == 8 and trainer.state.progress.iteration == 12
+    assert trainer.state.position.dropped == 8 and trainer.state.position.iteration == 12
 
 
 def test_accumulated_batches_count_as_the_mean_of_their_losses(tmp_path):
@@ -124,7 +124,7 @@ def test_training_stops_when_patience_ends_and_keeps_the_best(tmp_path):
     )
     trainer.train()
     assert kept == [{"mask_ap": 0.1}, {"mask_ap": 0.3}, None]
-    assert (trainer.state.progress.epoch, trainer.state.progress.best_epoch) == (4, 2)
+    assert (trainer.state.position.epoch, trainer.state.position.best_epoch) == (4, 2)
     assert any("no better mask AP" in row.get("text", "") for row in rows)
 
 
@@ -149,12 +149,12 @@ def test_a_run_that_ends_while_its_best_weights_are_written_measures_and_writes_
     assert train(resume=True) == [{"mask_ap": 0.5}, None]
 
 
-def test_what_was_saved_is_known_by_its_progress_and_not_by_a_hash_of_it(tmp_path):
+def test_what_was_saved_is_known_by_its_position_and_not_by_a_hash_of_it(tmp_path):
     trainer, rows = make_trainer(tmp_path, [make_batch(1)])
     first, second = Position(iteration=1), Position(iteration=sys.hash_info.modulus + 1)
     assert hash(first) == hash(second)
-    for progress in (first, first, second):
-        trainer.state.progress = progress
+    for position in (first, first, second):
+        trainer.state.position = position
         trainer.save()
     assert [row["iteration"] for row in rows] == [first.iteration, second.iteration]
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import torch
 import torch.nn.functional as F
 
-__all__ = ["measure_peak"]
+__all__ = ["find_peak", "time_call"]
 
 SIDE = 2048  # of the matrices: 17 GFLOP, far beyond every cache
 CHANNELS, HEIGHT, WIDTH = 256, 100, 152  # P3 of a photo of 800 x 1216: 18 GFLOP by a 3x3 convolution
@@ -16,7 +16,7 @@ REPEATS = 3
 
 
 @torch.inference_mode()
-def measure_peak(dtype: torch.dtype, device: torch.device) -> float:
+def find_peak(dtype: torch.dtype, device: torch.device) -> float:
     """Return the most operations a second that torch reaches here: the better of a matrix product and a convolution."""
     matrix = torch.randn(SIDE, SIDE, device=device).to(dtype)
     maps = torch.randn(1, CHANNELS, HEIGHT, WIDTH, device=device).to(dtype).contiguous(memory_format=torch.channels_last)
@@ -26,12 +26,14 @@ def measure_peak(dtype: torch.dtype, device: torch.device) -> float:
     return max(product, convolution)
 
 
-def _time_best(work: Callable[[], object], device: torch.device) -> float:
-    times = []
-    for _ in range(REPEATS + 1):  # the first one warms up, and is never the best
-        start = time.perf_counter()
-        work()
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-        times.append(time.perf_counter() - start)
-    return min(times)
+def time_call(call: Callable[[], object], device: torch.device) -> float:
+    """Return the seconds of a call, until the device has done what it asked for."""
+    start = time.perf_counter()
+    call()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter() - start
+
+
+def _time_best(call: Callable[[], object], device: torch.device) -> float:
+    return min(time_call(call, device) for _ in range(REPEATS + 1))  # the first one warms up, and is never the best

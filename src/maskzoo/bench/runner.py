@@ -1,126 +1,183 @@
-"""Running all settings in turn, A B C A B C, so that a machine's moods fall on all of them alike, and summing up."""
+"""Running all settings in turn, A B C A B C, so that a machine's moods fall on all of them alike: `maskzoo.benchmark`."""
 
 from __future__ import annotations
 
 import json
 import os
-import statistics
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
-from maskzoo.bench.settings import Setting
-from maskzoo.config import ModelConfig
-from maskzoo.models.build import build
-from maskzoo.models.cost import count_operations
+from maskzoo.bench.measured import BenchmarkRun, compare
+from maskzoo.bench.page import render_page
+from maskzoo.bench.settings import (
+    BACKENDS,
+    DTYPES,
+    TRAINED,
+    Setting,
+    fix_size,
+    list_settings,
+    make_photo,
+    write_random_weights,
+)
+from maskzoo.errors import ArgumentError
+from maskzoo.images.find import find_images
+from maskzoo.models.packing import has_fast_bfloat16
+from maskzoo.progress import OnProgress, ProgressEvent, count_bytes, say_nothing
+from maskzoo.system.files import check_folder, make_folder, write_file
+from maskzoo.system.machine import BackendFacts, inspect_backends, inspect_gpus, inspect_processor
+from maskzoo.system.processes import Device
+from maskzoo.zoo.load import load_network
+from maskzoo.zoo.rows import BENCHMARK_SIZE, read_model_config
 
-__all__ = ["HEADS", "Measured", "Plan", "run_settings", "to_dict"]
+__all__ = ["BenchmarkRun", "benchmark"]
 
 LAST_WORDS = 2000  # characters of a failed process's standard error
 
-HEADS = ("", "ratio", "median", "p95", "images/s", "memory", "of peak")
 
+def benchmark(
+    model: str | Path,
+    *,
+    weights: str | Path | None = None,
+    random: bool = False,
+    size: tuple[int, int] | None = None,
+    images: str | Path | None = None,
+    backends: Sequence[str] | None = None,
+    dtypes: Sequence[str] | None = None,
+    threads: Sequence[int] | None = None,
+    batch: int = 1,
+    device: Device = "auto",
+    seconds: float = 20.0,
+    rounds: int = 2,
+    training: bool = False,
+    overrides: Sequence[str] = (),
+    out: str | Path | None = None,
+    on_progress: OnProgress = say_nothing,
+) -> BenchmarkRun:
+    """Measure what a model costs on this machine, from a photo's file to run-length masks.
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What all settings share: the `model` as `maskzoo.load` takes it, its images, seconds for a setting, rounds."""
+    Every setting (backend, dtype, threads) runs in processes of its own, and they take turns.
 
-    model: str
-    weights: Path | None
-    overrides: Sequence[str]
-    images: Sequence[Path]
-    device: str
-    seconds: float
-    rounds: int
-    home: Path | None = None  # where files are kept that only this measurement wants
+    Args:
+        model: as `maskzoo.load` takes it, but no exported file.
+        weights: weights in place of the published ones.
+        random: take random weights; nothing is fetched, and the time is the same.
+        size: height and width of the network's input; else 800 x 1216, or what the images make.
+        images: a folder of images that are predicted in turn, in place of a made one.
+        backends: of eager, compile, openvino, onnxruntime; else all that are installed.
+        dtypes: of float32, bfloat16, float16, int8; else float32, and bfloat16 where it is fast.
+        threads: numbers of threads; else as many as can compute at once.
+        batch: images computed together.
+        device: "auto" is the GPU where there is one.
+        seconds: time for each setting, loading apart.
+        rounds: turns that this time is cut into.
+        training: measure training steps as well.
+        overrides: `KEY=VALUE` texts for the model file.
+        out: a folder for bench.json and bench.html.
+        on_progress: gets the download and each turn.
 
+    Returns:
+        The figures of every setting, or why there are none, and the backends that are not installed.
 
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """A setting's figures: seconds of a call, images a second, bytes; or why it was `refused` or how it `failed`.
-
-    `share` is of the machine's measured peak of this dtype, `ratio` of the first setting's time for an image.
+    Raises:
+        ArgumentError: an unknown backend or dtype, a number that is not positive, or both weights and random ones.
+        MaskzooError: the model, its weights or the images cannot be read, or a file in `out` cannot be written.
     """
+    _check("--backends", backends, BACKENDS)
+    _check("--dtypes", dtypes, DTYPES)
+    if min([1, batch, rounds, *(threads or ()), *(size or ())]) < 1 or seconds <= 0:
+        raise ArgumentError("threads, batch, rounds, seconds and both sides of the size must be above 0")
+    if random and weights is not None:
+        raise ArgumentError(f"{weights}: weights were given, and --random asks for others; leave one of them out")
+    if out is not None:
+        check_folder(Path(out))
+    height, width = size or BENCHMARK_SIZE
+    changed = [*overrides, *(fix_size(height, width) if size is not None or images is None else ())]
+    config = read_model_config(model, changed)
+    complete = Path(model).suffix == ".safetensors"
+    settings, absent = _choose_settings(backends, dtypes, threads, batch, training)
+    with tempfile.TemporaryDirectory(prefix="maskzoo-bench-") as name:
+        folder = Path(name)
+        photos = [folder / "photo.jpg"] if images is None else find_images([str(images)])
+        if images is None:
+            photos[0].write_bytes(make_photo(height, width))
+        if random:
+            write_random_weights(folder / "random.safetensors", config)
+        elif weights is None and not complete:
+            load_network(model, progress=count_bytes(on_progress))  # fetched once, before anything is timed
+        job: dict[str, Any] = {
+            "model": str(folder / "random.safetensors" if random else model),
+            "weights": None if weights is None else str(weights),
+            "overrides": [] if random else changed,
+            "images": [str(photo) for photo in photos],
+            "device": device,
+            "seconds": seconds / rounds,
+            "result": str(folder / "result.json"),
+        }
+        rows = compare(_run_settings(settings, rounds, job, folder / "home" if random else None, on_progress), config)
+    kind = "random" if random else str(weights or (model if complete else "published"))
+    run = BenchmarkRun(config.name, kind, _describe_machine(), rows, tuple(absent))
+    if out is not None:
+        _write(Path(out), run)
+    return run
 
-    setting: Setting
-    refused: str | None = None
-    failed: str | None = None
-    calls: int = 0
-    median: float = 0.0
-    p95: float = 0.0
-    rate: float = 0.0
-    ratio: float | None = None
-    first: float = 0.0
-    loading: float = 0.0
-    memory: int | None = None
-    gpu_memory: int | None = None
-    peak: float | None = None
-    share: float | None = None
-    stages: dict[str, float] | None = None
 
-    @property
-    def done(self) -> bool:
-        return self.refused is None and self.failed is None
-
-    def cells(self) -> list[str]:
-        """Return the row of a table whose columns are `HEADS`."""
-        memory = self.memory if self.gpu_memory is None else self.gpu_memory
-        return [
-            str(self.setting),
-            f"{self.ratio:.2f}",
-            f"{self.median * 1000:,.0f} ms",
-            f"{self.p95 * 1000:,.0f} ms",
-            f"{self.rate:.2f}",
-            "-" if memory is None else f"{memory / 1e6:,.0f} MB",
-            "-" if self.share is None else f"{self.share:.0%}",
-        ]
+def _write(out: Path, run: BenchmarkRun) -> None:
+    make_folder(out)
+    write_file(out / "bench.json", json.dumps(run.to_dict(), indent=1, allow_nan=False).encode("ascii") + b"\n")
+    write_file(out / "bench.html", render_page(run).encode("utf-8"))
 
 
-def run_settings(
-    settings: Sequence[Setting], plan: Plan, config: ModelConfig, folder: Path, report: Callable[[Setting, int], None]
-) -> list[Measured]:
-    """Measure every setting `plan.rounds` times in processes of their own. `report` is told before each.
+def _check(option: str, names: Sequence[str] | None, known: Sequence[str]) -> None:
+    for name in names or ():
+        if name not in known:
+            raise ArgumentError(f"{option}: found {name!r}; expected some of {', '.join(known)}")
 
-    What is refused or fails in one round is not run again. `folder` takes the processes' results.
+
+def _choose_settings(
+    backends: Sequence[str] | None, dtypes: Sequence[str] | None, threads: Sequence[int] | None, batch: int, training: bool
+) -> tuple[list[Setting], list[BackendFacts]]:
+    types = dtypes or ["float32", *(["bfloat16"] if has_fast_bfloat16() else [])]
+    counts, found = threads or [inspect_processor().usable], inspect_backends()
+    settings, absent = list_settings(backends or BACKENDS, types, counts, batch, found)
+    if training:
+        settings += list_settings(["training"], [one for one in types if one in TRAINED], counts, batch, found)[0]
+    return settings, absent
+
+
+def _describe_machine() -> dict[str, Any]:
+    processor, gpus = inspect_processor(), [gpu.name for gpu in inspect_gpus()]
+    return {**asdict(processor), "usable": processor.usable, "gpus": gpus, "torch": torch.__version__}
+
+
+def _run_settings(
+    settings: Sequence[Setting], rounds: int, job: dict[str, Any], home: Path | None, on_progress: OnProgress
+) -> dict[Setting, list[dict[str, Any]]]:
+    """Return what the process of each setting and round said; what is refused or fails once is not run again.
+
+    `home` takes what they would keep for later.
     """
     results: dict[Setting, list[dict[str, Any]]] = {setting: [] for setting in settings}
-    for number in range(plan.rounds):
-        for setting in settings:
-            done = results[setting]
-            if not any("refused" in one or "failed" in one for one in done):
-                report(setting, number)
-                done.append(_run_worker(setting, plan, folder, details=number == 0))
-    return _compare(results, config)
+    total = len(results) * rounds
+    for turn in range(total):
+        number, setting = turn // len(results), list(results)[turn % len(results)]
+        on_progress(ProgressEvent(f"{setting}, round {number + 1}", turn, total, "turns"))
+        if not any("refused" in one or "failed" in one for one in results[setting]):
+            results[setting].append(_run_worker(job | asdict(setting) | {"details": number == 0}, home))
+    return results
 
 
-def to_dict(measured: Measured) -> dict[str, Any]:
-    """Return a row of the JSON."""
-    return {"name": str(measured.setting), **asdict(measured)}
-
-
-def _run_worker(setting: Setting, plan: Plan, folder: Path, *, details: bool) -> dict[str, Any]:
-    file = folder / "result.json"
+def _run_worker(job: dict[str, Any], home: Path | None) -> dict[str, Any]:
+    file = Path(job["result"])
     file.unlink(missing_ok=True)
-    job = {
-        **asdict(setting),
-        "model": plan.model,
-        "weights": None if plan.weights is None else str(plan.weights),
-        "overrides": list(plan.overrides),
-        "images": [str(image) for image in plan.images],
-        "device": plan.device,
-        "seconds": plan.seconds / plan.rounds,
-        "details": details,
-        "result": str(file),
-    }
-    environment = os.environ | {"OMP_NUM_THREADS": str(setting.threads), "MKL_NUM_THREADS": str(setting.threads)}
-    if plan.home is not None:
-        environment["MASKZOO_HOME"] = str(plan.home)
+    environment = os.environ | dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(job["threads"]))
+    environment |= {} if home is None else {"MASKZOO_HOME": str(home)}
     done = subprocess.run(
         [sys.executable, "-m", "maskzoo.bench.worker"],
         input=json.dumps(job),
@@ -129,53 +186,9 @@ def _run_worker(setting: Setting, plan: Plan, folder: Path, *, details: bool) ->
         check=False,
         env=environment,
     )
-    if done.returncode != 0 or not file.is_file():
-        words = done.stderr.strip()[-LAST_WORDS:]
-        return {"failed": f"its process ended with {done.returncode}: {words or 'without a word, perhaps for want of memory'}"}
-    result: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    return result
-
-
-def _compare(results: dict[Setting, list[dict[str, Any]]], config: ModelConfig) -> list[Measured]:
-    stages = next((run["stages"] for runs in results.values() for run in runs if "stages" in run), None)
-    work = None
-    if stages is not None:
-        canvas = (stages["canvas"][0], stages["canvas"][1])
-        with torch.device("meta"):
-            model = build(config.network, len(config.classes), config.limits)
-        work = count_operations(model, canvas, stages["proposals"], stages["detections"])
-    rows = [_sum_up(setting, runs, work) for setting, runs in results.items()]
-    return [_relate(row, rows) for row in rows]
-
-
-def _sum_up(setting: Setting, runs: list[dict[str, Any]], work: int | None) -> Measured:
-    last = runs[-1]
-    if "refused" in last or "failed" in last:
-        return Measured(setting, refused=last.get("refused"), failed=last.get("failed"))
-    times = [seconds for run in runs for seconds in run["times"]]
-    rate = len(times) * setting.batch / sum(times)
-    peak = runs[0].get("peak")
-    counted = work is not None and peak is not None and setting.backend != "training"
-    return Measured(
-        setting,
-        calls=len(times),
-        median=statistics.median(times),
-        p95=float(np.percentile(times, 95)),
-        rate=rate,
-        first=statistics.median(run["first"] for run in runs),
-        loading=statistics.median(run["loading"] for run in runs),
-        memory=max((run["memory"] for run in runs if run["memory"] is not None), default=None),
-        gpu_memory=max((run["gpu_memory"] for run in runs if "gpu_memory" in run), default=None),
-        peak=peak,
-        share=work * setting.batch / statistics.median(times) / peak if counted and work and peak else None,
-        stages=runs[0].get("stages", {}).get("seconds"),
-    )
-
-
-def _relate(row: Measured, rows: Sequence[Measured]) -> Measured:
-    """Add the ratio to the first row that ran, of those that train or of those that predict."""
-    if not row.done:
-        return row
-    training = row.setting.backend == "training"
-    first = next(one for one in rows if one.done and (one.setting.backend == "training") == training)
-    return replace(row, ratio=row.median / row.setting.batch / (first.median / first.setting.batch))
+    if done.returncode == 0 and file.is_file():
+        result: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        return result
+    end = f"ended with exit code {done.returncode}" if done.returncode >= 0 else f"was killed by signal {-done.returncode}"
+    said = done.stderr.strip()[-LAST_WORDS:]
+    return {"failed": f"its process {end}" + (f": {said}" if said else " and printed nothing; it may have run out of memory")}

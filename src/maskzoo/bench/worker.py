@@ -17,13 +17,14 @@ from typing import Any, Literal
 
 import torch
 
-from maskzoo.bench.hardware import measure_peak
+from maskzoo.bench.hardware import find_peak, time_call
 from maskzoo.bench.stages import time_stages
 from maskzoo.bench.training_steps import TrainingSteps
 from maskzoo.errors import MaskzooError
 from maskzoo.inference.predictor import Predictor, Source
 from maskzoo.system.machine import read_peak_memory
 from maskzoo.system.memory import keep_freed_memory
+from maskzoo.system.processes import Processes
 from maskzoo.zoo.load import load, load_network
 
 LEAST_CALLS = 2  # measured ones, however slow
@@ -34,17 +35,16 @@ def run(job: dict[str, Any]) -> dict[str, Any]:
     """Measure the job's setting for about `seconds`; the first call is apart: it compiles, packs, fills caches."""
     torch.set_num_threads(job["threads"])
     keep_freed_memory()
-    place = _choose_device(job["device"])
-    device = torch.device(place)
+    device = Processes(device=job["device"]).device
     start = time.perf_counter()
-    call, predictor = prepare(job, place)
+    call, predictor = prepare(job, "cuda" if device.type == "cuda" else "cpu")
     loading = time.perf_counter() - start
-    first = _time(call, device)
+    first = time_call(call, device)
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     times: list[float] = []
     while len(times) < LEAST_CALLS or sum(times) < job["seconds"]:
-        times.append(_time(call, device))
+        times.append(time_call(call, device))
     result = {"loading": loading, "first": first, "times": times, "memory": read_peak_memory(), "device": str(device)}
     if device.type == "cuda":
         result["gpu_memory"] = torch.cuda.max_memory_allocated(device)
@@ -53,7 +53,7 @@ def run(job: dict[str, Any]) -> dict[str, Any]:
             runs = [time_stages(predictor, job["images"][0]) for _ in range(LEAST_CALLS)]
             result["stages"] = asdict(min(runs, key=lambda one: sum(one.seconds.values())))
         if job["dtype"] in DTYPES:
-            result["peak"] = measure_peak(DTYPES[job["dtype"]], device)
+            result["peak"] = find_peak(DTYPES[job["dtype"]], device)
     return result
 
 
@@ -79,18 +79,6 @@ def _split(images: list[str], size: int) -> list[list[Source]]:
     """Batches of `size`, the last one filled up from the first images: every call has as many."""
     number = -(-len(images) // size)
     return [[images[(i * size + k) % len(images)] for k in range(size)] for i in range(number)]
-
-
-def _choose_device(wanted: str) -> Literal["cpu", "cuda"]:
-    return "cuda" if wanted == "cuda" or (wanted == "auto" and torch.cuda.is_available()) else "cpu"
-
-
-def _time(call: Callable[[], object], device: torch.device) -> float:
-    start = time.perf_counter()
-    call()
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    return time.perf_counter() - start
 
 
 def main() -> None:

@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from maskzoo.cli.options import Batch, Device, DeviceOption, Model, Overrides, Weights
-from maskzoo.cli.terminal import open_stderr, open_stdout, print_json
-from maskzoo.errors import ConfigError
-from maskzoo.system.files import check_folder, make_folder, write_file
+from maskzoo.cli.progress import show_progress
+from maskzoo.cli.terminal import open_stderr, open_stdout, print_json, start_table
+from maskzoo.progress import ProgressEvent
 
 if TYPE_CHECKING:
-    from maskzoo.bench.runner import Measured, Plan
-    from maskzoo.bench.settings import Setting
-    from maskzoo.config import ModelConfig
-    from maskzoo.system.machine import BackendFacts
+    from maskzoo.bench.measured import BenchmarkRun
 
 __all__ = ["bench"]
-
-BACKENDS = ("eager", "compile", "openvino", "onnxruntime")
-DTYPES = ("float32", "bfloat16", "float16", "int8")
 
 
 def bench(
@@ -38,10 +27,10 @@ def bench(
     ] = None,
     images: Annotated[Path | None, typer.Option(metavar="DIR", help="Predict these images in turn, not a made one.")] = None,
     backends: Annotated[
-        str | None, typer.Option(metavar="A,B", help=f"Of {', '.join(BACKENDS)}; else all that are installed.")
+        str | None, typer.Option(metavar="A,B", help="Of eager, compile, openvino, onnxruntime; else all that are installed.")
     ] = None,
     dtypes: Annotated[
-        str | None, typer.Option(metavar="A,B", help=f"Of {', '.join(DTYPES)}; else float32, and bfloat16 if it is fast.")
+        str | None, typer.Option(metavar="A,B", help="Of float32, bfloat16, float16, int8; else float32, and bfloat16 if fast.")
     ] = None,
     threads: Annotated[
         str | None, typer.Option(metavar="N,M", help="Numbers of threads; else as many as can compute at once.")
@@ -67,179 +56,74 @@ def bench(
       maskzoo bench my.safetensors --images photos --threads 1,2 --out bench
       maskzoo bench my.yml --random --backends eager,openvino --dtypes float32
     """
-    from maskzoo.bench.runner import run_settings, to_dict
-    from maskzoo.system.machine import inspect_backends
+    import maskzoo
 
-    if out is not None:
-        check_folder(out)
-    asked = _split(backends, BACKENDS, "--backends") or list(BACKENDS)
-    found = inspect_backends()
-    with tempfile.TemporaryDirectory(prefix="maskzoo-bench-") as name:
-        folder = Path(name)
-        plan, config = _plan(folder, model, weights, random, size, images, override or [], device, seconds, rounds)
-        settings, absent = _list_settings(asked, dtypes, threads, batch, training, found)
-        rows = _run(lambda report: run_settings(settings, plan, config, folder, report), len(settings) * rounds)
-    result = {
-        "model": config.name,
-        "weights": "random" if random else str(weights or (model if Path(model).suffix == ".safetensors" else "published")),
-        "machine": _describe_machine(),
-        "rows": [to_dict(row) for row in rows],
-        "absent": [asdict(backend) for backend in absent],
-    }
-    if out is not None:
-        _write(out, result, rows)
+    sides = _parse_numbers(size.lower().replace("x", ",") if size else None, "--size", "height x width, such as 800x1216", 2)
+    counts = _parse_numbers(threads, "--threads", "numbers such as 1,2")
+    with show_progress() as show:
+        show(ProgressEvent("Starting"))  # while torch is imported
+        run = maskzoo.benchmark(
+            model,
+            weights=weights,
+            random=random,
+            size=(sides[0], sides[1]) if sides else None,
+            images=images,
+            backends=_split(backends),
+            dtypes=_split(dtypes),
+            threads=counts,
+            batch=batch,
+            device=device.value,
+            seconds=seconds,
+            rounds=rounds,
+            training=training,
+            overrides=override or (),
+            out=out,
+            on_progress=show,
+        )
     if json:
-        print_json(result)
+        print_json(run.to_dict())
     else:
-        _print_tables(config.name, rows, absent)
+        _print_tables(run)
         if out is not None:
             open_stdout().print(f"Saved to {out}", soft_wrap=True)
-    failed = [row for row in rows if row.failed is not None]
+    failed = [row for row in run.rows if row.failed is not None]
     for row in failed:
         open_stderr().print(f"{row.setting}: {row.failed}", style="red", soft_wrap=True)
     if failed:
         raise typer.Exit(3)
 
 
-def _plan(
-    folder: Path,
-    model: str,
-    weights: Path | None,
-    random: bool,
-    size: str | None,
-    images: Path | None,
-    overrides: list[str],
-    device: Device,
-    seconds: float,
-    rounds: int,
-) -> tuple[Plan, ModelConfig]:
-    """The photos and weights of all settings; what is made lies in `folder`."""
-    from maskzoo.bench.runner import Plan
-    from maskzoo.bench.settings import fix_size, make_photo, write_random_weights
-    from maskzoo.images.find import find_images
-    from maskzoo.model_file import dump_config, parse_config
-    from maskzoo.weights.checkpoint import read_checkpoint_config
-    from maskzoo.zoo.rows import BENCHMARK_SIZE, read_row
-
-    height, width = _parse_size(size) if size is not None else BENCHMARK_SIZE
-    changed = [*overrides, *(fix_size(height, width) if size is not None or images is None else ())]
-    if Path(model).suffix == ".safetensors":
-        config = parse_config(dump_config(read_checkpoint_config(model)), model, changed)
-    else:
-        config = read_row(model, changed)
-    if images is None:
-        photos = [folder / "photo.jpg"]
-        photos[0].write_bytes(make_photo(height, width))
-    else:
-        photos = find_images([str(images)])
-    if random:
-        if weights is not None:
-            raise ConfigError(f"{weights}: weights were given, and --random asks for others; leave one of them out")
-        write_random_weights(folder / "random.safetensors", config)
-        model, changed = str(folder / "random.safetensors"), []
-    elif weights is None and Path(model).suffix != ".safetensors":
-        from maskzoo.cli.options import load_predictor
-
-        load_predictor(model, None, device="cpu")  # fetched once, with its progress, before anything is timed
-    home = folder / "home" if random else None
-    return Plan(model, weights, changed, photos, device.value, seconds, rounds, home), config
+def _split(text: str | None) -> list[str] | None:
+    return None if text is None else list(dict.fromkeys(name.strip() for name in text.split(",")))
 
 
-def _list_settings(
-    asked: list[str], dtypes: str | None, threads: str | None, batch: int, training: bool, found: list[BackendFacts]
-) -> tuple[list[Setting], list[BackendFacts]]:
-    from maskzoo.bench.settings import list_settings
-    from maskzoo.models.packing import has_fast_bfloat16
-    from maskzoo.system.machine import inspect_processor
-
-    types = _split(dtypes, DTYPES, "--dtypes") or ["float32", *(["bfloat16"] if has_fast_bfloat16() else [])]
-    counts = _parse_threads(threads) if threads is not None else [inspect_processor().usable]
-    settings, absent = list_settings(asked, types, counts, batch, found)
-    if training:
-        settings += list_settings(["training"], [one for one in types if one in ("float32", "bfloat16")], counts, batch, found)[
-            0
-        ]
-    return settings, absent
+def _parse_numbers(text: str | None, option: str, expected: str, count: int | None = None) -> list[int] | None:
+    names = (text or "").split(",") if count else _split(text)
+    if text is None or names is None:
+        return None
+    if not all(name.strip().isdecimal() and int(name) for name in names) or len(names) != (count or len(names)):
+        raise typer.BadParameter(f"found {text!r}; expected {expected}", param_hint=option)
+    return [int(name) for name in names]
 
 
-def _split(text: str | None, known: Sequence[str], option: str) -> list[str]:
-    names = [] if text is None else [name.strip() for name in text.split(",")]
-    for name in names:
-        if name not in known:
-            raise typer.BadParameter(f"found {name!r}; expected some of {','.join(known)}", param_hint=option)
-    return list(dict.fromkeys(names))
-
-
-def _parse_threads(text: str) -> list[int]:
-    numbers = [number.strip() for number in text.split(",")]
-    if not all(number.isdecimal() and int(number) > 0 for number in numbers):
-        raise typer.BadParameter(f"found {text!r}; expected numbers such as 1,2", param_hint="--threads")
-    return [int(number) for number in dict.fromkeys(numbers)]
-
-
-def _parse_size(text: str) -> tuple[int, int]:
-    height, _, width = text.lower().partition("x")
-    if not (height.isdecimal() and width.isdecimal() and int(height) and int(width)):
-        raise typer.BadParameter(f"found {text!r}; expected height x width, such as 800x1216", param_hint="--size")
-    return int(height), int(width)
-
-
-def _run(work: Any, number: int) -> list[Measured]:
-    console = open_stderr()
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("Measuring", total=number)
-
-        def report(setting: Setting, turn: int) -> None:
-            progress.update(task, description=f"{setting}, round {turn + 1}")
-            progress.advance(task, 0 if progress.tasks[0].start_time is None else 1)
-
-        rows: list[Measured] = work(report)
-        return rows
-
-
-def _describe_machine() -> dict[str, Any]:
-    import torch
-
-    from maskzoo.system.machine import inspect_gpus, inspect_processor
-
-    processor = inspect_processor()
-    gpus = [gpu.name for gpu in inspect_gpus()]
-    return {**asdict(processor), "usable": processor.usable, "gpus": gpus, "torch": torch.__version__}
-
-
-def _print_tables(name: str, rows: Sequence[Measured], absent: Sequence[BackendFacts]) -> None:
-    from maskzoo.bench.runner import HEADS
+def _print_tables(run: BenchmarkRun) -> None:
+    from maskzoo.bench.measured import HEADS
 
     console = open_stdout()
-    table = Table(title=name, title_justify="left", box=None, pad_edge=False)
-    for column in HEADS:
-        table.add_column(column, justify="right" if column else "left", no_wrap=True)
-    for row in (one for one in rows if one.done):
+    table = start_table(*HEADS)
+    table.title, table.title_justify = run.model, "left"
+    for row in (one for one in run.rows if one.done):
         table.add_row(*row.cells())
     console.print(table)
-    staged = [row for row in rows if row.stages]
+    staged = [(row.setting, row.stages) for row in run.rows if row.stages]
     if staged:
-        stages = Table(title="Stages, ms", title_justify="left", box=None, pad_edge=False)
-        stages.add_column("", no_wrap=True)
-        for row in staged:
-            stages.add_column(str(row.setting), justify="right")
-        for stage in staged[0].stages or {}:
-            stages.add_row(stage, *(f"{(row.stages or {})[stage] * 1000:,.1f}" for row in staged))
+        stages = start_table("Stages, ms", *(str(setting) for setting, _ in staged))
+        for stage in staged[0][1]:
+            stages.add_row(stage, *(f"{seconds[stage] * 1000:,.1f}" for _, seconds in staged))
         console.print()
         console.print(stages)
-    for row in rows:
+    for row in run.rows:
         if row.refused is not None:
             console.print(f"left out: {row.setting}: {row.refused}", soft_wrap=True)
-    for backend in absent:
+    for backend in run.absent:
         console.print(f"absent: {backend.name}: {backend.remedy}", soft_wrap=True)
-
-
-def _write(out: Path, result: dict[str, Any], rows: Sequence[Measured]) -> None:
-    from json import dumps
-
-    from maskzoo.bench.page import render_page
-
-    make_folder(out)
-    write_file(out / "bench.json", dumps(result, indent=1, allow_nan=False).encode("ascii") + b"\n")
-    write_file(out / "bench.html", render_page(result, rows).encode("utf-8"))

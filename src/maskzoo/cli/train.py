@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from maskzoo.cli.options import Device
+from maskzoo.cli.progress import TrainingDisplay, show_progress
 from maskzoo.cli.terminal import open_stderr, open_stdout, print_json
-from maskzoo.errors import TrainingError
-from maskzoo.system.files import check_folder, choose_name
-
-if TYPE_CHECKING:
-    from maskzoo.system.processes import Processes
-    from maskzoo.training.run import Outcome
-    from maskzoo.training.run_folder import Plan, RunFolder
 
 __all__ = ["train"]
-
-STAGES = ("stem", "res2", "res3", "res4", "res5")
-RESUMABLE = ("workers", "snapshot_every")  # settings that change nothing in the result
 
 
 def train(
@@ -83,140 +73,43 @@ def train(
       maskzoo train my.yml my-data --set run.precision=bfloat16 --batch 2
       maskzoo train --resume runs/my
     """
-    from maskzoo.system.memory import keep_freed_memory
+    import maskzoo
     from maskzoo.system.processes import join_processes
-    from maskzoo.training.run_folder import RunFolder
 
     if (resume is None) == (model is None or data is None):
         raise typer.BadParameter("expected either MODEL and DATA, or --resume RUN alone", param_hint="MODEL DATA")
-    keep_freed_memory()  # this process does nothing else
-    shortcuts = {"batch": batch, "accumulate": accumulate, "workers": workers, "seed": seed}
-    settings = [f"{key}={value}" for key, value in shortcuts.items() if value is not None]
-    settings += [text.removeprefix("run.") for text in override or () if text.startswith("run.")]
-    changes = [text for text in override or () if not text.startswith("run.")]
-    with join_processes(device.value) as processes:
-        if resume is not None:
-            others = {"--out": out, "--from": source, "--val": val, "--images": images, "--epochs": epochs}
-            _refuse([name for name, value in others.items() if value is not None] + [f"--set {c}" for c in changes])
-            plan = _resume(resume, settings, freeze_depth, processes)
-            folder = RunFolder(resume)
-        else:
-            assert model is not None and data is not None  # checked above
-            plan = _begin(model, data, changes, settings, epochs, freeze_depth, source, val, images, processes)
-            folder = RunFolder(processes.broadcast(out or _choose_folder(plan.config.name)))
-            if processes.rank == 0:
-                folder.begin(plan)
-        processes.barrier()
-        outcome = _run(plan, folder, processes, resume is not None, tensorboard)
-        if processes.rank == 0:
-            _print(folder, outcome, json)
-
-
-def _refuse(options: list[str]) -> None:
-    if options:
-        raise typer.BadParameter(
-            f"{options[0]} cannot change with --resume; a resumed run keeps what it began with", param_hint=options[0]
-        )
-
-
-def _resume(resume: Path, settings: list[str], freeze_depth: int | None, processes: Processes) -> Plan:
-    import dataclasses
-
-    from maskzoo.model_file import parse_settings
-    from maskzoo.training.run import check_resumed
-    from maskzoo.training.run_folder import RunFolder
-
-    _refuse(["--freeze-depth"] if freeze_depth is not None else [])
-    _refuse([f"--set run.{text}" for text in settings if text.partition("=")[0] not in RESUMABLE])
-    plan = RunFolder(resume).read_plan()
-    check_resumed(plan, processes.count)
-    return dataclasses.replace(plan, settings=parse_settings(settings, plan.settings))
-
-
-def _begin(
-    model: str,
-    data: Path,
-    changes: list[str],
-    settings: list[str],
-    epochs: int | None,
-    freeze_depth: int | None,
-    source: str | None,
-    val: Path | None,
-    images: Path | None,
-    processes: Processes,
-) -> Plan:
-    from maskzoo.model_file import parse_settings
-    from maskzoo.training.run import make_plan
-    from maskzoo.training.schedule import change_epochs
-    from maskzoo.zoo.rows import read_row
-
-    if freeze_depth is not None:
-        changes = [*changes, f"network.backbone.frozen=[{', '.join(STAGES[:freeze_depth])}]"]
-    config = read_row(model, changes)
-    if epochs is not None:
-        config = config.model_copy(update={"training": change_epochs(config.training, epochs)})
-    run = parse_settings(settings)
-    return make_plan(config, run, data, images=images, val=val, source=source, processes=processes.count)
-
-
-def _choose_folder(name: str) -> Path:
-    runs = Path("runs")
-    check_folder(runs, TrainingError)
-    return choose_name(runs, name, "", os.path.lexists)[0]
-
-
-def _run(plan: Plan, folder: RunFolder, processes: Processes, resume: bool, tensorboard: bool) -> Outcome:
-    import contextlib
-
-    from maskzoo.cli.progress import Display, TensorBoard
-    from maskzoo.training.run import run_training
-    from maskzoo.training.termination import Terminator
-
-    saves: list[Any] = []
-    with contextlib.ExitStack() as stack:
-        listeners: list[Any] = [stack.enter_context(Display(plan, processes.rank))]
-        if tensorboard and processes.rank == 0:
-            listeners.append(stack.enter_context(TensorBoard(folder.path / "tensorboard")))
-
-        def report(row: Any) -> None:
-            for listener in listeners:
-                listener.add(row)
-
-        def save() -> None:
-            for trainer in saves:
-                trainer.save()
-            listeners[0].close(f"Saved; go on with: maskzoo train --resume {folder.path}")
-
-        def begin(trainer: Any) -> None:
-            saves.append(trainer)
-            listeners[0].set_length(trainer.steps_per_epoch * plan.config.training.epochs, trainer.state.progress.iteration)
-
-        stack.enter_context(Terminator(save))
-        return run_training(
-            plan,
-            folder,
-            processes,
+    maskzoo.keep_freed_memory()  # this process does nothing else
+    with join_processes(device.value) as processes, show_progress(processes.rank) as show:
+        display = TrainingDisplay(show)
+        run = maskzoo.train(
+            model,
+            data,
+            out,
+            source=source,
             resume=resume,
-            report=report,
-            started=begin,
-            on_image=listeners[0].show_image,
-            on_bytes=listeners[0].show_bytes,
+            val=val,
+            images=images,
+            epochs=epochs,
+            batch=batch,
+            accumulate=accumulate,
+            workers=workers,
+            seed=seed,
+            freeze_depth=freeze_depth,
+            overrides=override or (),
+            tensorboard=tensorboard,
+            processes=processes,
+            on_row=display.add,
+            on_progress=display.tell,
         )
-
-
-def _print(folder: RunFolder, outcome: Outcome, json: bool) -> None:
-    from dataclasses import asdict
-
+        if processes.rank > 0:
+            return  # the first one speaks
     if json:
-        print_json({"run": str(folder.path), **asdict(outcome)})
+        print_json(run.to_dict())
         return
-    console = open_stdout()
-    if outcome.dropped or outcome.replaced:
-        counts = f"{outcome.dropped} steps dropped (loss not finite), {outcome.replaced} damaged images replaced"
+    if run.dropped or run.replaced:
+        counts = f"{run.dropped} steps dropped (loss not finite), {run.replaced} damaged images replaced"
         open_stderr().print(counts)
-    lines = [f"best after {outcome.best_epoch} epochs: {folder.best}"] if outcome.best else []
-    lines.append(f"last: {folder.last}")
-    if folder.report.exists():
-        lines.append(f"report: {folder.report}")
+    lines = [f"best after {run.best_epoch} epochs: {run.best_weights}"] if run.best else []
+    lines += [f"last: {run.last_weights}", *([f"report: {run.report}"] if run.report else [])]
     for line in lines:
-        console.print(line, soft_wrap=True)  # a path stays whole
+        open_stdout().print(line, soft_wrap=True)  # a path stays whole

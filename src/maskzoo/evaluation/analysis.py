@@ -15,7 +15,7 @@ from hotcoco import COCOeval
 from numpy.typing import NDArray
 
 from maskzoo.datasets.annotations import AnnotationSet
-from maskzoo.evaluation.metrics import IOU50, IOU75, Kind, match
+from maskzoo.evaluation.metrics import IOU50, IOU75, Kind, match_objects
 from maskzoo.evaluation.results import Results
 
 __all__ = ["Analysis", "ImageScores", "ScoreSweep", "analyze"]
@@ -91,7 +91,7 @@ def analyze(annotations: AnnotationSet, results: Results, *, threshold: float | 
     precision = np.full((2, classes, len(RECALLS)), np.nan)
     matches = np.full(len(results), UNMATCHED)
     if len(annotations.ids):
-        evaluator, tables = match(annotations, results, kind)
+        evaluator, tables = match_objects(annotations, results, kind)
         table = np.asarray(tables["precision"])[[IOU50, IOU75], :, :, 0, 2].transpose(0, 2, 1)  # 100 detections, all areas
         precision = np.where(table > -1, table, np.nan)
         matches = _read_matches(evaluator, len(results))

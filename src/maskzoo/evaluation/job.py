@@ -1,147 +1,224 @@
-"""What `maskzoo eval` scores: a model run on a data set, by one process or many, or a file of results."""
+"""Measuring a model, or a file of results, on a data set: `maskzoo.evaluate`."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Literal
 
-from maskzoo.errors import SourceError
-from maskzoo.progress import OnProgress, ProgressEvent, say_nothing
+import numpy as np
+from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from maskzoo.config import ModelConfig
-    from maskzoo.datasets.annotations import AnnotationSet
-    from maskzoo.datasets.classes import ClassMatch
-    from maskzoo.evaluation.run import Evaluated
-    from maskzoo.inference.predictor import Predictor
-    from maskzoo.system.processes import Processes
+from maskzoo.config import ModelConfig
+from maskzoo.datasets.annotations import AnnotationSet, find_image_folder
+from maskzoo.datasets.classes import ClassMap, ClassMatch, match_classes
+from maskzoo.datasets.coco_reader import read_annotations
+from maskzoo.datasets.coco_writer import to_coco
+from maskzoo.datasets.layout import find_splits
+from maskzoo.errors import ArgumentError, SourceError
+from maskzoo.evaluation.collect import Collected, Failure, choose_images, collect_results
+from maskzoo.evaluation.metrics import Evaluation, compute_metrics
+from maskzoo.evaluation.published import Comparison, compare_with_published
+from maskzoo.evaluation.results import Results, read_results
+from maskzoo.inference.outputs import write_results
+from maskzoo.progress import OnProgress, ProgressEvent, count_bytes, say_nothing
+from maskzoo.system.files import check_folder, make_folder, write_file
+from maskzoo.system.processes import Device, Processes, join_processes
+from maskzoo.zoo.load import load
+from maskzoo.zoo.rows import read_model_config
 
-__all__ = ["NO_MODEL", "Job", "read_job", "run_job"]
+__all__ = ["EvaluationRun", "evaluate"]
 
-NO_MODEL = "-"
 PREFERRED = ("val", "test", "train")  # the split of a folder that is evaluated if none is named
 
 
-@dataclass(frozen=True)
-class Job:
-    """What is evaluated: the model, if there is one, the annotations of the images that count, and what was found."""
+@dataclass(frozen=True, slots=True, eq=False)
+class EvaluationRun:
+    """What was measured, and of what.
+
+    Args:
+        model: its name, or that of the file of results.
+        annotations: the images that count, with their objects.
+        evaluation: COCO's numbers, 0 to 1.
+        comparison: how they stand to the published ones; None if there are none.
+        match: how the model's classes are those of the data set; None without a model.
+        results: every row that was found, `results.provenance` how those of a file were matched. None in other processes
+            than the first of those that torchrun started.
+        images: how many were run, in `seconds`.
+        failed: the images that could not be run. They count as images without detections.
+        folder: where the images are; None if nothing was run.
+    """
+
+    model: str
+    annotations: AnnotationSet
+    evaluation: Evaluation
+    comparison: Comparison | None
+    match: ClassMatch | None
+    results: Results | None
+    images: int = 0
+    seconds: float = 0.0
+    failed: tuple[Failure, ...] = ()
+    folder: Path | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all numbers as plain values that `json.dumps` takes."""
+        provenance = None if self.results is None else self.results.provenance
+        return {
+            "model": self.model,
+            "data": self.annotations.source,
+            **self.evaluation.to_dict(self.annotations.classes),
+            "published": None if self.comparison is None else self.comparison.to_dict(),
+            "classes_matched": None if self.match is None else self.match.note,
+            "matching": None if provenance is None else provenance.to_dict(),
+            "images_run": self.images,
+            "seconds": round(self.seconds, 3),
+            "failed": [asdict(failure) for failure in self.failed],
+        }
+
+
+def evaluate(
+    model: str | Path | None,
+    data: str | Path,
+    *,
+    weights: str | Path | None = None,
+    predictions: str | Path | None = None,
+    split: str | None = None,
+    images: str | Path | None = None,
+    batch: int = 1,
+    device: Device = "auto",
+    backend: Literal["auto", "eager", "compile", "openvino", "onnxruntime"] = "auto",
+    dtype: Literal["auto", "float32", "bfloat16", "float16", "int8"] = "auto",
+    calibrate: str | Path | None = None,
+    overrides: Sequence[str] = (),
+    limit: int | None = None,
+    all_images: bool = False,
+    out: str | Path | None = None,
+    processes: Processes | None = None,
+    on_progress: OnProgress = say_nothing,
+) -> EvaluationRun:
+    """Measure box and mask AP on a data set.
+
+    All that the model finds counts: its own score threshold applies. An image that has no object but crowds is not run,
+    as in the published evaluation, and still counts as one of the data set. Where torchrun started several processes, all
+    call it: they share the images, all get the numbers of one process, and the first has the rows.
+
+    Args:
+        model: as `maskzoo.load` takes it; with `predictions` it says what to compare with, and may be None.
+        data: a COCO instances file, or a folder of a usual layout.
+        weights: weights in place of the published ones; your own .yml needs them.
+        predictions: a COCO result file to score; nothing is run. Its rows are matched with the images by the names in the
+            images.json beside it, without one by their ids. Rows that cannot belong to these images are refused.
+        split: the split of a folder; else val, or test, or train.
+        images: the images' folder, or one with a folder for each split.
+        batch: images computed together.
+        device, backend, dtype, calibrate, overrides: as for `maskzoo.load`.
+        limit: run and score the first so many images only.
+        all_images: run images without an object too.
+        out: a folder for metrics.json and, if images were run, predictions.json and images.json.
+        processes: those that share the images; all that torchrun started if left out.
+        on_progress: gets downloads and images, and in notes how a file's rows were matched.
+
+    Returns:
+        The numbers, what they are to be compared with, and every row that was found.
+
+    Raises:
+        ArgumentError: arguments that do not go together.
+        AnnotationsError: all that is wrong in the annotations or the results.
+        SourceError: a split or the images are not found.
+        MaskzooError: as `maskzoo.load`; or a file in `out` cannot be written.
+    """
+    given = {"--weights": weights, "--images": images} if predictions is not None else {}
+    for option in (name for name, value in given.items() if value is not None):
+        raise ArgumentError(f"{option}: nothing is run with --from-predictions; leave it out")
+    if model is None and predictions is None:
+        raise ArgumentError("MODEL: found -, which is no model; it stands only with --from-predictions")
+    if model is None and overrides:
+        raise ArgumentError("--set: MODEL is -, so there is no value to change; leave it out")
+    if out is not None:
+        check_folder(Path(out))
+    with join_processes(device) if processes is None else nullcontext(processes) as processes:
+        tell = on_progress if processes.rank == 0 else say_nothing
+        annotations = _read_data(Path(data), split, tell)
+        kept = None if limit is None else choose_images(annotations, all_images=all_images, limit=limit)
+        chosen = annotations if kept is None else annotations.select(kept)
+        folder, found = None, None
+        if model is not None and predictions is None:
+            folder = find_image_folder(chosen, None if images is None else Path(images), split)
+            tell(ProgressEvent(f"Loading {model}"))
+            place = device if processes.count == 1 else processes.device.type
+            options: dict[str, Any] = {"device": place, "backend": backend, "dtype": dtype, "calibrate": calibrate}
+            predictor = load(model, weights, overrides=overrides, progress=count_bytes(tell), **options)
+            subject = _Subject.of(predictor.config, chosen)
+            scope: dict[str, Any] = {"batch": batch, "all_images": all_images, "processes": processes}
+            found = collect_results(predictor, chosen, folder, labels=subject.labels, on_progress=tell, **scope)
+        else:
+            config = None if model is None else read_model_config(model, overrides)
+            subject = _Subject(Path(str(predictions)).name) if config is None else _Subject.of(config, chosen)
+            if predictions is not None and processes.rank == 0:
+                found = Collected(read_results(predictions, annotations, kept))
+                tell(ProgressEvent("Reading", note=f"{predictions}: {found.results.provenance}"))
+        changes = [*(f"--set {text}" for text in overrides), *(["--all-images"] if all_images else [])]
+        changes += [] if dtype in ("auto", "float32") else [f"--dtype {dtype}"]
+        run = None if found is None else subject.score(chosen, found, changes, folder)
+        shared = processes.broadcast(None if run is None else replace(run, results=None))
+    if run is not None and out is not None:
+        _write(Path(out), run, all_images)
+    run = run or shared
+    assert run is not None  # the first process has it
+    return run
+
+
+@dataclass(frozen=True, slots=True)
+class _Subject:
+    """Whose results are scored: a name, and of a model its config and how its classes are the data set's."""
 
     name: str
-    config: ModelConfig | None
-    annotations: AnnotationSet
-    match: ClassMatch | None
-    found: Evaluated
+    config: ModelConfig | None = None
+    match: ClassMatch | None = None
+
+    @classmethod
+    def of(cls, config: ModelConfig, annotations: AnnotationSet) -> _Subject:
+        ours = ClassMap.from_classes(config.classes)
+        return cls(config.name, config, match_classes(ours, annotations.classes, config.name, annotations.source))
+
+    @property
+    def labels(self) -> NDArray[np.int64] | None:
+        return None if self.match is None else self.match.labels
+
+    def score(self, annotations: AnnotationSet, found: Collected, changes: list[str], folder: Path | None) -> EvaluationRun:
+        evaluation = compute_metrics(annotations, found.results)
+        changes = [*changes, *([f"{len(found.failed)} images could not be run"] if found.failed else [])]
+        differs = f"this run differs by {', '.join(changes)}" if changes else None
+        comparison = None
+        if self.config is not None:
+            comparison = compare_with_published(self.config, annotations, evaluation, differs)
+        rest = found.images, found.seconds, tuple(found.failed), folder
+        return EvaluationRun(self.name, annotations, evaluation, comparison, self.match, found.results, *rest)
 
 
-def read_job(
-    model: str,
-    data: Path,
-    split: str | None,
-    overrides: Sequence[str],
-    predictions: Path,
-    limit: int | None,
-    all_images: bool,
-    processes: Processes,
-    on_progress: OnProgress = say_nothing,
-) -> Job | None:
-    """Take what a file of results holds; one process is enough for that, the others get None."""
-    if processes.rank > 0:
-        return None
-    from maskzoo.evaluation.results import read_results
-    from maskzoo.evaluation.run import Evaluated, choose_images
-
-    annotations, config = _read_data(data, split, processes, on_progress), _read_config(model, overrides)
-    match = _match(config, annotations)
-    kept = None if limit is None else choose_images(annotations, all_images=all_images, limit=limit)
-    results = read_results(predictions, annotations, kept)
-    annotations = annotations if kept is None else annotations.select(kept)
-    on_progress(ProgressEvent("Reading", note=f"{predictions}: {results.provenance}"))
-    return Job(predictions.name if config is None else config.name, config, annotations, match, Evaluated(results))
-
-
-def run_job(
-    load: Callable[[], Predictor],
-    data: Path,
-    split: str | None,
-    images: Path | None,
-    limit: int | None,
-    processes: Processes,
-    options: dict[str, Any],
-    on_progress: OnProgress = say_nothing,
-) -> Job | None:
-    """Run the model on the images: in every process its share; the whole comes to the first, the others get None.
-
-    The model is loaded by `load` once the data set is read.
-    """
-    from maskzoo.datasets.annotations import find_image_folder
-    from maskzoo.evaluation.run import choose_images, evaluate_model
-
-    annotations = _read_data(data, split, processes, on_progress)
-    if limit is not None:
-        annotations = annotations.select(choose_images(annotations, all_images=options["all_images"], limit=limit))
-    folder = find_image_folder(annotations, images, split)
-    predictor = load()
-    match = _match(predictor.config, annotations)
-    labels = None if match is None else match.labels
-    stage = "Evaluating" if processes.count == 1 else f"Evaluating, share 1 of {processes.count}"
-    began = time.perf_counter()
-
-    def show(done: int, total: int) -> None:
-        if processes.rank == 0:
-            rate = processes.count * done / (time.perf_counter() - began)
-            on_progress(ProgressEvent(stage, done, total, rate=rate))
-
-    found = evaluate_model(
-        predictor,
-        annotations,
-        folder,
-        labels=labels,
-        rank=processes.rank,
-        processes=processes.count,
-        gather=processes.gather,
-        on_image=show,
-        **options,
-    )
-    if found is None:
-        return None
-    return Job(predictor.config.name, predictor.config, annotations, match, found)
-
-
-def _read_data(data: Path, split: str | None, processes: Processes, on_progress: OnProgress) -> AnnotationSet:
-    from maskzoo.datasets.coco_reader import read_annotations
-    from maskzoo.datasets.layout import find_splits
-
+def _read_data(data: Path, split: str | None, on_progress: OnProgress) -> AnnotationSet:
     if split is None and data.is_file():
         return read_annotations(data)
     files = find_splits(data)
     if split is not None and split not in files:
         raise SourceError(f"{data}: has no split {split!r}; expected one of {', '.join(files)} (--split)")
     chosen = split or next(name for name in PREFERRED if name in files)
-    if split is None and chosen == "train" and processes.rank == 0:
+    if split is None and chosen == "train":
         text = f"{data}: has no val and no test split; evaluating on train, which says little if the model learned on it"
         on_progress(ProgressEvent("Evaluating", note=text))
     return read_annotations(files[chosen])
 
 
-def _read_config(model: str, overrides: Sequence[str]) -> ModelConfig | None:
-    if model == NO_MODEL:
-        return None
-    if Path(model).suffix == ".safetensors":
-        from maskzoo.model_file import dump_config, parse_config
-        from maskzoo.weights.checkpoint import read_checkpoint_config
-
-        return parse_config(dump_config(read_checkpoint_config(model)), model, overrides)
-    from maskzoo.zoo.rows import read_row
-
-    return read_row(model, overrides)
-
-
-def _match(config: ModelConfig | None, annotations: AnnotationSet) -> ClassMatch | None:
-    if config is None:
-        return None
-    from maskzoo.datasets.classes import ClassMap, match_classes
-
-    return match_classes(ClassMap.from_classes(config.classes), annotations.classes, config.name, annotations.source)
+def _write(out: Path, run: EvaluationRun, all_images: bool) -> None:
+    """Write the numbers and, if images were run, what was found on those that could be."""
+    make_folder(out)
+    if run.folder is not None and run.results is not None:
+        done = choose_images(run.annotations, all_images=all_images)
+        done &= ~np.isin(run.annotations.image_ids, [failure.image_id for failure in run.failed])
+        index = to_coco(run.annotations.select(done, np.zeros(len(run.annotations.ids), np.bool_)))
+        write_results(out, [run.results.to_json(run.annotations).decode("ascii")], [json.dumps(index)])
+    numbers = json.dumps(run.to_dict(), indent=1, allow_nan=False)
+    write_file(out / "metrics.json", numbers.encode("ascii") + b"\n")

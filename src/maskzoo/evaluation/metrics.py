@@ -5,7 +5,7 @@ hotcoco does the matching. It sees images and classes by their place, not by the
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -13,9 +13,10 @@ from hotcoco import COCO, COCOeval
 from numpy.typing import NDArray
 
 from maskzoo.datasets.annotations import AnnotationSet
+from maskzoo.datasets.classes import ClassMap
 from maskzoo.evaluation.results import Results
 
-__all__ = ["IOU50", "IOU75", "NAMES", "ClassMetrics", "Evaluation", "Kind", "Metrics", "compute_metrics", "match"]
+__all__ = ["IOU50", "IOU75", "NAMES", "ClassMetrics", "Evaluation", "Kind", "Metrics", "compute_metrics", "match_objects"]
 
 NAMES = (
     "AP", "AP50", "AP75", "AP_small", "AP_medium", "AP_large",
@@ -67,6 +68,30 @@ class Evaluation:
     images: int
     detections: int
 
+    @property
+    def kinds(self) -> dict[str, Metrics]:
+        """What there is of `box` and `mask`, by name."""
+        return {name: metrics for name, metrics in (("box", self.box), ("mask", self.mask)) if metrics is not None}
+
+    def to_dict(self, classes: ClassMap) -> dict[str, Any]:
+        """Return all numbers as plain values that `json.dumps` takes: AP and AR 0 to 1, null where nothing counts.
+
+        `classes` are those of the data set.
+        """
+        rows = [
+            {"id": number, "name": name, "objects": int(self.objects[label])}
+            | {kind: asdict(metrics.classes[label]) for kind, metrics in self.kinds.items()}
+            for label, (number, name) in enumerate(classes.to_classes().items())
+        ]
+        return {
+            "images": self.images,
+            "objects": int(self.objects.sum()),
+            "detections": self.detections,
+            "box": None if self.box is None else self.box.to_dict(),
+            "mask": None if self.mask is None else self.mask.to_dict(),
+            "classes": rows,
+        }
+
 
 def compute_metrics(annotations: AnnotationSet, results: Results) -> Evaluation:
     """Score results on all images of the data set: COCO's default protocol, 1, 10 and 100 detections of an image."""
@@ -84,7 +109,7 @@ def _score(annotations: AnnotationSet, results: Results, kind: Kind) -> Metrics:
     classes = len(annotations.classes)
     if not len(annotations.ids):
         return Metrics((None,) * len(NAMES), (ClassMetrics(*(None,) * 5),) * classes)
-    _, tables = match(annotations, results, kind)
+    _, tables = match_objects(annotations, results, kind)
     precision, recall = np.asarray(tables["precision"]), np.asarray(tables["recall"])  # [T R K A M] and [T K A M]
     values = [
         _average(precision[..., 0, 2]), _average(precision[IOU50, ..., 0, 2]), _average(precision[IOU75, ..., 0, 2]),
@@ -95,7 +120,7 @@ def _score(annotations: AnnotationSet, results: Results, kind: Kind) -> Metrics:
     return Metrics(tuple(values), tuple(_score_class(precision[:, :, label, :, 2]) for label in range(classes)))
 
 
-def match(annotations: AnnotationSet, results: Results, kind: Kind) -> tuple[COCOeval, dict[str, Any]]:
+def match_objects(annotations: AnnotationSet, results: Results, kind: Kind) -> tuple[COCOeval, dict[str, Any]]:
     """Return hotcoco's evaluator after it has matched and accumulated, and its tables, `precision` `[T R K A M]` ...
 
     Its ids are places: image and annotation rows and labels of the data set, and rows of the results, each plus 1.

@@ -1,4 +1,4 @@
-"""What an evaluation says: plain values for JSON, and whether a published figure was reached."""
+"""Whether a published figure was reached."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 
 from maskzoo.config import ModelConfig
 from maskzoo.datasets.annotations import AnnotationSet
-from maskzoo.evaluation.metrics import Evaluation, Metrics
+from maskzoo.evaluation.metrics import Evaluation
 
-__all__ = ["Comparison", "compare_with_published", "to_dict"]
+__all__ = ["Comparison", "compare_with_published"]
 
 VAL2017_IMAGES = 5000  # of COCO's val2017, on which all published figures were measured
 ROUNDING = 0.05 + 1e-9  # published figures are percents with one decimal
@@ -31,6 +31,10 @@ class Comparison:
         if self.reason is not None or self.box is None or self.mask is None:
             return None
         return max(abs(self.box - self.published_box), abs(self.mask - self.published_mask)) <= ROUNDING
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all as plain values that `json.dumps` takes."""
+        return asdict(self) | {"reached": self.reached}
 
     def __str__(self) -> str:
         published = f"Published for this model: box AP {self.published_box:.1f}, mask AP {self.published_mask:.1f}"
@@ -61,26 +65,5 @@ def compare_with_published(
         reason = f"the figures belong to the {VAL2017_IMAGES:,} images of COCO val2017, this data set has {len(annotations):,}"
     elif annotations.classes.to_classes() != config.classes:
         reason = "the figures belong to COCO val2017, this data set has other categories"
-    box, mask = _to_percent(evaluation.box), _to_percent(evaluation.mask)
+    box, mask = (None if one is None or one.ap is None else 100 * one.ap for one in (evaluation.box, evaluation.mask))
     return Comparison(published.box_ap, published.mask_ap, box, mask, reason)
-
-
-def _to_percent(metrics: Metrics | None) -> float | None:
-    return None if metrics is None or metrics.ap is None else 100 * metrics.ap
-
-
-def to_dict(evaluation: Evaluation, annotations: AnnotationSet) -> dict[str, Any]:
-    """Return all numbers as plain values that `json.dumps` takes; AP and AR are 0 to 1, null where nothing counts."""
-    both = {"box": evaluation.box, "mask": evaluation.mask}
-    classes = [
-        {"id": number, "name": name, "objects": int(evaluation.objects[label])}
-        | {kind: asdict(metrics.classes[label]) for kind, metrics in both.items() if metrics is not None}
-        for label, (number, name) in enumerate(annotations.classes.to_classes().items())
-    ]
-    return {
-        "images": evaluation.images,
-        "objects": int(evaluation.objects.sum()),
-        "detections": evaluation.detections,
-        **{kind: None if metrics is None else metrics.to_dict() for kind, metrics in both.items()},
-        "classes": classes,
-    }

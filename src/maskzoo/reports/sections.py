@@ -11,17 +11,14 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from maskzoo.evaluation.analysis import RECALLS, Analysis
-from maskzoo.evaluation.metrics import NAMES, Evaluation, Metrics
+from maskzoo.evaluation.metrics import Evaluation, Metrics
 from maskzoo.html.page_frame import format_percent
 from maskzoo.html.plots import Axis, Line, Mark, plot_lines, smooth, thin_out
-from maskzoo.reports.pictures import Picture
 
 __all__ = [
     "History",
     "count_confusion",
-    "group_pictures",
-    "list_classes",
-    "list_metrics",
+    "list_kinds",
     "list_tiles",
     "plot_curves",
     "plot_training",
@@ -37,12 +34,6 @@ MEASURES = {
     "mask_ap": ("mask AP", "series-1"), "box_ap": ("box AP", "series-2"),
     "mask_ap50": ("mask AP50", "series-1 dashed"), "box_ap50": ("box AP50", "series-2 dashed"),
 }  # fmt: skip
-MEANINGS = (
-    "mean over IoU 0.50 to 0.95", "at IoU 0.50", "at IoU 0.75",
-    "objects below 32² pixels", "32² to 96² pixels", "above 96² pixels",
-    "recall with 1 detection of an image", "with 10", "with 100",
-    "with 100, objects below 32² pixels", "32² to 96² pixels", "above 96² pixels",
-)  # fmt: skip
 SMALL = (420, 240)  # a plot of three in a row
 MOST_CLASSES = 20  # of a confusion matrix that can be read
 MOST_CURVES = 80  # faint lines of single classes
@@ -64,12 +55,11 @@ class Plot:
 def list_tiles(evaluation: Evaluation | None, analysis: Analysis | None) -> list[tuple[str, str]]:
     """Return name and value of the few numbers that one looks for first."""
     tiles = []
-    if evaluation is not None:
-        for kind, metrics in _kinds(evaluation).items():
-            tiles += [(f"{kind} AP", format_percent(metrics.ap)), (f"{kind} AP50", format_percent(metrics.values[1]))]
-    if analysis is not None and analysis.sweep.best_f1 is not None:
+    for kind, metrics in list_kinds(evaluation).items() if evaluation else ():
+        tiles += [(f"{kind} AP", format_percent(metrics.ap)), (f"{kind} AP50", format_percent(metrics.values[1]))]
+    if analysis and analysis.sweep.best_f1 is not None:
         tiles.append((f"F1 from score {analysis.sweep.best_score:.2f} on", format_percent(analysis.sweep.best_f1)))
-    if evaluation is not None:
+    if evaluation:
         tiles += [("images", f"{evaluation.images:,}"), ("objects", f"{int(evaluation.objects.sum()):,}")]
     return tiles
 
@@ -121,28 +111,6 @@ def _plot_measures(rows: History) -> Plot:
     highest = max((np.nanmax(line.y) for line in lines), default=1.0)
     percent = Axis("AP, percent", 0, 1.12 * float(highest) or 1.0, percent=True)  # room for the mark's text
     return _plot(lines, Axis("epoch", low=0), percent, "AP on the validation split", (1120, 320), marks, legend=True)
-
-
-def list_metrics(evaluation: Evaluation) -> Section:
-    """Return COCO's twelve numbers of each kind."""
-    kinds = _kinds(evaluation)
-    rows = [
-        {"name": name.replace("_", " "), "meaning": meaning, "numbers": [one.values[place] for one in kinds.values()]}
-        for place, (name, meaning) in enumerate(zip(NAMES, MEANINGS, strict=True))
-    ]
-    return {"kinds": list(kinds), "rows": rows}
-
-
-def list_classes(evaluation: Evaluation, classes: Sequence[str]) -> Section:
-    """Return AP of every class that has objects."""
-    kinds = _kinds(evaluation)
-    heads = ["class", "objects", *(f"{kind} {name}" for kind in kinds for name in ("AP", "AP50"))]
-    rows = []
-    for label in np.flatnonzero(evaluation.objects).tolist():
-        measured = [metrics.classes[label] for metrics in kinds.values()]
-        numbers = [value for one in measured for value in (one.ap, one.ap50)]
-        rows.append({"name": classes[label], "count": int(evaluation.objects[label]), "numbers": numbers})
-    return {"heads": heads, "rows": rows, "absent": len(classes) - len(rows)}
 
 
 def plot_curves(analysis: Analysis, classes: Sequence[str]) -> list[Plot]:
@@ -214,12 +182,6 @@ def _find_pairs(mixed: NDArray[np.int64], names: Sequence[str]) -> Iterable[Sect
             yield {"truth": names[truth], "found": names[found], "count": int(mixed[truth, found])}
 
 
-def group_pictures(pictures: Sequence[Picture], threshold: float) -> Section:
-    """Return the worst and the best images."""
-    groups = [(name.title(), [one for one in pictures if one.group == name]) for name in ("worst", "best")]
-    return {"threshold": threshold, "groups": [(title, chosen) for title, chosen in groups if chosen]}
-
-
 def _plot(
     lines: Sequence[Line],
     x: Axis,
@@ -238,9 +200,9 @@ def _plot(
     return Plot(title, Markup(drawn), named, legend, caption)
 
 
-def _kinds(evaluation: Evaluation) -> dict[str, Metrics]:
-    both = {"mask": evaluation.mask, "box": evaluation.box}
-    return {kind: metrics for kind, metrics in both.items() if metrics is not None}
+def list_kinds(evaluation: Evaluation) -> dict[str, Metrics]:
+    """Return the numbers by kind, masks first: they are what the page is about."""
+    return dict(reversed(evaluation.kinds.items()))
 
 
 def _column(rows: History, key: str) -> Doubles:

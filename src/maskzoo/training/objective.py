@@ -1,11 +1,11 @@
 """What a training step minimises: the network's losses on a batch.
 
 On a GPU the host sends work ahead. It waits for values only where a size or a draw hangs on them, and there they stay:
-- `sampling._choose` (twice an image): how many candidates there are decides what a generator draws, and so every number;
+- `targets._choose` (twice an image): how many candidates there are decides what a generator draws, and so every number;
 - `_find_outlines`: polygons are rasterised on the host, by COCO's own rule;
 - `nms`: greedy suppression goes on until nothing changes, which no count of rounds foresees;
 - `roi_align`: RoIs of a level, samples of a bin and taps of a RoI are ragged, and a table's size is a number of the host's.
-What a step gave is read by `loop.Trainer` when it is some steps old. `tests/training/test_late_reading.py` holds this list.
+What a step gave is read by `trainer.Trainer` when it is some steps old. `tests/training/test_late_reading.py` holds this list.
 """
 
 from __future__ import annotations

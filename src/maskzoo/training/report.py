@@ -10,12 +10,13 @@ from maskzoo.evaluation.metrics import compute_metrics
 from maskzoo.evaluation.results import check_results
 from maskzoo.reports.page import write_page
 from maskzoo.reports.pictures import make_pictures
-from maskzoo.training.run_folder import Plan, RunFolder
+from maskzoo.training.plan import Plan
+from maskzoo.training.run_folder import RunFolder
 
-__all__ = ["write_report"]
+__all__ = ["write_run_report"]
 
 
-def write_report(folder: RunFolder) -> None:
+def write_run_report(folder: RunFolder) -> None:
     """Write report.html from what lies in a run's folder: its metrics, and what its best weights found."""
     plan, history = folder.read_plan(), list(folder.rows())
     title, facts = plan.config.name, _list_facts(plan)

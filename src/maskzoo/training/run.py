@@ -1,255 +1,218 @@
-"""A whole training run: from a model file and a data set to checkpoints whose AP is known."""
+"""A whole training run: `maskzoo.train`, from a model and a data set to checkpoints whose AP is known."""
 
 from __future__ import annotations
 
-import copy
-import json
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from importlib.metadata import version
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from maskzoo.config import ModelConfig, RunSettings
-from maskzoo.datasets.annotations import AnnotationSet, find_image_folder, select_for_training
-from maskzoo.datasets.classes import ClassMap, match_classes
+from maskzoo.config import ModelConfig
+from maskzoo.datasets.annotations import select_for_training
 from maskzoo.datasets.coco_reader import read_annotations
-from maskzoo.datasets.layout import find_splits
-from maskzoo.errors import TrainingError
-from maskzoo.evaluation.metrics import Evaluation
-from maskzoo.evaluation.metrics import compute_metrics as score
-from maskzoo.evaluation.published import to_dict
-from maskzoo.evaluation.run import Evaluated, evaluate_model
-from maskzoo.inference.backends import Eager
-from maskzoo.inference.predictor import Predictor
-from maskzoo.models.mask_rcnn import MaskRCNN
-from maskzoo.system.files import hash_file, write_file
-from maskzoo.system.processes import Processes
+from maskzoo.errors import ArgumentError
+from maskzoo.model_file import parse_settings
+from maskzoo.progress import OnProgress, count_bytes, say_nothing
+from maskzoo.system.processes import Device, Processes, join_processes
+from maskzoo.training.events import RunEvents
+from maskzoo.training.keeper import Keeper
 from maskzoo.training.loader import TrainingLoader
-from maskzoo.training.report import write_report
-from maskzoo.training.run_folder import Plan, RunFolder
-from maskzoo.training.schedule import fit_recipe
+from maskzoo.training.plan import Plan, change_plan, make_plan, refuse_change
+from maskzoo.training.report import write_run_report
+from maskzoo.training.run_folder import RunFolder, choose_folder
+from maskzoo.training.schedule import change_epochs, fit_recipe
 from maskzoo.training.snapshot import read_newest_snapshot
-from maskzoo.training.trainer import Metrics, Row, Trainer
-from maskzoo.weights.checkpoint import write_checkpoint
+from maskzoo.training.termination import Terminator
+from maskzoo.training.trainer import Row, Trainer
 from maskzoo.zoo.first_weights import make_first_weights
+from maskzoo.zoo.rows import read_row
 
-__all__ = ["Outcome", "check_resumed", "make_plan", "run_training"]
+__all__ = ["TrainingRun", "train"]
 
-Report = Callable[[Row], None]
+STAGES = ("stem", "res2", "res3", "res4", "res5")
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """How a run ended: `best` AP (COCO's box and mask values by name, or empty), and the steps and epochs it took."""
+class TrainingRun:
+    """How a run ended, and where its files are.
 
+    `best` are COCO's numbers of the best weights, by kind and name (empty where nothing was measured), found after
+    `best_epoch` epochs; `dropped` steps had a loss that is not finite, `replaced` images were damaged. `best_weights` and
+    `report` are None where there is none.
+    """
+
+    folder: Path
     epochs: int
     iterations: int
     best_epoch: int
     best: Mapping[str, Any]
     dropped: int
     replaced: int
+    best_weights: Path | None
+    last_weights: Path
+    report: Path | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all as plain values that `json.dumps` takes."""
+        values = {name: str(value) if isinstance(value, Path) else value for name, value in asdict(self).items()}
+        return {"run": values.pop("folder"), **values}
 
 
-@dataclass(frozen=True, slots=True)
-class _Validation:
-    annotations: AnnotationSet
-    folder: Path
-    labels: NDArray[np.int64]
-
-
-def make_plan(
-    config: ModelConfig,
-    settings: RunSettings,
-    data: str | Path,
+def train(
+    model: str | Path | None = None,
+    data: str | Path | None = None,
+    out: str | Path | None = None,
     *,
-    images: Path | None = None,
-    val: Path | None = None,
-    val_images: Path | None = None,
-    source: str | None = None,
-    processes: int = 1,
-) -> Plan:
-    """Find the splits of `data` and their images, and make the model's classes those of the data set.
+    source: str | Path | None = None,
+    resume: str | Path | None = None,
+    val: str | Path | None = None,
+    images: str | Path | None = None,
+    epochs: int | None = None,
+    batch: int | None = None,
+    accumulate: int | None = None,
+    workers: int | None = None,
+    seed: int | None = None,
+    freeze_depth: int | None = None,
+    device: Device = "auto",
+    overrides: Sequence[str] = (),
+    tensorboard: bool = False,
+    processes: Processes | None = None,
+    on_row: Callable[[Row], None] = lambda row: None,
+    on_progress: OnProgress = say_nothing,
+) -> TrainingRun:
+    """Train a model, measure it, and keep what can be resumed exactly.
 
-    Raises SourceError where something is not found, AnnotationsError with every fault of an annotation file.
+    While it runs, SIGTERM and Ctrl-C write a snapshot and end the process, if it was called in the main thread. Where
+    torchrun started several processes, all call it, and all get the same run.
+
+    Args:
+        model: a zoo row's name or a model file (.yml).
+        data: a COCO instances file, or a folder with the splits train and val.
+        out: the run's folder; runs/NAME, runs/NAME-2 ... if left out.
+        source: what to begin with: a zoo row's name, a .safetensors or .pdparams file, "none" for random weights; the
+            model's ImageNet weights if left out.
+        resume: the folder of a run that goes on as if it had not stopped, in place of `model`, `data` and `out`.
+        val: the annotations of the validation split, if they are not found in `data`.
+        images: the images' folder, or one with a folder for each split.
+        epochs: in place of the recipe's, its milestones in proportion.
+        batch, accumulate, workers, seed: those settings of the run; see `RunSettings`.
+        freeze_depth: how many of stem, res2, res3, res4, res5 are frozen.
+        device: "auto" is the GPU where there is one.
+        overrides: `KEY=VALUE` texts for the model file, and `run.KEY=VALUE` for the run's settings. `run.deterministic`
+            stays on for the whole process.
+        tensorboard: write events to the folder `tensorboard` of the run as well.
+        processes: those that share the run; all that torchrun started if left out.
+        on_row: gets every row of metrics.jsonl as it is written; in every process its own.
+        on_progress: gets downloads, steps and evaluations, and in notes what a reader should know.
+
+    Returns:
+        The run's files, its best AP, and what was left out.
+
+    Raises:
+        ArgumentError: arguments that do not go together, or that a resumed run cannot take.
+        TrainingError: the run cannot start as asked, or its losses were not finite.
+        SnapshotError: a snapshot cannot be written, or none can be read to go on from.
+        ConfigError, SourceError, AnnotationsError, WeightsError, DownloadError: of what the run begins with.
     """
-    splits = find_splits(data)
-    if "train" not in splits:
-        raise TrainingError(f"{data}: found {', '.join(splits)}; expected a train split; give its annotation file as DATA")
-    val = splits.get("val") if val is None else val
-    places = {"train": str(splits["train"].absolute())}
-    train = read_annotations(splits["train"])
-    places["train_images"] = str(find_image_folder(train, images, "train").absolute())
-    places["train_sha256"] = hash_file(splits["train"])
-    if val is not None:
-        places["val"] = str(val.absolute())
-        places["val_images"] = str(find_image_folder(read_annotations(val), val_images or images, "val").absolute())
-        places["val_sha256"] = hash_file(val)
-    classes = train.classes.to_classes()
-    if classes != dict(config.classes):
-        config = config.model_copy(update={"classes": classes})
-    return Plan(config, settings, places, {"from": source}, processes)
+    if (resume is None) == (model is None or data is None):
+        raise ArgumentError("expected either MODEL and DATA, or --resume RUN alone")
+    shortcuts = {"batch": batch, "accumulate": accumulate, "workers": workers, "seed": seed}
+    settings = [f"{key}={value}" for key, value in shortcuts.items() if value is not None]
+    settings += [text.removeprefix("run.") for text in overrides if text.startswith("run.")]
+    changes = [text for text in overrides if not text.startswith("run.")]
+    with join_processes(device) if processes is None else nullcontext(processes) as processes:
+        if resume is not None:
+            begun = {"out": out, "from": source, "val": val, "images": images, "epochs": epochs, "freeze-depth": freeze_depth}
+            for option in [f"--{name}" for name, value in begun.items() if value is not None] + [f"--set {c}" for c in changes]:
+                refuse_change(option)
+            folder = RunFolder(Path(resume))
+            plan = change_plan(folder.read_plan(), settings, processes.count)
+        else:
+            assert model is not None and data is not None  # checked above
+            config = _choose_config(model, changes, epochs, freeze_depth)
+            places = {name: None if path is None else Path(path) for name, path in (("images", images), ("val", val))}
+            begin = None if source is None else str(source)
+            plan = make_plan(config, parse_settings(settings), data, source=begin, processes=processes.count, **places)
+            folder = RunFolder(processes.broadcast(choose_folder(config.name) if out is None else Path(out)))
+            if processes.rank == 0:
+                folder.begin(plan)
+        processes.barrier()
+        with RunEvents(folder, plan, processes, on_row, on_progress, tensorboard) as events:
+            return _run(plan, folder, processes, events, resume is not None)
 
 
-def check_resumed(plan: Plan, processes: int) -> None:
-    """Raise TrainingError if a run cannot go on exactly: other data, or another number of processes."""
-    if processes != plan.processes:
-        raise TrainingError(
-            f"the run was begun with {plan.processes} processes, found {processes}; resume it with as many "
-            "(torchrun --nproc-per-node), or it would not be the same run"
-        )
-    for split in ("train", "val"):
-        if split in plan.data and hash_file(Path(plan.data[split])) != plan.data[f"{split}_sha256"]:
-            raise TrainingError(
-                f"{plan.data[split]}: is not the file that the run was begun with (its SHA-256 has changed); "
-                "put the old one back, or start a new run with --from"
-            )
+def _choose_config(model: str | Path, changes: list[str], epochs: int | None, freeze_depth: int | None) -> ModelConfig:
+    if freeze_depth is not None:
+        changes = [*changes, f"network.backbone.frozen=[{', '.join(STAGES[:freeze_depth])}]"]
+    config = read_row(model, changes)
+    return config if epochs is None else config.model_copy(update={"training": change_epochs(config.training, epochs)})
 
 
-def run_training(
-    plan: Plan,
-    folder: RunFolder,
-    processes: Processes,
-    *,
-    resume: bool = False,
-    report: Report = lambda row: None,
-    started: Callable[[Trainer], None] = lambda trainer: None,
-    on_image: Callable[[int, int], None] | None = None,
-    on_bytes: Callable[[int, int | None], None] | None = None,
-) -> Outcome:
-    """Train by `plan`, in a folder that was begun; `resume` goes on from its newest snapshot.
-
-    Call it in every process. `report` gets every row as it is written; `started` gets the trainer before its first
-    step; `on_image` is told images done and in all while an evaluation runs, `on_bytes` likewise of a download.
-    """
-    settings, config = plan.settings, plan.config
-    if settings.deterministic:
+def _run(plan: Plan, folder: RunFolder, processes: Processes, events: RunEvents, resume: bool) -> TrainingRun:
+    """Train by `plan`, in a folder that was begun; `resume` goes on from its newest snapshot."""
+    if plan.settings.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # else matrix products on a GPU are refused
         torch.use_deterministic_algorithms(True)
+    trainers: list[Trainer] = []  # the one, once its state can be saved
+
+    def save() -> None:
+        for trainer in trainers:
+            trainer.save()
+        events.end(f"Saved; go on with: maskzoo train --resume {folder.path}")
+
+    with Terminator(save) if threading.current_thread() is threading.main_thread() else nullcontext():
+        keeper = Keeper(plan, folder, processes, events.tell)
+        trainer = _prepare(plan, folder, processes, events, keeper, resume)
+        trainers.append(trainer)
+        trainer.train()
+        if processes.rank == 0:
+            write_run_report(folder)
+    position = trainer.state.position
+    return TrainingRun(
+        folder.path,
+        position.epoch,
+        position.iteration,
+        position.best_epoch,
+        processes.broadcast(folder.read_best()),
+        position.dropped,
+        position.replaced,
+        folder.best if folder.best.exists() else None,
+        folder.last,
+        folder.report if folder.report.exists() else None,
+    )
+
+
+def _prepare(plan: Plan, folder: RunFolder, processes: Processes, events: RunEvents, keeper: Keeper, resume: bool) -> Trainer:
+    """Bring model, recipe and data together, at the beginning or where the newest snapshot is."""
+    settings, config = plan.settings, plan.config
     train, dropped = select_for_training(read_annotations(plan.data["train"]), empty_images=settings.empty_images)
     loader = TrainingLoader(
         train, Path(plan.data["train_images"]), config, settings, rank=processes.rank, processes=processes.count
     )
-    validation = _read_validation(plan)
     snapshot = read_newest_snapshot(folder.snapshots) if resume and folder.has_snapshot() else None
-    first = make_first_weights(config, "none" if snapshot else plan.start.get("from"), seed=settings.seed, progress=on_bytes)
-    steps = loader.batches_per_epoch // settings.accumulate * config.training.epochs
+    source = "none" if snapshot else plan.start.get("from")
+    first = make_first_weights(config, source, seed=settings.seed, progress=count_bytes(events.tell))
+    steps = loader.batches_per_epoch // settings.accumulate
     scale = settings.batch * settings.accumulate * processes.count / config.training.images_per_batch
-    recipe, rates = fit_recipe(config.training, steps, scale)
+    recipe, rates = fit_recipe(config.training, steps * config.training.epochs, scale)
     config = config.model_copy(update={"training": recipe})
-    run = _Run(plan, folder, processes, validation, report, on_image)
+    evaluate = keeper.evaluate if keeper.measures else None
     trainer = Trainer(
-        first.model,
-        config,
-        settings,
-        loader,
-        folder,
-        processes,
-        evaluate=run.evaluate if validation is not None else None,
-        report=run.report,
-        keep=run.keep,
+        first.model, config, settings, loader, folder, processes, evaluate=evaluate, report=events.report, keep=keeper.keep
     )
-    if processes.rank == 0:
-        if snapshot is None:
-            folder.rewind(-1)  # of a run that was killed before its first snapshot
-            notes = [f"{len(train)} images, {len(train.ids)} objects to train on; {dropped}", rates, str(first.report)]
-            notes += [] if validation else ["no val split: nothing is measured, the last weights are kept"]
-            for note in notes:
-                run.report({"kind": "note", "iteration": 0, "text": note})
-        else:
-            folder.rewind(*(snapshot.state["progress"][key] for key in ("iteration", "evaluated")))
+    if processes.rank == 0 and snapshot is None:
+        folder.rewind(-1)  # of a run that was killed before its first snapshot
+        notes = [f"{len(train)} images, {len(train.ids)} objects to train on; {dropped}", rates, first.report]
+        for note in [*notes, *([] if evaluate else ["no val split: nothing is measured, the last weights are kept"])]:
+            events.report({"kind": "note", "iteration": 0, "text": note})
+    elif processes.rank == 0 and snapshot is not None:
+        folder.rewind(*(snapshot.state["progress"][key] for key in ("iteration", "evaluated")))
     if snapshot is not None:
         trainer.resume(snapshot)
-    started(trainer)
-    trainer.train()
-    if processes.rank == 0:
-        write_report(folder)
-    progress = trainer.state.progress
-    return Outcome(
-        progress.epoch, progress.iteration, progress.best_epoch, run.find_best(), progress.dropped, progress.replaced
-    )
-
-
-def _read_validation(plan: Plan) -> _Validation | None:
-    if "val" not in plan.data:
-        return None
-    annotations = read_annotations(plan.data["val"])
-    ours = ClassMap.from_classes(plan.config.classes)
-    match = match_classes(ours, annotations.classes, plan.config.name, plan.data["val"])
-    return _Validation(annotations, Path(plan.data["val_images"]), match.labels)
-
-
-class _Run:
-    """What happens around the loop: rows into the folder, evaluations, the checkpoints that stay."""
-
-    def __init__(
-        self,
-        plan: Plan,
-        folder: RunFolder,
-        processes: Processes,
-        validation: _Validation | None,
-        listener: Report,
-        on_image: Callable[[int, int], None] | None,
-    ) -> None:
-        self.plan, self.folder, self.processes, self.validation = plan, folder, processes, validation
-        self.listener, self.on_image = listener, on_image
-        self.found: Evaluated | None = None
-        self.evaluation: Evaluation | None = None
-
-    def report(self, row: Row) -> None:
-        if self.processes.rank == 0:
-            self.folder.append(row)
-        self.listener(row)
-
-    def evaluate(self, model: MaskRCNN) -> Metrics:
-        """Box and mask AP of a copy of the model on the validation split: the same on all processes."""
-        assert self.validation is not None  # the trainer asks only where there is one
-        device, count = self.processes.device, self.processes.count
-        predictor = Predictor(Eager(copy.deepcopy(model), device, torch.float32), self.plan.config)  # it packs what it gets
-        self.found = evaluate_model(
-            predictor,
-            self.validation.annotations,
-            self.validation.folder,
-            labels=self.validation.labels,
-            rank=self.processes.rank,
-            processes=count,
-            gather=self.processes.gather if count > 1 else None,
-            on_image=self.on_image,
-        )
-        metrics: dict[str, float | None] = {}
-        if self.found is not None:
-            self.evaluation = score(self.validation.annotations, self.found.results)
-            for kind, values in (("box", self.evaluation.box), ("mask", self.evaluation.mask)):
-                if values is not None:
-                    metrics |= {f"{kind}_ap": values.ap, f"{kind}_ap50": values.values[1], f"{kind}_ap75": values.values[2]}
-        return dict(self.processes.broadcast(metrics))
-
-    def keep(self, model: MaskRCNN, metrics: Metrics | None) -> None:
-        """Write the best weights, or at the end (without metrics) the last."""
-        config = self.plan.config
-        source = config.source.model_copy(update={"weights": "", "published": None})
-        provenance = {
-            "trained_by": f"maskzoo {version('maskzoo')}",
-            "from": str(self.plan.start.get("from") or "the model file's first weights"),
-            "data": Path(self.plan.data["train"]).name,
-            "data_sha256": self.plan.data["train_sha256"],
-            "metrics": json.dumps(metrics),
-        }
-        path = self.folder.last if metrics is None else self.folder.best
-        write_checkpoint(path, model.state_dict(), config.model_copy(update={"source": source}), provenance)
-        if metrics is not None and self.found is not None and self.validation is not None and self.evaluation is not None:
-            found = self.found.results.to_json(self.validation.annotations)
-            write_file(self.folder.predictions, found, TrainingError)
-            numbers = to_dict(self.evaluation, self.validation.annotations)
-            file = self.folder.path / "best-metrics.json"
-            write_file(file, json.dumps(numbers, indent=1).encode() + b"\n", TrainingError)
-            write_report(self.folder)
-
-    def find_best(self) -> Mapping[str, Any]:
-        file = self.folder.path / "best-metrics.json"
-        return dict(json.loads(file.read_bytes())) if file.exists() else {}
+    events.begin(steps, trainer.state.position.iteration)
+    return trainer

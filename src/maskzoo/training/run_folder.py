@@ -3,34 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from maskzoo.config import ModelConfig, RunSettings
+from maskzoo.config import RunSettings
 from maskzoo.errors import TrainingError
 from maskzoo.model_file import dump_config, read_config
-from maskzoo.system.files import explained, make_folder, write_file, write_whole
+from maskzoo.system.files import check_folder, choose_name, explained, make_folder, write_file, write_whole
 from maskzoo.system.json_text import parse_json
+from maskzoo.training.plan import Plan
 from maskzoo.training.snapshot import MANIFEST
 
-__all__ = ["Plan", "RunFolder"]
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What a run was asked to do: `config` and `settings`, and where its data is.
-
-    `data` has `train`, `train_images` and, with a validation split, `val`, `val_images` (paths), and the annotation
-    files' `train_sha256`, `val_sha256`; `start` says where the first weights came from; `processes` how many there are.
-    """
-
-    config: ModelConfig
-    settings: RunSettings
-    data: Mapping[str, str]
-    start: Mapping[str, Any]
-    processes: int
+__all__ = ["RunFolder", "choose_folder"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +50,11 @@ class RunFolder:
     def predictions(self) -> Path:
         """What the best weights find in the validation split, a COCO result file."""
         return self.path / "best-predictions.json"
+
+    @property
+    def numbers(self) -> Path:
+        """What `evaluate` says of the best weights, as JSON."""
+        return self.path / "best-metrics.json"
 
     def begin(self, plan: Plan) -> None:
         """Make the folder and write down the plan. Raises TrainingError if a run is there that took a step already."""
@@ -97,6 +89,10 @@ class RunFolder:
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise TrainingError(f"{file}: cannot be read ({error}); expected what maskzoo train wrote") from error
 
+    def read_best(self) -> dict[str, Any]:
+        """Return the numbers of the best weights; empty if nothing was measured."""
+        return dict(json.loads(self.numbers.read_bytes())) if self.numbers.exists() else {}
+
     def has_snapshot(self) -> bool:
         """Whether the run came to its first snapshot."""
         return (self.snapshots / MANIFEST).exists()
@@ -122,3 +118,9 @@ class RunFolder:
         kept = [row for row in self.rows() if row.get("iteration", 0) <= iteration]
         kept = [row for row in kept if row["kind"] != "evaluation" or row["epoch"] <= evaluated]
         write_file(self.metrics, "".join(json.dumps(row) + "\n" for row in kept).encode(), TrainingError)
+
+
+def choose_folder(name: str) -> Path:
+    """Return runs/NAME, or the first of runs/NAME-2, runs/NAME-3 ... that nothing has. Raises TrainingError."""
+    check_folder(Path("runs"), TrainingError)
+    return choose_name(Path("runs"), name, "", os.path.lexists)[0]

@@ -18,8 +18,8 @@ def learning_rate(recipe: Training, iteration: int, steps_per_epoch: int, scale:
     """
     base, warmup = recipe.learning_rate * scale, recipe.warmup
     if iteration <= warmup.iterations and warmup.iterations > 0:
-        progress = iteration / warmup.iterations
-        return base * (warmup.start_factor * (1 - progress) + progress)
+        done = iteration / warmup.iterations
+        return base * (warmup.start_factor * (1 - done) + done)
     passed = sum(iteration >= milestone * steps_per_epoch for milestone in recipe.milestones)
     return base * recipe.decay**passed
 

@@ -14,7 +14,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from maskzoo.errors import SnapshotError
-from maskzoo.system.files import explained, write_whole
+from maskzoo.system.files import explained, hash_file, write_whole
 from maskzoo.system.json_text import parse_json
 
 __all__ = ["MANIFEST", "Snapshot", "read_newest_snapshot", "write_snapshot"]
@@ -48,7 +48,7 @@ def write_snapshot(folder: Path, iteration: int, tensors: Mapping[str, Tensor], 
     with explained(path, SnapshotError):
         folder.mkdir(parents=True, exist_ok=True)
         write_whole(path, content)
-        if _hash(path) != digest:
+        if hash_file(path) != digest:
             raise SnapshotError(f"{path}: does not read back as it was written; expected SHA-256 {digest}; check the disk")
         older = [row for row in _read_manifest(folder) if row["file"] != path.name]
         before = next((row for row in older if _is_sound(folder, row)), None)
@@ -115,11 +115,6 @@ def _read_manifest(folder: Path) -> list[dict[str, Any]]:
 
 def _is_sound(folder: Path, row: Mapping[str, Any]) -> bool:
     try:
-        return _hash(folder / row["file"]) == str(row["sha256"])
+        return hash_file(folder / row["file"]) == str(row["sha256"])
     except OSError:
         return False
-
-
-def _hash(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -45,7 +45,7 @@ class Position:
     replaced: int = 0
 
     def after_step(self, steps_per_epoch: int, *, dropped: bool, replaced: int) -> Position:
-        """Return the progress after one more step."""
+        """Return the position after one more step."""
         step = self.step + 1
         return replace(
             self,
@@ -58,7 +58,7 @@ class Position:
         )
 
     def after_evaluation(self, ap: float | None) -> Position:
-        """Return the progress after an evaluation that found this mask AP, or None where there was nothing to find."""
+        """Return the position after an evaluation that found this mask AP, or None where there was nothing to find."""
         better = ap is not None and (self.best is None or ap > self.best)
         if better:
             return replace(self, evaluated=self.epoch, best=ap, best_epoch=self.epoch, stale=0)
@@ -66,7 +66,7 @@ class Position:
 
 
 class State:
-    """Model, optimiser, moving average and progress. It changes only between `advance` and the next forward pass.
+    """Model, optimiser, moving average and position. It changes only between `advance` and the next forward pass.
 
     The forward pass itself moves running statistics of norms that learn: `tensors` gives them as they were after the
     last step, so that a snapshot taken at any moment belongs to a whole number of steps. A `conditional` state takes or
@@ -85,7 +85,7 @@ class State:
         self.model, self.conditional = model, conditional
         self.optimizer = make_optimizer(model, recipe, conditional=conditional)
         self.scale = LossScale(device, enabled=settings.precision == "float16")
-        self.progress = Position()
+        self.position = Position()
         self.names: dict[Tensor, str] = {parameter: name for name, parameter in model.named_parameters()}
         self.statistics = {name: buffer for name, buffer in model.named_buffers() if name.rpartition(".")[2] in STATISTICS}
         self._settled = {name: buffer.clone() for name, buffer in self.statistics.items()}
@@ -144,7 +144,7 @@ class State:
 
     def describe(self) -> dict[str, Any]:
         """Return the rest of a snapshot, as JSON values."""
-        return {"progress": asdict(self.progress), "scaler": self.scale.describe()}
+        return {"progress": asdict(self.position), "scaler": self.scale.describe()}
 
     def restore(self, snapshot: Snapshot) -> None:
         """Become what `snapshot` holds. Raises SnapshotError if it belongs to another network or other settings."""
@@ -165,9 +165,9 @@ class State:
                 buffer = torch.empty_like(parameter).copy_(groups["momentum"][name])
                 self.optimizer.state[parameter]["momentum_buffer"] = buffer
         self.scale.restore(snapshot.state["scaler"])
-        self.progress = Position(**snapshot.state["progress"])
+        self.position = Position(**snapshot.state["progress"])
         if self.conditional:  # one more is left even where the run was ended at the last
-            self._in_row.fill_(min(self.progress.dropped_in_row, DROPPED_IN_ROW - 1))
+            self._in_row.fill_(min(self.position.dropped_in_row, DROPPED_IN_ROW - 1))
 
 
 def _check(group: str, found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:

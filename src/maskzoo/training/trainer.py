@@ -123,13 +123,13 @@ class Trainer:
         """Train to the end. Raises TrainingError when three steps in a row have no finite loss."""
         last = self.config.training.epochs
         while True:
-            progress = self.state.progress
-            if progress.step == 0 and progress.epoch > progress.evaluated and self._is_due(progress.epoch):
+            position = self.state.position
+            if position.step == 0 and position.epoch > position.evaluated and self._is_due(position.epoch):
                 self._evaluate()
                 self.save()
-            if self.state.progress.epoch >= last or self._is_stale():
+            if self.state.position.epoch >= last or self._is_stale():
                 break
-            self._train_epoch(progress.epoch, progress.step)
+            self._train_epoch(position.epoch, position.step)
             self.save()
         if self.processes.rank == 0:
             self.keep(self.state.averaged(), None)
@@ -138,13 +138,13 @@ class Trainer:
         """Write a snapshot of the last whole step; may be called from any thread."""
         with self.lock:
             self._read()
-            progress = self.state.progress
-            if self.processes.rank or progress == self._saved:
+            position = self.state.position
+            if self.processes.rank or position == self._saved:
                 return
             state = self.state.describe() | {"processes": self.processes.count}
-            path = write_snapshot(self.folder.snapshots, progress.iteration, self.state.tensors(), state)
-            self._saved = progress
-            self.report({"kind": "snapshot", "iteration": progress.iteration, "file": path.name})
+            path = write_snapshot(self.folder.snapshots, position.iteration, self.state.tensors(), state)
+            self._saved = position
+            self.report({"kind": "snapshot", "iteration": position.iteration, "file": path.name})
 
     def _is_due(self, epoch: int) -> bool:
         if self.evaluate is None or epoch == 0:
@@ -152,10 +152,10 @@ class Trainer:
         return epoch % self.settings.evaluate_every == 0 or epoch >= self.config.training.epochs
 
     def _is_stale(self) -> bool:
-        patience, progress = self.settings.patience, self.state.progress
-        if patience is None or progress.stale < patience:
+        patience, position = self.settings.patience, self.state.position
+        if patience is None or position.stale < patience:
             return False
-        text = f"no better mask AP in {progress.stale} evaluations: stopped after {progress.epoch} epochs"
+        text = f"no better mask AP in {position.stale} evaluations: stopped after {position.epoch} epochs"
         self.report({"kind": "note", "text": text})
         return True
 
@@ -172,29 +172,29 @@ class Trainer:
 
     def _find_place(self) -> Position:
         """How far the run is, unread steps included: only what was dropped and replaced in them is not known."""
-        progress = self.state.progress
+        position = self.state.position
         for _ in range(len(self._unread)):
-            progress = progress.after_step(self.steps_per_epoch, dropped=False, replaced=0)
-        return progress
+            position = position.after_step(self.steps_per_epoch, dropped=False, replaced=0)
+        return position
 
     def _take_step(self, batches: Sequence[TrainingBatch]) -> None:
-        began, progress = time.perf_counter(), self._find_place()
-        rate = learning_rate(self.config.training, progress.iteration, self.steps_per_epoch, self.scale)
+        began, position = time.perf_counter(), self._find_place()
+        rate = learning_rate(self.config.training, position.iteration, self.steps_per_epoch, self.scale)
         for group in self.state.optimizer.param_groups:
             group["lr"] = rate * group["share"]
         outcome = self._run(batches)
         with self.lock:
-            self.state.advance(outcome.finite, outcome.overflow, progress.iteration)
+            self.state.advance(outcome.finite, outcome.overflow, position.iteration)
             self.state.optimizer.zero_grad(set_to_none=True)
             figures = outcome.figures.to("cpu", non_blocking=True)
             ready = torch.cuda.current_stream(self.device).record_event() if self.device.type == "cuda" else None
-            self._unread.append(_Step(figures, ready, batches, rate, progress.epoch + 1, time.perf_counter() - began))
+            self._unread.append(_Step(figures, ready, batches, rate, position.epoch + 1, time.perf_counter() - began))
         self._catch_up(self.behind)
 
     def _catch_up(self, leave: int = 0) -> None:
         """Read all steps but the last so many. Raises TrainingError where the run must stop."""
         self._read(leave)
-        if self.state.progress.dropped_in_row >= DROPPED_IN_ROW:
+        if self.state.position.dropped_in_row >= DROPPED_IN_ROW:
             self._stop()
 
     def _read(self, leave: int = 0) -> None:
@@ -203,22 +203,22 @@ class Trainer:
                 self._take_in(self._unread.popleft())
 
     def _take_in(self, step: _Step) -> None:
-        """Note what a step gave: its row, the inputs of what is not finite, the progress."""
+        """Note what a step gave: its row, the inputs of what is not finite, the position."""
         if step.ready is not None:
             step.ready.synchronize()
         values = iter(step.figures.tolist())
         finite, overflow, *means = islice(values, 2 + len(TERMS))
         replaced = round(next(values))
-        name = f"nonfinite-{self.state.progress.iteration:08d}-process{self.processes.rank}.safetensors"
+        name = f"nonfinite-{self.state.position.iteration:08d}-process{self.processes.rank}.safetensors"
         for batch in step.batches:
             terms = list(islice(values, len(TERMS)))
             if not all(map(math.isfinite, terms)):
                 write_inputs(self.folder.path / name, batch, terms)
         if not finite and all(map(math.isfinite, means)):  # the gradients it was
             write_inputs(self.folder.path / name, step.batches[-1])
-        progress = self.state.progress.after_step(self.steps_per_epoch, dropped=not finite, replaced=replaced)
-        self.state.progress, self._last = progress, step.batches
-        if progress.dropped_in_row >= DROPPED_IN_ROW:
+        position = self.state.position.after_step(self.steps_per_epoch, dropped=not finite, replaced=replaced)
+        self.state.position, self._last = position, step.batches
+        if position.dropped_in_row >= DROPPED_IN_ROW:
             self._unread.clear()  # the device has taken none of them
         self._report_step(step, dict(zip(TERMS, means, strict=True)), bool(finite), bool(overflow))
 
@@ -261,15 +261,15 @@ class Trainer:
         return norm
 
     def _report_step(self, step: _Step, terms: dict[str, float], finite: bool, overflow: bool) -> None:
-        progress = self.state.progress
+        position = self.state.position
         for batch in step.batches:
             for one in batch.replaced:
-                self.report({"kind": "note", "iteration": progress.iteration, "text": str(one)})
-        row: dict[str, Any] = {"kind": "step", "iteration": progress.iteration, "epoch": step.epoch, "lr": step.rate}
+                self.report({"kind": "note", "iteration": position.iteration, "text": str(one)})
+        row: dict[str, Any] = {"kind": "step", "iteration": position.iteration, "epoch": step.epoch, "lr": step.rate}
         if finite:
             row |= {"loss": sum(terms.values()), **terms}
         else:
-            row |= {"dropped": True, "in_row": progress.dropped_in_row}
+            row |= {"dropped": True, "in_row": position.dropped_in_row}
         row |= {"overflow": True} if overflow else {}
         self.report(row | {"images_per_second": self.images_per_step / step.seconds})
 
@@ -280,14 +280,14 @@ class Trainer:
         # Each process has seen other images, and all must measure one model.
         model.load_state_dict(self.processes.broadcast(statistics), strict=False)
         metrics = self.evaluate(model)
-        progress = self.state.progress.after_evaluation(metrics.get("mask_ap"))
-        best = progress.best_epoch == progress.epoch
-        row = {"kind": "evaluation", "iteration": progress.iteration, "epoch": progress.epoch, **metrics}
+        position = self.state.position.after_evaluation(metrics.get("mask_ap"))
+        best = position.best_epoch == position.epoch
+        row = {"kind": "evaluation", "iteration": position.iteration, "epoch": position.epoch, **metrics}
         self.report(row | {"best": best})
         if best and self.processes.rank == 0:
             self.keep(model, metrics)
         with self.lock:  # only now: a snapshot of a run that ends meanwhile must have it measured again, and kept
-            self.state.progress = progress
+            self.state.position = position
 
     def _stop(self) -> None:
         files = sorted(path.name for path in self.folder.path.glob("nonfinite-*.safetensors"))

@@ -10,11 +10,11 @@ from pathlib import Path
 
 from maskzoo.config import ModelConfig
 from maskzoo.errors import ConfigError
-from maskzoo.model_file import parse_config, read_config
+from maskzoo.model_file import dump_config, parse_config, read_config
 from maskzoo.weights.pdparams import refuse_foreign
 from maskzoo.zoo.download import cached
 
-__all__ = ["RowSummary", "names", "read_row", "row_text", "summarize", "to_markdown"]
+__all__ = ["RowSummary", "names", "read_model_config", "read_row", "row_text", "summarize", "to_markdown"]
 
 WEIGHTS = (".pdparams", ".pth", ".pt", ".pkl", ".json")  # suffixes of files that are no model
 
@@ -77,6 +77,19 @@ def read_row(name_or_path: str | Path, overrides: Sequence[str] = ()) -> ModelCo
             f"`maskzoo convert {path} my.safetensors --model {row}`"
         )
     return parse_config(row_text(str(name_or_path)), str(name_or_path), overrides)
+
+
+def read_model_config(model: str | Path, overrides: Sequence[str] = ()) -> ModelConfig:
+    """Read what network a model is, with `key.path=value` overrides: a row's name, a model file, or a .safetensors file.
+
+    Raises ConfigError; WeightsError for a file of weights that is damaged, or of a kind that is not read.
+    """
+    if Path(model).suffix != ".safetensors":
+        return read_row(model, overrides)
+    from maskzoo.weights.checkpoint import read_checkpoint_config  # imports torch
+
+    config = read_checkpoint_config(model)
+    return parse_config(dump_config(config), str(model), overrides) if overrides else config
 
 
 def summarize(config: ModelConfig, *, measured: bool = False) -> RowSummary:

@@ -11,10 +11,11 @@ from PIL import Image
 
 from coco_files import make_data
 from maskzoo.datasets.coco_reader import pack_annotations
-from maskzoo.evaluation.run import choose_images, evaluate_model
+from maskzoo.evaluation.collect import choose_images, collect_results
 from maskzoo.inference.backends import Eager
 from maskzoo.inference.predictor import Predictor
 from maskzoo.structures import Detections
+from maskzoo.system.processes import Processes
 from networks import make_photo, small_config
 
 IDS = (1, 3, 7, 18, 90)  # the small network's
@@ -62,16 +63,14 @@ def run_as(processes, *arguments, **options):
     """Run every share, rank 0 last, and bring the parts together as processes would."""
     parts = [None] * processes
 
-    def gather_as(rank):
-        def gather(part):
-            parts[rank] = part
-            return list(parts) if rank == 0 else None
-
-        return gather
+    class Share(Processes):
+        def gather(self, part):
+            parts[self.rank] = part
+            return list(parts) if self.rank == 0 else None
 
     for rank in range(1, processes):
-        assert evaluate_model(*arguments, **options, rank=rank, processes=processes, gather=gather_as(rank)) is None
-    return evaluate_model(*arguments, **options, rank=0, processes=processes, gather=gather_as(0))
+        assert collect_results(*arguments, **options, processes=Share(rank, processes)) is None
+    return collect_results(*arguments, **options, processes=Share(0, processes))
 
 
 @pytest.mark.parametrize("batch", [1, 2])
@@ -80,7 +79,7 @@ def test_shares_come_together_as_the_bytes_of_one_process(batch, predictor, tmp_
     (tmp_path / "3.png").unlink()
     (tmp_path / "8.png").write_bytes(b"no image")
     options = {"batch": batch, "labels": np.array([1, 0, 2, 4, 3])}
-    alone = evaluate_model(predictor, annotations, tmp_path, **options)
+    alone = collect_results(predictor, annotations, tmp_path, **options)
     assert alone.images == 12 and len(alone.results) > 30
     assert [failure.image_id for failure in alone.failed] == sorted(failure.image_id for failure in alone.failed)
     assert {failure.source for failure in alone.failed} == {str(tmp_path / "3.png"), str(tmp_path / "8.png")}
@@ -94,8 +93,8 @@ def test_shares_come_together_as_the_bytes_of_one_process(batch, predictor, tmp_
 def test_images_without_objects_are_run_if_asked_and_each_is_told(predictor, tmp_path):
     annotations = make_set(tmp_path, 4)
     told = []
-    evaluated = evaluate_model(
-        predictor, annotations, tmp_path, all_images=True, on_image=lambda done, total: told.append((done, total))
+    evaluated = collect_results(
+        predictor, annotations, tmp_path, all_images=True, on_progress=lambda event: told.append((event.done, event.total))
     )
     assert (evaluated.images, told) == (4, [(1, 4), (2, 4), (3, 4), (4, 4)])
     assert set(evaluated.results.images.tolist()) == {0, 1, 2, 3}
@@ -107,13 +106,8 @@ def test_images_without_objects_are_run_if_asked_and_each_is_told(predictor, tmp
 def test_a_photo_of_another_size_is_noted_with_both_sizes(predictor, tmp_path):
     annotations = make_set(tmp_path, 2)
     Image.fromarray(make_photo(80, 60)).save(tmp_path / "1.png")
-    (failure,) = evaluate_model(predictor, annotations, tmp_path).failed
+    (failure,) = collect_results(predictor, annotations, tmp_path).failed
     assert failure.image_id == 10 and "found a photo of 60 x 80" in failure.error and "1.png" in failure.error
-
-
-def test_several_processes_need_a_way_to_come_together(predictor, tmp_path):
-    with pytest.raises(ValueError, match="no gather"):
-        evaluate_model(predictor, make_set(tmp_path, 2), tmp_path, processes=2)
 
 
 def repeat(annotations, times):
@@ -155,7 +149,7 @@ def test_memory_grows_by_rows_not_by_predictions(predictor, tmp_path):
     sets = {number: repeat(annotations, number) for number in (10, 310)}
 
     def run(number):
-        return evaluate_model(predictor, sets[number], tmp_path)
+        return collect_results(predictor, sets[number], tmp_path)
 
     def keep_predictions(number):
         return list(predictor.predict_each([tmp_path / "1.png"] * number))

@@ -1,12 +1,11 @@
-"""A predictor over a data set: rows are kept, predictions go. One process, or many that share the images."""
+"""The results of a model on a data set: images are predicted, rows are kept. One process, or many that share the images."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,10 +14,10 @@ from maskzoo.datasets.annotations import AnnotationSet, find_trainable
 from maskzoo.errors import ImageError, MaskzooError
 from maskzoo.evaluation.results import Results, join_results
 from maskzoo.inference.predictor import WINDOW, Predictor
+from maskzoo.progress import OnProgress, ProgressEvent, say_nothing
+from maskzoo.system.processes import Processes
 
-__all__ = ["Evaluated", "Failure", "choose_images", "evaluate_model"]
-
-Gather = Callable[[Any], list[Any] | None]
+__all__ = ["Collected", "Failure", "choose_images", "collect_results"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +30,7 @@ class Failure:
 
 
 @dataclass(slots=True)
-class Evaluated:
+class Collected:
     """What running a data set gave: result rows, the images that `failed`, how many were run, and the wall time."""
 
     results: Results = field(default_factory=Results)
@@ -49,7 +48,7 @@ def choose_images(annotations: AnnotationSet, *, all_images: bool = False, limit
     return chosen if limit is None else chosen & (np.cumsum(chosen) <= limit)
 
 
-def evaluate_model(
+def collect_results(
     predictor: Predictor,
     annotations: AnnotationSet,
     folder: Path,
@@ -57,37 +56,35 @@ def evaluate_model(
     labels: NDArray[np.int64] | None = None,
     batch: int = 1,
     all_images: bool = False,
-    rank: int = 0,
-    processes: int = 1,
-    gather: Gather | None = None,
-    on_image: Callable[[int, int], None] | None = None,
-) -> Evaluated | None:
+    processes: Processes | None = None,
+    on_progress: OnProgress = say_nothing,
+) -> Collected | None:
     """Predict the images of a data set, whose files lie in `folder`, and keep rows only.
 
     `labels` int64 `[C]` has the data set's label of each of the model's; left out, they are the same. An image that
     cannot be run is noted in `failed` and counts as one without detections. With several `processes` each runs its
-    share, and `gather` brings them to rank 0, which gets rows, bits and order of one process (at the same number of
-    threads); the others get None. `on_image` is told images done and in all, of this process's share.
+    share, and rank 0 gets rows, bits and order of one process (at the same number of threads); the others get None. Each
+    tells `on_progress` of its share.
     """
-    if processes > 1 and gather is None:
-        raise ValueError(f"found {processes} processes and no gather; expected a function that brings parts to rank 0")
+    processes = Processes() if processes is None else processes
     labels = np.arange(len(annotations.classes)) if labels is None else labels
     places = np.flatnonzero(choose_images(annotations, all_images=all_images))
     # Whole windows are shared out, so that the images that meet in a batch are those of one process.
     window = np.arange(len(places)) // (1 if batch == 1 else batch * WINDOW)
-    share = places[window % processes == rank].tolist()
-    done = Evaluated()
+    share = places[window % processes.count == processes.rank].tolist()
+    stage = "Evaluating" if processes.count == 1 else f"Evaluating, share {processes.rank + 1} of {processes.count}"
+    done = Collected()
     began = time.perf_counter()
     for place, source, error in _run(predictor, annotations, folder, share, batch, labels, done.results):
         if error is not None:
             done.failed.append(Failure(int(annotations.image_ids[place]), source, error))
         done.images += 1
-        if on_image is not None:
-            on_image(done.images, len(share))
-    done.seconds = time.perf_counter() - began
-    if gather is None:
+        done.seconds = time.perf_counter() - began
+        rate = processes.count * done.images / done.seconds
+        on_progress(ProgressEvent(stage, done.images, len(share), rate=rate))
+    if processes.count == 1:
         return done
-    parts = gather(done)
+    parts = processes.gather(done)
     return None if parts is None else _join(parts)
 
 
@@ -115,8 +112,8 @@ def _run(
         yield place, str(path), error
 
 
-def _join(parts: list[Evaluated]) -> Evaluated:
-    return Evaluated(
+def _join(parts: list[Collected]) -> Collected:
+    return Collected(
         join_results([part.results for part in parts]),
         sorted((failure for part in parts for failure in part.failed), key=lambda failure: failure.image_id),
         sum(part.images for part in parts),

@@ -1,0 +1,95 @@
+"""What a run says while it goes: rows into its folder and to whoever listens, progress and sentences for people."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from maskzoo.errors import TrainingError
+from maskzoo.progress import OnProgress, ProgressEvent
+from maskzoo.system.files import explained
+from maskzoo.system.processes import Processes
+from maskzoo.training.plan import Plan
+from maskzoo.training.run_folder import RunFolder
+from maskzoo.training.trainer import Row
+
+__all__ = ["RunEvents"]
+
+
+class RunEvents:
+    """Takes the rows of this process. In others than the first nothing is told but their notes, and whose they are."""
+
+    def __init__(
+        self,
+        folder: RunFolder,
+        plan: Plan,
+        processes: Processes,
+        on_row: Callable[[Row], None],
+        on_progress: OnProgress,
+        tensorboard: bool,
+    ) -> None:
+        self.folder, self.processes, self.on_row, self.on_progress = folder, processes, on_row, on_progress
+        self.epochs, self.steps = plan.config.training.epochs, 0
+        self.images_per_step = plan.settings.batch * plan.settings.accumulate * processes.count
+        self.writer = _open_tensorboard(folder.path / "tensorboard") if tensorboard and processes.rank == 0 else None
+
+    def __enter__(self) -> RunEvents:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self.writer is not None:
+            self.writer.close()
+
+    def begin(self, steps_per_epoch: int, iteration: int) -> None:
+        """Tell how many steps the run has, and how many are done."""
+        self.steps = steps_per_epoch * self.epochs
+        self._tell_step(iteration // steps_per_epoch + 1, iteration)
+
+    def report(self, row: Row) -> None:
+        """Keep a row, and tell what it says."""
+        if self.processes.rank == 0:
+            self.folder.append(row)
+        for key, value in row.items() if self.writer is not None else ():
+            if key not in ("iteration", "epoch") and isinstance(value, float):
+                self.writer.add_scalar(f"{row['kind']}/{key}", value, row["iteration"])
+        self.on_row(row)
+        if row["kind"] == "note":
+            rank = self.processes.rank
+            self.on_progress(ProgressEvent("Training", note=f"process {rank}: {row['text']}" if rank else row["text"]))
+        elif row["kind"] == "evaluation":
+            self.tell(ProgressEvent("Training", note=_describe(row, self.epochs)))
+        elif row["kind"] == "step":
+            if row.get("dropped"):
+                text = f"step {row['iteration']}: the loss is not finite; dropped, its inputs are in the run's folder"
+                self.tell(ProgressEvent("Training", note=text))
+            self._tell_step(row["epoch"], row["iteration"], row["images_per_second"] / self.images_per_step)
+
+    def end(self, text: str) -> None:
+        """Tell that the process ends now, and why."""
+        self.tell(ProgressEvent("", note=text))
+
+    def tell(self, event: ProgressEvent) -> None:
+        """Tell of something in the first process."""
+        if self.processes.rank == 0:
+            self.on_progress(event)
+
+    def _tell_step(self, epoch: int, iteration: int, rate: float = 0.0) -> None:
+        self.tell(ProgressEvent(f"Epoch {min(epoch, self.epochs)}/{self.epochs}", iteration, self.steps, "steps", rate))
+
+
+def _open_tensorboard(folder: Path) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        raise TrainingError("--tensorboard: tensorboard is not installed; pip install 'maskzoo[track]'") from None
+    with explained(folder, TrainingError):
+        return SummaryWriter(str(folder))
+
+
+def _describe(row: Row, epochs: int) -> str:
+    keys = {"box": "box_ap", "mask": "mask_ap"}
+    values = [f"{kind} AP {100 * row[key]:.1f}" for kind, key in keys.items() if row.get(key) is not None]
+    found = ", ".join(values) or "no object to find"
+    return f"epoch {row['epoch']}/{epochs}: {found}{' (best so far)' if row['best'] else ''}"

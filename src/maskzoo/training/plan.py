@@ -1,0 +1,96 @@
+"""What a run is asked to do, said once before it begins: its model, its settings, where its data lies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from maskzoo.config import ModelConfig, RunSettings
+from maskzoo.datasets.annotations import find_image_folder
+from maskzoo.datasets.coco_reader import read_annotations
+from maskzoo.datasets.layout import find_splits
+from maskzoo.errors import ArgumentError, TrainingError
+from maskzoo.model_file import parse_settings
+from maskzoo.system.files import hash_file
+
+__all__ = ["Plan", "change_plan", "make_plan"]
+
+RESUMABLE = ("workers", "snapshot_every")  # settings that change nothing in the result
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a run was asked to do: `config` and `settings`, and where its data is.
+
+    `data` has `train`, `train_images` and, with a validation split, `val`, `val_images` (paths), and the annotation
+    files' `train_sha256`, `val_sha256`; `start` says where the first weights came from; `processes` how many there are.
+    """
+
+    config: ModelConfig
+    settings: RunSettings
+    data: Mapping[str, str]
+    start: Mapping[str, Any]
+    processes: int
+
+
+def make_plan(
+    config: ModelConfig,
+    settings: RunSettings,
+    data: str | Path,
+    *,
+    images: Path | None = None,
+    val: Path | None = None,
+    source: str | None = None,
+    processes: int = 1,
+) -> Plan:
+    """Find the splits of `data` and their images, and make the model's classes those of the data set.
+
+    Raises SourceError where something is not found, AnnotationsError with every fault of an annotation file.
+    """
+    splits = find_splits(data)
+    if "train" not in splits:
+        raise TrainingError(f"{data}: found {', '.join(splits)}; expected a train split; give its annotation file as DATA")
+    files = {"train": splits["train"], "val": splits.get("val") if val is None else val}
+    places: dict[str, str] = {}
+    classes: dict[int, str] = {}
+    for split, file in files.items():
+        if file is None:
+            continue
+        annotations = read_annotations(file)
+        places[split] = str(file.absolute())
+        places[f"{split}_images"] = str(find_image_folder(annotations, images, split).absolute())
+        places[f"{split}_sha256"] = hash_file(file)
+        classes = classes or annotations.classes.to_classes()  # of train
+    if classes != dict(config.classes):
+        config = config.model_copy(update={"classes": classes})
+    return Plan(config, settings, places, {"from": source}, processes)
+
+
+def change_plan(plan: Plan, settings: Sequence[str], processes: int) -> Plan:
+    """Return the plan of a run that goes on with other `settings` (KEY=VALUE), of those that change nothing in the result.
+
+    Raises ArgumentError for other settings; TrainingError if the run cannot go on exactly: other data, or another number of
+    processes.
+    """
+    for text in settings:
+        if text.partition("=")[0] not in RESUMABLE:
+            refuse_change(f"--set run.{text}")
+    if processes != plan.processes:
+        raise TrainingError(
+            f"the run was begun with {plan.processes} processes, found {processes}; resume it with as many "
+            "(torchrun --nproc-per-node), or it would not be the same run"
+        )
+    for split in ("train", "val"):
+        if split in plan.data and hash_file(Path(plan.data[split])) != plan.data[f"{split}_sha256"]:
+            raise TrainingError(
+                f"{plan.data[split]}: is not the file that the run was begun with (its SHA-256 has changed); "
+                "put the old one back, or start a new run with --from"
+            )
+    return replace(plan, settings=parse_settings(settings, plan.settings))
+
+
+def refuse_change(option: str) -> None:
+    """Raise ArgumentError for an option that a resumed run cannot take."""
+    raise ArgumentError(f"{option} cannot change with --resume; a resumed run keeps what it began with")
