@@ -4,6 +4,7 @@ Every message says what was found, what was expected and what to do.
 """
 
 __all__ = [
+    "BenchmarkError",
     "ConfigError",
     "DownloadError",
     "ExportError",
@@ -50,3 +51,7 @@ class SnapshotError(MaskzooError):
 
 class TrainingError(MaskzooError):
     """A training run cannot start as asked, or had to stop."""
+
+
+class BenchmarkError(MaskzooError):
+    """A process that was to measure something failed."""

@@ -1,4 +1,4 @@
-"""What the hardware can do at most, and how much of it a network needs."""
+"""How long a call takes, and what the hardware can do at most."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 import torch
 import torch.nn.functional as F
 
-__all__ = ["measure_peak"]
+__all__ = ["measure_peak", "time_call"]
 
 SIDE = 2048  # of the matrices: 17 GFLOP, far beyond every cache
 CHANNELS, HEIGHT, WIDTH = 256, 100, 152  # P3 of a photo of 800 x 1216: 18 GFLOP by a 3x3 convolution
@@ -21,17 +21,19 @@ def measure_peak(dtype: torch.dtype, device: torch.device) -> float:
     matrix = torch.randn(SIDE, SIDE, device=device).to(dtype)
     maps = torch.randn(1, CHANNELS, HEIGHT, WIDTH, device=device).to(dtype).contiguous(memory_format=torch.channels_last)
     weight = torch.randn(CHANNELS, CHANNELS, 3, 3, device=device).to(dtype).contiguous(memory_format=torch.channels_last)
-    product = 2 * SIDE**3 / _time_best(lambda: matrix @ matrix, device)
-    convolution = 2 * 9 * CHANNELS**2 * HEIGHT * WIDTH / _time_best(lambda: F.conv2d(maps, weight, padding=1), device)
+    product = 2 * SIDE**3 / _find_best(lambda: matrix @ matrix, device)
+    convolution = 2 * 9 * CHANNELS**2 * HEIGHT * WIDTH / _find_best(lambda: F.conv2d(maps, weight, padding=1), device)
     return max(product, convolution)
 
 
-def _time_best(work: Callable[[], object], device: torch.device) -> float:
-    times = []
-    for _ in range(REPEATS + 1):  # the first one warms up, and is never the best
-        start = time.perf_counter()
-        work()
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-        times.append(time.perf_counter() - start)
-    return min(times)
+def time_call(work: Callable[[], object], device: torch.device) -> float:
+    """Return the seconds of a call, until its device has done the work."""
+    start = time.perf_counter()
+    work()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter() - start
+
+
+def _find_best(work: Callable[[], object], device: torch.device) -> float:
+    return min(time_call(work, device) for _ in range(REPEATS + 1))  # the first one warms up, and is never the best

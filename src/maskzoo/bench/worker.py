@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 import torch
 
-from maskzoo.bench.hardware import measure_peak
+from maskzoo.bench.hardware import measure_peak, time_call
 from maskzoo.bench.stages import time_stages
 from maskzoo.bench.training_steps import TrainingSteps
 from maskzoo.errors import MaskzooError
@@ -39,12 +39,12 @@ def run(job: dict[str, Any]) -> dict[str, Any]:
     start = time.perf_counter()
     call, predictor = prepare(job, place)
     loading = time.perf_counter() - start
-    first = _time(call, device)
+    first = time_call(call, device)
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     times: list[float] = []
     while len(times) < LEAST_CALLS or sum(times) < job["seconds"]:
-        times.append(_time(call, device))
+        times.append(time_call(call, device))
     result = {"loading": loading, "first": first, "times": times, "memory": read_peak_memory(), "device": str(device)}
     if device.type == "cuda":
         result["gpu_memory"] = torch.cuda.max_memory_allocated(device)
@@ -64,7 +64,9 @@ def prepare(job: dict[str, Any], device: Literal["cpu", "cuda"]) -> tuple[Callab
         return TrainingSteps(network, config, job["images"], job["batch"], job["dtype"], torch.device(device)).run, None
     options = {name: job[name] for name in ("backend", "dtype", "overrides")}
     if job["dtype"] == "int8":
-        options["calibrate"] = Path(job["images"][0]).parent  # for its time; how exact it is wants the user's own photos
+        options["calibrate"] = Path(
+            job["images"][0]
+        ).parent  # for its time alone; accuracy takes the user's own photos
     predictor = load(job["model"], job["weights"], device=device, **options)
     batches = cycle(_split(job["images"], job["batch"]))
 
@@ -83,14 +85,6 @@ def _split(images: list[str], size: int) -> list[list[Source]]:
 
 def _choose_device(wanted: str) -> Literal["cpu", "cuda"]:
     return "cuda" if wanted == "cuda" or (wanted == "auto" and torch.cuda.is_available()) else "cpu"
-
-
-def _time(call: Callable[[], object], device: torch.device) -> float:
-    start = time.perf_counter()
-    call()
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    return time.perf_counter() - start
 
 
 def main() -> None:
