@@ -5,12 +5,13 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help demo test test-slow lint docs parity bench clean
+.PHONY: help demo test test-slow coverage lint docs parity bench clean
 
 help:
 	@echo "make demo       offline, in minutes: make a data set, check it, train, measure, predict, report"
 	@echo "make test       everything that CI runs: lint, types, import contracts, tests"
 	@echo "make test-slow  the minutes-long tests"
+	@echo "make coverage   the share of lines and branches that the tests reach; TESTS=tests/ops runs one folder of them"
 	@echo "make docs       write docs/zoo.md and the README's table anew from the model files"
 	@echo "make parity     measure against the golden sets and write docs/parity.md's table anew"
 	@echo "make bench      build the peers outside the checkout, measure maskzoo against them, and write docs/performance.md"
@@ -40,6 +41,11 @@ test: lint
 test-slow: $(STAMP)
 	$(BIN)/python -m pytest -m slow --durations=10
 
+# Of pytest's processes: what runs in others that a test starts is not counted.
+TESTS ?= tests
+coverage: $(STAMP)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(TESTS) -n 2 --dist loadfile --cov --cov-report=term:skip-covered
+
 docs: $(STAMP)
 	$(BIN)/python tools/write_docs.py
 
@@ -47,7 +53,7 @@ parity: $(STAMP)
 	MASKZOO_PARITY_REPORT=benchmarks/results/parity.json $(BIN)/python -m pytest tests/parity -m "slow or not slow"
 	$(BIN)/python tools/write_docs.py
 
-# Accuracy wants a trained model: make bench MODEL=my.safetensors VAL=instances_val.json (calibrated on CALIBRATE).
+# Accuracy needs a trained model: make bench MODEL=my.safetensors VAL=instances_val.json (calibrated on CALIBRATE).
 # gpu.py exits with 77 where there is no GPU.
 COCO ?= $(or $(MASKZOO_SHARED),../shared)/data/coco
 VAL ?= $(COCO)/annotations/instances_val2017.json
@@ -64,4 +70,4 @@ bench: $(STAMP)
 	$(BIN)/python tools/write_docs.py
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis demo-out
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage demo-out

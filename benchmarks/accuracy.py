@@ -8,8 +8,6 @@ compared where both types found the object: one label, boxes that overlap by hal
 for each title. `by_heart.py` trains a model that knows real photos; `make demo` one that knows shapes.
 """
 
-import argparse
-import hashlib
 import json
 import os
 import sys
@@ -18,9 +16,10 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-from predict import HERE, describe_machine
+from scripts import make_parser
 
 import maskzoo
+from maskzoo.bench.processes import describe_machine, write_result
 from maskzoo.datasets.annotations import find_image_folder
 from maskzoo.datasets.classes import ClassMap, match_classes
 from maskzoo.datasets.coco_reader import read_annotations
@@ -29,19 +28,19 @@ from maskzoo.evaluation.metrics import compute_metrics
 from maskzoo.evaluation.results import Results
 from maskzoo.export.verify import match_masks
 from maskzoo.images.find import find_images
+from maskzoo.system.files import hash_file
 
 BACKENDS = {"float32": "eager", "bfloat16": "eager", "int8": "openvino"}
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = make_parser(__doc__, "accuracy.json")
     parser.add_argument("model", type=Path, help="a trained model, a .safetensors file")
     parser.add_argument("annotations", type=Path, help="COCO's .json of the images to measure on")
     parser.add_argument("--images", type=Path, help="their folder, where it is not beside the annotations")
     parser.add_argument("--calibrate", type=Path, required=True, help="a folder of photos for int8")
     parser.add_argument("--title", help="the model and the data, in words; else the files' names")
     parser.add_argument("--limit", type=int, help="the first N images with objects only")
-    parser.add_argument("--out", type=Path, default=HERE / "results" / "accuracy.json")
     options = parser.parse_args()
     annotations = read_annotations(options.annotations)
     if options.limit:
@@ -64,8 +63,7 @@ def main():
     }
     kept = json.loads(options.out.read_text()) if options.out.exists() else []
     kept = [other for other in kept if other["title"] != result["title"]]
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text(json.dumps([*kept, result], indent=1) + "\n")
+    write_result(options.out, [*kept, result])
     print(json.dumps(result, indent=1))
 
 
@@ -92,12 +90,8 @@ def run(predictors, annotations, folder, labels):
 
 def describe_calibration(folder, photos):
     found = find_images([str(folder)])
-    measured = {hash_photo(path) for path in photos}
-    return {"photos": len(found), "of_them_measured": sum(hash_photo(path) in measured for path in found)}
-
-
-def hash_photo(path):
-    return hashlib.sha256(path.read_bytes()).digest()
+    measured = {hash_file(path) for path in photos}
+    return {"photos": len(found), "of_them_measured": sum(hash_file(path) in measured for path in found)}
 
 
 def compare(evaluations, overlaps):

@@ -11,7 +11,6 @@ cores, so half of the speed that it had alone. The figure is the busy speed now,
 Weights and photos are made by seed. A case is written when it is done, into the file of those measured before.
 """
 
-import argparse
 import json
 import os
 import subprocess
@@ -19,16 +18,17 @@ import sys
 import tempfile
 import time
 from contextlib import contextmanager
+from itertools import product
 from pathlib import Path
-from statistics import median
 
 from PIL import Image
-from predict import HERE, describe_machine
+from scripts import HERE, NO_GPU, make_parser
 
 sys.path.insert(0, str(HERE.parent / "tests"))
 
 from throughput_worker import SMALL
 
+from maskzoo.bench.processes import describe_machine, median_of, take_turns, write_result
 from maskzoo.system.waiting import SWITCHES
 from maskzoo.weights.checkpoint import write_checkpoint
 from networks import FPN, make_photo, small_config, small_network
@@ -54,11 +54,9 @@ CASES = {
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = make_parser(__doc__, "busy.json", rounds=5)
     parser.add_argument("--cases", nargs="+", default=list(CASES), choices=list(CASES))
-    parser.add_argument("--rounds", type=int, default=5, help="phases of each kind")
     parser.add_argument("--seconds", type=float, default=2, help="of a phase")
-    parser.add_argument("--out", type=Path, default=HERE / "results" / "busy.json")
     options = parser.parse_args()
     machine, cases = describe_machine(), {}
     if options.out.exists():
@@ -71,7 +69,7 @@ def main():
             report(name, cases[name])
             told = {case: cases[case] for case in CASES if case in cases}
             result = {"machine": machine, "loops": os.cpu_count(), "cases": told}
-            options.out.write_text(json.dumps(result, indent=1) + "\n")
+            write_result(options.out, result)
 
 
 def make_inputs(folder):
@@ -87,23 +85,23 @@ def make_inputs(folder):
 
 def compare(job, options):
     contenders = {"before": start_worker(job, True), "now": start_worker(job, False)}
-    found = take_turns(contenders, options.rounds, options.seconds)
+    found = time_phases(contenders, options.rounds, options.seconds)
     for worker in contenders.values():
         worker.communicate()
     return found
 
 
-def take_turns(contenders, rounds, seconds):
+def time_phases(contenders, rounds, seconds):
     """Speeds of both, idle and busy, in images a second, and what they come to."""
-    runs = {name: {"idle": [], "busy": []} for name in contenders}
-    for _ in range(rounds):
-        for state, loops in (("idle", 0), ("busy", os.cpu_count())):
-            for name, worker in contenders.items():
-                runs[name][state].append(measure(worker, loops, seconds))
-    speeds = {
-        name: {state: round(median(one["speed"] for one in phases), 3) for state, phases in states.items()}
-        for name, states in runs.items()
-    }
+    loops = {"idle": 0, "busy": os.cpu_count()}
+
+    def measure(phase):
+        state, name = phase
+        return time_phase(contenders[name], loops[state], seconds)
+
+    phases = take_turns(list(product(loops, contenders)), rounds, measure)
+    runs = {name: {state: phases[state, name] for state in loops} for name in contenders}
+    speeds = {name: {state: median_of(runs[name][state], "speed", 3) for state in loops} for name in contenders}
     idle, fair = speeds["before"]["idle"], speeds["before"]["idle"] / 2
     return {
         **{f"{name}_of_fair_share": round(row["busy"] / fair, 3) for name, row in speeds.items()},
@@ -115,7 +113,7 @@ def take_turns(contenders, rounds, seconds):
 
 def start_worker(job, before):
     environment = {name: value for name, value in os.environ.items() if name not in (*SWITCHES, "OMP_NUM_THREADS")}
-    environment |= {"MASKZOO_HOME": f"{job['folder']}/home", "CUDA_VISIBLE_DEVICES": ""} | (DEFAULTS if before else {})
+    environment |= NO_GPU | {"MASKZOO_HOME": f"{job['folder']}/home"} | (DEFAULTS if before else {})
     command = [sys.executable, HERE / "busy_worker.py"]
     worker = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
     job = job | {"model": f"{job['folder']}/{job['network']}.safetensors", "before": before}
@@ -133,7 +131,7 @@ def ask(worker, line):
     return sys.exit(f"a worker ended with {worker.wait()}")
 
 
-def measure(worker, loops, seconds):
+def time_phase(worker, loops, seconds):
     """One phase of a worker beside busy loops; again where other programs disturb it, and then the least disturbed."""
     tries = []
     for _ in range(TRIES):

@@ -8,6 +8,8 @@ import json
 import sys
 import time
 
+from stopwatch import answer
+
 from maskzoo.bench.worker import prepare
 from maskzoo.export import runtimes
 from maskzoo.system.memory import keep_freed_memory
@@ -22,9 +24,9 @@ def main():
     call, images = prepare_several(job) if job["workers"] > 1 else (prepare(job, "cpu")[0], 1)
     call()
     call()
-    print(json.dumps({}), flush=True)
+    answer({})
     for line in sys.stdin:
-        print(json.dumps(measure(call, images, float(line))), flush=True)
+        answer(measure(call, images, float(line)))
 
 
 def prepare_several(job):

@@ -14,48 +14,43 @@ import argparse
 import contextlib
 import io
 import json
-import os
-import platform
-import resource
-import subprocess
 import sys
 import tempfile
 import time
 from importlib.metadata import version
 from pathlib import Path
-from statistics import median
 
 import numpy as np
+from scripts import make_parser, tell
+from stopwatch import answer, read_peak_memory
 
-HERE = Path(__file__).parent
+from maskzoo.bench.processes import describe_machine, median_of, run_process, take_turns, write_result
+
 SIZE = (480, 640)
 CLASSES = 80
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = make_parser(__doc__, "evaluate.json", rounds=3)
     parser.add_argument("--images", type=int, default=1000)
     parser.add_argument("--objects", type=int, default=7, help="on average, of an image")
     parser.add_argument("--detections", type=int, default=100, help="of an image")
-    parser.add_argument("--rounds", type=int, default=3, help="interleaved processes of each contender")
-    parser.add_argument("--out", type=Path, default=HERE / "results" / "evaluate.json")
     parser.add_argument("--worker", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.worker:
-        print(json.dumps(WORKERS[options.worker[0]](Path(options.worker[1]))))
+        answer(WORKERS[options.worker[0]](Path(options.worker[1])))
         return
-    runs = {name: [] for name in WORKERS}
     with tempfile.TemporaryDirectory() as folder:
         print("making the files", file=sys.stderr)
         counts = make_files(Path(folder), options)
-        for number in range(options.rounds):
-            for name, values in runs.items():
-                values.append(run_worker(name, folder))
-                print(f"round {number + 1}/{options.rounds}: {name} {values[-1]['from_files']:.2f} s", file=sys.stderr)
+
+        def measure(name):
+            return run_process([sys.executable, __file__, "--worker", name, folder])
+
+        runs = take_turns(WORKERS, options.rounds, measure, tell(""))
     result = summarize(runs) | {"rounds": options.rounds, "data": counts, "machine": describe_machine()}
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text(json.dumps(result, indent=1) + "\n")
-    print(json.dumps(result, indent=1))
+    write_result(options.out, result)
+    print(options.out.read_text(), end="")
     if result["largest_difference"] > 1e-9:
         sys.exit("the numbers differ")
 
@@ -128,14 +123,6 @@ def detect(image, category, outline, random, mask):
     }
 
 
-def run_worker(name, folder):
-    command = [sys.executable, __file__, "--worker", name, folder]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        sys.exit(f"{name} failed:\n{done.stderr}")
-    return json.loads(done.stdout.splitlines()[-1])
-
-
 def evaluate_with_maskzoo(folder):
     from maskzoo.datasets.coco_reader import read_annotations
     from maskzoo.evaluation.metrics import compute_metrics
@@ -146,7 +133,7 @@ def evaluate_with_maskzoo(folder):
     results = read_results(folder / "results.json", annotations)
     loaded = time.perf_counter()
     evaluation = compute_metrics(annotations, results)
-    return measure(began, loaded, (*evaluation.box.values, *evaluation.mask.values))
+    return sum_up(began, loaded, (*evaluation.box.values, *evaluation.mask.values))
 
 
 def evaluate_with_pycocotools(folder):
@@ -167,19 +154,18 @@ def evaluate_with_pycocotools(folder):
             evaluator.accumulate()
             evaluator.summarize()
             numbers += evaluator.stats.tolist()
-    return measure(began, loaded, numbers)
+    return sum_up(began, loaded, numbers)
 
 
 WORKERS = {"maskzoo": evaluate_with_maskzoo, "pycocotools": evaluate_with_pycocotools}
 
 
-def measure(began, loaded, numbers):
+def sum_up(began, loaded, numbers):
     ended = time.perf_counter()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return {
         "from_files": ended - began,
         "from_rows": ended - loaded,
-        "peak_memory_mb": peak,
+        "peak_memory_mb": read_peak_memory(),
         "numbers": [-1 if value is None else value for value in numbers],
     }
 
@@ -188,22 +174,16 @@ def summarize(runs):
     ours, theirs = runs["maskzoo"], runs["pycocotools"]
     result = {}
     for name, values in runs.items():
-        result[name] = {
-            key: round(median(value[key] for value in values), 2) for key in ("from_files", "from_rows", "peak_memory_mb")
-        } | {"all_from_files": [round(value["from_files"], 2) for value in values]}
+        result[name] = {key: median_of(values, key, 2) for key in ("from_files", "from_rows", "peak_memory_mb")} | {
+            "all_from_files": [round(value["from_files"], 2) for value in values]
+        }
     for key, name in (("from_files", "times_faster_from_files"), ("from_rows", "times_faster_from_rows")):
-        result[name] = round(median(b[key] for b in theirs) / median(a[key] for a in ours), 1)
+        result[name] = round(median_of(theirs, key, 9) / median_of(ours, key, 9), 1)
     pairs = zip(ours[0]["numbers"], theirs[0]["numbers"], strict=True)
     result["largest_difference"] = max(abs(a - b) for a, b in pairs)
     result["box_ap"], result["mask_ap"] = (round(ours[0]["numbers"][place], 4) for place in (0, 12))
     result["versions"] = {name: version(name) for name in ("hotcoco", "pycocotools", "numpy")}
     return result
-
-
-def describe_machine():
-    info = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
-    models = [line.split(":", 1)[1].strip() for line in info.splitlines() if line.startswith("model name")]
-    return {"processor": models[0] if models else platform.processor(), "cores": os.cpu_count()}
 
 
 if __name__ == "__main__":

@@ -14,22 +14,19 @@ Every contender runs in processes of its own, one after the other, A B A B: thes
 from start to the GPU's standing still, after two that are not counted; memory is the most that tensors took.
 """
 
-import argparse
-import json
-import os
-import subprocess
 import sys
 import tempfile
 from importlib.util import find_spec
 from itertools import product
 from pathlib import Path
-from statistics import median
 
 import numpy as np
 import torch
-from predict import HERE, PEERS, describe_machine, make_photo
+from predict import make_photo
+from scripts import HERE, NO_GPU, RESULTS, find_peer, make_parser, tell
 from train import make_inputs
 
+from maskzoo.bench.processes import describe_machine, median_of, run_process, take_turns, write_result
 from maskzoo.zoo.rows import names, read_row
 
 SKIPPED = 77
@@ -43,13 +40,11 @@ def main():
     if options.device == "cuda" and not torch.cuda.is_available():
         print(f"gpu.py: skipped, PyTorch {torch.__version__} sees no GPU here", file=sys.stderr)
         sys.exit(SKIPPED)
-    peer = sys.executable if find_spec("torchvision") else PEERS / "torchvision" / "bin" / "python"
-    if not Path(peer).exists():
-        sys.exit(f"{peer} is not there: install torchvision, or run benchmarks/peers.sh torchvision")
+    peer = sys.executable if find_spec("torchvision") else find_peer("torchvision")
     cases = [
         {"task": task, "dtype": dtype, "batch": batch}
         for task, dtype, batch in product(("prediction", "training"), options.dtypes, options.batches)
-        if (task, dtype) != ("training", "float16")  # which wants its losses scaled: bfloat16 is as fast
+        if (task, dtype) != ("training", "float16")  # whose losses would have to be scaled: bfloat16 is as fast
     ]
     result = {"machine": describe(options.device), "size": options.size, "rounds": options.rounds, "networks": []}
     for rows in group_rows(options.rows):
@@ -61,25 +56,22 @@ def main():
         kept = [row for row in rows if row in options.rows]
         result["networks"].append({"rows": kept, "same_network": "_vd_" not in rows[0]} | summarize(runs))
         if options.out is not None:  # after each network: what is measured stays, whatever comes later
-            options.out.parent.mkdir(parents=True, exist_ok=True)
-            options.out.write_text(json.dumps(result, indent=1) + "\n")
+            write_result(options.out, result)
         report(result["networks"][-1])
 
 
 def parse_options():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = make_parser(__doc__, None, rounds=3)
     parser.add_argument("--rows", nargs="+", default=list(names()), choices=names(), metavar="ROW")
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 8])
     parser.add_argument("--dtypes", nargs="+", choices=["float32", "bfloat16", "float16"])
-    parser.add_argument("--rounds", type=int, default=3, help="interleaved processes of each contender")
     parser.add_argument("--repeats", type=int, default=10, help="measured calls of each case in a process")
     parser.add_argument("--device", default="cuda", choices=["cuda", "cpu"])
     parser.add_argument("--size", default="full", choices=SIZES)
-    parser.add_argument("--out", type=Path, help="results/gpu.json; of another device or size none, unless named")
     options = parser.parse_args()
     options.dtypes = options.dtypes or (["float32", "bfloat16", "float16"] if options.device == "cuda" else ["float32"])
     if options.out is None and (options.device, options.size) == ("cuda", "full"):
-        options.out = HERE / "results" / "gpu.json"
+        options.out = RESULTS / "gpu.json"
     return options
 
 
@@ -94,16 +86,12 @@ def group_rows(chosen):
 
 def run(row, job, peer, rounds):
     contenders = {"maskzoo": sys.executable} | ({"torchvision": peer} if "fpn" in row else {})
-    runs = {name: [] for name in contenders}
-    environment = os.environ | ({"CUDA_VISIBLE_DEVICES": ""} if job["device"] == "cpu" else {})
-    for number, (name, python) in product(range(rounds), contenders.items()):
-        print(f"{row}, round {number + 1}/{rounds}: {name}", file=sys.stderr)
-        command = [str(python), str(HERE / "gpu_worker.py"), json.dumps(job | {"contender": name})]
-        done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
-        if done.returncode:
-            sys.exit(f"{row}: {name} failed:\n{done.stderr}")
-        runs[name].append(json.loads(done.stdout.splitlines()[-1]))
-    return runs
+    environment = NO_GPU if job["device"] == "cpu" else {}
+
+    def measure(name):
+        return run_process([contenders[name], HERE / "gpu_worker.py"], job | {"contender": name}, environment=environment)
+
+    return take_turns(contenders, rounds, measure, tell(row))
 
 
 def summarize(runs):
@@ -115,8 +103,8 @@ def summarize(runs):
             found = [value["cases"][place] for value in values]
             row[name] = {key: found[0][key] for key in ("refused", "counted") if key in found[0]}
             if not any("refused" in one for one in found):
-                speed = median(one["images_per_second"] for one in found)
-                row[name] |= {"images_per_second": round(speed, 3), "memory_mb": found[0]["memory_mb"]}
+                speed = median_of(found, "images_per_second", 3)
+                row[name] |= {"images_per_second": speed, "memory_mb": found[0]["memory_mb"]}
         speeds = [row.get(name, {}).get("images_per_second") for name in CONTENDERS]
         row["times_torchvision"] = round(speeds[0] / speeds[1], 3) if all(speeds) else None
         cases.append(row)

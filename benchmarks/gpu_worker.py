@@ -1,34 +1,33 @@
 """One contender of gpu.py on one network, in a process of its own: images per second of each case; prints one line of JSON."""
 
 import gc
-import json
-import sys
-import time
 from pathlib import Path
 from statistics import median
 
 import numpy as np
 import torch
+from stopwatch import answer, read_job, time_call
 
 WARM = 2  # calls before the measured ones
 
 
 def main():
-    job = json.loads(sys.argv[1])
+    job = read_job()
     cases = [case | measure_case(job, case) for case in job["cases"]]
-    print(json.dumps({"cases": cases, "versions": find_versions(job["contender"])}))
+    answer({"cases": cases, "versions": find_versions(job["contender"])})
 
 
 def measure_case(job, case):
     cuda = job["device"] == "cuda"
+    wait = torch.cuda.synchronize if cuda else lambda: None
     try:
         call, count = prepare(job, case)
         for _ in range(WARM if cuda else 1):
             call()
+        wait()
         if cuda:
-            torch.cuda.synchronize()
             torch.cuda.reset_peak_memory_stats()
-        times = [measure(call, cuda) for _ in range(job["repeats"])]
+        times = [time_call(call, wait) for _ in range(job["repeats"])]
     except torch.cuda.OutOfMemoryError:
         return {"refused": "out of memory"}
     except ValueError as error:  # ConfigError of maskzoo: a type that this device cannot run
@@ -39,14 +38,6 @@ def measure_case(job, case):
         torch.cuda.empty_cache()
     memory = round(torch.cuda.max_memory_allocated() / 2**20) if cuda else None
     return {"images_per_second": case["batch"] / median(times), "memory_mb": memory, "counted": count}
-
-
-def measure(call, cuda):
-    start = time.perf_counter()
-    call()
-    if cuda:
-        torch.cuda.synchronize()
-    return time.perf_counter() - start
 
 
 def prepare(job, case):

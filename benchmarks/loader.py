@@ -11,57 +11,42 @@ machine did meanwhile. Sides and flips are drawn from the same recipe.
 """
 
 import argparse
-import json
-import os
-import platform
-import resource
-import subprocess
 import sys
 import time
 from importlib.metadata import version
 from pathlib import Path
-from statistics import median
 
-HERE = Path(__file__).parent
-SHARED = Path(os.environ.get("MASKZOO_SHARED", HERE.parent.parent / "shared"))
-ROW = "mask_rcnn_r50_fpn_1x_coco"
+from scripts import NO_GPU, ROW, SHARED, make_parser, tell
+from stopwatch import answer, read_peak_memory
+
+from maskzoo.bench.processes import describe_machine, median_of, run_process, take_turns, write_result
+
 SIDES, LONG, FLIP = (640, 672, 704, 736, 768, 800), 1333, 0.5  # that row's recipe
 WARM = 10  # images that are not counted
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = make_parser(__doc__, "loader.json", rounds=5)
     parser.add_argument("--data", type=Path, default=SHARED / "data" / "coco", help="with annotations/ and train2017/")
     parser.add_argument("--images", type=int, default=200, help="photos that each process reads")
-    parser.add_argument("--rounds", type=int, default=5, help="interleaved processes of each contender")
-    parser.add_argument("--out", type=Path, default=HERE / "results" / "loader.json")
     parser.add_argument("--worker", choices=WORKERS, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.worker:
-        print(json.dumps(WORKERS[options.worker](options.data, options.images)))
+        answer(WORKERS[options.worker](options.data, options.images))
         return
     if options.images <= WARM:
         parser.error(f"--images {options.images}: the first {WARM} are not counted; expected more")
     if not (options.data / "train2017").is_dir():
         sys.exit(f"{options.data} has no folder train2017: give a COCO data set with --data")
-    runs = {name: [] for name in WORKERS}
-    for number in range(options.rounds):
-        for name, values in runs.items():
-            values.append(run_worker(name, options))
-            print(f"round {number + 1}/{options.rounds}: {name} {values[-1]['per_second']:.1f} images/s", file=sys.stderr)
+
+    def measure(name):
+        command = [sys.executable, __file__, "--worker", name, "--data", options.data, "--images", options.images]
+        return run_process(command, threads=1, environment=NO_GPU)
+
+    runs = take_turns(WORKERS, options.rounds, measure, tell(""))
     result = summarize(runs) | {"rounds": options.rounds, "machine": describe_machine()}
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text(json.dumps(result, indent=1) + "\n")
-    print(json.dumps(result, indent=1))
-
-
-def run_worker(name, options):
-    command = [sys.executable, __file__, "--worker", name, "--data", options.data, "--images", options.images]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, env=environment, check=False)
-    if done.returncode:
-        sys.exit(f"{name} failed:\n{done.stderr}")
-    return json.loads(done.stdout.splitlines()[-1])
+    write_result(options.out, result)
+    print(options.out.read_text(), end="")
 
 
 def open_data(data):
@@ -92,7 +77,7 @@ def read_with_maskzoo(data, images):
         sys.exit(f"{ROW}: its recipe is no longer the one that the other contender follows")
     loader = TrainingLoader(annotations, data / "train2017", config, RunSettings(workers=0, damaged_images="stop"))
     batches = ((batch.images.pixels, len(batch.truth.outlines[0])) for batch in loader.epoch(0))
-    return measure(batches, min(images, len(order)))
+    return time_reading(batches, min(images, len(order)))
 
 
 def read_with_pillow(data, images):
@@ -130,13 +115,13 @@ def read_with_pillow(data, images):
             boxes[:, [0, 2]] = pixels.shape[2] - boxes[:, [2, 0]]
         return pixels.sub_(mean).div_(std), len(masks)
 
-    return measure((read(place) for place in order), min(images, len(order)))
+    return time_reading((read(place) for place in order), min(images, len(order)))
 
 
 WORKERS = {"maskzoo": read_with_maskzoo, "pillow": read_with_pillow}
 
 
-def measure(samples, images):
+def time_reading(samples, images):
     """Read `images` of what an iterator gives, and time all but the first few."""
     objects = pixels = 0
     for number in range(images):
@@ -151,17 +136,17 @@ def measure(samples, images):
         "images": images,
         "objects": objects,
         "megapixels": pixels / images / 1e6,
-        "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "peak_memory_mb": read_peak_memory(),
     }
 
 
 def summarize(runs):
     result = {
         name: {
-            "images_per_core_second": round(median(value["per_second"] for value in values), 1),
+            "images_per_core_second": median_of(values, "per_second", 1),
             "all_images_per_core_second": [round(value["per_second"], 1) for value in values],
             "mean_megapixels": round(values[0]["megapixels"], 2),
-            "peak_memory_mb": round(median(value["peak_memory_mb"] for value in values)),
+            "peak_memory_mb": median_of(values, "peak_memory_mb"),
         }
         for name, values in runs.items()
     }
@@ -174,12 +159,6 @@ def summarize(runs):
         "data": {"images": first["images"], "objects": first["objects"]},
         "versions": {name: version(name) for name in ("opencv-python-headless", "pillow", "pycocotools", "torch", "numpy")},
     }
-
-
-def describe_machine():
-    info = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
-    models = [line.split(":", 1)[1].strip() for line in info.splitlines() if line.startswith("model name")]
-    return {"processor": models[0] if models else platform.processor(), "cores": os.cpu_count()}
 
 
 if __name__ == "__main__":

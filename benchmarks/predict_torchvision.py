@@ -1,15 +1,14 @@
 """torchvision as a contender of predict.py: in PyTorch, and its network in OpenVINO."""
 
 import sys
-import time
 import warnings
 from pathlib import Path
 
 import numpy as np
 import torch
 import torchvision
-from predict_worker import Clock
 from pycocotools import mask as coco_mask
+from stopwatch import Clock, time_call
 from torchvision.models.detection import maskrcnn_resnet50_fpn
 
 WEIGHTS = "mask_rcnn_r50_fpn_1x_coco.npz"
@@ -40,9 +39,7 @@ class Torchvision:
         images, _ = model.transform([to_input(photo)])
         clock.lap("read and resize")
         features = model.backbone(images.tensors)
-        before = time.perf_counter()
-        model.rpn.head(list(features.values()))
-        head = time.perf_counter() - before
+        head = time_call(lambda: model.rpn.head(list(features.values())))
         clock.lap("backbone, pyramid, RPN head")
         proposals, _ = model.rpn(images, features)  # runs its head once more
         clock.lap("proposals")

@@ -4,65 +4,55 @@
 
 PHOTOS is a folder, for example COCO's val2017. Both contenders read, predict, draw and save the same photos with the same
 number of threads, in processes of their own, one after the other, A B A B: these are ratios of one run. The time is that
-of the images alone, without the start and the first prediction. Weights are made by seed: the time hangs on their shapes.
+of the images alone, without the start and the first prediction. Weights are made by seed: the time depends on their
+shapes alone.
 """
 
-import argparse
-import json
-import os
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from statistics import median
 
-from predict import describe_machine
+from scripts import HERE, NO_GPU, make_parser, tell
 
-HERE = Path(__file__).parent
+from maskzoo.bench.processes import describe_machine, median_of, run_process, take_turns, write_result
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = make_parser(__doc__, "throughput.json", rounds=3)
     parser.add_argument("photos", type=Path)
     parser.add_argument("--images", type=int, default=80)
-    parser.add_argument("--rounds", type=int, default=3, help="interleaved processes of each contender")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--networks", nargs="+", default=["small", "r50_fpn"], choices=["small", "r50_fpn"])
-    parser.add_argument("--out", type=Path, default=HERE / "results" / "throughput.json")
     options = parser.parse_args()
     result = {"machine": describe_machine(), "threads": options.threads, "rounds": options.rounds, "networks": {}}
     for network in options.networks:
-        runs = {"one by one": [], "several at once": []}
-        for number in range(options.rounds):
-            for name, workers in (("one by one", 1), ("several at once", options.threads)):
-                print(f"{network}, round {number + 1}/{options.rounds}: {name}", file=sys.stderr)
-                runs[name].append(run_worker(network, workers, options))
-        result["networks"][network] = summarize(runs)
+        workers = {"one by one": 1, "several at once": options.threads}
+
+        def measure(name, network=network, workers=workers):
+            return run_worker(network, workers[name], options)
+
+        result["networks"][network] = summarize(take_turns(workers, options.rounds, measure, tell(network)))
         report(network, result["networks"][network])
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(json.dumps(result, indent=1) + "\n")
+        write_result(options.out, result)
 
 
 def run_worker(network, workers, options):
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, HERE / "throughput_worker.py", network, workers, options.photos, options.images, folder]
-        environment = os.environ | {"OMP_NUM_THREADS": str(options.threads), "CUDA_VISIBLE_DEVICES": ""}
-        done = subprocess.run([str(part) for part in command], capture_output=True, text=True, env=environment, check=False)
-    if done.returncode:
-        sys.exit(f"{network} failed:\n{done.stderr}")
-    return json.loads(done.stdout.splitlines()[-1])
+        job = {"network": network, "workers": workers, "images": options.images, "photos": str(options.photos), "out": folder}
+        command = [sys.executable, HERE / "throughput_worker.py"]
+        return run_process(command, job, threads=options.threads, environment=NO_GPU)
 
 
 def summarize(runs):
     table = {
         name: {
-            "images_per_second": round(median(row["images_per_second"] for row in rows), 3),
+            "images_per_second": median_of(rows, "images_per_second", 3),
             "all_images_per_second": [round(row["images_per_second"], 3) for row in rows],
-            "peak_memory_mb": round(median(row["peak_memory_mb"] for row in rows)),
+            "peak_memory_mb": median_of(rows, "peak_memory_mb"),
             "images": rows[0]["images"],
             "part_bytes_per_image": round(rows[0]["part_bytes_per_image"]),
             "objects_per_image": round(rows[0]["objects_per_image"], 1),
-            "merge_microseconds_per_image": round(median(row["merge_microseconds_per_image"] for row in rows)),
+            "merge_microseconds_per_image": median_of(rows, "merge_microseconds_per_image"),
         }
         for name, rows in runs.items()
     }

@@ -1,7 +1,5 @@
 """One contender of throughput.py: predict a folder as `maskzoo predict` does, print one line of JSON."""
 
-import json
-import resource
 import sys
 import time
 from pathlib import Path
@@ -9,6 +7,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
 import torch
+from stopwatch import answer, read_job, read_peak_memory
 
 from maskzoo.images.find import find_images
 from maskzoo.inference.backends import Eager
@@ -37,34 +36,33 @@ SMALL = (
 
 
 def main():
-    network, workers, photos, count, out = sys.argv[1:]
+    job = read_job()
+    out = Path(job["out"])
     keep_freed_memory()
-    config = small_config(FPN, *SMALL) if network == "small" else read_row(FPN)
+    config = small_config(FPN, *SMALL) if job["network"] == "small" else read_row(FPN)
     predictor = Predictor(Eager(small_network(config), torch.device("cpu"), torch.float32), config)
-    paths = find_images([photos])[: int(count)]
-    jobs = [Job(n, str(path), path, n + 1, Path(out) / f"{path.stem}.jpg") for n, path in enumerate(paths)]
+    paths = find_images([job["photos"]])[: job["images"]]
+    jobs = [Job(n, str(path), path, n + 1, out / f"{path.stem}.jpg") for n, path in enumerate(paths)]
     task = Task(predictor, frozenset({"image", "json"}), 0.5, 1, False)
     predictor.predict(paths[0])
     began = time.perf_counter()
-    parts = run_jobs(task, jobs, Path(out), int(workers), Processes())
+    parts = run_jobs(task, jobs, out, job["workers"], Processes())
     seconds = time.perf_counter() - began
     size = sum(path.stat().st_size for path in parts.paths)
     began = time.perf_counter()
     rows = (row for _, record in parts.read() for row in record["coco"])
-    write_file(Path(out) / "predictions.json", map(str.encode, join_json(rows)))
+    write_file(out / "predictions.json", map(str.encode, join_json(rows)))
     merge = time.perf_counter() - began
     objects = sum(sum(record["names"].values()) for _, record in parts.read())
-    print(
-        json.dumps(
-            {
-                "images": len(jobs),
-                "images_per_second": len(jobs) / seconds,
-                "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-                "part_bytes_per_image": size / len(jobs),
-                "objects_per_image": objects / len(jobs),
-                "merge_microseconds_per_image": merge / len(jobs) * 1e6,
-            }
-        )
+    answer(
+        {
+            "images": len(jobs),
+            "images_per_second": len(jobs) / seconds,
+            "peak_memory_mb": read_peak_memory(),
+            "part_bytes_per_image": size / len(jobs),
+            "objects_per_image": objects / len(jobs),
+            "merge_microseconds_per_image": merge / len(jobs) * 1e6,
+        }
     )
 
 

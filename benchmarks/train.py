@@ -9,33 +9,25 @@ them foreground, of the same 8 objects. Every contender runs in processes of its
 are ratios of one run, not bare times.
 """
 
-import argparse
-import json
-import os
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from statistics import median
 
 import numpy as np
-from predict import HERE, PEERS, ROW, describe_machine
+from scripts import HERE, NO_GPU, ROW, find_peer, make_parser, tell
 
+from maskzoo.bench.processes import describe_machine, median_of, run_process, take_turns, write_result
 from weights import write_weights
 
 SIZE = (800, 1199)
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=5, help="interleaved processes of each contender")
+    parser = make_parser(__doc__, "train.json", rounds=5)
     parser.add_argument("--repeats", type=int, default=3, help="steps in a process, after one that is not counted")
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
-    parser.add_argument("--out", type=Path, default=HERE / "results" / "train.json")
     options = parser.parse_args()
-    peer = PEERS / "torchvision" / "bin" / "python"
-    if not peer.exists():
-        sys.exit(f"{peer} is not there: run benchmarks/peers.sh torchvision first")
+    peer = find_peer("torchvision")
     result = {"machine": describe_machine(), "rounds": options.rounds, "runs": {}}
     contenders = {
         "torchvision": (peer, "torchvision", False),
@@ -43,20 +35,21 @@ def main():
         "maskzoo": (sys.executable, "maskzoo", True),  # as `maskzoo train` runs
     }
     with tempfile.TemporaryDirectory() as folder:
-        inputs = make_inputs(Path(folder))
+        job = {"folder": str(make_inputs(Path(folder))), "repeats": options.repeats}
         for threads in options.threads:
-            runs = {name: [] for name in contenders}
-            for number in range(options.rounds):
-                for name, (python, which, keep) in contenders.items():
-                    print(f"{threads} thread(s), round {number + 1}/{options.rounds}: {name}", file=sys.stderr)
-                    runs[name].append(run_worker(python, which, keep, threads, options.repeats, inputs))
+
+            def measure(name, threads=threads):
+                python, which, keep = contenders[name]
+                told = job | {"contender": which, "keep": keep, "threads": threads}
+                return run_process([python, HERE / "train_worker.py"], told, threads=threads, environment=NO_GPU)
+
+            runs = take_turns(contenders, options.rounds, measure, tell(f"{threads} thread(s)"))
             result["runs"][str(threads)] = summarize(runs)
     for threads, table in result["runs"].items():
         print(f"\n{threads} thread(s)                              of torchvision   seconds   peak MB")
         for name, row in table.items():
             print(f"  {name:40s} {row['of_torchvision']:12.2f} {row['seconds']:11.2f} {row['peak_memory_mb']:9.0f}")
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text(json.dumps(result, indent=1) + "\n")
+    write_result(options.out, result)
 
 
 def make_inputs(folder, row=ROW, size=SIZE):
@@ -78,24 +71,14 @@ def make_inputs(folder, row=ROW, size=SIZE):
     return folder
 
 
-def run_worker(python, which, keep, threads, repeats, folder):
-    command = [python, HERE / "train_worker.py", which, str(int(keep)), str(threads), str(repeats), folder]
-    environment = os.environ | {"OMP_NUM_THREADS": str(threads), "CUDA_VISIBLE_DEVICES": ""}
-    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, env=environment, check=False)
-    if done.returncode:
-        sys.exit(f"{which} failed:\n{done.stderr}")
-    return json.loads(done.stdout.splitlines()[-1])
-
-
 def summarize(runs):
-    base = median(value["seconds"] for value in runs["torchvision"])
     return {
         name: {
-            "seconds": round(median(value["seconds"] for value in values), 3),
-            "of_torchvision": round(median(value["seconds"] for value in values) / base, 3),
+            "seconds": median_of(values, "seconds", 3),
+            "of_torchvision": round(median_of(values, "seconds", 9) / median_of(runs["torchvision"], "seconds", 9), 3),
             "all_seconds": [round(value["seconds"], 3) for value in values],
-            "peak_memory_mb": round(median(value["peak_memory_mb"] for value in values)),
-            "parts_s": {part: round(median(v["parts_s"][part] for v in values), 3) for part in values[0]["parts_s"]},
+            "peak_memory_mb": median_of(values, "peak_memory_mb"),
+            "parts_s": {part: median_of([value["parts_s"] for value in values], part, 3) for part in values[0]["parts_s"]},
             "samples": values[0]["samples"],
             "versions": values[0]["versions"],
         }

@@ -4,35 +4,34 @@ gpu.py takes the contenders too, with other networks, on a GPU, and with several
 """
 
 import ctypes
-import json
-import resource
 import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import torch
+from stopwatch import answer, read_job, read_peak_memory
 
 ROW = "mask_rcnn_r50_fpn_1x_coco"
 RATE = 1e-5  # small: rule-made weights would leave every sensible range within a step
 
 
 def main():
-    which, keep, threads, repeats, folder = sys.argv[1:]
-    torch.set_num_threads(int(threads))
-    if keep == "1":  # what maskzoo.keep_freed_memory does, for both
+    job = read_job()
+    torch.set_num_threads(job["threads"])
+    if job["keep"]:  # what maskzoo.keep_freed_memory does, for both
         mallopt = ctypes.CDLL(None).mallopt
         for option, value in ((-4, 0), (-1, (1 << 31) - 1), (-2, 64 << 20)):
             if mallopt(option, value) != 1:
                 sys.exit("this platform's allocator cannot keep freed memory")
-    stored = dict(np.load(Path(folder) / "step.npz"))
-    contender = (Maskzoo if which == "maskzoo" else Torchvision)(Path(folder), stored)
+    folder = Path(job["folder"])
+    stored = dict(np.load(folder / "step.npz"))
+    contender = (Maskzoo if job["contender"] == "maskzoo" else Torchvision)(folder, stored)
     measure(contender)
-    runs = [measure(contender) for _ in range(int(repeats))]
+    runs = [measure(contender) for _ in range(job["repeats"])]
     best = min(runs, key=lambda run: sum(run.values()))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    result = {"seconds": sum(best.values()), "parts_s": best, "peak_memory_mb": peak}
-    print(json.dumps(result | {"samples": contender.samples, "versions": contender.versions}))
+    result = {"seconds": sum(best.values()), "parts_s": best, "peak_memory_mb": read_peak_memory()}
+    answer(result | {"samples": contender.samples, "versions": contender.versions})
 
 
 def measure(contender):

@@ -68,17 +68,14 @@ __all__ = [
     "names",
     "read_image",
     "split_dataset",
-]
-
-_HOMES = {
-    "ConvertedDataset": "datasets.importers.convert",
-    "DrawnDataset": "datasets.draw",
     "train",
     "write_report",
 ]
 
 _HOMES = {
     "BenchmarkRun": "bench.runner",
+    "ConvertedDataset": "datasets.importers.convert",
+    "DrawnDataset": "datasets.draw",
     "EvaluationRun": "evaluation.job",
     "Masks": "inference.prediction",
     "ModelConfig": "config",
@@ -86,13 +83,12 @@ _HOMES = {
     "Predictor": "inference.predictor",
     "SplitDataset": "datasets.split",
     "Statistics": "datasets.statistics",
+    "TrainingRun": "training.run",
+    "benchmark": "bench.runner",
     "convert": "zoo.load",
     "convert_dataset": "datasets.importers.convert",
     "dataset_statistics": "datasets.statistics",
     "draw_dataset": "datasets.draw",
-    "TrainingRun": "training.run",
-    "benchmark": "bench.runner",
-    "convert": "zoo.load",
     "evaluate": "evaluation.job",
     "keep_freed_memory": "system.memory",
     "load": "zoo.load",

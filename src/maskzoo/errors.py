@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 __all__ = [
     "ArgumentError",
+    "BenchmarkError",
     "ConfigError",
     "DownloadError",
     "ExportError",
@@ -72,3 +73,7 @@ def list_some(values: Iterable[str], most: int = 8, between: str = ", ") -> str:
     texts = list(values)
     some = between.join(texts[:most])
     return some if len(texts) <= most else f"{some}{between.replace(', ', ' ')}and {len(texts) - most:,} more"
+
+
+class BenchmarkError(MaskzooError):
+    """A process that was to measure something failed."""

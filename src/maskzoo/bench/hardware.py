@@ -1,4 +1,4 @@
-"""What the hardware can do at most, and how much of it a network needs."""
+"""How long a call takes, and what the hardware can do at most."""
 
 from __future__ import annotations
 

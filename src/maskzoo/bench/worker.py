@@ -64,7 +64,7 @@ def prepare(job: dict[str, Any], device: Literal["cpu", "cuda"]) -> tuple[Callab
         return TrainingSteps(network, config, job["images"], job["batch"], job["dtype"], torch.device(device)).run, None
     options = {name: job[name] for name in ("backend", "dtype", "overrides")}
     if job["dtype"] == "int8":
-        options["calibrate"] = Path(job["images"][0]).parent  # for its time; how exact it is wants the user's own photos
+        options["calibrate"] = Path(job["images"][0]).parent  # for its time alone; accuracy takes the user's own photos
     predictor = load(job["model"], job["weights"], device=device, **options)
     batches = cycle(_split(job["images"], job["batch"]))
 

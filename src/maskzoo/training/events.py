@@ -51,8 +51,8 @@ class RunEvents:
         """Keep a row, and tell what it says."""
         if self.processes.rank == 0:
             self.folder.append(row)
-        for key, value in row.items() if self.writer is not None else ():
-            if key not in ("iteration", "epoch") and isinstance(value, float):
+        for key, value in row.items():
+            if self.writer is not None and key not in ("iteration", "epoch") and isinstance(value, float):
                 self.writer.add_scalar(f"{row['kind']}/{key}", value, row["iteration"])
         self.on_row(row)
         if row["kind"] == "note":

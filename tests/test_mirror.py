@@ -1,0 +1,72 @@
+"""Tests mirror the source: `src/maskzoo/ROOM/FILE.py` has `tests/ROOM/test_FILE.py`, or stands in the one table here."""
+
+from pathlib import Path
+
+TESTS = Path(__file__).parent
+SOURCE = TESTS.parent / "src" / "maskzoo"
+
+# What is tested by another file than its own, mostly because only the walk through several files shows that it is right.
+TESTED_BY = {
+    "bench/hardware.py": "bench/test_bench.py",
+    "bench/page.py": "bench/test_bench.py",
+    "bench/runner.py": "bench/test_bench.py",
+    "bench/settings.py": "bench/test_bench.py",
+    "bench/stages.py": "bench/test_bench.py",
+    "bench/training_steps.py": "bench/test_bench.py",
+    "bench/worker.py": "bench/test_bench.py",
+    "cli/bench.py": "bench/test_bench.py",
+    "cli/convert.py": "cli/test_cli.py",
+    "cli/data.py": "cli/test_cli.py",
+    "cli/export.py": "cli/test_cli.py",
+    "cli/options.py": "cli/test_cli.py",
+    "cli/progress.py": "cli/test_cli.py",
+    "cli/terminal.py": "cli/test_cli.py",
+    "dataset_checks/annotation_checks.py": "dataset_checks/test_check.py",
+    "dataset_checks/image_checks.py": "dataset_checks/test_check.py",
+    "dataset_checks/problems.py": "dataset_checks/test_check.py",
+    "dataset_checks/repairs.py": "dataset_checks/test_fix.py",
+    "dataset_checks/sound_rows.py": "dataset_checks/test_check.py",
+    "datasets/contact_sheet.py": "cli/test_data_show.py",
+    "evaluation/job.py": "cli/test_evaluate.py",
+    "errors.py": "test_public_names.py",
+    "export/cache.py": "zoo/test_backends.py",
+    "export/calibration.py": "export/test_verify.py",
+    "export/example.py": "export/test_example_script.py",
+    "export/onnx_operators.py": "export/test_onnx.py",
+    "export/openvino.py": "zoo/test_backends.py",
+    "export/program.py": "export/test_onnx.py",
+    "export/runtimes.py": "zoo/test_backends.py",
+    "html/page_frame.py": "reports/test_page.py",
+    "inference/backends.py": "inference/test_predictor.py",
+    "inference/journal.py": "inference/test_folder_run.py",
+    "inference/prediction_plan.py": "cli/test_predict.py",
+    "model_file.py": "test_config.py",
+    "models/packing.py": "models/test_layers.py",
+    "models/settings.py": "models/test_build.py",
+    "ops/transfer.py": "training/test_late_reading.py",
+    "progress.py": "bench/test_processes.py",
+    "reports/pictures.py": "reports/test_page.py",
+    "reports/sections.py": "reports/test_page.py",
+    "training/losses.py": "parity/test_training.py",
+    "training/objective.py": "parity/test_training.py",
+    "training/report.py": "cli/test_train.py",
+    "training/state.py": "training/test_trainer.py",
+    "training/step_inputs.py": "training/test_trainer.py",
+    "training/targets.py": "parity/test_training.py",
+    "weights/pickles.py": "weights/test_pdparams.py",
+    "zoo/backend_choice.py": "zoo/test_load.py",
+    "zoo/transfer.py": "zoo/test_first_weights.py",
+}
+
+
+def test_every_source_file_has_its_own_test_or_is_named_with_the_one_that_covers_it():
+    files = [path.relative_to(SOURCE) for path in SOURCE.rglob("*.py") if path.name not in ("__init__.py", "__main__.py")]
+    without = {file.as_posix() for file in files if not (TESTS / file.parent / f"test_{file.name}").is_file()}
+    assert without - TESTED_BY.keys() == set(), (
+        "new files without a test of their own: write it, or name the one that covers it"
+    )
+    assert TESTED_BY.keys() - without == set(), "they have a test of their own, or are gone: take them out of the table"
+
+
+def test_the_files_that_cover_others_are_there():
+    assert [test for test in TESTED_BY.values() if not (TESTS / test).is_file()] == []
