@@ -27,7 +27,7 @@ from maskzoo.datasets.coco_reader import read_annotations
 from maskzoo.evaluation.metrics import compute_metrics
 from maskzoo.evaluation.results import Results
 from maskzoo.evaluation.run import choose_images
-from maskzoo.export.verify import match_masks
+from maskzoo.exporting.verify import match_masks
 from maskzoo.images.find import find_images
 
 BACKENDS = {"float32": "eager", "bfloat16": "eager", "int8": "openvino"}

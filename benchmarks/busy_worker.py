@@ -9,7 +9,7 @@ import sys
 import time
 
 from maskzoo.bench.worker import prepare
-from maskzoo.export import runtimes
+from maskzoo.exporting import runtimes
 from maskzoo.system.memory import keep_freed_memory
 from maskzoo.zoo.load import load
 

@@ -16,7 +16,7 @@ from maskzoo.errors import ConfigError
 from maskzoo.system.files import check_target, fit_name, make_folder, write_file
 
 if TYPE_CHECKING:
-    from maskzoo.export.verify import Verification
+    from maskzoo.exporting.verify import Verification
 
 __all__ = ["export"]
 
@@ -74,7 +74,7 @@ def export(
       maskzoo export my.safetensors --to torch
       maskzoo predict my.onnx street.jpg
     """
-    from maskzoo.export.example import make_example
+    from maskzoo.exporting.example import make_example
 
     canvas = _read_canvas(fixed)
     _check_call(to, dtype, calibrate, canvas, preprocess, verify)
@@ -147,11 +147,11 @@ def _write(
 ) -> Any:
     from importlib.metadata import version
 
-    from maskzoo.export.calibration import read_calibration
-    from maskzoo.export.onnx import Facts, write_onnx
-    from maskzoo.export.openvino import write_openvino
-    from maskzoo.export.program import Program
-    from maskzoo.export.torch_package import write_package
+    from maskzoo.exporting.calibration import read_calibration
+    from maskzoo.exporting.onnx import Facts, write_onnx
+    from maskzoo.exporting.openvino import write_openvino
+    from maskzoo.exporting.program import Program
+    from maskzoo.exporting.torch_package import write_package
     from maskzoo.zoo.load import EXPORTED, load_network
 
     if Path(model).suffix in EXPORTED:
@@ -176,7 +176,7 @@ def _write(
 
 
 def _verify(model: str, weights: Path | None, path: Path, photos: Path, overrides: list[str], tell: Any) -> Verification:
-    from maskzoo.export.verify import verify
+    from maskzoo.exporting.verify import verify
     from maskzoo.images.find import find_images
     from maskzoo.zoo.load import load
 

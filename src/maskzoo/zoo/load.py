@@ -13,12 +13,12 @@ from torch import Tensor
 
 from maskzoo.config import ModelConfig
 from maskzoo.errors import ConfigError, WeightsError
-from maskzoo.export.cache import export_once
-from maskzoo.export.calibration import read_calibration
-from maskzoo.export.onnx import read_facts
-from maskzoo.export.openvino import read_openvino_facts
-from maskzoo.export.runtimes import RUNTIMES, TorchPackage
-from maskzoo.export.torch_package import read_package_facts
+from maskzoo.exporting.cache import export_once
+from maskzoo.exporting.calibration import read_calibration
+from maskzoo.exporting.onnx import read_facts
+from maskzoo.exporting.openvino import read_openvino_facts
+from maskzoo.exporting.runtimes import RUNTIMES, TorchPackage
+from maskzoo.exporting.torch_package import read_package_facts
 from maskzoo.inference.backends import Compiled, Eager
 from maskzoo.inference.ordered_threads import check_threads
 from maskzoo.inference.predictor import PhotoPredictor, Predictor

@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from maskzoo.export.verify import verify
+from maskzoo.exporting.verify import verify
 from maskzoo.inference.predictor import Predictor
 from networks import make_photo, small_predictor
 

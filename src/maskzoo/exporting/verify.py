@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from maskzoo.export.onnx_preprocessing import PreprocessingBackend
+from maskzoo.exporting.onnx_preprocessing import PreprocessingBackend
 from maskzoo.images.read import read_image
 from maskzoo.inference.prediction import Prediction
 from maskzoo.inference.predictor import PhotoPredictor, Predictor, Source
