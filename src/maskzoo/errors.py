@@ -3,6 +3,8 @@
 Every message says what was found, what was expected and what to do.
 """
 
+from collections.abc import Iterable
+
 __all__ = [
     "ConfigError",
     "DownloadError",
@@ -12,12 +14,19 @@ __all__ = [
     "SnapshotError",
     "SourceError",
     "TrainingError",
+    "TransientError",
+    "UsageError",
     "WeightsError",
+    "list_some",
 ]
 
 
 class MaskzooError(Exception):
     """Base of all errors that maskzoo raises on purpose."""
+
+
+class UsageError(MaskzooError):
+    """Arguments are given that do not go together, or one has a value that is none of those allowed."""
 
 
 class ConfigError(MaskzooError):
@@ -30,6 +39,10 @@ class WeightsError(MaskzooError):
 
 class DownloadError(WeightsError):
     """Weights are neither on this machine nor could they be fetched."""
+
+
+class TransientError(DownloadError):
+    """A download failed in a way that another try may mend; the last try's becomes a DownloadError that says so."""
 
 
 class ExportError(MaskzooError):
@@ -50,3 +63,10 @@ class SnapshotError(MaskzooError):
 
 class TrainingError(MaskzooError):
     """A training run cannot start as asked, or had to stop."""
+
+
+def list_some(values: Iterable[str], most: int = 8, between: str = ", ") -> str:
+    """Return the first `most` values as one text that says how many more there are: "a, b and 12 more"."""
+    texts = list(values)
+    some = between.join(texts[:most])
+    return some if len(texts) <= most else f"{some}{between.replace(', ', ' ')}and {len(texts) - most:,} more"

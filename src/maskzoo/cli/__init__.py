@@ -25,7 +25,7 @@ from maskzoo.cli.models import app as models_app
 from maskzoo.cli.predict import predict
 from maskzoo.cli.terminal import print_error
 from maskzoo.cli.train import train
-from maskzoo.errors import MaskzooError
+from maskzoo.errors import MaskzooError, UsageError
 
 __all__ = ["app", "main"]
 
@@ -83,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         code = end.code
     except MaskzooError as error:
         print_error(error)
-        code = 1
+        code = 2 if isinstance(error, UsageError) else 1
     try:
         sys.stdout.flush()
     except BrokenPipeError:  # the reader (`| head`) has gone; let the flush at exit find an open file

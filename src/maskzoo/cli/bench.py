@@ -12,7 +12,7 @@ import typer
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from maskzoo.cli.options import Batch, Device, DeviceOption, Model, Overrides, Weights
+from maskzoo.cli.options import Batch, Device, DeviceOption, Model, Overrides, Weights, parse_size
 from maskzoo.cli.terminal import open_stderr, open_stdout, print_json
 from maskzoo.errors import ConfigError
 from maskzoo.system.files import check_folder, make_folder, write_file
@@ -117,16 +117,11 @@ def _plan(
     from maskzoo.bench.runner import Plan
     from maskzoo.bench.settings import fix_size, make_photo, write_random_weights
     from maskzoo.images.find import find_images
-    from maskzoo.model_file import dump_config, parse_config
-    from maskzoo.weights.checkpoint import read_checkpoint_config
-    from maskzoo.zoo.rows import BENCHMARK_SIZE, read_row
+    from maskzoo.zoo.rows import BENCHMARK_SIZE, read_model_config
 
-    height, width = _parse_size(size) if size is not None else BENCHMARK_SIZE
+    height, width = parse_size(size, "--size") if size is not None else BENCHMARK_SIZE
     changed = [*overrides, *(fix_size(height, width) if size is not None or images is None else ())]
-    if Path(model).suffix == ".safetensors":
-        config = parse_config(dump_config(read_checkpoint_config(model)), model, changed)
-    else:
-        config = read_row(model, changed)
+    config = read_model_config(model, changed)
     if images is None:
         photos = [folder / "photo.jpg"]
         photos[0].write_bytes(make_photo(height, width))
@@ -139,8 +134,10 @@ def _plan(
         model, changed = str(folder / "random.safetensors"), []
     elif weights is None and Path(model).suffix != ".safetensors":
         from maskzoo.cli.options import load_predictor
+        from maskzoo.cli.progress import show_progress
 
-        load_predictor(model, None, device="cpu")  # fetched once, with its progress, before anything is timed
+        with show_progress() as show:
+            load_predictor(model, None, show, device="cpu")  # fetched once before anything is timed
     home = folder / "home" if random else None
     return Plan(model, weights, changed, photos, device.value, seconds, rounds, home), config
 
@@ -175,13 +172,6 @@ def _parse_threads(text: str) -> list[int]:
     if not all(number.isdecimal() and int(number) > 0 for number in numbers):
         raise typer.BadParameter(f"found {text!r}; expected numbers such as 1,2", param_hint="--threads")
     return [int(number) for number in dict.fromkeys(numbers)]
-
-
-def _parse_size(text: str) -> tuple[int, int]:
-    height, _, width = text.lower().partition("x")
-    if not (height.isdecimal() and width.isdecimal() and int(height) and int(width)):
-        raise typer.BadParameter(f"found {text!r}; expected height x width, such as 800x1216", param_hint="--size")
-    return int(height), int(width)
 
 
 def _run(work: Any, number: int) -> list[Measured]:

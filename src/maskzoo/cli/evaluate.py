@@ -116,8 +116,8 @@ def evaluate(
             options = {"batch": batch, "all_images": all_images}
             loading = {"backend": backend.value, "dtype": dtype.value, "calibrate": calibrate, "overrides": override or ()}
             loading["device"] = device.value if processes.count == 1 else processes.device.type
-            load = partial(load_predictor, model, weights, silent=processes.rank > 0, **loading)
             with show_progress(processes.rank) as show:
+                load = partial(load_predictor, model, weights, show, **loading)
                 job = run_job(load, data, split, images, limit, processes, options, show)
     if job is None:
         return  # another process has it all

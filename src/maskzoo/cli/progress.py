@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Column
 
 from maskzoo.cli.terminal import open_stderr
 from maskzoo.errors import TrainingError
@@ -29,28 +30,42 @@ SMOOTHING = 0.05  # share of a step in the shown loss and speed
 
 @contextmanager
 def show_progress(rank: int = 0) -> Iterator[OnProgress]:
-    """Show a job's events: a bar on a terminal, notes as lines of their own. Processes other than the first show nothing."""
+    """Show a job's events: a bar on a terminal, notes as lines of their own. Processes other than the first show nothing.
+
+    On a narrow terminal the bar gives way, never the numbers.
+    """
     console = open_stderr()
     columns = (
         TextColumn("{task.description}"),
-        BarColumn(bar_width=20),
+        BarColumn(bar_width=None, table_column=Column(min_width=4, max_width=20)),
         TextColumn("{task.fields[count]}"),
         TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(compact=True),
+        TimeRemainingColumn(compact=True, table_column=Column(no_wrap=True)),
     )
     with Progress(*columns, console=console, transient=True, disable=rank > 0 or not console.is_terminal) as progress:
         task = progress.add_task("", total=None, count="", rate="", visible=False)
 
         def show(event: ProgressEvent) -> None:
-            if event.note and rank == 0:
-                console.print(event.note, soft_wrap=True)
-            if event.done or event.total:
-                count = f"{event.done}/{event.total}" if event.total is not None else str(event.done)
-                rate = f"{event.rate:.1f} {event.unit}/s" if event.rate else ""
-                progress.update(task, description=event.stage, completed=event.done, total=event.total)
-                progress.update(task, visible=True, count=count, rate=rate)
+            if event.note:
+                if rank == 0:
+                    console.print(event.note, soft_wrap=True)
+                if not event.done and not event.total:
+                    return
+            if progress.tasks[0].description != event.stage:
+                progress.reset(task)  # the time that is left is another's
+            count, rate = _format_numbers(event)
+            progress.update(task, description=event.stage, completed=event.done, count=count, rate=rate, visible=True)
+            progress.tasks[0].total = event.total  # update() takes None for no change
 
         yield show
+
+
+def _format_numbers(event: ProgressEvent) -> tuple[str, str]:
+    """How far, and how fast; bytes in millions."""
+    million, unit = (1e6, "MB") if event.unit == "bytes" else (1, event.unit)
+    numbers = [f"{number / million:.0f}" for number in (event.done, event.total) if number is not None]
+    count = "/".join(numbers) + (" MB" if unit == "MB" else "")
+    return count if event.done or event.total else "", f"{event.rate / million:.1f} {unit}/s" if event.rate else ""
 
 
 class Display:
@@ -94,9 +109,9 @@ class Display:
         """Show how far an evaluation is."""
         self.progress.update(self.evaluating, completed=done, total=total, visible=done < total)
 
-    def show_bytes(self, done: int, total: int | None) -> None:
+    def show_download(self, event: ProgressEvent) -> None:
         """Show how far a download of first weights is."""
-        self.progress.update(self.task, description="Fetching weights", completed=done, total=total)
+        self.progress.update(self.task, description=event.stage, completed=event.done, total=event.total)
 
     def add(self, row: dict[str, Any]) -> None:
         """Take in one row of the run."""

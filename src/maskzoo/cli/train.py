@@ -200,7 +200,7 @@ def _run(plan: Plan, folder: RunFolder, processes: Processes, resume: bool, tens
             report=report,
             started=begin,
             on_image=listeners[0].show_image,
-            on_bytes=listeners[0].show_bytes,
+            on_progress=listeners[0].show_download,
         )
 
 

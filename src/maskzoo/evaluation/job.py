@@ -129,14 +129,9 @@ def _read_data(data: Path, split: str | None, processes: Processes, on_progress:
 def _read_config(model: str, overrides: Sequence[str]) -> ModelConfig | None:
     if model == NO_MODEL:
         return None
-    if Path(model).suffix == ".safetensors":
-        from maskzoo.model_file import dump_config, parse_config
-        from maskzoo.weights.checkpoint import read_checkpoint_config
+    from maskzoo.zoo.rows import read_model_config
 
-        return parse_config(dump_config(read_checkpoint_config(model)), model, overrides)
-    from maskzoo.zoo.rows import read_row
-
-    return read_row(model, overrides)
+    return read_model_config(model, overrides)
 
 
 def _match(config: ModelConfig | None, annotations: AnnotationSet) -> ClassMatch | None:

@@ -28,6 +28,7 @@ from maskzoo.evaluation.run import Evaluated, evaluate_model
 from maskzoo.inference.backends import Eager
 from maskzoo.inference.predictor import Predictor
 from maskzoo.models.mask_rcnn import MaskRCNN
+from maskzoo.progress import OnProgress, say_nothing
 from maskzoo.system.files import hash_file, write_file
 from maskzoo.system.processes import Processes
 from maskzoo.training.loader import TrainingLoader
@@ -120,12 +121,12 @@ def run_training(
     report: Report = lambda row: None,
     started: Callable[[Trainer], None] = lambda trainer: None,
     on_image: Callable[[int, int], None] | None = None,
-    on_bytes: Callable[[int, int | None], None] | None = None,
+    on_progress: OnProgress = say_nothing,
 ) -> Outcome:
     """Train by `plan`, in a folder that was begun; `resume` goes on from its newest snapshot.
 
     Call it in every process. `report` gets every row as it is written; `started` gets the trainer before its first
-    step; `on_image` is told images done and in all while an evaluation runs, `on_bytes` likewise of a download.
+    step; `on_image` is told images done and in all while an evaluation runs, `on_progress` of a download.
     """
     settings, config = plan.settings, plan.config
     if settings.deterministic:
@@ -137,7 +138,8 @@ def run_training(
     )
     validation = _read_validation(plan)
     snapshot = read_newest_snapshot(folder.snapshots) if resume and folder.has_snapshot() else None
-    first = make_first_weights(config, "none" if snapshot else plan.start.get("from"), seed=settings.seed, progress=on_bytes)
+    start = "none" if snapshot else plan.start.get("from")
+    first = make_first_weights(config, start, seed=settings.seed, on_progress=on_progress)
     steps = loader.batches_per_epoch // settings.accumulate * config.training.epochs
     scale = settings.batch * settings.accumulate * processes.count / config.training.images_per_batch
     recipe, rates = fit_recipe(config.training, steps, scale)
