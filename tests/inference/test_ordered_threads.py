@@ -4,7 +4,7 @@ import time
 import pytest
 import torch
 
-from maskzoo.errors import ImageError
+from maskzoo.errors import ImageError, UsageError
 from maskzoo.inference.backends import Eager
 from maskzoo.inference.ordered_threads import AHEAD, map_in_order
 from maskzoo.inference.predictor import Predictor
