@@ -26,7 +26,7 @@ from maskzoo.datasets.coco_reader import read_annotations
 from maskzoo.evaluation.collect import choose_images
 from maskzoo.evaluation.metrics import compute_metrics
 from maskzoo.evaluation.results import Results
-from maskzoo.export.verify import match_masks
+from maskzoo.exporting.verify import match_masks
 from maskzoo.images.find import find_images
 from maskzoo.system.files import hash_file
 

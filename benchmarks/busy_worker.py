@@ -11,7 +11,7 @@ import time
 from stopwatch import answer
 
 from maskzoo.bench.worker import prepare
-from maskzoo.export import runtimes
+from maskzoo.exporting import runtimes
 from maskzoo.system.memory import keep_freed_memory
 from maskzoo.zoo.load import load
 

@@ -2,7 +2,7 @@
 
 import torch
 
-from maskzoo.export.onnx import Facts
+from maskzoo.exporting.onnx import Facts
 from maskzoo.images.batch import make_batch
 from maskzoo.inference.backends import Eager
 from networks import C4, FPN, THIN, make_photo, small_network

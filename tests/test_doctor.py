@@ -97,9 +97,9 @@ def test_what_auto_takes_is_told_for_each_type_that_can_run():
 
 
 def test_memory_that_is_not_kept_by_choice_is_a_hint():
-    assert judge_allocator("glibc", True, {})[0].judgement == "ok"
-    assert judge_allocator("glibc", False, {"MASKZOO_KEEP_MEMORY": "0"})[0].judgement == "hint"
-    (finding,) = judge_allocator("jemalloc", False, {"LD_PRELOAD": "/lib/libjemalloc.so"})
+    assert judge_allocator("glibc", {})[0].judgement == "ok"
+    assert judge_allocator("glibc", {"MASKZOO_KEEP_MEMORY": "0"})[0].judgement == "hint"
+    (finding,) = judge_allocator("jemalloc", {"LD_PRELOAD": "/lib/libjemalloc.so"})
     assert finding.judgement == "ok" and "/lib/libjemalloc.so" in finding.found
 
 
@@ -116,8 +116,9 @@ def test_a_file_in_the_place_of_the_cache_is_a_problem(tmp_path):
     assert judge_cache(tmp_path / "file" / "cache")[0].judgement == "problem"
 
 
-def test_this_machine_gets_advice_wherever_something_is_not_ok(tmp_path):
-    findings = diagnose(tmp_path, "glibc", True)
+def test_this_machine_gets_advice_wherever_something_is_not_ok(tmp_path, monkeypatch):
+    monkeypatch.setenv("MASKZOO_HOME", str(tmp_path))
+    findings = diagnose().findings
     topics = [finding.topic for finding in findings]
     expected = ("maskzoo", "Python", "torch", "CPU", "threads", "waiting", "memory", "GPU", "backend eager", "allocator")
     for topic in (*expected, "cache"):

@@ -9,63 +9,96 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from maskzoo.errors import (
+    AnnotationsError,
     ArgumentError,
     ConfigError,
     DownloadError,
     ExportError,
     ImageError,
     MaskzooError,
+    SnapshotError,
     SourceError,
+    TrainingError,
     WeightsError,
 )
+from maskzoo.progress import OnProgress, ProgressEvent
 from maskzoo.system.waiting import choose_waiting
 
 if TYPE_CHECKING:
     from maskzoo.bench.runner import BenchmarkRun, benchmark
     from maskzoo.config import ModelConfig
+    from maskzoo.dataset_checks.check import check_dataset
+    from maskzoo.dataset_checks.report import DatasetReport
     from maskzoo.datasets.draw import DrawnDataset, draw_dataset
     from maskzoo.datasets.importers.convert import ConvertedDataset, convert_dataset
     from maskzoo.datasets.split import SplitDataset, split_dataset
     from maskzoo.datasets.statistics import Statistics, dataset_statistics
+    from maskzoo.doctor import Diagnosis, diagnose
     from maskzoo.evaluation.job import EvaluationRun, evaluate
+    from maskzoo.exporting.verify import Verification
+    from maskzoo.faults import Fault
     from maskzoo.images.read import read_image
+    from maskzoo.inference.folder_run import FolderRun, ImageResult, predict_folder
     from maskzoo.inference.prediction import Masks, Prediction
     from maskzoo.inference.predictor import Predictor
     from maskzoo.reports.page import write_report
     from maskzoo.system.memory import keep_freed_memory
+    from maskzoo.system.processes import join_processes
     from maskzoo.training.run import TrainingRun, train
+    from maskzoo.weights.checkpoint import Checkpoint
+    from maskzoo.zoo.export_model import Exported, export
     from maskzoo.zoo.load import convert, load
-    from maskzoo.zoo.rows import names
+    from maskzoo.zoo.rows import RowSummary, list_models, names
 
 __all__ = [
+    "AnnotationsError",
     "ArgumentError",
     "BenchmarkRun",
+    "Checkpoint",
     "ConfigError",
     "ConvertedDataset",
+    "DatasetReport",
+    "Diagnosis",
     "DownloadError",
     "DrawnDataset",
     "EvaluationRun",
     "ExportError",
+    "Exported",
+    "Fault",
+    "FolderRun",
     "ImageError",
+    "ImageResult",
     "Masks",
     "MaskzooError",
     "ModelConfig",
+    "OnProgress",
     "Prediction",
     "Predictor",
+    "ProgressEvent",
+    "RowSummary",
+    "SnapshotError",
     "SourceError",
     "SplitDataset",
     "Statistics",
+    "TrainingError",
     "TrainingRun",
+    "Verification",
     "WeightsError",
     "benchmark",
+    "check_dataset",
     "convert",
     "convert_dataset",
     "dataset_statistics",
+    "diagnose",
     "draw_dataset",
     "evaluate",
+    "export",
+    "join_processes",
     "keep_freed_memory",
+    "list_models",
     "load",
     "names",
+    "predict_folder",
     "read_image",
     "split_dataset",
     "train",
@@ -74,25 +107,40 @@ __all__ = [
 
 _HOMES = {
     "BenchmarkRun": "bench.runner",
+    "Checkpoint": "weights.checkpoint",
     "ConvertedDataset": "datasets.importers.convert",
+    "DatasetReport": "dataset_checks.report",
+    "Diagnosis": "doctor",
     "DrawnDataset": "datasets.draw",
     "EvaluationRun": "evaluation.job",
+    "Exported": "zoo.export_model",
+    "Fault": "faults",
+    "FolderRun": "inference.folder_run",
+    "ImageResult": "inference.folder_run",
     "Masks": "inference.prediction",
     "ModelConfig": "config",
     "Prediction": "inference.prediction",
     "Predictor": "inference.predictor",
+    "RowSummary": "zoo.rows",
     "SplitDataset": "datasets.split",
     "Statistics": "datasets.statistics",
     "TrainingRun": "training.run",
+    "Verification": "exporting.verify",
     "benchmark": "bench.runner",
+    "check_dataset": "dataset_checks.check",
     "convert": "zoo.load",
     "convert_dataset": "datasets.importers.convert",
     "dataset_statistics": "datasets.statistics",
+    "diagnose": "doctor",
     "draw_dataset": "datasets.draw",
     "evaluate": "evaluation.job",
+    "export": "zoo.export_model",
+    "join_processes": "system.processes",
     "keep_freed_memory": "system.memory",
+    "list_models": "zoo.rows",
     "load": "zoo.load",
     "names": "zoo.rows",
+    "predict_folder": "inference.folder_run",
     "read_image": "images.read",
     "split_dataset": "datasets.split",
     "train": "training.run",

@@ -9,10 +9,11 @@ import os
 import platform
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
+from maskzoo.system.files import home
 from maskzoo.system.machine import (
     BackendFacts,
     Gpu,
@@ -25,10 +26,12 @@ from maskzoo.system.machine import (
     inspect_memory,
     inspect_processor,
 )
+from maskzoo.system.memory import SWITCH, find_allocator
 from maskzoo.system.waiting import OWN, Waiting, choose_waiting
 from maskzoo.zoo.backend_choice import choose_backend
 
 __all__ = [
+    "Diagnosis",
     "Finding",
     "diagnose",
     "judge_allocator",
@@ -60,12 +63,33 @@ class Finding:
     advice: str = ""
 
 
-def diagnose(home: Path, allocator: str, keeps_memory: bool) -> list[Finding]:
-    """Return the findings on this machine. `home` is the cache folder; the rest is what `inference.memory` says."""
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """All findings on a machine, in the order of their topics."""
+
+    findings: tuple[Finding, ...]
+
+    def count(self, judgement: Judgement) -> int:
+        """Return how many findings have this judgement."""
+        return sum(finding.judgement == judgement for finding in self.findings)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the number of problems and all findings as plain values for JSON."""
+        return {"problems": self.count("problem"), "findings": [asdict(finding) for finding in self.findings]}
+
+
+def diagnose() -> Diagnosis:
+    """Look at what this machine has for the work, and judge it.
+
+    Versions, processor, threads, memory, GPUs, backends, allocator, cache. Nothing of it is changed.
+
+    Returns:
+        Findings, each ok, a hint (it may be faster) or a problem (the work fails or is much slower) with what to do.
+    """
     import torch
 
     processor, gpus, backends = inspect_processor(), inspect_gpus(), inspect_backends()
-    return [
+    findings = [
         *_list_versions(torch.__version__),
         *judge_processor(processor, str(torch.backends.cpu.get_cpu_capability())),
         *judge_threads(processor, torch.get_num_threads(), os.environ),
@@ -75,9 +99,10 @@ def diagnose(home: Path, allocator: str, keeps_memory: bool) -> list[Finding]:
         *judge_backends(backends),
         *judge_choice(backends, "cuda" if gpus else "cpu"),
         *_list_extras(),
-        *judge_allocator(allocator, keeps_memory, os.environ),
-        *judge_cache(home),
+        *judge_allocator(find_allocator(), os.environ),
+        *judge_cache(home()),
     ]
+    return Diagnosis(tuple(findings))
 
 
 def judge_processor(processor: Processor, capability: str) -> list[Finding]:
@@ -184,24 +209,24 @@ def judge_choice(backends: Sequence[BackendFacts], device: str) -> list[Finding]
     return [Finding(f"auto, {dtype}", f"{name}: {why}") for dtype, (name, why) in chosen.items() if name in installed]
 
 
-def judge_allocator(allocator: str, keeps_memory: bool, environment: Mapping[str, str]) -> list[Finding]:
+def judge_allocator(allocator: str, environment: Mapping[str, str]) -> list[Finding]:
     """Judge whether freed memory stays with the process, which repeated predictions gain by."""
     preloaded = environment.get("LD_PRELOAD")
     found = f"{allocator}{f' (LD_PRELOAD={preloaded})' if preloaded else ''}"
-    if keeps_memory:
-        return [Finding("allocator", f"{found}; maskzoo's verbs keep freed memory (MASKZOO_KEEP_MEMORY=0 turns it off)")]
-    if environment.get("MASKZOO_KEEP_MEMORY") == "0":
+    if environment.get(SWITCH) == "0":
         advice = "unset MASKZOO_KEEP_MEMORY: float32 predictions on a CPU gain 13 to 21 % in time"
         return [Finding("allocator", f"{found}; freed memory goes back to the system", "hint", advice)]
+    if allocator == "glibc":
+        return [Finding("allocator", f"{found}; maskzoo's verbs keep freed memory (MASKZOO_KEEP_MEMORY=0 turns it off)")]
     return [Finding("allocator", f"{found}, which decides by itself what it keeps")]
 
 
-def judge_cache(home: Path) -> list[Finding]:
+def judge_cache(folder: Path) -> list[Finding]:
     """Judge the folder of downloaded weights: its size, free space, and whether it can be written."""
-    there = next(folder for folder in (home, *home.parents) if folder.exists())
-    size = sum(file.stat().st_size for file in home.rglob("*") if file.is_file()) if home.is_dir() else 0
+    there = next(one for one in (folder, *folder.parents) if one.exists())
+    size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) if folder.is_dir() else 0
     free = shutil.disk_usage(there).free
-    found = f"{home}: {_gigabytes(size)} in use, {_gigabytes(free)} free"
+    found = f"{folder}: {_gigabytes(size)} in use, {_gigabytes(free)} free"
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
         advice = f"{there} cannot be written by you: change its rights, or set MASKZOO_HOME to another folder"
         return [Finding("cache", found, "problem", advice)]

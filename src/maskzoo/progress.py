@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-__all__ = ["OnProgress", "ProgressEvent", "count_bytes", "say_nothing"]
+__all__ = ["OnProgress", "ProgressEvent", "say_nothing"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +29,3 @@ OnProgress = Callable[[ProgressEvent], None]
 
 def say_nothing(event: ProgressEvent) -> None:
     """Take an event and do nothing: the default of every job."""
-
-
-def count_bytes(on_progress: OnProgress) -> Callable[[int, int | None], None]:
-    """Return what a download can tell its bytes, so far and in all: they come as events."""
-
-    def tell(done: int, total: int | None) -> None:
-        on_progress(ProgressEvent("Fetching weights", done, total, "bytes"))
-
-    return tell

@@ -4,7 +4,7 @@ import time
 import pytest
 import torch
 
-from maskzoo.errors import ImageError
+from maskzoo.errors import ArgumentError, ImageError
 from maskzoo.inference.backends import Eager
 from maskzoo.inference.ordered_threads import AHEAD, map_in_order
 from maskzoo.inference.predictor import Predictor
@@ -63,7 +63,7 @@ def test_two_workers_are_at_work_at_once_and_share_the_threads():
 
 
 def test_workers_below_one_are_refused():
-    with pytest.raises(ValueError, match="workers is 0"):
+    with pytest.raises(ArgumentError, match="workers is 0"):
         list(map_in_order(abs, [1], 0))
 
 

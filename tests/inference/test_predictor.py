@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from maskzoo.errors import ImageError
+from maskzoo.errors import ArgumentError, ImageError
 from maskzoo.inference.backends import Eager
 from maskzoo.inference.predictor import Predictor
 from networks import C4, EDGE_SIZES, FPN, VD, make_photo, small_config, small_network, small_predictor
@@ -126,7 +126,7 @@ def test_an_empty_list_gives_an_empty_list():
 
 
 def test_a_batch_size_of_zero_is_refused():
-    with pytest.raises(ValueError, match="batch_size is 0"):
+    with pytest.raises(ArgumentError, match="batch_size is 0"):
         small_predictor().predict([make_photo(60, 90)], batch_size=0)
 
 

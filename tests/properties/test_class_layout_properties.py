@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from maskzoo.datasets.classes import ClassMap
-from maskzoo.export.onnx import Facts
+from maskzoo.exporting.onnx import Facts
 from maskzoo.inference.prediction import make_prediction
 from maskzoo.weights.checkpoint import read_checkpoint_config, write_checkpoint
 from maskzoo.zoo.rows import names, read_row

@@ -56,9 +56,9 @@ SLOW_VERBS = {
 QUANTIZE = """
 import sys
 from pathlib import Path
-from maskzoo.export.calibration import read_calibration
-from maskzoo.export.onnx import read_facts
-from maskzoo.export.openvino import convert_onnx
+from maskzoo.exporting.calibration import read_calibration
+from maskzoo.exporting.onnx import read_facts
+from maskzoo.exporting.openvino import convert_onnx
 source = Path("thin.onnx")
 convert_onnx(source, Path("quantized.xml"), read_calibration("photos", read_facts(source).config.input))
 assert "nncf" in sys.modules and "pytest" not in sys.modules

@@ -15,7 +15,7 @@ import requests
 from maskzoo.errors import DownloadError, WeightsError
 from maskzoo.system.files import home
 from maskzoo.zoo import download
-from maskzoo.zoo.download import cached, fetch
+from maskzoo.zoo.download import fetch, find_fetched
 from maskzoo.zoo.rows import names as rows
 from maskzoo.zoo.rows import read_row
 
@@ -142,9 +142,9 @@ WHOLE = {"net.pdparams", "net.pdparams.sha256"}
 
 
 def test_a_first_fetch_stores_the_file_and_its_checksum_and_nothing_else(server, folder):
-    assert cached(server.url) is None
+    assert find_fetched(server.url) is None
     path = fetch(server.url)
-    assert path == folder / server.file == cached(server.url)
+    assert path == folder / server.file == find_fetched(server.url)
     assert path.read_bytes() == BODY
     assert names(folder) == WHOLE
     assert Path(f"{path}.sha256").read_text() == f"{hashlib.sha256(BODY).hexdigest()}  {server.file}\n"
@@ -152,7 +152,7 @@ def test_a_first_fetch_stores_the_file_and_its_checksum_and_nothing_else(server,
 
 def test_progress_ends_with_all_bytes_of_all(server):
     steps = []
-    fetch(server.url, progress=lambda done, total: steps.append((done, total)))
+    fetch(server.url, on_progress=lambda event: steps.append((event.done, event.total)))
     assert steps[-1] == (len(BODY), len(BODY))
     assert [done for done, _ in steps] == sorted({done for done, _ in steps}) and len(steps) > 2
 
@@ -160,7 +160,7 @@ def test_progress_ends_with_all_bytes_of_all(server):
 def test_a_file_without_stated_length_is_taken(server):
     server.answers = [lambda handler: handler.reply(200, BODY)]
     steps = []
-    assert fetch(server.url, progress=lambda done, total: steps.append((done, total))).read_bytes() == BODY
+    assert fetch(server.url, on_progress=lambda event: steps.append((event.done, event.total))).read_bytes() == BODY
     assert steps[-1] == (len(BODY), None)
 
 
@@ -180,7 +180,7 @@ def test_a_download_that_breaks_off_or_stalls_is_resumed_with_only_the_rest(serv
 def test_a_later_call_goes_on_where_an_earlier_one_gave_up(server, folder):
     server.answers = [break_off(150_000, ETag='"1"'), give(b"", 500)]
     fail(server.url, retries=1)
-    assert "net.pdparams.part" in names(folder) and cached(server.url) is None
+    assert "net.pdparams.part" in names(folder) and find_fetched(server.url) is None
     server.answers = [give_rest(ETag='"1"')]
     assert fetch(server.url).read_bytes() == BODY
     assert server.seen[-1][1]["Range"].startswith("bytes=1")
@@ -226,7 +226,7 @@ def test_tries_are_bounded(server, answer):
     server.answers = [answer]
     assert "3 tries" in fail(server.url, retries=2, timeout=0.1)
     assert len(server.seen) == 3
-    assert cached(server.url) is None
+    assert find_fetched(server.url) is None
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 410])
@@ -365,7 +365,7 @@ def test_an_answer_or_a_file_that_comes_byte_by_byte_has_an_end(server):
 def test_two_addresses_with_the_same_last_name_have_a_file_each(server, folder):
     other = server.url.replace("/models/", "/models/mine/")
     server.answers = [give(BODY), give(OTHER)]
-    assert fetch(server.url).read_bytes() == BODY and cached(other) is None
+    assert fetch(server.url).read_bytes() == BODY and find_fetched(other) is None
     assert fetch(other).read_bytes() == OTHER and fetch(server.url).read_bytes() == BODY
     assert {fetch(server.url).name, fetch(other).name} == {name_file(server.url), name_file(other)}
     assert fetch(f"{server.url}?v=2") != fetch(server.url)
@@ -380,11 +380,11 @@ def test_published_files_have_their_plain_names_and_no_two_the_same(folder):
     folder.mkdir(parents=True)
     for name in plain:
         (folder / name).write_bytes(OTHER)
-    assert {cached(url) for url in urls} == {folder / name for name in plain}
+    assert {find_fetched(url) for url in urls} == {folder / name for name in plain}
     for url in urls:
         assert fetch(url).read_bytes() == OTHER
-        assert cached(url.replace("paddledet", "mirror")) is None
-        assert cached(url.replace("/models/", "/models/elsewhere/")) is None
+        assert find_fetched(url.replace("paddledet", "mirror")) is None
+        assert find_fetched(url.replace("/models/", "/models/elsewhere/")) is None
 
 
 def test_a_later_fetch_connects_to_nobody(server):
@@ -413,7 +413,7 @@ def test_a_damaged_checksum_file_does_not_pass(server, content):
 def test_a_file_put_there_by_hand_is_taken_and_watched_from_then_on(server, folder):
     folder.mkdir(parents=True)
     (folder / server.file).write_bytes(OTHER)
-    assert cached(server.url) == fetch(server.url) == folder / server.file
+    assert find_fetched(server.url) == fetch(server.url) == folder / server.file
     assert server.seen == []
     (folder / server.file).write_bytes(BODY)
     fail(server.url, WeightsError)
@@ -451,7 +451,7 @@ def test_a_full_disk_is_called_by_its_name(server, folder):
     folder.mkdir(parents=True)
     (folder / f"{server.file}.part").symlink_to("/dev/full")
     assert "the disk is full" in fail(server.url)
-    assert cached(server.url) is None
+    assert find_fetched(server.url) is None
 
 
 @pytest.mark.parametrize("target", ["missing", "", None], ids=["nowhere", "a circle", "a folder"])
@@ -489,7 +489,7 @@ def test_home_follows_the_environment(monkeypatch, tmp_path):
 def test_an_address_that_names_no_plain_file_is_refused(url):
     fail(url)
     with pytest.raises(DownloadError):
-        cached(url)
+        find_fetched(url)
 
 
 def test_two_processes_at_once_fetch_one_file_once(server, folder):

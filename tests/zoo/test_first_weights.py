@@ -154,7 +154,7 @@ def test_the_imagenet_weights_of_the_config_are_fetched_for_the_backbone(server,
     network = make_network(config)
     write_classifier(tmp_path / "web" / "net.pdparams", config, network)
     steps = []
-    begun = make_first_weights(config, None, seed=5, progress=lambda done, total: steps.append((done, total)))
+    begun = make_first_weights(config, None, seed=5, on_progress=lambda event: steps.append((event.done, event.total)))
     check_equal(begun.model, network, is_backbone)
     check_equal(begun.model, make_first_weights(config, "none", seed=5).model, lambda name: not is_backbone(name))
     assert "not used: fc.bias, fc.weight" in begun.report and "ImageNet" in begun.report

@@ -29,7 +29,7 @@ from maskzoo.bench.settings import (
 from maskzoo.errors import ArgumentError
 from maskzoo.images.find import find_images
 from maskzoo.models.packing import has_fast_bfloat16
-from maskzoo.progress import OnProgress, ProgressEvent, count_bytes, say_nothing
+from maskzoo.progress import OnProgress, ProgressEvent, say_nothing
 from maskzoo.system.files import check_folder, make_folder, write_file
 from maskzoo.system.machine import BackendFacts, inspect_backends, inspect_gpus, inspect_processor
 from maskzoo.system.processes import Device
@@ -110,7 +110,7 @@ def benchmark(
         if random:
             write_random_weights(folder / "random.safetensors", config)
         elif weights is None and not complete:
-            load_network(model, progress=count_bytes(on_progress))  # fetched once, before anything is timed
+            load_network(model, on_progress=on_progress)  # fetched once, before anything is timed
         job: dict[str, Any] = {
             "model": str(folder / "random.safetensors" if random else model),
             "weights": None if weights is None else str(weights),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -28,24 +26,21 @@ def doctor(json: Annotated[bool, typer.Option("--json", help="Print one JSON obj
       maskzoo doctor --json
     """
     from maskzoo.doctor import diagnose
-    from maskzoo.system.files import home
-    from maskzoo.system.memory import find_allocator, keep_freed_memory
 
-    findings = diagnose(home(), find_allocator(), keep_freed_memory())
-    counts = Counter(finding.judgement for finding in findings)
+    diagnosis = diagnose()
     if json:
-        print_json({"problems": counts["problem"], "findings": [asdict(finding) for finding in findings]})
+        print_json(diagnosis.to_dict())
     else:
         table = Table(box=None, show_header=False, pad_edge=False)
         table.add_column(no_wrap=True)
         table.add_column(style="dim", no_wrap=True)
         table.add_column(overflow="fold")
-        for finding in findings:
+        for finding in diagnosis.findings:
             table.add_row(finding.judgement, finding.topic, finding.found, style=STYLES[finding.judgement])
             if finding.advice:
                 table.add_row("", "", f"-> {finding.advice}")
         console = open_stdout()
         console.print(table)
-        console.print(f"\n{counts['problem']} problems, {counts['hint']} hints")
-    if counts["problem"]:
+        console.print(f"\n{diagnosis.count('problem')} problems, {diagnosis.count('hint')} hints")
+    if diagnosis.count("problem"):
         raise typer.Exit(1)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from maskzoo.cli.terminal import open_stdout, print_json
+from maskzoo.cli.terminal import open_stdout, print_json, start_table
+from maskzoo.errors import list_some
 from maskzoo.system.files import check_target, write_file
 
 if TYPE_CHECKING:
@@ -32,7 +30,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON for a script inst
 
 
 @app.callback()
-def list_models(context: typer.Context, json: Json = False) -> None:
+def models(context: typer.Context, json: Json = False) -> None:
     """List the published networks, show or copy one.
 
     Examples:
@@ -42,11 +40,11 @@ def list_models(context: typer.Context, json: Json = False) -> None:
     """
     if context.invoked_subcommand is not None:
         return
-    from maskzoo.zoo import rows as table
+    from maskzoo.zoo.rows import list_models
 
-    rows = [table.summarize(table.read_row(name)) for name in table.names()]
+    rows = list_models()
     if json:
-        print_json([_to_json(row) for row in rows])
+        print_json([row.to_dict() for row in rows])
         return
     console = open_stdout()
     console.print(_tabulate(rows, console))
@@ -69,12 +67,12 @@ def show(
       maskzoo models show mask_rcnn_r50_fpn_1x_coco
       maskzoo models show my.yml --json
     """
-    from maskzoo.zoo import rows as table
+    from maskzoo.zoo.rows import read_model_config, summarize
 
-    config = _read_config(model)
-    row = table.summarize(config)
+    config = read_model_config(model)
+    row = summarize(config)
     if json:
-        print_json({**_to_json(row), "config": config.model_dump(mode="json")})
+        print_json({**row.to_dict(), "config": config.model_dump(mode="json")})
         return
     console = open_stdout()
     for title, facts in _list_facts(config, row).items():
@@ -100,26 +98,12 @@ def copy(
     Example:
       maskzoo models copy mask_rcnn_r50_fpn_1x_coco my.yml
     """
-    from maskzoo.zoo import rows as table
+    from maskzoo.zoo.rows import row_text
 
-    text = table.row_text(name)
+    text = row_text(name)
     check_target(file, force=force)
     write_file(file, text.encode())
     open_stdout().print(f"Wrote {file}. Look at it: maskzoo models show {file}", soft_wrap=True)
-
-
-def _read_config(model: str) -> ModelConfig:
-    if Path(model).suffix == ".safetensors":
-        from maskzoo.weights.checkpoint import read_checkpoint_config  # imports torch
-
-        return read_checkpoint_config(model)
-    from maskzoo.zoo.rows import read_row
-
-    return read_row(model)
-
-
-def _to_json(row: RowSummary) -> dict[str, Any]:
-    return {key: os.fspath(value) if isinstance(value, Path) else value for key, value in asdict(row).items()}
 
 
 def _tabulate(rows: list[RowSummary], console: Console) -> Table:
@@ -137,21 +121,17 @@ def _tabulate(rows: list[RowSummary], console: Console) -> Table:
     if wide:
         columns["licence"] = [row.licence for row in rows]
     columns["here"] = ["yes" if row.weights else "no" for row in rows]
-    table = Table(
-        *columns,
-        box=box.SIMPLE_HEAD,
-        show_edge=False,
-        pad_edge=False,
-        padding=(0, 1 if wide else 0, 0, 0),
-        caption="AP on COCO val2017 in percent, as published; M par.: millions of parameters;\n"
+    table = start_table(*columns)
+    table.padding = (0, 1 if wide else 0, 0, 0)
+    table.caption_justify = "left"
+    table.caption = (
+        "AP on COCO val2017 in percent, as published; M par.: millions of parameters;\n"
         "GFLOPs: for an image of 800 x 1216; here: the weights are on this machine.\n"
-        "More about one: maskzoo models show NAME",
-        caption_justify="left",
+        "More about one: maskzoo models show NAME"
     )
     for column in table.columns:
-        column.no_wrap = True
-        if column.header not in ("model", "backbone", "licence", "here"):
-            column.justify = "right"
+        if column.header in ("backbone", "licence", "here"):
+            column.justify = "left"
     for cells in zip(*columns.values(), strict=True):
         table.add_row(*cells)
     return table
@@ -163,8 +143,6 @@ def _format(number: float | None, digits: int = 1) -> str:
 
 def _list_facts(config: ModelConfig, row: RowSummary) -> dict[str, dict[str, str]]:
     training, anchors = config.training, config.network.anchors
-    names = list(config.classes.values())
-    shown = ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
     detections, proposals = config.limits.detections, config.limits.proposals
     return {
         config.name: {
@@ -173,7 +151,7 @@ def _list_facts(config: ModelConfig, row: RowSummary) -> dict[str, dict[str, str
             "box AP, mask AP": f"{_format(row.box_ap)}, {_format(row.mask_ap)} (COCO val2017, as published)",
             "parameters": "-" if row.parameters is None else f"{row.parameters:,}",
             "GFLOPs": f"{_format(row.gflops)} for an image of 800 x 1216",
-            "classes": f"{len(names)}: {shown}",
+            "classes": f"{len(config.classes)}: {list_some(config.classes.values(), 10)}",
         },
         "Input": {
             "resized to": f"short side {config.input.short_side}, long side at most {config.input.long_side}, "

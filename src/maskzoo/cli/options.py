@@ -1,4 +1,4 @@
-"""The options that verbs which run a model share, and loading one while a terminal shows what takes the time."""
+"""The options that verbs which run a model share, and how they load it."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 
-from maskzoo.cli.terminal import open_stderr
+from maskzoo.progress import OnProgress, ProgressEvent
 
 if TYPE_CHECKING:
     from maskzoo.inference.predictor import Predictor
@@ -27,6 +26,7 @@ __all__ = [
     "Overrides",
     "Weights",
     "load_predictor",
+    "parse_size",
 ]
 
 
@@ -79,22 +79,19 @@ Overrides = Annotated[
 ]
 
 
-def load_predictor(model: str, weights: Path | None, *, silent: bool = False, **options: Any) -> Predictor:
-    """Return the predictor of `maskzoo.load`, with a spinner meanwhile, and freed memory kept for speed.
+def load_predictor(model: str, weights: Path | None, on_progress: OnProgress, **options: Any) -> Predictor:
+    """Return the predictor of `maskzoo.load`, with freed memory kept for speed."""
+    on_progress(ProgressEvent(f"Loading {model}"))  # while torch is imported
+    from maskzoo.system.memory import keep_freed_memory
+    from maskzoo.zoo.load import load
 
-    `silent` in all but one of the processes that share a terminal.
-    """
-    console = open_stderr()
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn())
-    with Progress(*columns, console=console, transient=True, disable=silent or not console.is_terminal) as progress:
-        task = progress.add_task(f"Loading {model}", total=None)
+    keep_freed_memory()  # this process does nothing else
+    return load(model, weights, on_progress=on_progress, **options)
 
-        def show(done: int, total: int | None) -> None:
-            size = f"{done / 1e6:.0f} MB" if total is None else f"{done / 1e6:.0f} of {total / 1e6:.0f} MB"
-            progress.update(task, completed=done, total=total, description=f"Fetching weights, {size}")
 
-        from maskzoo.system.memory import keep_freed_memory
-        from maskzoo.zoo.load import load  # here, so that the spinner turns while torch is imported
-
-        keep_freed_memory()  # this process does nothing else
-        return load(model, weights, progress=show, **options)
+def parse_size(text: str, option: str) -> tuple[int, int]:
+    """Read height and width, as in 800x1333."""
+    height, _, width = text.strip().lower().partition("x")
+    if not (height.isdecimal() and width.isdecimal() and int(height) and int(width)):
+        raise typer.BadParameter(f"found {text!r}; expected height x width, such as 800x1216", param_hint=option)
+    return int(height), int(width)

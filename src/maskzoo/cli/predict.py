@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import sys
-import tempfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, field
-from json import dumps
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich import box
-from rich.table import Table
 
 from maskzoo.cli.options import (
     BackendName,
@@ -31,19 +25,14 @@ from maskzoo.cli.options import (
     load_predictor,
 )
 from maskzoo.cli.progress import show_progress
-from maskzoo.cli.terminal import open_stderr, open_stdout
-from maskzoo.inference.folder_run import Job, Task, run_jobs
-from maskzoo.inference.journal import Journal
-from maskzoo.inference.outputs import join_json, write_results
-from maskzoo.inference.prediction_plan import find_images
-from maskzoo.system.files import make_folder
+from maskzoo.cli.terminal import open_stderr, open_stdout, start_table
 
 if TYPE_CHECKING:
-    from maskzoo.system.processes import Processes
+    from maskzoo.inference.folder_run import FolderRun
 
 __all__ = ["predict"]
 
-SHOWN = 20  # rows of the table at the end
+ROWS = 20  # of the table at the end
 TOP = 3  # classes of an image in the table
 
 
@@ -98,160 +87,67 @@ def predict(
       maskzoo predict my.yml val.json --images photos --score 0 --save json
       torchrun --nproc-per-node 4 -m maskzoo predict my.safetensors photos.tar
     """
+    from maskzoo.inference.folder_run import predict_folder
     from maskzoo.system.processes import join_processes
 
-    kinds = _parse_kinds(save)
-    with join_processes(device.value) as processes, ExitStack() as stack:
+    with join_processes(device.value) as processes:
         with show_progress(processes.rank) as show:
-            found = find_images(sources, images, out if kinds else None, processes, show)
-        place = device.value if processes.count == 1 else processes.device.type
-        silent = processes.rank > 0
-        predictor = load_predictor(
-            model,
-            weights,
-            silent=silent,
-            device=place,
-            backend=backend.value,
-            dtype=dtype.value,
-            calibrate=calibrate,
-            overrides=override or (),
-        )
-        numbers = found.number_classes(predictor.config)
-        for note in (f"Running on {predictor.describe_backend()}", numbers.note):
-            if note is not None and not silent:
-                open_stderr().print(note, soft_wrap=True)
-        folder = out if kinds else _make_scratch(processes, stack)
-        make_folder(folder)
-        jobs = found.plan(folder)
-        if workers is None:
-            workers = predictor.backend.choose_workers()
-        workers = min(workers, -(-len(jobs) // (batch * processes.count)))
-        task = Task(predictor, kinds, score, batch, json, numbers.categories)
-        with show_progress(processes.rank) as show:
-            parts = run_jobs(task, jobs, folder, workers, processes, show)
-        if parts is None:
+            run = predict_folder(
+                lambda: load_predictor(
+                    model,
+                    weights,
+                    show,
+                    device=device.value if processes.count == 1 else processes.device.type,
+                    backend=backend.value,
+                    dtype=dtype.value,
+                    calibrate=calibrate,
+                    overrides=override or (),
+                ),
+                sources,
+                out,
+                images=images,
+                save=save,
+                score=score,
+                batch=batch,
+                workers=workers,
+                on_progress=show,
+                processes=processes,
+            )
+        if processes.rank > 0:
             return  # the first process has it all
-        if "json" in kinds:
-            rows = (row for _, record in parts.read() for row in record.get("coco", ()))
-            write_results(out, join_json(rows), _index(jobs, parts, numbers.classes, "image" in kinds))
-        summary = _summarize(jobs, parts)
         if json:
-            _print_json(predictor.config.name, jobs, parts, summary)
+            for piece in run.to_json():
+                sys.stdout.write(piece)
+            sys.stdout.write("\n")
         else:
-            _print_table(summary, score, timed=batch == 1 and workers == 1)
-            if kinds and summary.images:
-                open_stdout().print(f"Saved to {out}: {_name_outputs(kinds)}", soft_wrap=True)
-        parts.remove()
-    if summary.failed:
-        title = f"{len(summary.failed)} of {_count(len(jobs), 'image')} could not be read:"
-        errors = [failure["error"] for failure in summary.failed]
-        open_stderr().print("\n  ".join([title, *errors]), style="red", soft_wrap=True)
+            _print_table(run, score, timed=batch == 1 and run.workers == 1)
+            if run.saved and run.images:
+                kinds = {"image": "a picture of each image", "json": "predictions.json (COCO results), images.json"}
+                open_stdout().print(f"Saved to {out}: {', '.join(kinds[kind] for kind in run.saved)}", soft_wrap=True)
+    if run.failed:
+        title = f"{len(run.failed)} of {_count(run.images + len(run.failed), 'image')} could not be read:"
+        open_stderr().print("\n  ".join([title, *(image.error for image in run.failed)]), style="red", soft_wrap=True)
         raise typer.Exit(3)
 
 
-@dataclass
-class Summary:
-    """What is told at the end: counts, the first images with their records, and every image that could not be read."""
-
-    images: int = 0
-    objects: int = 0
-    seconds: float = 0.0
-    shown: list[tuple[Job, dict[str, Any]]] = field(default_factory=list)
-    failed: list[dict[str, str]] = field(default_factory=list)
-
-
-def _summarize(jobs: Sequence[Job], parts: Journal) -> Summary:
-    summary = Summary()
-    for number, record in parts.read():
-        summary.seconds += record["seconds"]
-        if "error" in record:
-            summary.failed.append({"source": jobs[number].name, "error": record["error"]})
-            continue
-        summary.images += 1
-        summary.objects += sum(record["names"].values())
-        if len(summary.shown) < SHOWN:
-            summary.shown.append((jobs[number], record))
-    return summary
-
-
-def _make_scratch(processes: Processes, stack: ExitStack) -> Path:
-    """Make a folder for the part files of a call that saves nothing; it goes when the call ends."""
-    name = stack.enter_context(tempfile.TemporaryDirectory(prefix="maskzoo-")) if processes.rank == 0 else ""
-    return Path(processes.broadcast(name))
-
-
-def _parse_kinds(save: str) -> frozenset[str]:
-    kinds = frozenset(kind.strip() for kind in save.split(","))
-    if kinds == {"none"}:
-        return frozenset()
-    if not kinds <= {"image", "json"}:
-        raise typer.BadParameter(f"found {save!r}; expected image, json, image,json or none", param_hint="--save")
-    return kinds
-
-
-def _print_json(model: str, jobs: Sequence[Job], parts: Journal, summary: Summary) -> None:
-    """Print one line of JSON, image by image: all of them need not fit into memory."""
-    images = (
-        {
-            "source": jobs[number].name,
-            "image_id": jobs[number].image_id,
-            "height": record["height"],
-            "width": record["width"],
-            "detections": record["detections"],
-        }
-        for number, record in parts.read()
-        if "error" not in record
-    )
-    sys.stdout.write(f'{{"model": {dumps(model)}, "images": ')
-    for piece in join_json(images):
-        sys.stdout.write(piece)
-    sys.stdout.write(f', "failed": {dumps(summary.failed)}}}\n')
-
-
-def _index(jobs: Sequence[Job], parts: Journal, classes: dict[int, str], pictures: bool) -> Iterator[str]:
-    """Describe the images as a COCO data set without annotations, so that COCO tools can load the results over it."""
-    images = (
-        {"id": job.image_id, "file_name": job.name, "width": record["width"], "height": record["height"]}
-        | ({"picture": job.picture.name} if pictures else {})
-        for job, record in ((jobs[number], record) for number, record in parts.read())
-        if "error" not in record
-    )
-    categories = [{"id": number, "name": name} for number, name in classes.items()]
-    yield '{"info": {}, "images": '
-    yield from join_json(images)
-    yield f', "annotations": [], "categories": {dumps(categories)}}}'
-
-
-def _name_outputs(kinds: frozenset[str]) -> str:
-    return ", ".join(
-        (["a picture of each image"] if "image" in kinds else [])
-        + (["predictions.json (COCO results)", "images.json"] if "json" in kinds else [])
-    )
-
-
-def _print_table(summary: Summary, score: float, timed: bool) -> None:
+def _print_table(run: FolderRun, score: float, timed: bool) -> None:
     console = open_stdout()
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
-    table.add_column("image", no_wrap=True)
-    table.add_column("size", justify="right", no_wrap=True)
-    table.add_column("objects", justify="right", no_wrap=True)
-    table.add_column("classes")
-    if timed:  # of images computed together, one waits for another
-        table.add_column("seconds", justify="right", no_wrap=True)
-    for job, record in summary.shown:
-        counts = Counter(record["names"])
+    # Of images computed together one waits for another: no time of its own.
+    table = start_table("image", "size", "objects", "classes", *(["seconds"] if timed else []))
+    table.columns[3].justify, table.columns[3].no_wrap = "left", False
+    for result in islice(run.results(), ROWS):
+        counts: Counter[str] = result.count_classes()
         names = [f"{count} {name}" for name, count in counts.most_common(TOP)]
         classes = ", ".join([*names, "..."] if len(counts) > TOP else names)
-        name, size = _shorten(job.name, console.width // 3), f"{record['width']} x {record['height']}"
-        table.add_row(name, size, str(counts.total()), classes, *([f"{record['seconds']:.2f}"] if timed else []))
-    if summary.shown:
+        name, size = _shorten(result.source, console.width // 3), f"{result.width} x {result.height}"
+        table.add_row(name, size, str(counts.total()), classes, *([f"{result.seconds:.2f}"] if timed else []))
+    if run.images:
         console.print(table)
-    if summary.images > SHOWN:
-        console.print(f"and {summary.images - SHOWN} more")
-    rate = f", {summary.images / summary.seconds:.1f} images/s" if summary.images and summary.seconds else ""
+    if run.images > ROWS:
+        console.print(f"and {run.images - ROWS} more")
+    rate = f", {run.images / run.seconds:.1f} images/s" if run.images and run.seconds else ""
     console.print(
-        f"{_count(summary.images, 'image')}, {_count(summary.objects, 'object')} with a score from {score:g}, "
-        f"{summary.seconds:.1f} s{rate}"
+        f"{_count(run.images, 'image')}, {_count(run.objects, 'object')} with a score from {score:g}, {run.seconds:.1f} s{rate}"
     )
 
 

@@ -55,18 +55,11 @@ def start_table(*columns: str) -> Table:
     return table
 
 
-def _start_table(*columns: str) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
-    for place, column in enumerate(columns):
-        table.add_column(column, justify="left" if place == 0 else "right", no_wrap=True)
-    return table
-
-
 def tabulate_metrics(kinds: dict[str, Metrics]) -> Table:
     """AP by IoU and area, AR by number of detections and area, in percent."""
     from maskzoo.evaluation.metrics import NAMES
 
-    table = _start_table("percent", *kinds)
+    table = start_table("percent", *kinds)
     for place, name in enumerate(NAMES):
         table.add_row(name.replace("_", " "), *(_format(metrics.values[place]) for metrics in kinds.values()))
     return table
@@ -74,7 +67,7 @@ def tabulate_metrics(kinds: dict[str, Metrics]) -> Table:
 
 def tabulate_classes(annotations: AnnotationSet, evaluation: Evaluation, kinds: dict[str, Metrics]) -> Table:
     columns = [f"{kind} {name}" for kind in kinds for name in ("AP", "AP50")]
-    table = _start_table("class", "objects", *columns)
+    table = start_table("class", "objects", *columns)
     for label, name in enumerate(annotations.classes.names):
         if not evaluation.objects[label]:
             continue

@@ -24,7 +24,7 @@ from maskzoo.evaluation.metrics import Evaluation, compute_metrics
 from maskzoo.evaluation.published import Comparison, compare_with_published
 from maskzoo.evaluation.results import Results, read_results
 from maskzoo.inference.outputs import write_results
-from maskzoo.progress import OnProgress, ProgressEvent, count_bytes, say_nothing
+from maskzoo.progress import OnProgress, ProgressEvent, say_nothing
 from maskzoo.system.files import check_folder, make_folder, write_file
 from maskzoo.system.processes import Device, Processes, join_processes
 from maskzoo.zoo.load import load
@@ -150,7 +150,7 @@ def evaluate(
             tell(ProgressEvent(f"Loading {model}"))
             place = device if processes.count == 1 else processes.device.type
             options: dict[str, Any] = {"device": place, "backend": backend, "dtype": dtype, "calibrate": calibrate}
-            predictor = load(model, weights, overrides=overrides, progress=count_bytes(tell), **options)
+            predictor = load(model, weights, overrides=overrides, on_progress=tell, **options)
             subject = _Subject.of(predictor.config, chosen)
             scope: dict[str, Any] = {"batch": batch, "all_images": all_images, "processes": processes}
             found = collect_results(predictor, chosen, folder, labels=subject.labels, on_progress=tell, **scope)

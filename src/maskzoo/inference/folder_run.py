@@ -1,172 +1,218 @@
-"""What `maskzoo predict` does with each image, by one process or many: read, predict, draw, write its line of the part file."""
+"""A folder of images predicted by one process or many, which goes on after a kill, and what came of it."""
 
 from __future__ import annotations
 
-import hashlib
-import time
+import json
+import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
-from maskzoo.errors import ImageError, MaskzooError
-from maskzoo.inference.journal import Journal, JournalFile, hash_values
-from maskzoo.inference.outputs import encode_picture
+from maskzoo.errors import ArgumentError
+from maskzoo.inference.folder_share import Work, predict_share
+from maskzoo.inference.journal import Journal
+from maskzoo.inference.outputs import join_json, write_results
+from maskzoo.inference.prediction_plan import PlannedImage, find_photos
 from maskzoo.progress import OnProgress, ProgressEvent, say_nothing
-from maskzoo.system.files import write_file
+from maskzoo.system.files import make_folder
+from maskzoo.system.processes import Processes
 
 if TYPE_CHECKING:
-    from maskzoo.images.sources import TarMember
-    from maskzoo.inference.prediction import Prediction
     from maskzoo.inference.predictor import Predictor
-    from maskzoo.system.processes import Processes
 
-__all__ = ["Job", "Source", "Task", "make_manifest", "run_jobs"]
-
-Source: TypeAlias = "Path | bytes | TarMember"
+__all__ = ["FailedImage", "FolderRun", "ImageResult", "predict_folder"]
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
-    """One image: its number among all, its name, what is read, its COCO id and where its picture goes.
+class ImageResult:
+    """What was found on one image: `detections` as `Prediction.to_dict` has them, under the ids that are written.
 
-    `size` is the height and width that a data set says it has.
+    `source` is the image's name as given, `picture` where its objects are drawn (None if they are not), `seconds` how
+    long the image was waited for.
     """
 
-    number: int
-    name: str
-    source: Source
+    source: str
     image_id: int
-    picture: Path
-    size: tuple[int, int] | None = None
+    height: int
+    width: int
+    detections: list[dict[str, Any]]
+    picture: Path | None
+    seconds: float
+
+    def count_classes(self) -> Counter[str]:
+        """Return how many objects of each class there are, by name."""
+        return Counter(detection["name"] for detection in self.detections)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what JSON tells of the image: source, image_id, height, width and detections."""
+        return {key: getattr(self, key) for key in ("source", "image_id", "height", "width", "detections")}
+
+
+@dataclass(frozen=True, slots=True)
+class FailedImage:
+    """An image that could not be predicted, by its name, and why."""
+
+    source: str
+    error: str
 
 
 @dataclass(frozen=True)
-class Task:
-    """What becomes of every image. `detailed`: the objects are printed as JSON.
+class FolderRun:
+    """What `predict_folder` did: numbers of `images` and `objects`, `seconds` in all, and each image that `failed`.
 
-    `categories`: the id that is written for each of the model's category ids; the same if left out.
+    `saved` says what was saved of each image, "image" or "json" or both; `written` are the result files; `workers` is how
+    many images were worked on at once. Of several processes the first has all this, the others a run without images.
     """
 
-    predictor: Predictor
-    kinds: frozenset[str]
-    score: float
-    batch: int
-    detailed: bool
-    categories: Mapping[int, int] | None = None
+    model: str
+    images: int
+    objects: int
+    seconds: float
+    workers: int
+    saved: tuple[str, ...]
+    written: tuple[Path, ...]
+    failed: tuple[FailedImage, ...]
+    _plan: Sequence[PlannedImage] = field(repr=False)
+    _journal: Journal | None = field(repr=False)
 
-    def run(self, jobs: Sequence[Job]) -> list[tuple[Job, dict[str, Any]]]:
-        """Return the record of each image, after its picture is written."""
-        contents: list[Path | bytes] = []
-        records: dict[int, dict[str, Any]] = {}
-        readable: list[Job] = []
-        for job in jobs:
-            try:
-                contents.append(job.source if isinstance(job.source, Path | bytes) else job.source.read())
-                readable.append(job)
-            except ImageError as error:
-                records[job.number] = {"error": str(error)}
-        found = self.predictor.predict_each(contents, batch_size=self.batch)
-        for job, (source, result) in zip(readable, found, strict=True):
-            records[job.number] = self._record(job, source, result)
-        return [(job, records[job.number]) for job in jobs]
+    def results(self) -> Iterator[ImageResult]:
+        """Yield what was found on each image, in their order, read one at a time: all of them need not fit into memory."""
+        for number, record in self._journal.read() if self._journal else ():
+            if "error" not in record:
+                image = self._plan[number]
+                picture = image.picture if "image" in self.saved else None
+                yield ImageResult(image.name, image.image_id, picture=picture, **record)
 
-    def _record(self, job: Job, source: Any, result: Prediction | ImageError) -> dict[str, Any]:
-        from maskzoo.inference.prediction import check_size
+    def to_json(self) -> Iterator[str]:
+        """Yield the text of `to_dict` in pieces, image by image."""
+        yield f'{{"model": {json.dumps(self.model)}, "images": '
+        yield from join_json(result.to_dict() for result in self.results())
+        yield f', "failed": {json.dumps([asdict(image) for image in self.failed])}}}'
 
-        if isinstance(result, ImageError):
-            text = str(result)
-            return {"error": text if isinstance(source, Path) else f"{job.name}: {text}"}
-        try:
-            if job.size is not None:
-                check_size(result.size, job.size)
-        except MaskzooError as error:
-            return {"error": f"{source}: {error}"}
-        result = result[result.scores >= self.score]
-        if "image" in self.kinds:
-            write_file(job.picture, encode_picture(result.draw()))
-        return {
-            "height": result.size[0],
-            "width": result.size[1],
-            "names": dict(Counter(result.names)),
-            "detections": self._renumber(result.to_dict()["detections"]) if self.detailed else [],
-            "coco": self._renumber(result.to_coco(job.image_id)) if "json" in self.kinds else [],
-        }
-
-    def _renumber(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        if self.categories is None:
-            return rows
-        return [row | {"category_id": self.categories[row["category_id"]]} for row in rows]
+    def to_dict(self) -> dict[str, Any]:
+        """Return all of it as plain values for JSON: the model's name, images with their detections, what failed."""
+        whole: dict[str, Any] = json.loads("".join(self.to_json()))
+        return whole
 
 
-def make_manifest(task: Task, jobs: Sequence[Job]) -> str:
-    """Return the hash of all that the results hang on: network, weights, options, the images' names and all ids."""
-    from maskzoo.model_file import dump_config
-
-    backend = task.predictor.backend
-    names = hashlib.sha256()
-    for job in jobs:
-        content = hashlib.sha256(job.source).hexdigest() if isinstance(job.source, bytes) else str(job.source)
-        names.update(hash_values(job.name, job.image_id, job.picture.name, job.size, content).encode())
-    return hash_values(
-        dump_config(task.predictor.config),
-        backend.hash_weights(),
-        backend.name,
-        backend.dtype,
-        sorted(task.kinds),
-        task.score,
-        task.batch,
-        task.detailed,
-        None if task.categories is None else list(task.categories.items()),
-        names.hexdigest(),
-    )
-
-
-def run_jobs(
-    task: Task,
-    jobs: Sequence[Job],
-    folder: Path,
-    workers: int,
-    processes: Processes,
+def predict_folder(
+    predictor: Predictor | Callable[[], Predictor],
+    sources: str | Path | Sequence[str | Path],
+    out: str | Path = "maskzoo-predictions",
+    *,
+    images: str | Path | None = None,
+    save: str | Collection[str] = ("image", "json"),
+    score: float = 0.5,
+    batch: int = 1,
+    workers: int | None = None,
     on_progress: OnProgress = say_nothing,
-) -> Journal | None:
-    """Predict this process's share of what no part file in `folder` holds yet; the first process gets all parts back.
+    processes: Processes | None = None,
+) -> FolderRun:
+    """Find the objects in many images, save pictures and COCO results, and go on where a killed call had come to.
 
-    The first process tells `on_progress` of each image. Raises SourceError if the part files there belong to another run.
+    Args:
+        predictor: From `maskzoo.load`; or a function that loads it, called once sources and `out` are known to be good.
+        sources: Images, folders, patterns (`photos/**/*.jpg`), `@LIST.txt` (a path a line), `.tar` files of images, `-`
+            for an image on standard input. Or one COCO instances file (.json): its images then, under its ids.
+        out: The folder for the results: NAME.jpg of each image, `predictions.json` (COCO results), and `images.json`,
+            which names the images and classes of their ids.
+        images: The folder of a data set's images, if it is not near its file.
+        save: What to save: "image", "json", both, or nothing (`()` or "none"), for which no folder is made.
+        score: Objects count from this score on, 0 to 1. For an evaluation: 0.
+        batch: Images computed together; it alters no result.
+        workers: Images worked on at once, in threads; None: as many as pay.
+        on_progress: Is told of each image; its notes are for a reader.
+        processes: Those that share the images (`join_processes`); the first one merges the results.
+
+    Returns:
+        Counts, result files, what failed, and the results themselves, read from disk one at a time. Images that cannot
+        be read are no error: they stand in `failed`.
+
+    Raises:
+        ArgumentError: An argument is out of range.
+        SourceError: A source names no image, or `out` holds an unfinished run of another model or other options.
+        MaskzooError: Something cannot be written, or the predictor cannot be loaded.
     """
-    from maskzoo.inference.ordered_threads import map_in_order
-    from maskzoo.inference.predictor import split_windows
+    kinds = _check_arguments(save, score, batch, workers)
+    processes = processes or Processes()
+    tell = on_progress if processes.rank == 0 else say_nothing
+    given = [sources] if isinstance(sources, str | Path) else sources
+    target = Path(out) if kinds else None
+    folder = None if images is None else Path(images)
+    found = find_photos([str(source) for source in given], folder, target, processes.count == 1, tell)
+    loaded: Predictor = predictor() if callable(predictor) else predictor
+    classes = found.match_classes(loaded.config)
+    for note in (f"Running on {loaded.describe_backend()}", classes.note):
+        tell(ProgressEvent("Predicting", note=note))
+    with _open_folder(target, processes) as place:
+        plan = found.plan(place)
+        workers = min(workers or loaded.backend.choose_workers(), -(-len(plan) // (batch * processes.count)))
+        work = Work(loaded, kinds, score, batch, classes.categories)
+        journal = predict_share(work, plan, place, workers, processes, tell)
+        run = _sum_up(work, workers, plan, journal)
+        if journal is None:
+            return run
+        if "json" in kinds:
+            run = replace(run, written=write_results(place, _list_coco_rows(run), _describe_images(run, classes.classes)))
+        journal.remove()
+    return run
 
-    manifest = make_manifest(task, jobs)
-    done = Journal(folder, len(jobs), manifest)
-    if len(done) and processes.rank == 0:
-        note = f"Going on after {len(done)} of {len(jobs)} images that {folder} holds"
-        on_progress(ProgressEvent("Predicting", note=note))
-    processes.barrier()  # all have looked before one begins to write
-    share = [job for job in jobs if job.number % processes.count == processes.rank and job.number not in done]
-    with JournalFile(folder, processes.rank, manifest) as part:
-        windows = map_in_order(task.run, split_windows(share, task.batch), workers)
-        for job, record, seconds in _track(windows, len(share), processes, on_progress):
-            part.append(job.number, record | {"seconds": seconds})
-    if processes.gather(processes.rank) is None:
-        return None
-    return Journal(folder, len(jobs), manifest)
+
+def _check_arguments(save: str | Collection[str], score: float, batch: int, workers: int | None) -> frozenset[str]:
+    """Return the kinds to save."""
+    kinds = frozenset(kind.strip() for kind in (save.split(",") if isinstance(save, str) else save))
+    if kinds == {"none"}:
+        kinds = frozenset()
+    if not kinds <= {"image", "json"}:
+        raise ArgumentError(f"save (--save): found {save!r}; expected image, json, both, or none")
+    if not 0 <= score <= 1:
+        raise ArgumentError(f"score (--score): found {score}; expected 0 to 1")
+    for name, number in (("batch", batch), ("workers", workers)):
+        if number is not None and number < 1:
+            raise ArgumentError(f"{name} (--{name}): found {number}; expected 1 or more")
+    return kinds
 
 
-def _track(
-    windows: Iterator[list[tuple[Job, dict[str, Any]]]], total: int, processes: Processes, on_progress: OnProgress
-) -> Iterator[tuple[Job, dict[str, Any], float]]:
-    """Yield each image's record and the seconds spent waiting for it; the first process tells how far it is."""
-    stage = "Predicting" if processes.count == 1 else f"Predicting, share 1 of {processes.count}"
-    began = last = time.perf_counter()
-    number = 0
-    for window in windows:
-        for job, record in window:
-            now = time.perf_counter()
-            number += 1
-            yield job, record, now - last
-            last = now
-            if processes.rank == 0:
-                rate = processes.count * number / (now - began)
-                on_progress(ProgressEvent(stage, number, total, rate=rate))
+@contextmanager
+def _open_folder(out: Path | None, processes: Processes) -> Iterator[Path]:
+    """Make the folder of the results; where nothing is saved, one for the part files that goes with the run."""
+    if out is not None:
+        make_folder(out)
+        yield out
+        return
+    with tempfile.TemporaryDirectory(prefix="maskzoo-") if processes.rank == 0 else nullcontext("") as own:
+        yield Path(processes.broadcast(own))
+
+
+def _sum_up(work: Work, workers: int, plan: Sequence[PlannedImage], journal: Journal | None) -> FolderRun:
+    images, objects, seconds, failed = 0, 0, 0.0, []
+    for number, record in journal.read() if journal else ():
+        seconds += record["seconds"]
+        if "error" in record:
+            failed.append(FailedImage(plan[number].name, record["error"]))
+        else:
+            images, objects = images + 1, objects + len(record["detections"])
+    name, saved = work.predictor.config.name, tuple(sorted(work.kinds))
+    return FolderRun(name, images, objects, seconds, workers, saved, (), tuple(failed), plan, journal)
+
+
+def _list_coco_rows(run: FolderRun) -> Iterator[str]:
+    from maskzoo.inference.prediction import to_coco_row
+
+    return join_json(to_coco_row(result.image_id, row) for result in run.results() for row in result.detections)
+
+
+def _describe_images(run: FolderRun, classes: dict[int, str]) -> Iterator[str]:
+    """Describe the images as a COCO data set without annotations, so that COCO tools can load the results over it."""
+    images = (
+        {"id": result.image_id, "file_name": result.source, "width": result.width, "height": result.height}
+        | ({"picture": result.picture.name} if result.picture else {})
+        for result in run.results()
+    )
+    categories = [{"id": number, "name": name} for number, name in classes.items()]
+    yield '{"info": {}, "images": '
+    yield from join_json(images)
+    yield f', "annotations": [], "categories": {json.dumps(categories)}}}'

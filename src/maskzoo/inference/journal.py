@@ -1,4 +1,4 @@
-"""What `maskzoo predict` keeps while it works: one line of JSON for each image, so that a killed run can go on.
+"""What `predict_folder` keeps while it works: one line of JSON for each image, so that a killed run can go on.
 
 Every process appends to a part file of its own in the results' folder. The first line, the manifest, says what the rest
 belongs to. A part file may end in a torn line: it is cut off, and its image is predicted again.
@@ -9,6 +9,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
+import tempfile
+import weakref
 from array import array
 from collections.abc import Iterator
 from pathlib import Path
@@ -53,15 +56,22 @@ class JournalFile:
 
 
 class Journal:
-    """The part files in a folder, and where in them each of `count` images stands: 12 bytes of memory an image."""
+    """The part files in a folder, and where in them each of `count` images stands: 12 bytes of memory an image.
+
+    The files stay open with it, so that they can be read after they were removed.
+    """
 
     def __init__(self, folder: Path, count: int, manifest: str) -> None:
         with explained(folder):
             self.paths = sorted(path for path in folder.iterdir() if path.match(PATTERN))  # glob hides a folder's faults
         self._places = array("q", [-1]) * count
-        self._files = array("i", [-1]) * count
+        self._parts = array("i", [-1]) * count
+        self._files: list[IO[bytes]] = []
+        weakref.finalize(self, _close, self._files)
         for number, path in enumerate(self.paths):
-            self._scan(path, number, manifest)
+            with explained(path):
+                self._files.append(path.open("rb"))
+                self._scan(path, number, manifest)
 
     def __contains__(self, number: int) -> bool:
         return self._places[number] >= 0
@@ -71,38 +81,38 @@ class Journal:
 
     def read(self) -> Iterator[tuple[int, dict[str, Any]]]:
         """Yield number and record of every image that is there, in order, one at a time in memory."""
-        files: list[IO[bytes]] = [path.open("rb") for path in self.paths]
-        try:
-            for number, (file, place) in enumerate(zip(self._files, self._places, strict=True)):
-                if place >= 0:
-                    files[file].seek(place)
-                    yield number, json.loads(files[file].readline())
-        finally:
-            for file_ in files:
-                file_.close()
+        for part, place in zip(self._parts, self._places, strict=True):
+            if place >= 0:
+                self._files[part].seek(place)
+                record = json.loads(self._files[part].readline())
+                yield record.pop("n"), record
 
     def remove(self) -> None:
-        """Delete the part files."""
-        for path in self.paths:
+        """Delete the part files; what they hold can be read as long as this object is there."""
+        for number, path in enumerate(self.paths):
             with explained(path):
+                if os.name == "nt":  # Windows deletes no open file
+                    with self._files[number] as part:
+                        part.seek(0)
+                        self._files[number] = tempfile.TemporaryFile()  # noqa: SIM115  closed with the others
+                        shutil.copyfileobj(part, self._files[number])
                 path.unlink(missing_ok=True)
 
     def _scan(self, path: Path, number: int, manifest: str) -> None:
-        with explained(path):
-            with path.open("rb") as stream:
-                place = self._check_manifest(path, stream.readline(), manifest)
-                stream.seek(place)
-                while (line := stream.readline()).endswith(b"\n"):
-                    try:
-                        image = json.loads(line)["n"]
-                        self._places[image], self._files[image] = place, number
-                    except (ValueError, KeyError, TypeError, IndexError) as error:
-                        raise SourceError(
-                            f"{path}: the line at byte {place} is damaged ({error}); delete the file to begin anew"
-                        ) from error
-                    place += len(line)
-            if line or place == 0:
-                os.truncate(path, place)
+        stream = self._files[number]
+        place = self._check_manifest(path, stream.readline(), manifest)
+        stream.seek(place)
+        while (line := stream.readline()).endswith(b"\n"):
+            try:
+                image = json.loads(line)["n"]
+                self._places[image], self._parts[image] = place, number
+            except (ValueError, KeyError, TypeError, IndexError) as error:
+                raise SourceError(
+                    f"{path}: the line at byte {place} is damaged ({error}); delete the file to begin anew"
+                ) from error
+            place += len(line)
+        if line or place == 0:
+            os.truncate(path, place)
 
     def _check_manifest(self, path: Path, line: bytes, manifest: str) -> int:
         if not line.endswith(b"\n"):
@@ -117,6 +127,11 @@ class Journal:
                 "the same, to go on with it; repeat that call to finish it, delete the file, or choose another --out"
             )
         return len(line)
+
+
+def _close(files: list[IO[bytes]]) -> None:
+    for file in files:
+        file.close()
 
 
 def hash_values(*values: Any) -> str:

@@ -15,7 +15,7 @@ from typing import TypeVar
 
 import torch
 
-from maskzoo.errors import MaskzooError
+from maskzoo.errors import ArgumentError, MaskzooError
 
 __all__ = ["check_threads", "map_in_order"]
 
@@ -32,7 +32,7 @@ def map_in_order(work: Callable[[Item], Result], items: Iterable[Item], workers:
     With one worker all happens in the caller's thread, and no item is taken before it is needed.
     """
     if workers < 1:
-        raise ValueError(f"workers is {workers}; expected 1 or more")
+        raise ArgumentError(f"workers is {workers}; expected 1 or more")
     if workers == 1:
         yield from map(work, items)
         return

@@ -1,4 +1,4 @@
-"""The files that `maskzoo predict` writes: their names, image ids and content."""
+"""The files that `predict_folder` writes: their names, image ids and content."""
 
 from __future__ import annotations
 
@@ -70,12 +70,14 @@ def join_json(values: Iterable[Any]) -> Iterator[str]:
     yield "]"
 
 
-def write_results(out: Path, rows: Iterable[str], index: Iterable[str]) -> None:
-    """Write a result file and, beside it, the names of its images and classes. Raises MaskzooError if that cannot be.
+def write_results(out: Path, rows: Iterable[str], index: Iterable[str]) -> tuple[Path, Path]:
+    """Write and return a result file and, beside it, the names of its images and classes. Raises MaskzooError.
 
     The old names go first: at no moment do they stand beside results that they do not belong to.
     """
     with explained(out / INDEX):
         (out / INDEX).unlink(missing_ok=True)
-    write_file(out / "predictions.json", map(str.encode, rows))
+    results = out / "predictions.json"
+    write_file(results, map(str.encode, rows))
     write_file(out / INDEX, map(str.encode, index))
+    return results, out / INDEX

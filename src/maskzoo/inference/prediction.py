@@ -5,6 +5,7 @@ Masks stay small probability maps until someone asks; what they become is run le
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,12 +22,13 @@ from maskzoo.errors import ConfigError, ImageError, MaskzooError
 from maskzoo.images.read import read_image
 from maskzoo.ops.masks import find_runs, to_counts, to_crop
 
-__all__ = ["Masks", "Prediction", "check_size", "make_prediction"]
+__all__ = ["Masks", "Prediction", "check_size", "make_prediction", "to_coco_row"]
 
 Index = int | slice | Sequence[int] | Sequence[bool] | NDArray[np.integer[Any]] | NDArray[np.bool_]
 Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]
 Bools = NDArray[np.bool_]
+NOTEBOOK_SIDE = 1024  # pixels: a photo of a camera would be megabytes in the notebook's file
 
 
 class Masks:
@@ -150,17 +152,7 @@ class Prediction:
         # DIFFERS: PaddleDetection always writes a row of score 0 for a photo without detections. AP is the same.
         if len(self) == 0:
             return [] if placeholder is None else [self._make_placeholder(image_id, placeholder)]
-        rows = zip(self.category_ids.tolist(), self.boxes.tolist(), self.scores.tolist(), self.masks.rle(), strict=True)
-        return [
-            {
-                "image_id": image_id,
-                "category_id": category,
-                "bbox": [x1, y1, x2 - x1, y2 - y1],
-                "score": score,
-                "segmentation": segmentation,
-            }
-            for category, (x1, y1, x2, y2), score, segmentation in rows
-        ]
+        return [to_coco_row(image_id, detection) for detection in self.to_dict()["detections"]]
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything but the pictures as plain values that `json.dumps` takes; boxes are x1 y1 x2 y2."""
@@ -220,6 +212,17 @@ class Prediction:
             font_size=font_size,
         )
 
+    def _repr_png_(self) -> bytes | None:
+        """Return the picture that a notebook shows, its longer side at most 1,024 pixels; None if the photo is gone."""
+        try:
+            picture = self.draw()
+        except ImageError:
+            return None  # the notebook then shows the text
+        picture.thumbnail((NOTEBOOK_SIDE, NOTEBOOK_SIDE))
+        stream = io.BytesIO()
+        picture.save(stream, "PNG")
+        return stream.getvalue()
+
     def _make_placeholder(self, image_id: int, category_id: int) -> dict[str, Any]:
         height, width = self.size
         down, across = np.float32(self.scale[0]), np.float32(self.scale[1])
@@ -271,6 +274,18 @@ def make_prediction(
         source=source,
         image=image,
     )
+
+
+def to_coco_row(image_id: int, detection: Mapping[str, Any]) -> dict[str, Any]:
+    """Return COCO's result row of one detection of `Prediction.to_dict`."""
+    x1, y1, x2, y2 = detection["box"]
+    return {
+        "image_id": image_id,
+        "category_id": detection["category_id"],
+        "bbox": [x1, y1, x2 - x1, y2 - y1],
+        "score": detection["score"],
+        "segmentation": detection["segmentation"],
+    }
 
 
 def _choose(index: Index, length: int) -> Integers:

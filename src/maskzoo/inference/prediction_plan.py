@@ -7,10 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import repeat
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
-from maskzoo.errors import ConfigError, SourceError
-from maskzoo.inference.folder_run import Job, Source
+from maskzoo.errors import ArgumentError, ConfigError, SourceError
 from maskzoo.inference.outputs import is_drawn, name_pictures, number_images
 from maskzoo.progress import OnProgress, ProgressEvent
 from maskzoo.system.files import check_folder
@@ -18,31 +17,47 @@ from maskzoo.system.files import check_folder
 if TYPE_CHECKING:
     from maskzoo.config import ModelConfig
     from maskzoo.datasets.annotations import AnnotationSet
-    from maskzoo.system.processes import Processes
+    from maskzoo.images.sources import TarMember
 
-__all__ = ["FoundImages", "Numbers", "find_images"]
+__all__ = ["FoundImages", "PlannedImage", "WrittenClasses", "find_photos"]
 
+PhotoSource: TypeAlias = "Path | bytes | TarMember"
 STDIN = "-"
 DATA_SUFFIX = ".json"
 
 
+@dataclass(frozen=True, slots=True)
+class PlannedImage:
+    """One image: its number among all, its name, what is read, its COCO id and where its picture goes.
+
+    `size` is the height and width that a data set says it has.
+    """
+
+    number: int
+    name: str
+    source: PhotoSource
+    image_id: int
+    picture: Path
+    size: tuple[int, int] | None = None
+
+
 @dataclass(frozen=True)
-class Numbers:
+class WrittenClasses:
     """The classes of the ids that are written, the id of each of the model's, if it is another, and what to say of it."""
 
     classes: dict[int, str]
     categories: dict[int, int] | None = None
-    note: str | None = None
+    note: str = ""
 
 
 @dataclass(frozen=True)
 class FoundImages:
     """All images by name, and the data set that they are, if it is one."""
 
-    named: list[tuple[str, Source]]
+    named: list[tuple[str, PhotoSource]]
     data: AnnotationSet | None = None
 
-    def plan(self, folder: Path) -> list[Job]:
+    def plan(self, folder: Path) -> list[PlannedImage]:
         """Say for every image where its picture goes, in a `folder` that is there, and what its id is."""
         sizes: Iterable[tuple[int, int] | None]
         if self.data is not None:
@@ -52,32 +67,31 @@ class FoundImages:
             files = ["stdin" if name == STDIN else name for name, _ in self.named]
             numbers, sizes = number_images(files), repeat(None, len(files))
         rows = zip(self.named, numbers, name_pictures(files, folder), sizes, strict=True)
-        return [
-            Job(number, name, source, image_id, picture, size)
-            for number, ((name, source), image_id, picture, size) in enumerate(rows)
-        ]
+        return [PlannedImage(number, *named, *rest) for number, (named, *rest) in enumerate(rows)]
 
-    def number_classes(self, config: ModelConfig) -> Numbers:
+    def match_classes(self, config: ModelConfig) -> WrittenClasses:
         """Return the data set's category ids where its classes are the model's, else the model's own."""
         if self.data is None:
-            return Numbers(dict(config.classes))
+            return WrittenClasses(dict(config.classes))
         from maskzoo.datasets.classes import ClassMap, match_classes
 
         try:
             match = match_classes(ClassMap.from_classes(config.classes), self.data.classes, config.name, self.data.source)
         except ConfigError as error:
-            return Numbers(dict(config.classes), note=f"Image ids are the data set's, category ids the model's: {error}")
+            note = f"Image ids are the data set's, category ids the model's: {error}"
+            return WrittenClasses(dict(config.classes), note=note)
         ids = dict(zip(config.classes, self.data.classes.to_ids(match.labels).tolist(), strict=True))
-        return Numbers(self.data.classes.to_classes(), ids, match.note)
+        return WrittenClasses(self.data.classes.to_classes(), ids, match.note or "")
 
 
-def find_images(
-    sources: Sequence[str], images: Path | None, out: Path | None, processes: Processes, on_progress: OnProgress
+def find_photos(
+    sources: Sequence[str], images: Path | None, out: Path | None, alone: bool, on_progress: OnProgress
 ) -> FoundImages:
     """Return every image that `sources` name; standard input, if named, comes first. Checks `out` before any work.
 
     One source alone may be a COCO instances file: its images then, with its ids, in the folder `images` or near it.
-    Raises SourceError where there is none, ConfigError if `images` is given without a data set.
+    `alone`: no other process predicts a share. Raises SourceError where there is none, ArgumentError if `images` is given
+    without a data set.
     """
     if out is not None:
         check_folder(out)
@@ -85,9 +99,9 @@ def find_images(
     sets = [source for source in files if source.lower().endswith(DATA_SUFFIX)]
     if not sets:
         if images is not None:
-            raise ConfigError(f"{images}: --images belongs to a data set (.json) as SOURCE; leave it out")
-        named = _read_sources(sources, processes)
-        return FoundImages(named if out is None else _leave_out_drawn(named, out, processes, on_progress))
+            raise ArgumentError(f"{images}: --images belongs to a data set (.json) as SOURCE; leave it out")
+        named = _read_sources(sources, alone)
+        return FoundImages(named if out is None else _leave_out_drawn(named, out, on_progress))
     if len(sources) > 1:
         raise SourceError(
             f"{sets[0]}: a data set beside other sources, whose ids would meet its own; expected it alone; predict them "
@@ -102,12 +116,12 @@ def find_images(
     return FoundImages([(name, folder / name) for name in names], annotations)
 
 
-def _read_sources(sources: Sequence[str], processes: Processes) -> list[tuple[str, Source]]:
+def _read_sources(sources: Sequence[str], alone: bool) -> list[tuple[str, PhotoSource]]:
     from maskzoo.images.sources import find_sources
 
-    named: list[tuple[str, Source]] = []
+    named: list[tuple[str, PhotoSource]] = []
     if STDIN in sources:
-        if processes.count > 1:
+        if not alone:
             raise SourceError("-: several processes cannot share standard input; expected files; start one process")
         if sys.stdin.isatty():
             raise SourceError("-: standard input is a terminal; expected the bytes of an image, as in < photo.jpg")
@@ -115,17 +129,15 @@ def _read_sources(sources: Sequence[str], processes: Processes) -> list[tuple[st
     return named + [(str(source), source) for source in find_sources([source for source in sources if source != STDIN])]
 
 
-def _leave_out_drawn(
-    named: list[tuple[str, Source]], out: Path, processes: Processes, on_progress: OnProgress
-) -> list[tuple[str, Source]]:
+def _leave_out_drawn(named: list[tuple[str, PhotoSource]], out: Path, on_progress: OnProgress) -> list[tuple[str, PhotoSource]]:
     """A pattern also finds what an earlier call, one that was killed too, drew into `out`: that is left out."""
     drawn = {name for name, source in named if isinstance(source, Path) and is_drawn(name, out)}
-    count = f"{len(drawn)} picture{'' if len(drawn) == 1 else 's'}"
     if drawn and len(drawn) == len(named):
         raise SourceError(
             f"{out}: all {len(drawn)} image{'' if len(drawn) == 1 else 's'} were drawn here by an earlier call; expected "
             "photos; to find objects in these pictures choose another --out"
         )
-    if drawn and processes.rank == 0:
+    if drawn:
+        count = f"{len(drawn)} picture{'' if len(drawn) == 1 else 's'}"
         on_progress(ProgressEvent("Predicting", note=f"Left out: {count} that an earlier call drew in {out}"))
     return [(name, source) for name, source in named if name not in drawn]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL.Image import Image
 
 from maskzoo.config import ModelConfig
-from maskzoo.errors import ImageError
+from maskzoo.errors import ArgumentError, ImageError
 from maskzoo.images.batch import batch_resized, canvas_size
 from maskzoo.images.read import read_image
 from maskzoo.images.resize import ResizedImage, resize_photo
@@ -77,7 +77,7 @@ class Predictor:
         forked from one that had loaded a network (see `check_threads`).
         """
         if batch_size < 1:
-            raise ValueError(f"batch_size is {batch_size}; expected 1 or more")
+            raise ArgumentError(f"batch_size is {batch_size}; expected 1 or more")
 
         def work(window: list[tuple[Source, Held]]) -> list[tuple[Source, Prediction | ImageError]]:
             given, held = zip(*window, strict=True)

@@ -17,7 +17,7 @@ from maskzoo.datasets.annotations import select_for_training
 from maskzoo.datasets.coco_reader import read_annotations
 from maskzoo.errors import ArgumentError
 from maskzoo.model_file import parse_settings
-from maskzoo.progress import OnProgress, count_bytes, say_nothing
+from maskzoo.progress import OnProgress, say_nothing
 from maskzoo.system.processes import Device, Processes, join_processes
 from maskzoo.training.events import RunEvents
 from maskzoo.training.keeper import Keeper
@@ -196,7 +196,7 @@ def _prepare(plan: Plan, folder: RunFolder, processes: Processes, events: RunEve
     )
     snapshot = read_newest_snapshot(folder.snapshots) if resume and folder.has_snapshot() else None
     source = "none" if snapshot else plan.start.get("from")
-    first = make_first_weights(config, source, seed=settings.seed, progress=count_bytes(events.tell))
+    first = make_first_weights(config, source, seed=settings.seed, on_progress=events.tell)
     steps = loader.batches_per_epoch // settings.accumulate
     scale = settings.batch * settings.accumulate * processes.count / config.training.images_per_batch
     recipe, rates = fit_recipe(config.training, steps * config.training.epochs, scale)

@@ -17,23 +17,24 @@ from urllib.parse import unquote, urlsplit
 from filelock import FileLock
 
 from maskzoo.errors import DownloadError, WeightsError
+from maskzoo.progress import OnProgress, say_nothing
 from maskzoo.system.files import hash_file, home, write_whole
-from maskzoo.zoo.transfer import Part, Progress, download
+from maskzoo.zoo.transfer import Part, download
 
-__all__ = ["cached", "fetch"]
+__all__ = ["fetch", "find_fetched"]
 
 PUBLISHED = "https://paddledet.bj.bcebos.com/models/"  # PaddleDetection's; ImageNet weights are in its `pretrained`
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,150}")
 
 
-def cached(url: str) -> Path | None:
+def find_fetched(url: str) -> Path | None:
     """Return the file of `url` if it is on this machine; its content is not checked."""
     path = _place(url)
     with _explained(url, path):
         return path if path.is_file() else None
 
 
-def fetch(url: str, *, progress: Progress | None = None, retries: int = 4, timeout: float = 30.0) -> Path:
+def fetch(url: str, *, on_progress: OnProgress = say_nothing, retries: int = 4, timeout: float = 30.0) -> Path:
     """Return the file of `url`, downloaded at the first use into `<home>/weights`.
 
     It has the URL's last name; where the URL is none of PaddleDetection's, the first 8 digits of the URL's SHA-256 stand
@@ -45,7 +46,7 @@ def fetch(url: str, *, progress: Progress | None = None, retries: int = 4, timeo
     MASKZOO_OFFLINE=1 forbids any connection.
     Raises WeightsError for a file that has changed, DownloadError when there is no file and none can be fetched.
     """
-    if path := cached(url):
+    if path := find_fetched(url):
         return _verify(path)
     path = _place(url)
     if os.environ.get("MASKZOO_OFFLINE", "0") not in ("", "0"):
@@ -58,7 +59,7 @@ def fetch(url: str, *, progress: Progress | None = None, retries: int = 4, timeo
             if path.is_file():  # another process was faster
                 return _verify(path)
             part = Part(path.with_name(f"{path.name}.part"))
-            download(url, part, progress or (lambda done, total: None), retries, timeout)
+            download(url, part, on_progress, retries, timeout)
             _remember(path, hash_file(part.path))
             part.path.replace(path)
             part.note.unlink(missing_ok=True)

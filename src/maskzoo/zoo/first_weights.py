@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from maskzoo.config import ModelConfig, Network
-from maskzoo.errors import ConfigError, DownloadError, WeightsError
+from maskzoo.errors import ConfigError, DownloadError, WeightsError, list_some
 from maskzoo.models.build import build
 from maskzoo.models.initialization import initialize
 from maskzoo.models.mask_rcnn import MaskRCNN
+from maskzoo.progress import OnProgress, say_nothing
 from maskzoo.weights.checkpoint import read_checkpoint
 from maskzoo.weights.imagenet import fit_imagenet, is_imagenet, list_imagenet_renames
 from maskzoo.weights.paddledetection import list_renames
@@ -24,13 +25,11 @@ from maskzoo.weights.rename import STATISTICS, list_own_renames, rename
 from maskzoo.zoo.download import fetch
 from maskzoo.zoo.load import build_empty, list_shapes
 from maskzoo.zoo.rows import names, read_row
-from maskzoo.zoo.transfer import Progress
 
 __all__ = ["FirstWeights", "make_first_weights"]
 
 LAST_LAYERS = {"heads.box.score": 1, "heads.box.delta": 4, "heads.mask.logits": 1}  # rows of each class
 SCORE_BIAS = "bbox_head.bbox_score.bias"  # in PaddleDetection's files: classes and background
-SHOWN = 10  # names in a report
 CHOICES = "Choose weights of this network, or change the model file"
 
 
@@ -52,18 +51,18 @@ class _Learnt:
 
 
 def make_first_weights(
-    config: ModelConfig, source: str | Path | None, *, seed: int, progress: Progress | None = None
+    config: ModelConfig, source: str | Path | None, *, seed: int, on_progress: OnProgress = say_nothing
 ) -> FirstWeights:
     """Return a network of the config to train, its weights from `source`; what no file holds is drawn from `seed`.
 
-    `source` is a zoo row's name (downloaded; `progress` is told bytes so far and in all), a `.safetensors` checkpoint, a
+    `source` is a zoo row's name (downloaded; `on_progress` is told of the bytes), a `.safetensors` checkpoint, a
     `.pdparams` file of a whole network or of an ImageNet classifier, "none" for random weights only, or None: the
     ImageNet weights that the config names, if it names any. Where a whole network knows other classes, its last layers
     are drawn anew, except the rows of classes of the same name and of the background.
 
     Raises WeightsError that lists all that does not fit, DownloadError, or ConfigError for a source of unknown kind.
     """
-    learnt = _read(config, source, progress)
+    learnt = _read(config, source, on_progress)
     model = build_empty(config)
     model.to_empty(device="cpu")
     initialize(model, torch.Generator().manual_seed(seed))
@@ -75,9 +74,9 @@ def make_first_weights(
     return FirstWeights(model, report)
 
 
-def _read(config: ModelConfig, source: str | Path | None, progress: Progress | None) -> _Learnt | None:
+def _read(config: ModelConfig, source: str | Path | None, on_progress: OnProgress) -> _Learnt | None:
     if source is None:
-        return _fetch_imagenet(config, progress) if config.source.imagenet else None
+        return _fetch_imagenet(config, on_progress) if config.source.imagenet else None
     if str(source) == "none":
         return None
     kind = Path(source).suffix
@@ -86,7 +85,7 @@ def _read(config: ModelConfig, source: str | Path | None, progress: Progress | N
     if kind == ".pdparams":
         return _read_pdparams(Path(source), config)
     if str(source) in names():
-        return _fetch_row(str(source), config, progress)
+        return _fetch_row(str(source), config, on_progress)
     if Path(source).is_file():  # its content says what it is, and why it is none
         return _read_pdparams(Path(source), config)
     raise ConfigError(
@@ -95,11 +94,11 @@ def _read(config: ModelConfig, source: str | Path | None, progress: Progress | N
     )
 
 
-def _fetch_imagenet(config: ModelConfig, progress: Progress | None) -> _Learnt:
+def _fetch_imagenet(config: ModelConfig, on_progress: OnProgress) -> _Learnt:
     url = config.source.imagenet
     list_imagenet_renames(config.network, url)  # refuses a network that they cannot fit before they are fetched
     try:
-        path = fetch(url, progress=progress)
+        path = fetch(url, on_progress=on_progress)
     except DownloadError as error:
         raise DownloadError(
             f"{error}. These are the backbone's ImageNet weights: give others with --from FILE, or --from none to start "
@@ -108,10 +107,10 @@ def _fetch_imagenet(config: ModelConfig, progress: Progress | None) -> _Learnt:
     return _read_imagenet(path, read_pdparams(path), config)
 
 
-def _fetch_row(name: str, config: ModelConfig, progress: Progress | None) -> _Learnt:
+def _fetch_row(name: str, config: ModelConfig, on_progress: OnProgress) -> _Learnt:
     row = read_row(name)
     _compare(row.network, config.network, name)
-    path = fetch(row.source.weights, progress=progress)
+    path = fetch(row.source.weights, on_progress=on_progress)
     return _fit_published(path, read_pdparams(path), config, list(row.classes.values()))
 
 
@@ -129,7 +128,7 @@ def _read_pdparams(path: Path, config: ModelConfig) -> _Learnt:
 def _read_imagenet(path: Path, arrays: Mapping[str, NDArray[Any]], config: ModelConfig) -> _Learnt:
     tensors, surplus = fit_imagenet(arrays, config.network, list_shapes(build_empty(config)), str(path))
     notes = [f"backbone from the ImageNet weights {path}, all other weights random", *_note_norms("frozen", config)]
-    notes += [f"not used: {_list(surplus)}"] if surplus else []
+    notes += [f"not used: {list_some(surplus, 10)}"] if surplus else []
     return _Learnt(tensors, None, "; ".join(notes))
 
 
@@ -224,7 +223,7 @@ def _fit_classes(learnt: _Learnt, drawn: Mapping[str, Tensor], classes: Sequence
     reason = "" if found else " (the file names no classes)"
     report = (
         f"{learnt.report}; last layers replaced: {count} -> {len(classes)} classes{reason}; "
-        f"kept by name: {_list(classes[row] for row in kept)}; new: {_list(new)}"
+        f"kept by name: {list_some([classes[row] for row in kept], 10) or 'none'}; new: {list_some(new, 10) or 'none'}"
     )
     return tensors, report
 
@@ -256,9 +255,3 @@ def _describe_random(config: ModelConfig, seed: int) -> str:
             f"warning: {', '.join(shape.frozen)} of the backbone are frozen and stay random; set network.backbone.frozen to []"
         )
     return "; ".join(notes)
-
-
-def _list(values: Iterable[str]) -> str:
-    texts = list(values)
-    more = f" and {len(texts) - SHOWN} more" if len(texts) > SHOWN else ""
-    return ", ".join(texts[:SHOWN]) + more if texts else "none"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
@@ -13,19 +13,19 @@ from torch import Tensor
 
 from maskzoo.config import ModelConfig
 from maskzoo.errors import ConfigError, WeightsError
-from maskzoo.export.cache import export_once
-from maskzoo.export.calibration import read_calibration
-from maskzoo.export.onnx import read_facts
-from maskzoo.export.openvino import read_openvino_facts
-from maskzoo.export.runtimes import RUNTIMES, TorchPackage
-from maskzoo.export.torch_package import read_package_facts
+from maskzoo.exporting.cache import export_once
+from maskzoo.exporting.calibration import read_calibration
+from maskzoo.exporting.onnx import read_facts
+from maskzoo.exporting.openvino import read_openvino_facts
+from maskzoo.exporting.runtimes import RUNTIMES, TorchPackage
+from maskzoo.exporting.torch_package import read_package_facts
 from maskzoo.inference.backends import Compiled, Eager
 from maskzoo.inference.ordered_threads import check_threads
 from maskzoo.inference.predictor import PhotoPredictor, Predictor
-from maskzoo.model_file import dump_config, parse_config
 from maskzoo.models.build import build
 from maskzoo.models.mask_rcnn import MaskRCNN
 from maskzoo.models.packing import has_fast_bfloat16
+from maskzoo.progress import OnProgress, ProgressEvent, say_nothing
 from maskzoo.system.files import describe_address, hash_file, home
 from maskzoo.system.machine import inspect_compiler, is_installed
 from maskzoo.system.memory import bound_setups
@@ -35,19 +35,18 @@ from maskzoo.weights.pdparams import read_pdparams
 from maskzoo.weights.rename import Rename, rename
 from maskzoo.zoo.backend_choice import choose_backend
 from maskzoo.zoo.download import fetch
-from maskzoo.zoo.rows import names, read_row
+from maskzoo.zoo.rows import names, read_model_config, read_row
 
-__all__ = ["EXPORTED", "build_empty", "convert", "list_shapes", "load", "load_network", "read_weights"]
+__all__ = ["EXPORTED_SUFFIXES", "build_empty", "convert", "list_shapes", "load", "load_network", "read_weights"]
 
-SPOKEN = {
+DTYPES = {  # that a backend computes in
     "eager": ("float32", "bfloat16", "float16"),
     "compile": ("float32", "bfloat16", "float16"),
     "openvino": ("float32", "bfloat16", "int8"),
     "onnxruntime": ("float32",),
     "torch package": ("float32",),
 }
-EXPORTED = (".onnx", ".xml", ".pt2")  # suffixes of the files that `maskzoo export` writes
-Progress = Callable[[int, int | None], None]
+EXPORTED_SUFFIXES = (".onnx", ".xml", ".pt2")  # of the files that `maskzoo export` writes
 
 
 def load(
@@ -59,25 +58,36 @@ def load(
     dtype: Literal["auto", "float32", "bfloat16", "float16", "int8"] = "auto",
     calibrate: str | Path | None = None,
     overrides: Sequence[str] = (),
-    progress: Progress | None = None,
+    on_progress: OnProgress = say_nothing,
 ) -> Predictor:
-    """Return a predictor of a zoo row by name, of your own `.yml` with `weights`, or of one file that holds both.
+    """Return a predictor: a published row, your own model, or one file that holds all.
 
-    One file is a `.safetensors` file, or an `.onnx`, `.xml` or `.pt2` file that `maskzoo export` wrote; the last is
-    machine code, so load none that you would not run. Without `weights` a row's
-    published file is downloaded at the first use (`progress` is told bytes so far and in all). `overrides` are
-    `key.path=value` texts. `weights` of ours bring their `input.resize` along, which they were trained with; an override
-    is stronger. A runtime other than PyTorch exports the network at the first use and keeps the file. A `dtype`
-    of `auto` is float32; float16 is for GPUs. A `backend` of `auto` is what was measured as the fastest for the type, and
-    the predictor's repr says why. int8 needs photos to `calibrate` on (a folder; some dozens do).
-    Raises ConfigError, WeightsError, DownloadError or ExportError; MaskzooError in a process forked after a network was loaded.
+    Args:
+        model: A row's name, your own `.yml` with `weights`, a `.safetensors` file, or an `.onnx`, `.xml` or `.pt2` file that
+            `export` wrote; the last is machine code, so load none that you would not run.
+        weights: A `.safetensors` or `.pdparams` file. None: a row's published file, downloaded at the first use. Weights of
+            ours bring their `input.resize` along, which they were trained with; an override is stronger.
+        device: "auto" is the GPU where there is one.
+        backend: "auto" is what was measured as the fastest for the type; the predictor's repr says why. A runtime other
+            than PyTorch exports the network at the first use and keeps the file.
+        dtype: "auto" is float32; float16 is for GPUs.
+        calibrate: A folder of photos from which int8 takes its ranges; some dozens do.
+        overrides: Values of the model file to change, `key.path=value` texts.
+        on_progress: Is told of the bytes of a download, and of what else takes time.
+
+    Raises:
+        ConfigError: No such model, or what was asked for does not go together.
+        WeightsError: The weights are damaged, or belong to another network.
+        DownloadError: The weights are not here and cannot be fetched.
+        ExportError: A runtime is not installed or cannot read the file.
+        MaskzooError: This process was forked after a network was loaded.
     """
     check_threads(torch_alone=True)
     if dtype not in ("auto", "float32", "bfloat16", "float16", "int8"):
         raise ConfigError(f"dtype is {dtype!r}; expected auto, float32, bfloat16, float16 or int8")
-    if backend not in ("auto", *SPOKEN):
+    if backend not in ("auto", *DTYPES):
         raise ConfigError(f"backend is {backend!r}; expected auto, eager, compile, {' or '.join(RUNTIMES)}")
-    if Path(model).suffix in EXPORTED:
+    if Path(model).suffix in EXPORTED_SUFFIXES:
         return _load_exported(Path(model), weights, backend, dtype, overrides)
     place = _choose_device(device)
     dtype = "float32" if dtype == "auto" else dtype
@@ -85,11 +95,12 @@ def load(
     _check_backend(chosen, dtype, place, calibrate)
     if place.type == "cpu":
         bound_setups()
-    network, config = load_network(model, weights, overrides=overrides, progress=progress)
+    network, config = load_network(model, weights, overrides=overrides, on_progress=on_progress)
     if chosen in ("eager", "compile"):
         kind = Eager if chosen == "eager" else Compiled
         return Predictor(kind(network, place, getattr(torch, dtype)), config, why)
     photos = None if calibrate is None else read_calibration(calibrate, config.input)
+    on_progress(ProgressEvent(f"Exporting for {chosen}, if it is the first time"))
     path = export_once(network, config, home() / "exports", photos)
     return Predictor(RUNTIMES[chosen](path, dtype), config, why)
 
@@ -99,24 +110,25 @@ def load_network(
     weights: str | Path | None = None,
     *,
     overrides: Sequence[str] = (),
-    progress: Progress | None = None,
+    on_progress: OnProgress = say_nothing,
 ) -> tuple[MaskRCNN, ModelConfig]:
     """Return the network with its weights, unpacked, and its config; arguments as for `load`."""
-    if Path(model).suffix == ".safetensors":
-        if weights is not None:
-            raise ConfigError(f"{model}: this file holds its own weights; leave {weights} out, or name a model file")
-        checkpoint = read_checkpoint(model)
-        config = parse_config(dump_config(checkpoint.config), str(model), overrides)
-        network = build_empty(config)
-        return _fill(network, _check_names(checkpoint.tensors, network, str(model))), config
-    config = read_row(model, overrides)
-    if weights is None and not config.source.weights:
+    config = read_model_config(model, overrides)
+    whole = Path(model).suffix == ".safetensors"
+    if whole and weights is not None:
+        raise ConfigError(f"{model}: this file holds its own weights; leave {weights} out, or name a model file")
+    if weights is None and not whole and not config.source.weights:
         raise WeightsError(f"{model}: names no published weights; give a file with weights= (--weights FILE)")
     network = build_empty(config)
-    file = Path(weights) if weights is not None else fetch(config.source.weights, progress=progress)
-    if file.suffix == ".safetensors" and not any(text.split("=")[0] in ("input", "input.resize") for text in overrides):
+    if whole or weights is not None:
+        file = Path(model if weights is None else weights)
+    else:
+        file = fetch(config.source.weights, on_progress=on_progress)
+    overridden = any(text.split("=")[0] in ("input", "input.resize") for text in overrides)
+    if not whole and file.suffix == ".safetensors" and not overridden:
         config = _resize_as(read_checkpoint_config(file), config)
-    return _fill(network, read_weights(file, config, network)), config
+    network.load_state_dict(read_weights(file, config, network), assign=True)
+    return network, config
 
 
 def _resize_as(trained: ModelConfig, config: ModelConfig) -> ModelConfig:
@@ -134,11 +146,21 @@ def read_weights(path: str | Path, config: ModelConfig, network: MaskRCNN) -> di
 def convert(
     source: str | Path, out: str | Path, model: str | Path | None = None, *, overrides: Sequence[str] = ()
 ) -> Checkpoint:
-    """Write the weights file `source` as one `.safetensors` file with config, class names and provenance inside.
+    """Write other libraries' weights as one safe file that holds config, class names and origin as well.
 
-    `model` is a row's name or a model file; left out, the file's own name must be a row's. `overrides` as for `load`. No
-    `.pdparams` file says which PaddleDetection wrote it: for weights that 2.6.1 or later trained, `input.resize=rounded`
-    is the caller's to say. Returns what was written.
+    Args:
+        source: PaddleDetection's `.pdparams` file; no code in it is run.
+        out: The `.safetensors` file to write.
+        model: The network they belong to, a row's name or a model file; None: `source` is named as a row.
+        overrides: As for `load`. No file says which PaddleDetection wrote it: for weights that 2.6.1 or later trained,
+            `input.resize=rounded` is yours to say.
+
+    Returns:
+        What was written: tensors by our names, their network's config, and where they come from.
+
+    Raises:
+        ConfigError: It is not known which network the weights belong to.
+        WeightsError: They are damaged or do not fit it, or `out` cannot be written.
     """
     source, out = Path(source), Path(out)
     if out.suffix != ".safetensors":
@@ -165,8 +187,8 @@ def _check_backend(backend: str, dtype: str, device: torch.device, calibrate: st
     if (dtype == "int8") != (calibrate is not None):
         fault = "int8 needs photos to calibrate on" if dtype == "int8" else f"only int8 is calibrated, and dtype is {dtype}"
         raise ConfigError(f"{fault}; give both dtype=int8 and calibrate=FOLDER (--dtype int8 --calibrate FOLDER), or neither")
-    if dtype not in SPOKEN[backend]:
-        raise ConfigError(f"{backend} cannot run {dtype} here; it takes {', '.join(SPOKEN[backend])}")
+    if dtype not in DTYPES[backend]:
+        raise ConfigError(f"{backend} cannot run {dtype} here; it takes {', '.join(DTYPES[backend])}")
     if dtype == "float16" and device.type == "cpu":
         raise ConfigError("dtype is float16, which is for GPUs, and the device is the CPU; choose float32 or bfloat16")
     if backend == "compile" and (remedy := inspect_compiler(device.type)):
@@ -199,7 +221,7 @@ def _load_exported(path: Path, weights: str | Path | None, backend: str, dtype: 
         raise ConfigError(f"{path}: made for one canvas, {height}x{width}, and photos fill many; export it without --fixed")
     stored = facts.provenance.get("dtype", "float32")
     wanted = stored if dtype == "auto" else dtype
-    if wanted != stored and (stored == "int8" or wanted not in SPOKEN[chosen] or wanted == "int8"):
+    if wanted != stored and (stored == "int8" or wanted not in DTYPES[chosen] or wanted == "int8"):
         raise ConfigError(f"{path}: holds {stored}, and {chosen} cannot run it as {dtype}; leave dtype out")
     runtime = RUNTIMES.get(chosen, TorchPackage)
     return (PhotoPredictor if facts.prepares else Predictor)(runtime(path, wanted), facts.config)
@@ -209,11 +231,6 @@ def build_empty(config: ModelConfig) -> MaskRCNN:
     """Build the network without memory for weights: they come from a file."""
     with torch.device("meta"):
         return build(config.network, len(config.classes), config.limits)
-
-
-def _fill(network: MaskRCNN, tensors: dict[str, Tensor]) -> MaskRCNN:
-    network.load_state_dict(tensors, assign=True)
-    return network
 
 
 def _check_names(tensors: dict[str, Tensor], network: MaskRCNN, origin: str) -> dict[str, Tensor]:

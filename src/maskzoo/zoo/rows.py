@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from maskzoo.config import ModelConfig
 from maskzoo.errors import ConfigError
 from maskzoo.model_file import dump_config, parse_config, read_config
 from maskzoo.weights.pdparams import refuse_foreign
-from maskzoo.zoo.download import cached
+from maskzoo.zoo.download import find_fetched
 
-__all__ = ["RowSummary", "names", "read_model_config", "read_row", "row_text", "summarize", "to_markdown"]
+__all__ = ["RowSummary", "list_models", "names", "read_model_config", "read_row", "row_text", "summarize", "to_markdown"]
 
 WEIGHTS = (".pdparams", ".pth", ".pt", ".pkl", ".json")  # suffixes of files that are no model
 
@@ -36,6 +37,10 @@ class RowSummary:
     gflops: float
     licence: str
     weights: Path | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the summary as plain values for JSON."""
+        return asdict(self) | {"weights": None if self.weights is None else str(self.weights)}
 
 
 def names() -> list[str]:
@@ -92,6 +97,19 @@ def read_model_config(model: str | Path, overrides: Sequence[str] = ()) -> Model
     return parse_config(dump_config(config), str(model), overrides) if overrides else config
 
 
+def list_models() -> list[RowSummary]:
+    """Sum up every published row, small networks first.
+
+    Returns:
+        One summary a row: structure, published AP in percent, parameters, GFLOPs, licence, and where the weights lie if
+        they are on this machine.
+
+    Raises:
+        DownloadError: The folder of weights cannot be read.
+    """
+    return [summarize(read_row(name)) for name in names()]
+
+
 def summarize(config: ModelConfig, *, measured: bool = False) -> RowSummary:
     """Sum up a model file; the costs are those in the file, or `measured` on its network (always, if none are there)."""
     shape, published = config.network.backbone, config.source.published
@@ -114,7 +132,7 @@ def summarize(config: ModelConfig, *, measured: bool = False) -> RowSummary:
         parameters=parameters,
         gflops=gflops,
         licence=config.source.licence,
-        weights=cached(config.source.weights) if config.source.weights else None,
+        weights=find_fetched(config.source.weights) if config.source.weights else None,
     )
 
 

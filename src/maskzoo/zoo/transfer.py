@@ -20,12 +20,11 @@ from urllib.parse import urljoin
 import requests
 from urllib3.exceptions import HTTPError
 
-from maskzoo.errors import DownloadError
+from maskzoo.errors import DownloadError, TransientError
+from maskzoo.progress import OnProgress, ProgressEvent
 from maskzoo.weights.pdparams import MAX_FILE_BYTES, looks_like_page
 
-__all__ = ["Part", "Progress", "download"]
-
-Progress = Callable[[int, int | None], None]  # bytes here, bytes in all (None: the server does not say)
+__all__ = ["Part", "download"]
 
 CHUNK_BYTES = 1 << 16
 LEAST_RATE = 1000  # bytes a second: what is slower counts as stalled
@@ -66,10 +65,6 @@ class Part:
 
     def discard(self) -> None:
         self.note.unlink(missing_ok=True)
-
-
-class _TransientError(Exception):
-    """A failure that another try may mend."""
 
 
 class _Session(requests.Session):
@@ -115,7 +110,7 @@ def _limit(seconds: float, work: Callable[[], requests.Response]) -> requests.Re
         return outcome.result(seconds)
     except TimeoutError:
         outcome.add_done_callback(_close_late)
-        raise _TransientError(f"the server did not answer within {seconds:g} seconds") from None
+        raise TransientError(f"the server did not answer within {seconds:g} seconds") from None
 
 
 def _close_late(outcome: Future[requests.Response]) -> None:
@@ -123,17 +118,17 @@ def _close_late(outcome: Future[requests.Response]) -> None:
         outcome.result().close()
 
 
-def download(url: str, part: Part, progress: Progress, retries: int, timeout: float) -> None:
+def download(url: str, part: Part, on_progress: OnProgress, retries: int, timeout: float) -> None:
     """Bring the part to its end; on return it is whole and on the disk."""
     for attempt in range(retries + 1):
         if attempt:
             time.sleep(min(2.0 ** (attempt - 1), timeout))
         try:
             with _Session() as session:
-                return _try_once(session, url, part, progress, timeout)
+                return _try_once(session, url, part, on_progress, timeout)
         except (requests.ConnectionError, requests.Timeout, HTTPError) as error:  # HTTPError: from the body
             failure = f"{type(error).__name__}: {error}"
-        except _TransientError as error:
+        except TransientError as error:
             failure = str(error)
         except requests.RequestException as error:
             raise DownloadError(f"{url}: cannot be fetched: {error}") from error
@@ -143,7 +138,7 @@ def download(url: str, part: Part, progress: Progress, retries: int, timeout: fl
     )
 
 
-def _try_once(session: _Session, url: str, part: Part, progress: Progress, timeout: float) -> None:
+def _try_once(session: _Session, url: str, part: Part, on_progress: OnProgress, timeout: float) -> None:
     here = part.resumable(url)
     headers = {"Accept-Encoding": "identity"}  # sizes and ranges are those of the file
     if here:
@@ -157,26 +152,28 @@ def _try_once(session: _Session, url: str, part: Part, progress: Progress, timeo
             raise DownloadError(f"{url}: {total} bytes, expected at most {MAX_FILE_BYTES}: these are not our weights")
         with part.path.open("r+b") as file:
             file.seek(done)
-            since, before = time.monotonic(), done
+            since = started = time.monotonic()
+            before = begun = done
             while chunk := response.raw.read1(CHUNK_BYTES, decode_content=True):  # as it comes, however little
                 if not done:
                     _refuse_page(url, response, chunk)
                 done += file.write(chunk)
                 if done > MAX_FILE_BYTES:
                     raise DownloadError(f"{url}: more than {MAX_FILE_BYTES} bytes: these are not our weights")
-                progress(done, total)
+                rate = (done - begun) / max(time.monotonic() - started, 1e-3)
+                on_progress(ProgressEvent("Fetching weights", done, total, "bytes", rate))
                 if (seconds := time.monotonic() - since) >= timeout:
                     if done - before < LEAST_RATE * seconds:
-                        raise _TransientError(f"{done - before} bytes in {seconds:.0f} s, expected {LEAST_RATE} in each")
+                        raise TransientError(f"{done - before} bytes in {seconds:.0f} s, expected {LEAST_RATE} in each")
                     since, before = time.monotonic(), done
             file.truncate()
             file.flush()
             os.fsync(file.fileno())
     if done == 0 or (total is not None and done < total):
-        raise _TransientError(f"it broke off after {done} of {total or 'an unknown number of'} bytes")
+        raise TransientError(f"it broke off after {done} of {total or 'an unknown number of'} bytes")
     if total is not None and done > total:
         part.discard()
-        raise _TransientError(f"{done} bytes came, {total} were announced")
+        raise TransientError(f"{done} bytes came, {total} were announced")
 
 
 def _check_answer(url: str, response: requests.Response, part: Part, here: tuple[int, _Version] | None) -> int:
@@ -196,9 +193,9 @@ def _check_answer(url: str, response: requests.Response, part: Part, here: tuple
             return size
     if status in (206, 416):  # what is here is no part of what is there now
         part.discard()
-        raise _TransientError("the file on the server has changed meanwhile")
+        raise TransientError("the file on the server has changed meanwhile")
     if status >= 500 or status in (408, 429):
-        raise _TransientError(f"the server answered {status} {response.reason}")
+        raise TransientError(f"the server answered {status} {response.reason}")
     raise DownloadError(f"{url}: the server answered {status} {response.reason}; expected the file: check the address")
 
 

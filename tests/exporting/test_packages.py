@@ -3,7 +3,7 @@
 import pytest
 
 from maskzoo.errors import ExportError
-from maskzoo.export.packages import import_package
+from maskzoo.exporting.packages import import_package
 
 
 def test_a_package_that_is_not_installed_is_named_with_the_command_that_installs_it():

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from maskzoo.errors import ExportError
-from maskzoo.export.packages import import_package
-from maskzoo.export.program import INPUTS, OUTPUTS, PHOTO, Inputs, to_inputs
+from maskzoo.exporting.packages import import_package
+from maskzoo.exporting.program import INPUTS, OUTPUTS, PHOTO, Inputs, to_inputs
 from maskzoo.models.packing import has_fast_bfloat16
 from maskzoo.structures import Detections, ImageBatch
 

@@ -16,10 +16,10 @@ from torch._inductor import config as inductor
 import maskzoo
 from exports import BOX_PIXELS, KINDS, SIZES, compare, make_facts
 from maskzoo.errors import ConfigError, ExportError
-from maskzoo.export.example import describe, make_example
-from maskzoo.export.program import Program
-from maskzoo.export.runtimes import TorchPackage
-from maskzoo.export.torch_package import read_package_facts, write_package
+from maskzoo.exporting.example import describe, make_example
+from maskzoo.exporting.program import Program
+from maskzoo.exporting.runtimes import TorchPackage
+from maskzoo.exporting.torch_package import read_package_facts, write_package
 from maskzoo.images.batch import make_batch
 from maskzoo.inference.backends import Eager
 from maskzoo.inference.predictor import Predictor
@@ -27,7 +27,7 @@ from maskzoo.structures import ImageBatch
 from networks import make_photo, small_config, small_network
 from shared_data import ROOT, need_shared
 
-PROGRAM = ROOT / "src" / "maskzoo" / "export" / "example_program.cpp"
+PROGRAM = ROOT / "src" / "maskzoo" / "exporting" / "example_program.cpp"
 TORCH = Path(torch.__file__).parent
 COMPILE = ["g++", "-std=c++20", *(f"-isystem{TORCH / 'include' / part}" for part in ("", "torch/csrc/api/include"))]
 

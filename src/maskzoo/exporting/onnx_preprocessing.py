@@ -16,8 +16,8 @@ import torch
 from numpy.typing import NDArray
 
 from maskzoo.config import Input
-from maskzoo.export.packages import import_package
-from maskzoo.export.program import INPUTS, PHOTO
+from maskzoo.exporting.packages import import_package
+from maskzoo.exporting.program import INPUTS, PHOTO
 from maskzoo.images.batch import batch_resized
 from maskzoo.images.resize import resize_photo
 from maskzoo.inference.backends import Backend
@@ -65,7 +65,7 @@ def make_preprocessing(settings: Input) -> ModelProto:
     import onnx.numpy_helper
     import onnx.parser
 
-    text = files("maskzoo.export").joinpath("preprocessing.onnxtxt").read_text(encoding="utf-8")
+    text = files("maskzoo.exporting").joinpath("preprocessing.onnxtxt").read_text(encoding="utf-8")
     model = onnx.inliner.inline_local_functions(onnx.parser.parse_model(text))
     values: dict[str, NDArray[Any]] = {
         "short_side": np.array([settings.short_side], np.int64),

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from maskzoo.export.onnx_preprocessing import PreprocessingBackend, make_preprocessing
+from maskzoo.exporting.onnx_preprocessing import PreprocessingBackend, make_preprocessing
 from maskzoo.images.batch import batch_resized
 from maskzoo.images.resize import resize_photo
 from maskzoo.zoo.rows import read_row
@@ -114,7 +114,7 @@ def test_a_preparation_that_differs_is_told_in_grey_levels(monkeypatch):
 
 
 def test_the_graphs_text_is_a_model_with_the_published_values():
-    text = (ROOT / "src" / "maskzoo" / "export" / "preprocessing.onnxtxt").read_text()
+    text = (ROOT / "src" / "maskzoo" / "exporting" / "preprocessing.onnxtxt").read_text()
     model = onnx.parser.parse_model(text)
     onnx.checker.check_model(onnx.inliner.inline_local_functions(model))
     published, made = (read_constants(graph) for graph in (model, make_preprocessing(read_row(ROW).input)))

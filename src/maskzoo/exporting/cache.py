@@ -11,9 +11,9 @@ from filelock import FileLock
 
 from maskzoo.config import ModelConfig
 from maskzoo.errors import ExportError
-from maskzoo.export.onnx import Facts, write_onnx
-from maskzoo.export.openvino import write_openvino
-from maskzoo.export.program import Inputs, Program
+from maskzoo.exporting.onnx import Facts, write_onnx
+from maskzoo.exporting.openvino import write_openvino
+from maskzoo.exporting.program import Inputs, Program
 from maskzoo.model_file import dump_config
 from maskzoo.models.mask_rcnn import MaskRCNN
 from maskzoo.system.files import explained, fit_name, make_folder

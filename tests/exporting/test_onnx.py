@@ -14,13 +14,13 @@ from PIL import Image
 import maskzoo
 from exports import BOX_PIXELS, KINDS, SIZES, compare, make_facts
 from maskzoo.errors import ExportError
-from maskzoo.export.example import make_example
-from maskzoo.export.onnx import read_facts, write_onnx
-from maskzoo.export.onnx_preprocessing import add_preprocessing
-from maskzoo.export.openvino import convert_onnx, read_openvino_facts
-from maskzoo.export.program import Program, to_inputs
-from maskzoo.export.runtimes import OnnxRuntime, OpenVino
-from maskzoo.export.verify import verify
+from maskzoo.exporting.example import make_example
+from maskzoo.exporting.onnx import read_facts, write_onnx
+from maskzoo.exporting.onnx_preprocessing import add_preprocessing
+from maskzoo.exporting.openvino import convert_onnx, read_openvino_facts
+from maskzoo.exporting.program import Program, to_inputs
+from maskzoo.exporting.runtimes import OnnxRuntime, OpenVino
+from maskzoo.exporting.verify import verify
 from maskzoo.images.batch import make_batch
 from maskzoo.inference.backends import Eager
 from maskzoo.inference.predictor import Predictor

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from maskzoo.errors import ExportError
-from maskzoo.export.onnx import FACTS, Facts, read_facts, write_onnx
-from maskzoo.export.packages import import_package
-from maskzoo.export.program import Inputs, Program
+from maskzoo.exporting.onnx import FACTS, Facts, read_facts, write_onnx
+from maskzoo.exporting.packages import import_package
+from maskzoo.exporting.program import Inputs, Program
 from maskzoo.system.files import write_file
 
 __all__ = ["convert_onnx", "read_openvino_facts", "write_openvino"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from maskzoo.export.onnx_preprocessing import PreprocessingBackend
+from maskzoo.exporting.onnx_preprocessing import PreprocessingBackend
 from maskzoo.images.read import read_image
 from maskzoo.inference.prediction import Prediction
 from maskzoo.inference.predictor import PhotoPredictor, Predictor, Source
+from maskzoo.progress import OnProgress, ProgressEvent, say_nothing
 
 __all__ = ["Verification", "match_masks", "verify"]
 
@@ -43,7 +44,7 @@ class Verification:
 
 
 def verify(
-    network: Predictor, exported: Predictor, photos: Sequence[Path], on_photo: Callable[[], None] | None = None
+    network: Predictor, exported: Predictor, photos: Sequence[Path], on_progress: OnProgress = say_nothing
 ) -> Verification:
     """Compare both on each photo alone, then on batches of three of its kind: itself, mirrored, and black.
 
@@ -66,8 +67,7 @@ def verify(
         for name, ours, theirs in zip(("alone", "in a batch", "mirrored", "blackened"), expected, found, strict=True):
             overlaps += _compare(f"{path}, {name}", ours, theirs, network, report)
         report.photos += 1
-        if on_photo is not None:
-            on_photo()
+        on_progress(ProgressEvent("Verifying", report.photos, len(photos)))
     report.matched = len(overlaps)
     if overlaps:
         report.least_mask_iou, report.mean_mask_iou = float(min(overlaps)), float(np.mean(overlaps))

@@ -16,9 +16,9 @@ import torch
 
 from maskzoo.config import ModelConfig
 from maskzoo.errors import ExportError
-from maskzoo.export.onnx_preprocessing import add_preprocessing
-from maskzoo.export.packages import import_package
-from maskzoo.export.program import INPUTS, OUTPUTS, Program, trace
+from maskzoo.exporting.onnx_preprocessing import add_preprocessing
+from maskzoo.exporting.packages import import_package
+from maskzoo.exporting.program import INPUTS, OUTPUTS, Program, trace
 from maskzoo.model_file import dump_config, parse_config
 from maskzoo.system.files import write_file
 
@@ -80,7 +80,7 @@ def to_onnx(program: Program, facts: Facts) -> ModelProto:
     """Return the program as an ONNX model; every axis that may change has a name."""
     for package in ("onnx", "onnxscript"):
         import_package(package)
-    from maskzoo.export.onnx_operators import list_onnx_operators
+    from maskzoo.exporting.onnx_operators import list_onnx_operators
 
     with _quiet():
         made = torch.onnx.export(

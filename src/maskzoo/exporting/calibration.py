@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maskzoo.config import Input
-from maskzoo.export.program import PHOTO, Inputs, to_inputs
+from maskzoo.exporting.program import PHOTO, Inputs, to_inputs
 from maskzoo.images.batch import batch_resized
 from maskzoo.images.find import find_images
 from maskzoo.images.read import read_image

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from maskzoo.export.example import make_example
-from maskzoo.export.example_script import paste, prepare
+from maskzoo.exporting.example import make_example
+from maskzoo.exporting.example_script import paste, prepare
 from maskzoo.images.batch import batch_resized
 from maskzoo.images.resize import resize_photo
 from maskzoo.ops.masks import paste as paste_own

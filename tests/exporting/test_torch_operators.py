@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from maskzoo.config import BoxLimits
-from maskzoo.export import torch_operators as lowering
+from maskzoo.exporting import torch_operators as lowering
 from maskzoo.models.detections import detect
 from maskzoo.ops.nms import nms
 from maskzoo.ops.roi_align import assign_levels, make_table, roi_align

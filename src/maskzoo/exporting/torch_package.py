@@ -13,10 +13,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from maskzoo.errors import ExportError
-from maskzoo.export.example import describe
-from maskzoo.export.onnx import Facts
-from maskzoo.export.program import Program, trace
-from maskzoo.export.torch_operators import TorchOperators
+from maskzoo.exporting.example import describe
+from maskzoo.exporting.onnx import Facts
+from maskzoo.exporting.program import Program, trace
+from maskzoo.exporting.torch_operators import TorchOperators
 from maskzoo.system.files import write_file
 
 __all__ = ["read_package_facts", "write_package"]

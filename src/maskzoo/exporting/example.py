@@ -51,4 +51,4 @@ def describe(config: ModelConfig) -> dict[str, str]:
 
 
 def _read(name: str) -> str:
-    return files("maskzoo.export").joinpath(name).read_text(encoding="utf-8")
+    return files("maskzoo.exporting").joinpath(name).read_text(encoding="utf-8")

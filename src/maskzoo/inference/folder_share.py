@@ -1,0 +1,112 @@
+"""One process's share of a folder of images: read, predict, draw, and a line of the part file for each."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from maskzoo.errors import ImageError, MaskzooError
+from maskzoo.inference.journal import Journal, JournalFile, hash_values
+from maskzoo.inference.outputs import encode_picture
+from maskzoo.inference.prediction_plan import PlannedImage
+from maskzoo.progress import OnProgress, ProgressEvent
+from maskzoo.system.files import write_file
+
+if TYPE_CHECKING:
+    from maskzoo.inference.prediction import Prediction
+    from maskzoo.inference.predictor import Predictor
+    from maskzoo.system.processes import Processes
+
+__all__ = ["Work", "predict_share"]
+
+
+@dataclass(frozen=True)
+class Work:
+    """What becomes of every image. `categories`: the id that is written for each of the model's; None: the same."""
+
+    predictor: Predictor
+    kinds: frozenset[str]
+    score: float
+    batch: int
+    categories: Mapping[int, int] | None = None
+
+    def make_manifest(self, plan: Sequence[PlannedImage]) -> str:
+        """Return the hash of all that the results hang on: network, weights, options, the images' names and all ids."""
+        from maskzoo.model_file import dump_config
+
+        backend = self.predictor.backend
+        names = hashlib.sha256()
+        for image in plan:
+            content = hashlib.sha256(image.source).hexdigest() if isinstance(image.source, bytes) else str(image.source)
+            names.update(hash_values(image.name, image.image_id, image.picture.name, image.size, content).encode())
+        categories = None if self.categories is None else list(self.categories.items())
+        network = (dump_config(self.predictor.config), backend.hash_weights(), backend.name, backend.dtype)
+        return hash_values(*network, sorted(self.kinds), self.score, self.batch, categories, names.hexdigest())
+
+    def predict(self, images: Sequence[PlannedImage]) -> list[tuple[int, dict[str, Any]]]:
+        """Return number and record of each image, after its picture is written."""
+        contents: list[Path | bytes] = []
+        records: dict[int, dict[str, Any]] = {}
+        readable: list[PlannedImage] = []
+        for image in images:
+            try:
+                contents.append(image.source if isinstance(image.source, Path | bytes) else image.source.read())
+                readable.append(image)
+            except ImageError as error:
+                records[image.number] = {"error": str(error)}
+        found = self.predictor.predict_each(contents, batch_size=self.batch)
+        for image, (source, result) in zip(readable, found, strict=True):
+            records[image.number] = self._record(image, source, result)
+        return [(image.number, records[image.number]) for image in images]
+
+    def _record(self, image: PlannedImage, source: Any, result: Prediction | ImageError) -> dict[str, Any]:
+        from maskzoo.inference.prediction import check_size
+
+        if isinstance(result, ImageError):
+            return {"error": str(result) if isinstance(source, Path) else f"{image.name}: {result}"}
+        try:
+            if image.size is not None:
+                check_size(result.size, image.size)
+        except MaskzooError as error:
+            return {"error": f"{source}: {error}"}
+        result = result[result.scores >= self.score]
+        if "image" in self.kinds:
+            write_file(image.picture, encode_picture(result.draw()))
+        rows = result.to_dict()["detections"]
+        if self.categories is not None:
+            rows = [row | {"category_id": self.categories[row["category_id"]]} for row in rows]
+        return {"height": result.size[0], "width": result.size[1], "detections": rows}
+
+
+def predict_share(
+    work: Work, plan: Sequence[PlannedImage], folder: Path, workers: int, processes: Processes, on_progress: OnProgress
+) -> Journal | None:
+    """Predict this process's share of what no part file in `folder` holds yet; the first gets what all of them hold.
+
+    The others get None. `on_progress` is told of this process's share. Raises SourceError if the part files there
+    belong to another run.
+    """
+    from maskzoo.inference.ordered_threads import map_in_order
+    from maskzoo.inference.predictor import split_windows
+
+    manifest = work.make_manifest(plan)
+    done = Journal(folder, len(plan), manifest)
+    if len(done):
+        note = f"Going on after {len(done)} of {len(plan)} images that {folder} holds"
+        on_progress(ProgressEvent("Predicting", note=note))
+    processes.barrier()  # all have looked before one begins to write
+    share = [image for image in plan if image.number % processes.count == processes.rank and image.number not in done]
+    stage = "Predicting" if processes.count == 1 else f"Predicting, share 1 of {processes.count}"
+    with JournalFile(folder, processes.rank, manifest) as part:
+        began = last = time.perf_counter()
+        windows = map_in_order(work.predict, split_windows(share, work.batch), workers)
+        for done_here, (number, record) in enumerate((row for window in windows for row in window), 1):
+            now = time.perf_counter()
+            part.append(number, record | {"seconds": now - last})
+            on_progress(ProgressEvent(stage, done_here, len(share), rate=processes.count * done_here / (now - began)))
+            last = now
+    return None if processes.gather(processes.rank) is None else Journal(folder, len(plan), manifest)
