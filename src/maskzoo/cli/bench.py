@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from maskzoo.cli.options import Batch, Device, DeviceOption, Model, Overrides, Weights
+from maskzoo.cli.options import Batch, Device, DeviceOption, Model, Overrides, Weights, parse_size
 from maskzoo.cli.progress import show_progress
 from maskzoo.cli.terminal import open_stderr, open_stdout, print_json, start_table
 from maskzoo.progress import ProgressEvent
@@ -58,15 +58,15 @@ def bench(
     """
     import maskzoo
 
-    sides = _parse_numbers(size.lower().replace("x", ",") if size else None, "--size", "height x width, such as 800x1216", 2)
-    counts = _parse_numbers(threads, "--threads", "numbers such as 1,2")
+    shape = parse_size(size, "--size") if size is not None else None
+    counts = _parse_threads(threads) if threads is not None else None
     with show_progress() as show:
         show(ProgressEvent("Starting"))  # while torch is imported
         run = maskzoo.benchmark(
             model,
             weights=weights,
             random=random,
-            size=(sides[0], sides[1]) if sides else None,
+            size=shape,
             images=images,
             backends=_split(backends),
             dtypes=_split(dtypes),
@@ -97,13 +97,11 @@ def _split(text: str | None) -> list[str] | None:
     return None if text is None else list(dict.fromkeys(name.strip() for name in text.split(",")))
 
 
-def _parse_numbers(text: str | None, option: str, expected: str, count: int | None = None) -> list[int] | None:
-    names = (text or "").split(",") if count else _split(text)
-    if text is None or names is None:
-        return None
-    if not all(name.strip().isdecimal() and int(name) for name in names) or len(names) != (count or len(names)):
-        raise typer.BadParameter(f"found {text!r}; expected {expected}", param_hint=option)
-    return [int(name) for name in names]
+def _parse_threads(text: str) -> list[int]:
+    numbers = [number.strip() for number in text.split(",")]
+    if not all(number.isdecimal() and int(number) for number in numbers):
+        raise typer.BadParameter(f"found {text!r}; expected numbers such as 1,2", param_hint="--threads")
+    return [int(number) for number in dict.fromkeys(numbers)]
 
 
 def _print_tables(run: BenchmarkRun) -> None:

@@ -20,7 +20,7 @@ __all__ = ["TrainingDisplay", "show_progress"]
 SECONDS_BETWEEN_LINES = 30  # where standard error is no terminal
 SHORT = {"rpn_class": "rpn cls", "rpn_box": "rpn box", "box_class": "cls", "box_delta": "box", "mask": "mask"}
 SMOOTHING = 0.05  # share of a step in the shown loss and speed
-WIDE = 160  # columns that hold the five losses beside the bar
+WIDE = 190  # columns that hold the five losses beside the bar
 
 
 @contextmanager
@@ -48,7 +48,7 @@ def show_progress(rank: int = 0) -> Iterator[OnProgress]:
                     console.print(event.note, soft_wrap=True)
                 if not event.done and not event.total:
                     return
-            if progress.tasks[0].description != event.stage:
+            if progress.tasks[0].description.partition(",")[0] != event.stage.partition(",")[0]:
                 progress.reset(task)  # the time that is left is another's
             count, rate = _format_numbers(event)
             progress.update(task, description=event.stage, completed=event.done, count=count, rate=rate, visible=True)
@@ -86,15 +86,14 @@ class TrainingDisplay:
         if event.unit != "steps" or not self.smooth:
             self.show(event)
             return
-        loss = f"{event.stage}, loss {self.smooth.get('loss', 0):.3f}"
+        short = f"{event.stage}, loss {self.smooth.get('loss', 0):.3f}, lr {self.lr:.2g}"
         terms = ", ".join(f"{name} {self.smooth[key]:.3f}" for key, name in SHORT.items() if key in self.smooth)
-        rest = f"lr {self.lr:.2g}, {_measure_memory():.1f} GB"
-        self.show(replace(event, stage=", ".join([loss, *([terms] if self.console.width >= WIDE else []), rest])))
+        whole = f"{short}, {terms}, {self.smooth['images_per_second']:.2f} images/s, {_measure_memory():.1f} GB"
+        self.show(replace(event, stage=whole if self.console.width >= WIDE else short))
         now = time.monotonic()
         if not self.console.is_terminal and now - self.printed >= SECONDS_BETWEEN_LINES:
             self.printed = now
-            speed = f"{self.smooth['images_per_second']:.2f} images/s"
-            self.show(ProgressEvent("Training", note=f"{event.done}/{event.total} {loss} ({terms}), {speed}, {rest}"))
+            self.show(ProgressEvent("Training", note=f"{event.done}/{event.total} {whole}"))
 
 
 def _measure_memory() -> float:

@@ -76,7 +76,8 @@ class RunEvents:
             self.on_progress(event)
 
     def _tell_step(self, epoch: int, iteration: int, rate: float = 0.0) -> None:
-        self.tell(ProgressEvent(f"Epoch {min(epoch, self.epochs)}/{self.epochs}", iteration, self.steps, "steps", rate))
+        stage = f"Training, epoch {min(epoch, self.epochs)}/{self.epochs}"
+        self.tell(ProgressEvent(stage, iteration, self.steps, "steps", rate))
 
 
 def _open_tensorboard(folder: Path) -> Any:
