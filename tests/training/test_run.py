@@ -6,7 +6,7 @@ import threading
 import pytest
 
 import maskzoo
-from maskzoo.errors import UsageError
+from maskzoo.errors import ArgumentError
 from small_runs import read_rows, write_data, write_model
 
 
@@ -72,14 +72,14 @@ def test_arguments_that_do_not_go_together_are_named(done, inputs, tmp_path):
         ((), {"resume": done[0].folder, "overrides": ["training.epochs=2"]}, "training.epochs=2 cannot change"),
         ((), {"resume": done[0].folder, "seed": 2}, "run.seed=2 cannot change"),
     ):
-        with pytest.raises(UsageError, match=said):
+        with pytest.raises(ArgumentError, match=said):
             maskzoo.train(*arguments, **options)
     for model, options, said in (
         (None, {}, "no model"),
         (None, {"predictions": "rows.json", "overrides": ["a=1"]}, "no value to change"),
         ("net", {"predictions": "rows.json", "weights": "w.safetensors"}, "--weights: nothing is run"),
     ):
-        with pytest.raises(UsageError, match=said):
+        with pytest.raises(ArgumentError, match=said):
             maskzoo.evaluate(model, data, **options)
-    with pytest.raises(UsageError, match=r"ends in \.html"):
+    with pytest.raises(ArgumentError, match=r"ends in \.html"):
         maskzoo.write_report(tmp_path / "page.pdf", None)

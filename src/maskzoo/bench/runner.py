@@ -26,7 +26,7 @@ from maskzoo.bench.settings import (
     make_photo,
     write_random_weights,
 )
-from maskzoo.errors import UsageError
+from maskzoo.errors import ArgumentError
 from maskzoo.images.find import find_images
 from maskzoo.models.packing import has_fast_bfloat16
 from maskzoo.progress import OnProgress, ProgressEvent, say_nothing
@@ -86,15 +86,15 @@ def benchmark(
         The figures of every setting, or why there are none, and the backends that are not installed.
 
     Raises:
-        UsageError: an unknown backend or dtype, a number that is not positive, or both weights and random ones.
+        ArgumentError: an unknown backend or dtype, a number that is not positive, or both weights and random ones.
         MaskzooError: the model, its weights or the images cannot be read, or a file in `out` cannot be written.
     """
     _check("--backends", backends, BACKENDS)
     _check("--dtypes", dtypes, DTYPES)
     if min([1, batch, rounds, *(threads or ()), *(size or ())]) < 1 or seconds <= 0:
-        raise UsageError("threads, batch, rounds, seconds and both sides of the size must be above 0")
+        raise ArgumentError("threads, batch, rounds, seconds and both sides of the size must be above 0")
     if random and weights is not None:
-        raise UsageError(f"{weights}: weights were given, and --random asks for others; leave one of them out")
+        raise ArgumentError(f"{weights}: weights were given, and --random asks for others; leave one of them out")
     if out is not None:
         check_folder(Path(out))
     height, width = size or BENCHMARK_SIZE
@@ -137,7 +137,7 @@ def _write(out: Path, run: BenchmarkRun) -> None:
 def _check(option: str, names: Sequence[str] | None, known: Sequence[str]) -> None:
     for name in names or ():
         if name not in known:
-            raise UsageError(f"{option}: found {name!r}; expected some of {', '.join(known)}")
+            raise ArgumentError(f"{option}: found {name!r}; expected some of {', '.join(known)}")
 
 
 def _choose_settings(

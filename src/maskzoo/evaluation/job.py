@@ -18,7 +18,7 @@ from maskzoo.datasets.classes import ClassMap, ClassMatch, match_classes
 from maskzoo.datasets.coco_reader import read_annotations
 from maskzoo.datasets.coco_writer import to_coco
 from maskzoo.datasets.layout import find_splits
-from maskzoo.errors import SourceError, UsageError
+from maskzoo.errors import ArgumentError, SourceError
 from maskzoo.evaluation.collect import Collected, Failure, choose_images, collect_results
 from maskzoo.evaluation.metrics import Evaluation, compute_metrics
 from maskzoo.evaluation.published import Comparison, compare_with_published
@@ -125,18 +125,18 @@ def evaluate(
         The numbers, what they are to be compared with, and every row that was found.
 
     Raises:
-        UsageError: arguments that do not go together.
+        ArgumentError: arguments that do not go together.
         AnnotationsError: all that is wrong in the annotations or the results.
         SourceError: a split or the images are not found.
         MaskzooError: as `maskzoo.load`; or a file in `out` cannot be written.
     """
     given = {"--weights": weights, "--images": images} if predictions is not None else {}
     for option in (name for name, value in given.items() if value is not None):
-        raise UsageError(f"{option}: nothing is run with --from-predictions; leave it out")
+        raise ArgumentError(f"{option}: nothing is run with --from-predictions; leave it out")
     if model is None and predictions is None:
-        raise UsageError("MODEL: found -, which is no model; it stands only with --from-predictions")
+        raise ArgumentError("MODEL: found -, which is no model; it stands only with --from-predictions")
     if model is None and overrides:
-        raise UsageError("--set: MODEL is -, so there is no value to change; leave it out")
+        raise ArgumentError("--set: MODEL is -, so there is no value to change; leave it out")
     if out is not None:
         check_folder(Path(out))
     with join_processes(device) if processes is None else nullcontext(processes) as processes:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from maskzoo.datasets.annotations import find_image_folder
-from maskzoo.errors import SourceError, UsageError
+from maskzoo.errors import ArgumentError, SourceError
 from maskzoo.evaluation.analysis import Analysis, analyze
 from maskzoo.evaluation.job import EvaluationRun
 from maskzoo.evaluation.metrics import Evaluation
@@ -71,12 +71,12 @@ def write_report(
         on_progress: gets that note.
 
     Raises:
-        UsageError: another kind of file, or the run of a process that has no rows.
+        ArgumentError: another kind of file, or the run of a process that has no rows.
         MaskzooError: the file cannot be written.
     """
     path = check_page(path)
     if run.results is None:
-        raise UsageError(f"{path}: the rows of this run are in the first process; write the page there")
+        raise ArgumentError(f"{path}: the rows of this run are in the first process; write the page there")
     annotations, evaluation = run.annotations, run.evaluation
     analysis = analyze(annotations, run.results)
     pictures: list[Picture] = []
@@ -105,8 +105,8 @@ def write_report(
 
 
 def check_page(path: str | Path) -> Path:
-    """Return the path of a page that can be written. Raises UsageError or MaskzooError; call it before hours of work."""
+    """Return the path of a page that can be written. Raises ArgumentError or MaskzooError; call it before hours of work."""
     if Path(path).suffix.lower() not in (".html", ".htm"):
-        raise UsageError(f"{path}: expected a name that ends in .html (--page)")
+        raise ArgumentError(f"{path}: expected a name that ends in .html (--page)")
     check_target(Path(path))
     return Path(path)

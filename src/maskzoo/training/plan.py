@@ -11,7 +11,7 @@ from maskzoo.config import ModelConfig, RunSettings
 from maskzoo.datasets.annotations import find_image_folder
 from maskzoo.datasets.coco_reader import read_annotations
 from maskzoo.datasets.layout import find_splits
-from maskzoo.errors import TrainingError, UsageError
+from maskzoo.errors import ArgumentError, TrainingError
 from maskzoo.model_file import parse_settings
 from maskzoo.system.files import hash_file
 
@@ -71,7 +71,7 @@ def make_plan(
 def change_plan(plan: Plan, settings: Sequence[str], processes: int) -> Plan:
     """Return the plan of a run that goes on with other `settings` (KEY=VALUE), of those that change nothing in the result.
 
-    Raises UsageError for other settings; TrainingError if the run cannot go on exactly: other data, or another number of
+    Raises ArgumentError for other settings; TrainingError if the run cannot go on exactly: other data, or another number of
     processes.
     """
     for text in settings:
@@ -92,5 +92,5 @@ def change_plan(plan: Plan, settings: Sequence[str], processes: int) -> Plan:
 
 
 def refuse_change(option: str) -> None:
-    """Raise UsageError for an option that a resumed run cannot take."""
-    raise UsageError(f"{option} cannot change with --resume; a resumed run keeps what it began with")
+    """Raise ArgumentError for an option that a resumed run cannot take."""
+    raise ArgumentError(f"{option} cannot change with --resume; a resumed run keeps what it began with")

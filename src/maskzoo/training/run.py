@@ -15,7 +15,7 @@ import torch
 from maskzoo.config import ModelConfig
 from maskzoo.datasets.annotations import select_for_training
 from maskzoo.datasets.coco_reader import read_annotations
-from maskzoo.errors import UsageError
+from maskzoo.errors import ArgumentError
 from maskzoo.model_file import parse_settings
 from maskzoo.progress import OnProgress, say_nothing
 from maskzoo.system.processes import Device, Processes, join_processes
@@ -114,13 +114,13 @@ def train(
         The run's files, its best AP, and what was left out.
 
     Raises:
-        UsageError: arguments that do not go together, or that a resumed run cannot take.
+        ArgumentError: arguments that do not go together, or that a resumed run cannot take.
         TrainingError: the run cannot start as asked, or its losses were not finite.
         SnapshotError: a snapshot cannot be written, or none can be read to go on from.
         ConfigError, SourceError, AnnotationsError, WeightsError, DownloadError: of what the run begins with.
     """
     if (resume is None) == (model is None or data is None):
-        raise UsageError("expected either MODEL and DATA, or --resume RUN alone")
+        raise ArgumentError("expected either MODEL and DATA, or --resume RUN alone")
     shortcuts = {"batch": batch, "accumulate": accumulate, "workers": workers, "seed": seed}
     settings = [f"{key}={value}" for key, value in shortcuts.items() if value is not None]
     settings += [text.removeprefix("run.") for text in overrides if text.startswith("run.")]
