@@ -47,8 +47,8 @@ def draw_labels(
 ) -> None:
     """Write the texts of the objects in `boxes` `[N 4]` on their colours.
 
-    The highest in `order` `[N]`, of equal ones the largest, chooses its place first, and is written last, over the
-    others. A label that found no room at its object is tied to it by a line. See `draw_objects` for `sparse`.
+    The highest in `order` `[N]`, of equal ones the first, if `sparse` the largest, chooses its place first, and is written
+    last, over the others. A label that found no room at its object is tied to it by a line. See `draw_objects`.
     """
     draw = ImageDraw.Draw(canvas)
     labels = [_make_label(draw, *row, font_size, shrink=not sparse) for row in zip(texts, colors, boxes, strict=True)]
@@ -57,7 +57,7 @@ def draw_labels(
         font_size = max(min(SMALLEST_FONT, font_size), round(font_size * math.sqrt(CROWD / crowd)))
         labels = [_make_label(draw, *row, font_size, shrink=True) for row in zip(texts, colors, boxes, strict=True)]
     spots: list[tuple[_Label, Spot]] = []
-    for i in np.lexsort((-measure_areas(boxes), -order)).tolist():
+    for i in np.lexsort((-measure_areas(boxes) if sparse else np.arange(len(boxes)), -order)).tolist():
         if sparse and (boxes[i, 2:] - boxes[i, :2]).min() < ROOM * font_size:
             continue
         taken = np.array([spot for _, spot in spots]).reshape(-1, 4)

@@ -87,8 +87,8 @@ def test_a_mask_shape_is_traced_pixel_by_pixel(tmp_path):
         (shape("leaf", [[1, 1], [1e14, 1]], "circle"), "radius 1e+14"),
         (shape("leaf", [[1, 1], [3, 3]], "mask", mask="no base64!"), "mask cannot be read"),
         (shape("leaf", [[1, 1], [3, 3]], "mask"), "mask cannot be read"),
-        (shape(None, TRIANGLE), "none of the classes"),
-        (7, "none of the classes"),
+        (shape(None, TRIANGLE), "not one of the classes"),
+        (7, "not one of the classes"),
     ],
 )
 def test_a_shape_that_cannot_be_an_object_is_skipped_with_its_place(tmp_path, bad, said):
@@ -103,7 +103,7 @@ def test_classes_given_keep_their_order_and_leave_others_out_by_name(tmp_path):
     write(tmp_path, "a", [shape("leaf", TRIANGLE), shape("stem", TRIANGLE)])
     draft = read_labelme(tmp_path, ImportOptions(["stem", "root"]))[""]
     assert draft.names == ["stem", "root"] and draft.annotations[0]["category_id"] == 1
-    assert [row.reason for row in draft.skipped] == ["label 'leaf' is none of the classes"]
+    assert [row.reason for row in draft.skipped] == ["label 'leaf' is not one of the classes"]
 
 
 def test_a_picture_of_another_size_is_left_out_and_a_turned_one_is_called_so(tmp_path):

@@ -150,7 +150,7 @@ def _add_objects(draft: DatasetBuilder, file: _File, image: int, size: tuple[int
         row = f"shape {place}"
         label = shape.get("label") if isinstance(shape, dict) else None
         if not isinstance(label, str) or label not in draft.names:
-            draft.skip(file.path, row, f"label {label!r:.60} is none of the classes")
+            draft.skip(file.path, row, f"label {label!r:.60} is not one of the classes")
             continue
         try:
             polygons = _read_shape(shape, size)

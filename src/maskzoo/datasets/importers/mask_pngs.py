@@ -105,7 +105,7 @@ def _read_split(draft: DatasetBuilder, images: Path, masks: Path, on_progress: O
 def read_numbers(path: Path, size: tuple[int, int]) -> Integers:
     """Read a PNG's stored numbers, int64 `[H W]`: palette places or 8 or 16 bits of grey, as they are in the file.
 
-    Raises ImageError if it is no such PNG, or not of the picture's height, width `size`.
+    Raises ImageError if it is not such a PNG, or not of the picture's height, width `size`.
     """
     try:
         with path.open("rb") as stream, PngImagePlugin.PngImageFile(stream, "") as image:

@@ -85,7 +85,7 @@ def _read_data_file(path: Path) -> dict[str, Any]:
         if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.SafeLoader)):
             raise SourceError(f"{path}: holds an alias (*name), which can nest into gigabytes; write the value out")
         content = yaml.safe_load(text)
-    except (OSError, yaml.YAMLError, RecursionError, ValueError) as error:  # ValueError: a date that is none
+    except (OSError, yaml.YAMLError, RecursionError, ValueError) as error:  # ValueError: a date that does not exist
         raise SourceError(f"{path}: not valid YAML: {error}") from error
     if not isinstance(content, dict):
         raise SourceError(f"{path}: found {type(content).__name__}; expected a mapping with names, train and val")
