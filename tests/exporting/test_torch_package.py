@@ -21,6 +21,7 @@ from maskzoo.exporting.program import Program
 from maskzoo.exporting.runtimes import TorchPackage
 from maskzoo.exporting.torch_package import read_package_facts, write_package
 from maskzoo.images.batch import make_batch
+from maskzoo.images.resize import find_factors
 from maskzoo.inference.backends import Eager
 from maskzoo.inference.predictor import Predictor
 from maskzoo.structures import ImageBatch
@@ -129,6 +130,27 @@ def test_the_program_beside_a_package_finds_in_cpp_what_the_network_finds(export
 def test_the_program_is_sound_cpp():
     done = subprocess.run([*COMPILE, "-Wall", "-Wextra", "-fsyntax-only", PROGRAM], capture_output=True, text=True, check=False)
     assert done.returncode == 0 and done.stderr == ""
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="there is no C++ compiler")
+def test_the_program_has_the_packages_rule_of_resizing(tmp_path):
+    (rule,) = re.findall(r"^double grow\(.*?^}", PROGRAM.read_text(), re.DOTALL | re.MULTILINE)
+    reader = (
+        "#include <algorithm>\n#include <cmath>\n#include <cstdio>\n" + rule + "int main() {"
+        " double side, factor; int rounded;"
+        ' while (std::scanf("%lf %lf %d", &side, &factor, &rounded) == 3)'
+        ' std::printf("%.17g\\n", grow(side, factor, rounded)); }'
+    )
+    (tmp_path / "rule.cpp").write_text(reader)
+    subprocess.run(["g++", "-std=c++20", "rule.cpp", "-o", "rule"], cwd=tmp_path, check=True)
+    asked, expected = [], []
+    for height, width in [(480, 640), (427, 640), (1, 500), (500, 1), (33, 200), (1000, 1001), (3, 5), (1333, 800)]:
+        factor = min(800 / min(height, width), 1333 / max(height, width))
+        for number, rule_name in enumerate(("one_factor", "rounded")):
+            expected += find_factors(height, width, 800, 1333, rule_name)
+            asked += [f"{side} {factor!r} {number}" for side in (height, width)]
+    done = subprocess.run(["./rule"], cwd=tmp_path, input="\n".join(asked), capture_output=True, text=True, check=True)
+    assert [float(line) for line in done.stdout.split()] == expected
 
 
 def test_what_a_program_must_know_stands_in_the_metadata():

@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+import maskzoo
 from maskzoo.cli import main
+from maskzoo.errors import ArgumentError
 from maskzoo.weights.checkpoint import write_checkpoint
 from networks import FPN, make_photo, small_config, small_network
 
@@ -148,3 +150,35 @@ def test_an_archive_and_a_list_give_the_pictures_and_objects_of_the_folder(run, 
         assert (scene / out / "p4.jpg").read_bytes() == (scene / "whole" / "p4.jpg").read_bytes()
         objects.append((scene / out / "predictions.json").read_bytes())
     assert objects[0] == objects[1]
+
+
+def test_a_folder_is_predicted_from_python_with_results_that_outlive_their_files(scene, tmp_path):
+    events = []
+    predictor = maskzoo.load(scene / "small.safetensors")
+    run = maskzoo.predict_folder(predictor, scene / "photos", tmp_path / "out", score=0, on_progress=events.append)
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == read_files(scene / "whole")
+    assert run.written == (tmp_path / "out" / "predictions.json", tmp_path / "out" / "images.json")
+    assert (run.images, run.saved) == (COUNT - 1, ("image", "json")) and "p5.png" in run.failed[0].error
+    for _ in range(2):  # they can be read again
+        results = list(run.results())
+        assert len(results) == run.images and sum(len(result.detections) for result in results) == run.objects > 0
+        assert all(result.picture.is_file() and result.count_classes().total() for result in results)
+    assert run.to_dict() == json.loads("".join(run.to_json()))
+    assert [image["source"] for image in run.to_dict()["images"]] == [result.source for result in results]
+    counted = [(event.done, event.total) for event in events if not event.note]
+    assert counted == [(number, COUNT) for number in range(1, COUNT + 1)]
+    assert "Running on eager" in events[0].note
+
+
+def test_nothing_is_left_of_a_call_that_saves_nothing(scene, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run = maskzoo.predict_folder(lambda: maskzoo.load(scene / "small.safetensors"), str(scene / "photos" / "p1.png"), save=())
+    assert (run.images, run.written, list(tmp_path.iterdir())) == (1, (), [])
+    assert [result.picture for result in run.results()] == [None]
+
+
+@pytest.mark.parametrize("wrong", [{"save": ["xml"]}, {"score": 2}, {"batch": 0}, {"workers": 0}, {"images": "a"}], ids=str)
+def test_a_wrong_argument_is_refused_before_the_predictor_is_loaded(scene, tmp_path, wrong):
+    with pytest.raises(ArgumentError, match=next(iter(wrong))):
+        maskzoo.predict_folder(pytest.fail, scene / "photos", tmp_path / "out", **wrong)
+    assert list(tmp_path.iterdir()) == []

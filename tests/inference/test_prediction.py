@@ -1,3 +1,4 @@
+import io
 import json
 import subprocess
 import sys
@@ -178,6 +179,18 @@ def test_drawing_takes_the_given_photo_or_the_kept_one_or_the_file(tmp_path):
     assert kept.size == (90, 60)
     assert make_some().draw(photo).tobytes() == kept.tobytes()
     assert make_some(source=str(tmp_path / "a.png")).draw().tobytes() == kept.tobytes()
+
+
+def test_a_notebook_shows_a_bounded_picture_or_the_text_where_the_photo_is_gone(tmp_path):
+    large = make_some(3, size=(1500, 2400), image=np.full((1500, 2400, 3), 90, np.uint8))
+    picture = Image.open(io.BytesIO(large._repr_png_()))
+    assert (picture.format, picture.size) == ("PNG", (1024, 640))
+    assert len(np.unique(np.asarray(picture))) > 1  # objects are drawn
+    Image.new("RGB", (90, 60)).save(tmp_path / "photo.png")
+    filed = make_some(source=str(tmp_path / "photo.png"))
+    assert Image.open(io.BytesIO(filed._repr_png_())).size == (90, 60)
+    (tmp_path / "photo.png").unlink()
+    assert filed._repr_png_() is None and make_some()._repr_png_() is None and "Prediction(" in repr(filed)
 
 
 def test_drawing_without_a_photo_or_on_another_one_is_refused():

@@ -61,6 +61,12 @@ void write(const std::string& path, const at::Tensor& picture) {
   if (!file) throw std::runtime_error(path + ": cannot be written");
 }
 
+// By what a side grows, where the photo would by `factor`.
+double grow(double side, double factor, bool rounded) {
+  if (rounded) return std::max(1.0, std::floor(side * factor + 0.5)) / side;
+  return std::nearbyint(side * factor) > 0 ? factor : 1 / side;
+}
+
 // The photo as the network wants it: short side scaled, normalised, zeros up to a multiple at the right and below.
 at::Tensor prepare(const at::Tensor& photo, double down, double across, const Settings& settings) {
   auto pixels = photo.permute({2, 0, 1}).unsqueeze(0).to(at::kFloat);
@@ -87,11 +93,7 @@ int main(int count, char** words) try {
   auto photo = read(words[2]);
   const double height = photo.size(0), width = photo.size(1);
   const double factor = std::min(settings.short_side / std::min(height, width), settings.long_side / std::max(height, width));
-  auto grow = [&](double side) {
-    if (settings.rounded) return std::max(1.0, std::floor(side * factor + 0.5)) / side;
-    return std::nearbyint(side * factor) > 0 ? factor : 1 / side;
-  };
-  const double down = grow(height), across = grow(width);
+  const double down = grow(height, factor, settings.rounded), across = grow(width, factor, settings.rounded);
   auto images = prepare(photo, down, across, settings);
   auto sizes = at::tensor({height * down, width * across}, at::kFloat).unsqueeze(0);
   auto found = network.run({images, sizes});  // boxes, scores, labels, valid, masks, each of a batch of one

@@ -18,7 +18,7 @@ from maskzoo.inference.outputs import join_json, write_results
 from maskzoo.inference.prediction_plan import PlannedImage, find_photos
 from maskzoo.progress import OnProgress, ProgressEvent, say_nothing
 from maskzoo.system.files import make_folder
-from maskzoo.system.processes import Processes
+from maskzoo.system.processes import Processes, join_processes
 
 if TYPE_CHECKING:
     from maskzoo.inference.predictor import Predictor
@@ -64,7 +64,8 @@ class FolderRun:
     """What `predict_folder` did: numbers of `images` and `objects`, `seconds` in all, and each image that `failed`.
 
     `saved` says what was saved of each image, "image" or "json" or both; `written` are the result files; `workers` is how
-    many images were worked on at once. Of several processes the first has all this, the others a run without images.
+    many images were worked on at once. `plan` and `journal` are where `results` reads; of several processes the first has
+    them, and all have the numbers.
     """
 
     model: str
@@ -75,14 +76,14 @@ class FolderRun:
     saved: tuple[str, ...]
     written: tuple[Path, ...]
     failed: tuple[FailedImage, ...]
-    _plan: Sequence[PlannedImage] = field(repr=False)
-    _journal: Journal | None = field(repr=False)
+    plan: Sequence[PlannedImage] = field(repr=False)
+    journal: Journal | None = field(repr=False)
 
     def results(self) -> Iterator[ImageResult]:
         """Yield what was found on each image, in their order, read one at a time: all of them need not fit into memory."""
-        for number, record in self._journal.read() if self._journal else ():
+        for number, record in self.journal.read() if self.journal else ():
             if "error" not in record:
-                image = self._plan[number]
+                image = self.plan[number]
                 picture = image.picture if "image" in self.saved else None
                 yield ImageResult(image.name, image.image_id, picture=picture, **record)
 
@@ -125,7 +126,7 @@ def predict_folder(
         batch: Images computed together; it alters no result.
         workers: Images worked on at once, in threads; None: as many as pay.
         on_progress: Is told of each image; its notes are for a reader.
-        processes: Those that share the images (`join_processes`); the first one merges the results.
+        processes: Those that share the images; all that torchrun started if left out. The first merges the results.
 
     Returns:
         Counts, result files, what failed, and the results themselves, read from disk one at a time. Images that cannot
@@ -137,28 +138,28 @@ def predict_folder(
         MaskzooError: Something cannot be written, or the predictor cannot be loaded.
     """
     kinds = _check_arguments(save, score, batch, workers)
-    processes = processes or Processes()
-    tell = on_progress if processes.rank == 0 else say_nothing
     given = [sources] if isinstance(sources, str | Path) else sources
     target = Path(out) if kinds else None
     folder = None if images is None else Path(images)
-    found = find_photos([str(source) for source in given], folder, target, processes.count == 1, tell)
-    loaded: Predictor = predictor() if callable(predictor) else predictor
-    classes = found.match_classes(loaded.config)
-    for note in (f"Running on {loaded.describe_backend()}", classes.note):
-        tell(ProgressEvent("Predicting", note=note))
-    with _open_folder(target, processes) as place:
-        plan = found.plan(place)
-        workers = min(workers or loaded.backend.choose_workers(), -(-len(plan) // (batch * processes.count)))
-        work = Work(loaded, kinds, score, batch, classes.categories)
-        journal = predict_share(work, plan, place, workers, processes, tell)
-        run = _sum_up(work, workers, plan, journal)
-        if journal is None:
-            return run
-        if "json" in kinds:
-            run = replace(run, written=write_results(place, _list_coco_rows(run), _describe_images(run, classes.classes)))
-        journal.remove()
-    return run
+    with join_processes() if processes is None else nullcontext(processes) as processes:
+        tell = on_progress if processes.rank == 0 else say_nothing
+        found = find_photos([str(source) for source in given], folder, target, processes.count == 1, tell)
+        loaded: Predictor = predictor() if callable(predictor) else predictor
+        classes = found.match_classes(loaded.config)
+        for note in (f"Running on {loaded.describe_backend()}", classes.note):
+            tell(ProgressEvent("Predicting", note=note))
+        with _open_folder(target, processes) as place:
+            plan = found.plan(place)
+            workers = min(workers or loaded.backend.choose_workers(), -(-len(plan) // (batch * processes.count)))
+            work = Work(loaded, kinds, score, batch, classes.categories)
+            run = _sum_up(work, workers, plan, predict_share(work, plan, place, workers, processes, tell))
+            if run.journal is not None:
+                if "json" in kinds:
+                    rows, index = _list_coco_rows(run), _describe_images(run, classes.classes)
+                    run = replace(run, written=write_results(place, rows, index))
+                run.journal.remove()
+        numbers = processes.broadcast(replace(run, plan=(), journal=None))
+    return numbers if run.journal is None else run
 
 
 def _check_arguments(save: str | Collection[str], score: float, batch: int, workers: int | None) -> frozenset[str]:

@@ -18,11 +18,14 @@ MOST_SETUPS = 256  # two canvases of R50-FPN and more; oneDNN's own 1,024 hold a
 
 
 def keep_freed_memory() -> bool:
-    """Ask the C library to keep freed memory for the next call; returns whether it agreed (glibc on Linux only).
+    """Ask the C library to keep freed memory for the next call.
 
     Feature maps of tens of megabytes go back to the kernel between layers otherwise, and come back page by page: 13 to
     21 % of a float32 inference on a CPU. It holds for the whole process, which is why it is yours to call: the memory of
     the largest image stays with the process. It is asked once, and never where MASKZOO_KEEP_MEMORY is 0.
+
+    Returns:
+        Whether it agreed: glibc on Linux only.
     """
     return os.environ.get(SWITCH) != "0" and find_allocator() == "glibc" and _ask()
 

@@ -124,10 +124,18 @@ class Processes:
 
 
 def join_processes(device: Device = "auto") -> Processes:
-    """Join the processes that torchrun started, or be the only one. `device`: auto is a GPU where there is one.
+    """Join the processes that torchrun started, or be the only one.
 
-    Between CPUs they talk over gloo, objects always; tensors of GPUs go over nccl. Raises MaskzooError if the
-    environment is incomplete or the others cannot be reached.
+    Between CPUs they talk over gloo, objects always; tensors of GPUs go over nccl.
+
+    Args:
+        device: Where each computes; "auto" is a GPU where there is one.
+
+    Returns:
+        This process among them, a context manager that leaves them at its end.
+
+    Raises:
+        MaskzooError: The environment is incomplete, or the others cannot be reached.
     """
     environment = os.environ
     if "WORLD_SIZE" not in environment or environment["WORLD_SIZE"] == "1":

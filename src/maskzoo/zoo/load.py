@@ -75,6 +75,9 @@ def load(
         overrides: Values of the model file to change, `key.path=value` texts.
         on_progress: Is told of the bytes of a download, and of what else takes time.
 
+    Returns:
+        What finds the objects on photos; its repr says what runs the network, and why.
+
     Raises:
         ConfigError: No such model, or what was asked for does not go together.
         WeightsError: The weights are damaged, or belong to another network.

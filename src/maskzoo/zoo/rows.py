@@ -44,7 +44,11 @@ class RowSummary:
 
 
 def names() -> list[str]:
-    """List the published rows, small networks first."""
+    """List the published rows, small networks first.
+
+    Returns:
+        Their names, which `load` takes.
+    """
     rows = [Path(entry.name).stem for entry in _folder().iterdir() if entry.name.endswith(".yml")]
     return sorted(rows, key=_rank)
 
