@@ -5,8 +5,9 @@ import os
 import pytest
 from PIL import Image
 
+from maskzoo.drawing.picture_file import encode_picture
 from maskzoo.errors import MaskzooError
-from maskzoo.inference.outputs import encode_picture, is_drawn, join_json, name_pictures, number_images
+from maskzoo.inference.outputs import is_drawn, join_json, name_pictures, number_images
 from maskzoo.system.files import write_file
 
 pytestmark = pytest.mark.timeout(60)

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from maskzoo.drawing.picture_file import encode_picture
 from maskzoo.errors import ImageError, MaskzooError
 from maskzoo.inference.journal import Journal, JournalFile, hash_values
-from maskzoo.inference.outputs import encode_picture
 from maskzoo.inference.prediction_plan import PlannedImage
 from maskzoo.progress import OnProgress, ProgressEvent
 from maskzoo.system.files import write_file

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from maskzoo.drawing.picture_file import MARK, encode_picture
+from maskzoo.drawing.picture_file import MARK
 from maskzoo.system.files import choose_name, explained, is_taken, write_file
 
-__all__ = ["INDEX", "encode_picture", "is_drawn", "join_json", "name_pictures", "number_images", "write_results"]
+__all__ = ["INDEX", "is_drawn", "join_json", "name_pictures", "number_images", "write_results"]
 
 INDEX = "images.json"  # beside a result file: a COCO file without annotations that names the images and classes of its ids
 
