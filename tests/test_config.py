@@ -115,7 +115,7 @@ def changed(old, new):
         (changed("iou: 0.5", "iou: .nan"), ["limits.detections.iou"]),
         (changed("iou: 0.5", "iou: 1.5"), ["limits.detections.iou", "1.5"]),
         (changed("mask_threshold: 0.5", "mask_threshold: 0"), ["limits.detections.mask_threshold"]),
-        (changed("schedule: 1x", "schedule: 1x\nschedule: 2x"), ["'schedule' stands twice"]),
+        (changed("schedule: 1x", "schedule: 1x\nschedule: 2x"), ["'schedule' is given twice"]),
         (changed("[4, 8, 16, 32, 64]", "[4, 8, 16, 32]"), ["strides"]),
         (changed("heads: fpn", "heads: c4"), ["strides"]),
         (changed("name: mask_rcnn", "name: !!python/object/apply:os.system [touch hacked] #"), ["not valid YAML"]),

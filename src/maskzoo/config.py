@@ -1,4 +1,4 @@
-"""The schema of a model file, and strict YAML in and out.
+"""The schema of a model file.
 
 A model file says everything about one row of the zoo: the network, its input, its limits, the training recipe,
 the classes and where the weights come from. It is data: `yaml.safe_load`, no tags, no references to code.
@@ -6,7 +6,6 @@ the classes and where the weights come from. It is data: `yaml.safe_load`, no ta
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -35,7 +34,6 @@ __all__ = [
 Positive = Annotated[int, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 ResizeRule = Literal["one_factor", "rounded"]
-_FOREIGN = re.compile(r"^(_BASE_\s*:\s*\[|(architecture|[A-Z]\w*Reader|OptimizerBuilder)\s*:)", re.MULTILINE)
 
 
 class _Section(BaseModel):

@@ -110,7 +110,7 @@ def judge_processor(processor: Processor, capability: str) -> list[Finding]:
     quota = "" if processor.quota is None else f", the container's quota is {processor.quota:g}"
     cores = "" if processor.physical is None else f"{processor.physical} cores, "
     findings = [Finding("CPU", f"{processor.model}: {cores}{processor.logical} CPUs for this process{quota}")]
-    listed = ", ".join(processor.instructions) or "not told by the system"
+    listed = ", ".join(processor.instructions) or "not reported by the system"
     text = f"{listed}; torch uses {capability}"
     if capability in ("DEFAULT", "NO AVX") and "AVX2" in processor.instructions:
         return [*findings, Finding("instructions", text, "problem", "unset ATEN_CPU_CAPABILITY: torch runs its slowest code")]
@@ -155,13 +155,13 @@ def judge_waiting(waiting: Waiting) -> Finding:
 def judge_memory(memory: Memory) -> list[Finding]:
     """Judge the memory that is left for this process."""
     if memory.total is None:
-        return [Finding("memory", "not told by the system")]
+        return [Finding("memory", "not reported by the system")]
     found = f"{_gigabytes(memory.total)}"
     found += "" if memory.available is None else f", {_gigabytes(memory.available)} available"
     found += "" if memory.limit is None else f", the container's limit is {_gigabytes(memory.limit)}"
     room = min(one for one in (memory.total, memory.available, memory.limit) if one is not None)
     if room < LEAST_MEMORY:
-        advice = f"one photo through ResNet-50-FPN wants {_gigabytes(LEAST_MEMORY)}: end other programs, raise the limit"
+        advice = f"one photo through ResNet-50-FPN needs {_gigabytes(LEAST_MEMORY)}: end other programs, raise the limit"
         return [Finding("memory", found, "hint", advice)]
     return [Finding("memory", found)]
 

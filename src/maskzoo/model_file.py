@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,13 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from maskzoo.config import _FOREIGN, ModelConfig, RunSettings, _Section
+from maskzoo.config import ModelConfig, RunSettings, _Section
 from maskzoo.errors import ConfigError
 
 __all__ = ["dump_config", "parse_config", "parse_settings", "read_config"]
 
 MAX_MODEL_FILE_BYTES = 1 << 20  # the published files have about 6 KB
+_FOREIGN = re.compile(r"^(_BASE_\s*:\s*\[|(architecture|[A-Z]\w*Reader|OptimizerBuilder)\s*:)", re.MULTILINE)
 
 
 class _Loader(yaml.SafeLoader):
@@ -34,13 +36,13 @@ class _Loader(yaml.SafeLoader):
             key = self.construct_object(key_node, deep=True)
             if isinstance(key, Hashable):
                 if key in seen:
-                    raise yaml.constructor.ConstructorError(None, None, f"key {key!r} stands twice", key_node.start_mark)
+                    raise yaml.constructor.ConstructorError(None, None, f"key {key!r} is given twice", key_node.start_mark)
                 seen.add(key)
         return super().construct_mapping(node, deep=deep)
 
 
 class _Dumper(yaml.SafeDumper):
-    """SafeDumper that writes a value out each time it stands, as _Loader wants it."""
+    """SafeDumper that writes a value out each time it stands, as _Loader needs it."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
@@ -109,7 +111,7 @@ def _to_json(data: dict[Any, Any], origin: str) -> str:
     try:
         return json.dumps(data, allow_nan=True)
     except (TypeError, ValueError, RecursionError) as error:
-        raise ConfigError(f"{origin}: holds a value that is no number, text, list or mapping: {error}") from None
+        raise ConfigError(f"{origin}: holds a value that is not a number, text, list or mapping: {error}") from None
 
 
 def _override(data: dict[str, Any], override: str) -> None:
@@ -147,16 +149,13 @@ def _nearest(location: tuple[int | str, ...], schema: type[_Section]) -> str:
     section: Any = schema
     for part in location[:-1]:
         field: Any = section.model_fields.get(part) if _is_section(section) else None
-        section = next((kind for kind in _kinds(field.annotation) if _is_section(kind)), None) if field else None
+        kinds = (field.annotation, *getattr(field.annotation, "__args__", ())) if field else ()
+        section = next(filter(_is_section, kinds), None)
     if not _is_section(section):
         return ""
     known: Mapping[str, Any] = section.model_fields
     close = difflib.get_close_matches(str(location[-1]), known, n=1, cutoff=0.5)
     return f"; did you mean {close[0]!r}?" if close else f"; known here: {', '.join(known)}"
-
-
-def _kinds(annotation: Any) -> tuple[Any, ...]:
-    return (annotation, *getattr(annotation, "__args__", ()))
 
 
 def _is_section(kind: Any) -> bool:

@@ -32,8 +32,7 @@ class Proposals:
 
     def trimmed(self) -> Proposals:
         """Drop the slots that are empty in every image."""
-        count = int(self.valid.sum(dim=1).max()) if self.valid.numel() else 0
-        return Proposals(self.boxes[:, :count], self.scores[:, :count], self.valid[:, :count])
+        return Proposals(*_trim(self.valid, self.boxes, self.scores, self.valid))
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,20 +52,17 @@ class Detections:
 
     def trimmed(self) -> Detections:
         """Drop the slots that are empty in every image, so that the mask head runs on real detections only."""
-        count = int(self.valid.sum(dim=1).max()) if self.valid.numel() else 0
-        masks = None if self.masks is None else self.masks[:, :count]
-        return Detections(
-            self.boxes[:, :count],
-            self.scores[:, :count],
-            self.labels[:, :count],
-            self.rois[:, :count],
-            self.valid[:, :count],
-            masks,
-        )
+        masks = () if self.masks is None else (self.masks,)
+        return Detections(*_trim(self.valid, self.boxes, self.scores, self.labels, self.rois, self.valid, *masks))
 
     def with_masks(self, masks: Tensor) -> Detections:
         """Return the same detections with their `masks`."""
         return replace(self, masks=masks)
+
+
+def _trim(valid: Tensor, *values: Tensor) -> list[Tensor]:
+    count = int(valid.sum(dim=1).max()) if valid.numel() else 0
+    return [value[:, :count] for value in values]
 
 
 @dataclass(frozen=True, slots=True)

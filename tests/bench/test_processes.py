@@ -31,8 +31,8 @@ def test_a_process_gets_its_job_and_environment_and_its_answer_is_found_among_ot
     ("code", "message"),
     [
         ("import sys; sys.exit('no such photo')", r"ended with exit code 1: no such photo"),
-        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", r"was killed by signal 9 and said nothing"),
-        ("print('1 image')", r"ended with exit code 0 and said nothing"),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", r"was killed by signal 9 and printed nothing"),
+        ("print('1 image')", r"ended with exit code 0 and printed nothing"),
     ],
 )
 def test_a_process_that_fails_or_answers_nothing_is_an_error_with_its_last_words(code, message):

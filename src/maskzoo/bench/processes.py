@@ -61,7 +61,9 @@ def run_process(
     code = done.returncode
     end = f"ended with exit code {code}" if code >= 0 else f"was killed by signal {-code}"
     said = done.stderr.strip()[-LAST_WORDS:]
-    raise BenchmarkError(f"its process {end}" + (f": {said}" if said else " and said nothing; it may have run out of memory"))
+    raise BenchmarkError(
+        f"its process {end}" + (f": {said}" if said else " and printed nothing; it may have run out of memory")
+    )
 
 
 def take_turns(

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -16,6 +13,7 @@ import torch
 
 from maskzoo.bench.measured import BenchmarkRun, compare
 from maskzoo.bench.page import render_page
+from maskzoo.bench.processes import run_process, write_result
 from maskzoo.bench.settings import (
     BACKENDS,
     DTYPES,
@@ -26,19 +24,17 @@ from maskzoo.bench.settings import (
     make_photo,
     write_random_weights,
 )
-from maskzoo.errors import ArgumentError
+from maskzoo.errors import ArgumentError, BenchmarkError
 from maskzoo.images.find import find_images
 from maskzoo.models.packing import has_fast_bfloat16
 from maskzoo.progress import OnProgress, ProgressEvent, say_nothing
-from maskzoo.system.files import check_folder, make_folder, write_file
+from maskzoo.system.files import check_folder, write_file
 from maskzoo.system.machine import BackendFacts, inspect_backends, inspect_gpus, inspect_processor
 from maskzoo.system.processes import Device
 from maskzoo.zoo.load import load_network
 from maskzoo.zoo.rows import BENCHMARK_SIZE, read_model_config
 
 __all__ = ["BenchmarkRun", "benchmark"]
-
-LAST_WORDS = 2000  # characters of a failed process's standard error
 
 
 def benchmark(
@@ -118,20 +114,14 @@ def benchmark(
             "images": [str(photo) for photo in photos],
             "device": device,
             "seconds": seconds / rounds,
-            "result": str(folder / "result.json"),
         }
         rows = compare(_run_settings(settings, rounds, job, folder / "home" if random else None, on_progress), config)
     kind = "random" if random else str(weights or (model if complete else "published"))
     run = BenchmarkRun(config.name, kind, _describe_machine(), rows, tuple(absent))
     if out is not None:
-        _write(Path(out), run)
+        write_result(Path(out) / "bench.json", run.to_dict())
+        write_file(Path(out) / "bench.html", render_page(run).encode("utf-8"))
     return run
-
-
-def _write(out: Path, run: BenchmarkRun) -> None:
-    make_folder(out)
-    write_file(out / "bench.json", json.dumps(run.to_dict(), indent=1, allow_nan=False).encode("ascii") + b"\n")
-    write_file(out / "bench.html", render_page(run).encode("utf-8"))
 
 
 def _check(option: str, names: Sequence[str] | None, known: Sequence[str]) -> None:
@@ -174,21 +164,9 @@ def _run_settings(
 
 
 def _run_worker(job: dict[str, Any], home: Path | None) -> dict[str, Any]:
-    file = Path(job["result"])
-    file.unlink(missing_ok=True)
-    environment = os.environ | dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(job["threads"]))
-    environment |= {} if home is None else {"MASKZOO_HOME": str(home)}
-    done = subprocess.run(
-        [sys.executable, "-m", "maskzoo.bench.worker"],
-        input=json.dumps(job),
-        capture_output=True,
-        text=True,
-        check=False,
-        env=environment,
-    )
-    if done.returncode == 0 and file.is_file():
-        result: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        return result
-    end = f"ended with exit code {done.returncode}" if done.returncode >= 0 else f"was killed by signal {-done.returncode}"
-    said = done.stderr.strip()[-LAST_WORDS:]
-    return {"failed": f"its process {end}" + (f": {said}" if said else " and printed nothing; it may have run out of memory")}
+    command = [sys.executable, "-m", "maskzoo.bench.worker"]
+    environment = {} if home is None else {"MASKZOO_HOME": str(home)}
+    try:
+        return run_process(command, job, threads=job["threads"], environment=environment)
+    except BenchmarkError as error:
+        return {"failed": str(error)}

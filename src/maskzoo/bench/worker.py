@@ -1,7 +1,7 @@
 """One setting in a process of its own, so that its memory, threads and allocator are its own: `python -m maskzoo.bench.worker`.
 
-Reads a job as JSON from standard input, and writes its result to the file that the job names: libraries print as they
-like. A setting that maskzoo refuses (MaskzooError) is a result too, `{"refused": why}`.
+Reads a job as JSON from standard input, and prints its result as the last line of JSON: libraries print as they like
+before it. A setting that maskzoo refuses (MaskzooError) is a result too, `{"refused": why}`.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def main() -> None:
         result = run(job)
     except MaskzooError as error:
         result = {"refused": str(error)}
-    Path(job["result"]).write_text(json.dumps(result), encoding="utf-8")
+    print(json.dumps(result), flush=True)
 
 
 if __name__ == "__main__":

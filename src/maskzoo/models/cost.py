@@ -1,4 +1,4 @@
-"""What a network costs: parameters and floating-point operations, counted without computing."""
+"""The size of a network: parameters and floating-point operations, counted without computing anything."""
 
 from __future__ import annotations
 
@@ -12,11 +12,14 @@ from maskzoo.models.settings import Limits, Network
 
 __all__ = ["count_operations", "count_parameters", "measure_cost"]
 
-STATISTICS = (".mean", ".variance", ".running_mean", ".running_var")  # what no optimiser moves
+STATISTICS = (".mean", ".variance", ".running_mean", ".running_var")  # frozen norms keep weight and bias as buffers too
 
 
 def measure_cost(network: Network, classes: int, limits: Limits, canvas: tuple[int, int]) -> tuple[int, float]:
-    """Return a network's parameters, and the GFLOPs of one image on a `canvas` (height, width) with all that `limits` allow."""
+    """Count a network's parameters, and the GFLOPs of one image on a `canvas` (height, width).
+
+    The image has as many proposals and detections as `limits` allow.
+    """
     with torch.device("meta"):
         model = build(network, classes, limits)
     operations = count_operations(model, canvas, limits.proposals.total, limits.detections.total)
@@ -24,16 +27,15 @@ def measure_cost(network: Network, classes: int, limits: Limits, canvas: tuple[i
 
 
 def count_parameters(model: MaskRCNN) -> int:
-    """Return how many numbers training may move; running statistics are not among them."""
-    statistics = sum(buffer.numel() for name, buffer in model.named_buffers() if name.endswith(STATISTICS))
-    return sum(int(tensor.numel()) for tensor in model.state_dict().values()) - statistics
+    """Count the numbers in all weights and biases, frozen ones included, running statistics not."""
+    return sum(tensor.numel() for name, tensor in model.state_dict().items() if not name.endswith(STATISTICS))
 
 
 def count_operations(model: MaskRCNN, canvas: tuple[int, int], proposals: int, detections: int) -> int:
-    """Return the floating-point operations of one image on a `canvas` (height, width), with so many boxes and masks.
+    """Count the floating-point operations of one image on a `canvas` (height, width), with so many boxes and masks.
 
-    A multiply-add counts as two. The count is that of direct convolutions, whatever algorithm runs: Winograd's needs
-    fewer, so that a share of the peak may pass 1. `model` lies on the meta device.
+    A multiply-add counts as two. Convolutions are counted as direct ones: Winograd's algorithm needs fewer operations, so
+    that a share of the machine's peak may exceed 1. `model` must be on the meta device.
     """
     heads = model.heads
     with torch.device("meta"), FlopCounterMode(display=False) as counter:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from maskzoo.models.fpn import FeaturePyramid
 from maskzoo.models.layers import ConvLayer
 from maskzoo.models.mask_rcnn import MaskRCNN
 from maskzoo.models.norms import BatchNorm, FrozenNorm
-from maskzoo.models.resnet import ResNet
 from maskzoo.models.roi_heads import C4RoiHeads, FpnRoiHeads, MaskPredictor
 
 __all__ = ["initialize", "initialize_predictors"]
@@ -30,9 +29,9 @@ def initialize(model: MaskRCNN, generator: torch.Generator) -> None:
             mean, variance = module.statistics()
             mean.zero_()
             variance.fill_(1)
-    for part in (model.backbone, model.heads.res5 if isinstance(model.heads, C4RoiHeads) else None):
-        if part is not None:
-            _draw_backbone(part, generator)
+    _draw_backbone(model.backbone, generator)
+    if isinstance(model.heads, C4RoiHeads):
+        _draw_backbone(model.heads.res5, generator)
     if model.pyramid is not None:
         _draw_pyramid(model.pyramid, generator)
     for layer in (model.rpn.conv, model.rpn.score, model.rpn.delta):
@@ -51,7 +50,7 @@ def initialize_predictors(model: MaskRCNN, generator: torch.Generator) -> None:
     _draw_mask(heads.mask, generator)
 
 
-def _draw_backbone(part: nn.Module | ResNet, generator: torch.Generator) -> None:
+def _draw_backbone(part: nn.Module, generator: torch.Generator) -> None:
     for module in part.modules():
         if isinstance(module, nn.Conv2d):
             fan_out = module.out_channels * module.kernel_size[0] * module.kernel_size[1] / module.groups
@@ -86,15 +85,12 @@ def _list_layers(part: nn.Module) -> list[ConvLayer]:
 
 def _draw_normal(layer: nn.Conv2d | nn.ConvTranspose2d | nn.Linear, std: float, generator: torch.Generator) -> None:
     layer.weight.normal_(0, std, generator=generator)
-    _clear(layer.bias)
+    if layer.bias is not None:
+        layer.bias.zero_()
 
 
 def _draw_uniform(layer: nn.Conv2d | nn.Linear, fans: int, generator: torch.Generator) -> None:
     bound = math.sqrt(6 / fans)
     layer.weight.uniform_(-bound, bound, generator=generator)
-    _clear(layer.bias)
-
-
-def _clear(bias: Tensor | None) -> None:
-    if bias is not None:
-        bias.zero_()
+    if layer.bias is not None:
+        layer.bias.zero_()

@@ -1,8 +1,6 @@
-"""The layers that every part of the network is made of, and their packed form for inference."""
+"""The layers that every part of the network is made of."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -11,7 +9,7 @@ from maskzoo.models.norms import FrozenNorm, make_norm
 from maskzoo.models.settings import Norm
 from maskzoo.ops.convolution import convolve
 
-__all__ = ["ConvLayer", "Upsample"]
+__all__ = ["ConvLayer", "Upsample", "finish"]
 
 
 class ConvLayer(nn.Module):
@@ -35,14 +33,14 @@ class ConvLayer(nn.Module):
         self.relu = relu
 
     def forward(self, x: Tensor, add: Tensor | None = None) -> Tensor:
-        """Return relu(norm(conv(x)) + add), each step where the layer has it. `x` `[B C H W]`."""
+        """Return relu(norm(conv(x)) + add), without the steps that the layer does not have. `x` `[B C H W]`."""
         out = convolve(x, self.conv.weight, self.conv.bias, self.conv.stride, self.conv.groups)
         if isinstance(self.norm, FrozenNorm):
             fused: Tensor = self.norm(out, add, self.relu)
             return fused
         if self.norm is not None:
             out = self.norm(out)
-        return _finish(out, add, self.relu)
+        return finish(out, add, self.relu)
 
 
 class Upsample(nn.ConvTranspose2d):
@@ -56,34 +54,13 @@ class Upsample(nn.ConvTranspose2d):
         return F.relu_(F.linear(x.permute(0, 2, 3, 1), weight, bias)).permute(0, 3, 1, 2)
 
     def to_linear(self) -> tuple[Tensor, Tensor]:
-        """Return the weights of a pixel's four new ones `[4*F C]`, one below the other, and their bias `[4*F]`."""
+        """Return the same layer as a linear one on every pixel: weight `[4*F C]` for its four new pixels, bias `[4*F]`."""
         assert self.bias is not None  # built with one
         return self.weight.permute(2, 3, 1, 0).reshape(-1, self.in_channels), self.bias.repeat(4)
 
 
-class _Packed(nn.Module):
-    """A layer whose `weight` is put into oneDNN's order at its first call, as `_packed`, and given up.
-
-    Copied or pickled, it is what it was before that call: the order is one of this processor, which no file can hold.
-    """
-
-    weight: Tensor
-    bias: Tensor
-
-    def __init__(self, weight: Tensor, bias: Tensor) -> None:
-        super().__init__()
-        self.register_buffer("weight", weight.detach(), persistent=False)
-        self.register_buffer("bias", bias.detach(), persistent=False)
-        self._packed: Tensor | None = None
-
-    def __getstate__(self) -> dict[str, Any]:
-        if self._packed is not None and not self.weight.numel():
-            self.weight = self._packed.to_dense()  # kept from now on: a spawned process opens its memory later
-        return self.__dict__ | {"_packed": None}
-
-
-def _finish(out: Tensor, add: Tensor | None, relu: bool) -> Tensor:
-    """Add and apply ReLU, in place: `out` is nobody else's."""
+def finish(out: Tensor, add: Tensor | None, relu: bool) -> Tensor:
+    """Add and apply ReLU, in place: nothing else uses `out`."""
     if add is not None:
         out = out.add_(add)
     return F.relu_(out) if relu else out

@@ -98,7 +98,8 @@ class BatchNorm(nn.Module):
         return self.running_mean, self.running_var
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.training and self.synchronised and _has_others():
+        together = self.synchronised and distributed.is_available() and distributed.is_initialized()
+        if self.training and together and distributed.get_world_size() > 1:
             return self._normalise_together(x)
         training = self.training and x.numel() > x.shape[1]  # one value has no variance, an empty batch no mean
         return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, training, self.momentum, self.eps)
@@ -116,7 +117,7 @@ class BatchNorm(nn.Module):
         variance = all_reduce((centred * centred).sum(dim=(0, 2, 3))) / total
         with torch.no_grad():
             unbiased = variance * total / (total - 1).clamp(min=1)
-            step = self.momentum * (sums[-1] > 0)  # nothing anywhere says nothing of mean and variance
+            step = self.momentum * (sums[-1] > 0)  # an empty batch in all processes leaves them alone
             self.running_mean.lerp_(mean, step)
             self.running_var.lerp_(unbiased, step)
         scale = self.weight * (variance + self.eps).rsqrt()
@@ -124,12 +125,8 @@ class BatchNorm(nn.Module):
         return out
 
 
-def _has_others() -> bool:
-    return distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1
-
-
 def make_norm(kind: Norm, channels: int) -> nn.Module | None:
-    """Make a norm, or None for none. Group norm has 32 groups, fewer if needed for two channels in each."""
+    """Make a norm; None for "none". Group norm has 32 groups, fewer if needed for two channels in each."""
     if kind == "none":
         return None
     if kind == "frozen":

@@ -1,4 +1,4 @@
-"""The layers' packed form for inference: norms folded, weights in the order that the processor wants."""
+"""The layers' packed form for inference: norms folded, weights in the memory order that the processor is fastest with."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from maskzoo.models.layers import ConvLayer, Upsample, _finish, _Packed
+from maskzoo.models.layers import ConvLayer, Upsample, finish
 from maskzoo.models.norms import BatchNorm, FrozenNorm
 from maskzoo.ops import winograd
 from maskzoo.ops.convolution import LEAST_CHANNELS, is_wide, suits_winograd
@@ -20,10 +20,31 @@ __all__ = ["PackedConv", "PackedLinear", "PackedUpsample", "has_fast_bfloat16", 
 _PACKING = Lock()  # several threads may run one network; of all of them, because a network is copied and a lock cannot be
 
 
+class _Packed(nn.Module):
+    """A layer whose `weight` is put into oneDNN's order at its first call, as `_packed`, and then dropped.
+
+    Copied or pickled, it is as before that call: the order belongs to this processor, and no file can hold it.
+    """
+
+    weight: Tensor
+    bias: Tensor
+
+    def __init__(self, weight: Tensor, bias: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("weight", weight.detach(), persistent=False)
+        self.register_buffer("bias", bias.detach(), persistent=False)
+        self._packed: Tensor | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        if self._packed is not None and not self.weight.numel():
+            self.weight = self._packed.to_dense()  # kept from now on: a spawned process opens its memory later
+        return self.__dict__ | {"_packed": None}
+
+
 class PackedConv(_Packed):
     """A layer for inference, as one convolution: on a CPU, sum and ReLU are fused, unless there is a group norm between.
 
-    Large 3x3 convolutions take Winograd's algorithm, the others oneDNN's fused convolution. Each wants the weights in an
+    Large 3x3 convolutions take Winograd's algorithm, the others oneDNN's fused convolution. Each needs the weights in an
     order of its own, made at the first call. oneDNN's operator is private to torch, so its absence only costs time: the
     plain convolution is the fallback, and the path for all other devices.
     """
@@ -43,7 +64,7 @@ class PackedConv(_Packed):
         """Return relu(conv(x) + add), each step where the layer has it. `x` `[B C H W]`."""
         if self.norm is None:
             return self._convolve(x, add, self.relu)
-        return _finish(self.norm(self._convolve(x, None, False)), add, self.relu)
+        return finish(self.norm(self._convolve(x, None, False)), add, self.relu)
 
     def _convolve(self, x: Tensor, add: Tensor | None, relu: bool) -> Tensor:
         if suits_winograd(x, self.shape, self.stride, self.groups):
@@ -53,9 +74,9 @@ class PackedConv(_Packed):
         if self._transformed and torch.compiler.is_compiling() and not torch.compiler.is_exporting():
             transformed = self._transformed[winograd.TILE]
             fused = torch.ops.maskzoo.convolve(x, self.weight, transformed, self.bias, relu and add is None)
-            return fused if add is None else _finish(fused, add, relu)
+            return fused if add is None else finish(fused, add, relu)
         out = F.conv2d(x, self.weight, self.bias, self.stride, self.padding, groups=self.groups)
-        return _finish(out, add, relu)
+        return finish(out, add, relu)
 
     def prepare_compiling(self) -> None:
         """Transform the weight beforehand where a program compiled for this processor is to take Winograd's algorithm."""
@@ -67,7 +88,7 @@ class PackedConv(_Packed):
         if tile not in self._transformed:
             self._transformed[tile] = winograd.transform_weight(self.weight, tile)
         out = winograd.convolve(x, self._transformed[tile], self.bias, relu=relu and add is None)
-        return out if add is None else _finish(out, add, relu)
+        return out if add is None else finish(out, add, relu)
 
     def _fused(self, x: Tensor, add: Tensor | None, relu: bool) -> Tensor:
         ops = torch.ops.mkldnn
@@ -91,13 +112,13 @@ class PackedConv(_Packed):
             self.weight, list(self.padding), list(self.stride), [1, 1], self.groups, shape
         )
         if min(self.shape[:2]) < LEAST_CHANNELS or self.shape[2] != 3:
-            self.weight = self.weight[:0]  # no other way will want them
+            self.weight = self.weight[:0]  # Winograd's algorithm never takes them
 
 
 class PackedLinear(_Packed):
     """A linear layer, perhaps with ReLU, for inference: on a CPU oneDNN's product, with the weights in an order of its own.
 
-    It takes four fifths of the time of torch's for a RoI's 12,544 values. What PackedConv says of a private operator holds.
+    For a RoI's 12,544 values it takes four fifths of the time of torch's own. As in PackedConv, the operator may be absent.
     """
 
     def __init__(self, weight: Tensor, bias: Tensor, *, relu: bool = False) -> None:
@@ -107,7 +128,7 @@ class PackedLinear(_Packed):
     def forward(self, x: Tensor) -> Tensor:
         """Return the outputs `[N O]` of `x` `[N I]`."""
         if not _takes_onednn(x, "_linear_pointwise"):
-            return _finish(F.linear(x, self.weight, self.bias), None, self.relu)
+            return finish(F.linear(x, self.weight, self.bias), None, self.relu)
         if self._packed is None:
             with _PACKING:
                 self._pack()
@@ -167,7 +188,7 @@ def _fold(layer: ConvLayer) -> tuple[Tensor, Tensor]:
 
 
 def _takes_onednn(x: Tensor, operator: str) -> bool:
-    """Whether to run oneDNN's private `operator` on `x`; programs of compilers and exporters have none of it."""
+    """Whether to run oneDNN's private `operator` on `x`: never in a program that is compiled or exported."""
     return x.device.type == "cpu" and not torch.compiler.is_compiling() and _onednn_has(operator, x.dtype)
 
 

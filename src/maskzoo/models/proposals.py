@@ -40,7 +40,7 @@ def _gather_levels(
     """The `before_nms` best anchors of each level, decoded: boxes `[B L K 4]`, logits and valid `[B L K]`."""
     boxes, logits = [], []
     for level_scores, level_deltas, level_anchors in zip(scores, deltas, anchors, strict=True):
-        # Levels with fewer anchors fill their slots with none: the number of slots hangs on no image's size.
+        # Levels with fewer anchors leave slots empty: the number of slots must not depend on the size of the images.
         filled = torch.nn.functional.pad(level_scores, (0, limits.before_nms), value=-torch.inf)
         best, index = filled.topk(limits.before_nms, dim=1)
         index = index.clamp(max=level_scores.shape[1] - 1)

@@ -25,7 +25,7 @@ class Shortcut(nn.Module):
         self.project = ConvLayer(inputs, outputs, 1, stride=1 if self.pooled else stride, norm=shape.norm)
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.pooled:  # a window that hangs over an odd edge averages the real pixels only
+        if self.pooled:  # a window beyond an odd edge averages the real pixels only
             x = F.avg_pool2d(x, 2, 2, ceil_mode=True, count_include_pad=False)
         out: Tensor = self.project(x)
         return out

@@ -1,9 +1,8 @@
-"""The heads that look at regions: boxes and masks, on a pyramid (FPN) or on one level with res5 (C4)."""
+"""RoI heads: boxes and masks of regions, on a pyramid (FPN) or on one level with res5 (C4)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cached_property
 
 import torch
 import torch.nn.functional as F
@@ -60,8 +59,8 @@ class MaskPredictor(nn.Module):
 class RoiHeads(nn.Module):
     """What both kinds of heads share: RoIs are pooled level by level, in chunks, and a head runs on each chunk.
 
-    A kind says how a pooled feature becomes one vector for the box predictor (`box_head`) and a map for the mask predictor
-    (`mask_head`).
+    A kind defines how a pooled feature becomes one vector for the box predictor (`box_head`) and a map for the mask
+    predictor (`mask_head`).
     """
 
     strides: tuple[int, ...]
@@ -125,13 +124,9 @@ class RoiHeads(nn.Module):
         return scores.unflatten(0, boxes.shape[:2]), deltas.unflatten(0, boxes.shape[:2])
 
     def _takes_statistics(self) -> bool:
-        """Whether there are norms in training, which want all RoIs at once; those of several processes would also wait for
-        each other for ever if one process had more chunks."""
-        return self.training and self._has_batch_norms
-
-    @cached_property
-    def _has_batch_norms(self) -> bool:
-        return any(isinstance(module, BatchNorm) for module in self.modules())
+        """Whether there are norms in training. They need all RoIs at once; synchronised ones would also deadlock if one
+        process had more chunks than another."""
+        return self.training and any(isinstance(module, BatchNorm) for module in self.modules())
 
 
 class FpnRoiHeads(RoiHeads):

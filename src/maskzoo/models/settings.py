@@ -1,4 +1,4 @@
-"""What the parts of the network are told, as plain attributes: `maskzoo.config` has the same, checked and explained."""
+"""What defines a network, as plain attributes: the sections of `maskzoo.config` inherit, check and explain them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Norm = Literal["none", "frozen", "bn", "sync_bn", "gn"]
 
 
 class Backbone:
-    """A ResNet: its depth, variant (b or d), width of the stem, groups, norm, and the parts that do not train."""
+    """A ResNet: depth, variant (b or d), width of the stem, groups, norm, and the parts that do not train."""
 
     depth: int
     variant: str
@@ -22,7 +22,7 @@ class Backbone:
 
 
 class Anchors:
-    """Anchor sizes of each level in pixels, their ratios (height / width), and the levels' strides."""
+    """Anchor sizes of each level in pixels, their ratios (height / width), and the strides of the levels."""
 
     sizes: tuple[tuple[float, ...], ...]
     ratios: tuple[float, ...]
@@ -30,7 +30,7 @@ class Anchors:
 
 
 class Network:
-    """Which heads (fpn or c4) stand on which backbone, and how wide they are."""
+    """The kind of heads (fpn or c4), their widths and norm, the backbone and the anchors."""
 
     heads: str
     channels: int
@@ -41,7 +41,7 @@ class Network:
 
 
 class ProposalLimits:
-    """How many proposals of a level are looked at and kept, and how many of an image."""
+    """How many proposals of each level enter and leave suppression, how many an image keeps, overlap and least side."""
 
     before_nms: int
     after_nms: int
@@ -51,7 +51,7 @@ class ProposalLimits:
 
 
 class BoxLimits:
-    """Which detections are kept: by score, by overlap within a class, by number."""
+    """Which detections are kept: by score, overlap within a class and number."""
 
     score: float
     iou: float

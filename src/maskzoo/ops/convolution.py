@@ -1,4 +1,4 @@
-"""Convolution by the quickest way that there is for its shape."""
+"""Convolution by the fastest algorithm for its shape."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from maskzoo.ops import winograd
 
 __all__ = ["LEAST_CHANNELS", "convolve", "is_wide", "suits_winograd"]
 
-# From these on, Winograd's fewer multiplications are worth its transforms; below, the direct convolution is quicker.
+# From here on Winograd's fewer multiplications are worth its transforms; below, the direct convolution is faster.
 LEAST_CHANNELS = 128
 LEAST_TILES_OF_MAP, LEAST_TILES = 16, 64  # one map alone is enough, or all of a batch
-LEAST_CHANNELS_OF_BFLOAT16 = 256  # whose direct convolution is twice as quick, and more exact
-# The weight gradient has no quick direct way on channels-last tensors without AVX-512: 3 to 7 times the forward pass.
+LEAST_CHANNELS_OF_BFLOAT16 = 256  # whose direct convolution is twice as fast, and more exact
+# The direct weight gradient of channels-last tensors is slow without AVX-512: 3 to 7 times the forward pass.
 LEAST_CHANNELS_OF_GRADIENT = 64
 
 
@@ -25,8 +25,8 @@ def suits_winograd(
 ) -> bool:
     """Say whether to convolve `x` `[B C H W]` with kernels of shape `weight` `(O, C/groups, k, k)` by Winograd's algorithm.
 
-    It computes on a CPU, in float32, or in bfloat16 where the network does; compilers and exporters are left with the plain
-    convolution, and so is autocast.
+    On a CPU, in float32, or in bfloat16 where the network computes in it; compiled and exported programs and autocast keep
+    the plain convolution.
     """
     return (
         is_wide(x, weight, stride, groups, channels)
@@ -43,7 +43,7 @@ def is_wide(
     groups: int,
     channels: int = LEAST_CHANNELS,
 ) -> bool:
-    """Say whether `suits_winograd` hangs on the size of `x` alone."""
+    """Say whether `suits_winograd` depends on the size of `x` alone."""
     least = {torch.float32: channels, torch.bfloat16: max(channels, LEAST_CHANNELS_OF_BFLOAT16)}
     return (
         tuple(weight[2:]) == (3, 3)
@@ -56,14 +56,14 @@ def is_wide(
 
 
 def _is_large(shape: torch.Size) -> bool:
-    """Whether `[B C H W]` has enough tiles. The batch decides on tiny maps alone: a result should not show its size."""
+    """Whether `[B C H W]` has enough tiles. The batch counts for tiny maps only: results should not depend on its size."""
     of_map = winograd.count_tiles(shape[2:])
     return of_map >= LEAST_TILES_OF_MAP or shape[0] * of_map >= LEAST_TILES
 
 
 @torch.library.custom_op("maskzoo::convolve", mutates_args=())
 def _convolve_wide(x: Tensor, weight: Tensor, transformed: Tensor, bias: Tensor, relu: bool) -> Tensor:
-    """The wide convolution of a compiled program: it is one for all sizes, so the way is chosen when it runs."""
+    """The wide convolution of a compiled program, which serves all sizes: the algorithm is chosen when it runs."""
     if _is_large(x.shape):
         return winograd.convolve(x, transformed, bias, relu=relu)
     out = F.conv2d(x, weight, bias, padding=1).contiguous(memory_format=torch.channels_last)

@@ -149,6 +149,6 @@ def _bound_pieces(down: _Axis, masks: int, pieces: int) -> Tensor:
 
 
 def _drop_pairs(edges: Tensor) -> Tensor:
-    """Drop from ascending `edges` what stands twice, as often as it does: two switches at one place are none."""
+    """Drop pairs of equal values from ascending `edges`: two switches at one place cancel out."""
     edges, times = torch.unique_consecutive(edges, return_counts=True)
     return edges[times % 2 == 1]

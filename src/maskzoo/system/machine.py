@@ -1,7 +1,7 @@
 """What this machine has for the work: processor, limits of its container, memory, GPUs, backends.
 
-Facts only, each None or empty where the system does not tell; `diagnosis` says what they mean. Linux tells most, in
-/proc and /sys, whose place is an argument so that a test can show another machine. Torch is imported where it is asked.
+Facts only, each None or empty where the system does not say; `maskzoo.doctor` says what they mean. Linux has most of them,
+in /proc and /sys, whose root is an argument so that a test can show another machine. Torch is imported only where needed.
 """
 
 from __future__ import annotations
@@ -10,12 +10,13 @@ import os
 import platform
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from maskzoo.system.telemetry import import_silenced
 
@@ -138,24 +139,23 @@ def inspect_backends() -> list[BackendFacts]:
     import torch
 
     devices = ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",)
-    install = "pip install 'maskzoo[export]'"
     return [
         BackendFacts("eager", torch.__version__, devices),
         _inspect_compile(torch.__version__, devices),
-        _inspect_openvino(install),
-        _inspect_onnxruntime(install),
+        _inspect_runtime("openvino", ("openvino",), lambda package: package.Core().available_devices),
+        _inspect_runtime("onnxruntime", ("onnxruntime", "onnxruntime-gpu"), lambda package: package.get_available_providers()),
     ]
 
 
 def inspect_compiler(device: str) -> str:
     """Return what torch.compile lacks to make programs for a device ("cpu" or "cuda") with the remedy; empty: nothing."""
     if device == "cuda" and not is_installed("triton"):
-        return "torch compiles for a GPU by Triton, which is absent: pip install triton"
+        return "torch.compile needs Triton for a GPU, which is absent: pip install triton"
     usual = {"win32": "cl", "darwin": "clang++"}.get(sys.platform, "g++")  # torch's choice
     wanted = os.environ.get("CXX") or usual
     if shutil.which(wanted) is not None:
         return ""
-    return f"torch compiles by a C++ compiler, and {wanted} is not found: install it (apt install g++), or set CXX to yours"
+    return f"torch.compile needs a C++ compiler, and {wanted} is not found: install it (apt install g++), or set CXX to yours"
 
 
 def is_installed(package: str) -> bool:
@@ -177,7 +177,7 @@ def find_version(package: str) -> str | None:
 
 
 def read_peak_memory() -> int | None:
-    """Return the most memory that this process ever had, in bytes; None where the system does not say (Windows).
+    """Return the most memory that this process ever had, in bytes; None where the system does not report it (Windows).
 
     On Linux from /proc: what getrusage says of a child may be its parent's.
     """
@@ -198,28 +198,16 @@ def _inspect_compile(number: str, devices: tuple[str, ...]) -> BackendFacts:
     return BackendFacts("compile", number, able) if able else BackendFacts("compile", None, remedy=lacking["cpu"])
 
 
-def _inspect_openvino(install: str) -> BackendFacts:
-    number = find_version("openvino")
+def _inspect_runtime(name: str, distributions: tuple[str, ...], list_places: Callable[[Any], Iterable[str]]) -> BackendFacts:
+    number = next(filter(None, map(find_version, distributions)), None)
+    install = "pip install 'maskzoo[export]'"
     if number is None:
-        return BackendFacts("openvino", None, remedy=install)
+        return BackendFacts(name, None, remedy=install)
     try:
-        devices = tuple(import_silenced("openvino").Core().available_devices)
+        places = tuple(list_places(import_silenced(name)))
     except Exception as error:  # whatever a broken installation raises is what its user must read
-        return BackendFacts("openvino", None, remedy=f"version {number} does not start ({error}): {install} --force-reinstall")
-    return BackendFacts("openvino", number, devices)
-
-
-def _inspect_onnxruntime(install: str) -> BackendFacts:
-    number = find_version("onnxruntime") or find_version("onnxruntime-gpu")
-    if number is None:
-        return BackendFacts("onnxruntime", None, remedy=install)
-    try:
-        providers = tuple(import_silenced("onnxruntime").get_available_providers())
-    except Exception as error:  # as above
-        return BackendFacts(
-            "onnxruntime", None, remedy=f"version {number} does not start ({error}): {install} --force-reinstall"
-        )
-    return BackendFacts("onnxruntime", number, providers)
+        return BackendFacts(name, None, remedy=f"version {number} does not start ({error}): {install} --force-reinstall")
+    return BackendFacts(name, number, places)
 
 
 def _read_cpuinfo(root: Path) -> list[Mapping[str, str]]:
@@ -246,12 +234,9 @@ def _read_cpu_quota(root: Path) -> float | None:
     for text in _read_group(root, "cpu", "cpu.max", "cpu.cfs_quota_us"):
         quota, _, period = text.partition(" ")
         if quota.isdecimal() and int(quota) > 0:
-            found.append(int(quota) / int(period or _read_period(root)))
+            old = _read_group(root, "cpu", "-", "cpu.cfs_period_us")  # version 1 has it in a file of its own
+            found.append(int(quota) / int(period or next(old, "100000")))
     return min(found, default=None)
-
-
-def _read_period(root: Path) -> str:
-    return next(iter(_read_group(root, "cpu", "-", "cpu.cfs_period_us")), "100000")
 
 
 def _read_group(root: Path, controller: str, name: str, old_name: str) -> Iterator[str]:

@@ -63,5 +63,5 @@ def _ask() -> bool:
 def _find_mallopt() -> ctypes._NamedFuncPointer | None:
     try:
         return ctypes.CDLL(None).mallopt
-    except (OSError, AttributeError, TypeError):  # TypeError: Windows wants a library's name
+    except (OSError, AttributeError, TypeError):  # TypeError: Windows needs a library's name
         return None

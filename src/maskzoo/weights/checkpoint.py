@@ -53,7 +53,7 @@ def write_checkpoint(
 def read_checkpoint(path: str | Path) -> Checkpoint:
     """Read a checkpoint. The tensors are in memory of their own: the file may change or go afterwards.
 
-    Raises WeightsError for a file that is damaged, no checkpoint of ours, or of a newer version than this one.
+    Raises WeightsError for a file that is damaged, not a checkpoint of maskzoo, or of a newer version.
     """
     path = Path(path)
     metadata = _read_metadata(path)
@@ -63,7 +63,7 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
     except (ValueError, RecursionError):
         provenance = None
     if not isinstance(provenance, dict) or not all(isinstance(value, str) for value in provenance.values()):
-        raise WeightsError(f"{path}: its provenance is no JSON object of texts; convert the source weights again")
+        raise WeightsError(f"{path}: its provenance is not a JSON object of texts; convert the source weights again")
     try:
         tensors = {name: tensor.clone() for name, tensor in load_file(path).items()}  # load_file maps the file
     except (OSError, SafetensorError) as error:
@@ -115,5 +115,5 @@ def _damaged(path: Path, error: Exception) -> WeightsError:
 
 
 def _plain(tensor: torch.Tensor) -> torch.Tensor:
-    """Copy: safetensors takes neither shared memory nor other layouts, such as channels-last."""
+    """Copy: safetensors accepts neither shared memory nor other layouts, such as channels-last."""
     return tensor.detach().cpu().clone(memory_format=torch.contiguous_format)

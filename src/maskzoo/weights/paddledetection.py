@@ -9,13 +9,14 @@ from collections.abc import Iterator
 
 from maskzoo.config import Network
 from maskzoo.errors import WeightsError
+from maskzoo.models.resnet import BLOCKS
 from maskzoo.weights.rename import STATISTICS, Layout, Rename
 
-__all__ = ["BLOCKS", "list_backbone_renames", "list_renames"]
+__all__ = ["list_backbone_renames", "list_renames"]
 
 THEIRS = "PaddleDetection's weights"
 OTHERS = "Take a .safetensors file of this network, or train it from random weights (maskzoo train --from none)"
-BLOCKS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
+PUBLISHED_DEPTHS = (50, 101)
 
 NORM = (
     ("{}.conv.weight", "{}.conv.weight"),
@@ -74,7 +75,7 @@ def list_backbone_renames(network: Network, origin: str = THEIRS) -> list[Rename
     Raises WeightsError for depths 18 and 34 and group norms.
     """
     shape = network.backbone
-    if shape.depth not in BLOCKS:
+    if shape.depth not in PUBLISHED_DEPTHS:
         raise WeightsError(f"{origin}: depths 50 and 101 are published, found network.backbone.depth {shape.depth}. {OTHERS}")
     if shape.norm not in STATISTICS:
         raise WeightsError(

@@ -1,4 +1,4 @@
-"""Paddle's `.pdparams` files: what Paddle means by the pickles that it writes."""
+"""Paddle's `.pdparams` files: how the pickles that Paddle writes hold arrays."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def read_pdparams(path: str | Path) -> dict[str, Array]:
 
 
 def refuse_foreign(path: Path) -> None:
-    """Raise WeightsError for a file that is certainly no `.pdparams`, with what it seems to be and what to do."""
+    """Raise WeightsError for a file that is certainly not a `.pdparams`, with what it seems to be and what to do."""
     try:
         with path.open("rb") as file:
             _refuse_foreign(file.read(_HEAD))
@@ -77,7 +77,7 @@ def _read_bytes(path: Path) -> bytes:
 
 
 def _refuse_foreign(head: bytes) -> None:
-    """Refuse what is certainly no `.pdparams`, with what it seems to be and what to do."""
+    """Refuse what is certainly not a `.pdparams`, with what it seems to be and what to do."""
     if not head:
         raise WeightsError(f"is empty; expected Paddle weights; {AGAIN}")
     if _EXPORTED.match(head):
@@ -122,7 +122,7 @@ def _collect_arrays(content: Any) -> dict[str, Array]:
         raise WeightsError(f"{SPLIT_ARRAYS} is {name_kind(splits)}; expected a dict of name -> parts; {AGAIN}")
     for name, split in splits.items():
         if name in arrays:
-            raise WeightsError(f"entry {name!r} stands whole and in parts; expected one of both; {AGAIN}")
+            raise WeightsError(f"entry {name!r} stands whole and in parts; expected only one of them; {AGAIN}")
         arrays[name] = _join(name, split, arrays)
     return {name: _widen(array) for name, array in arrays.items()}
 
@@ -138,8 +138,8 @@ def _refuse_checkpoint(content: dict[str, Any]) -> None:
         some = ", ".join(repr(name) for name in list(content[inner])[:3])
         raise WeightsError(
             f"is a checkpoint of another library, with weights under {inner!r} ({some}, ...); expected a dict of name -> "
-            "array, as PaddleDetection saves it. Other libraries' networks are others: choose a row of `maskzoo models`; if "
-            f"these are PaddleDetection's weights, save what {inner!r} holds alone"
+            "array, as PaddleDetection saves it. Other libraries' networks differ: choose a row of `maskzoo models`; if "
+            f"these are PaddleDetection's weights, save only what {inner!r} holds"
         )
 
 
@@ -165,7 +165,7 @@ def _join(name: str, split: Any, arrays: dict[str, Array]) -> Array:
             raise WeightsError(f"part {part!r} of entry {name!r} is missing; {AGAIN}")
         parts.append(arrays.pop(part).reshape(-1))
     if any(type(side) is not int or side < 0 for side in shape) or len({part.dtype for part in parts}) != 1:
-        raise WeightsError(f"entry {name!r}: its shape is no tuple of sizes, or its parts have several types; {AGAIN}")
+        raise WeightsError(f"entry {name!r}: its shape is not a tuple of sizes, or its parts have different types; {AGAIN}")
     found = sum(part.size for part in parts)
     if found != math.prod(shape):
         raise WeightsError(f"the parts of entry {name!r} hold {found} values, expected shape {list(shape)}; {AGAIN}")

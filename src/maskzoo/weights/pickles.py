@@ -55,7 +55,7 @@ def read_pickle(data: bytes) -> Any:
 def to_text(value: Any) -> str:
     """Return a name of the file as text: Python 2 wrote names as bytes."""
     if not isinstance(value, str | bytes | memoryview) or len(value) > MAX_NAME:
-        raise WeightsError(f"{name_kind(value)} stands where a name of at most {MAX_NAME} letters must; {AGAIN}")
+        raise WeightsError(f"{name_kind(value)} found where a name of at most {MAX_NAME} letters is expected; {AGAIN}")
     return value if isinstance(value, str) else str(value, "latin1")
 
 
@@ -140,7 +140,7 @@ class _Machine:
 
     def damage(self, what: str) -> WeightsError:
         place = f"near byte {self.position} of {len(self.data)}"
-        return WeightsError(f"damaged, or no weights file, {place}: {what}; {AGAIN}")
+        return WeightsError(f"damaged, or not a weights file, {place}: {what}; {AGAIN}")
 
     # bytes of the file
 
@@ -155,7 +155,7 @@ class _Machine:
 
     def line(self) -> bytes:
         end = self.data.find(b"\n", self.position)
-        text = bytes(self.take(end - self.position))  # -1 when there is no line end: refused as cut short
+        text = bytes(self.take(end - self.position))  # negative without a line end: refused as cut short
         self.position += 1
         return text
 
@@ -215,16 +215,16 @@ class _Machine:
 
     def extend(self, values: list[Any]) -> None:
         if type(target := self.top()) is not list:
-            raise self.damage(f"{name_kind(target)} stands where a list must")
+            raise self.damage(f"found {name_kind(target)}, expected a list")
         target.extend(values)
 
     def set_items(self, values: list[Any]) -> None:
         if type(target := self.top()) is not dict:
-            raise self.damage(f"{name_kind(target)} stands where a dict must")
+            raise self.damage(f"found {name_kind(target)}, expected a dict")
         for key, value in zip(values[::2], values[1::2], strict=True):
             name = to_text(key)
             if name in target:
-                raise self.damage(f"entry {name!r} stands twice")
+                raise self.damage(f"there are two entries {name!r}")
             target[name] = value
 
     def make_dict(self) -> None:
@@ -243,7 +243,7 @@ class _Machine:
             )
         if full not in _GLOBALS:
             raise WeightsError(
-                f"refers to {full[:100]!r}, which is no part of an array; expected arrays only. "
+                f"refers to {full[:100]!r}, which is not part of an array; expected arrays only. "
                 "The file may be hostile: nothing of it was run; do not open it with other tools"
             )
         self.push(_GLOBALS[full])
@@ -288,7 +288,7 @@ class _Machine:
             case Stored(value=None), (1, shape, _DType() as dtype, bool() | int() as fortran, raw):
                 target.value = self.view_array(shape, dtype, bool(fortran), raw)
             case _:
-                raise self.damage(f"{name_kind(target)} gets a state that it cannot have")
+                raise self.damage(f"{name_kind(target)} has an impossible state")
 
     def name_dtype(self, code: str) -> _DType:
         if code not in DTYPES:
@@ -299,7 +299,7 @@ class _Machine:
         if dtype.order not in ("<", ">", "|"):
             raise self.damage("an array whose byte order is not stated")
         if type(shape) is not tuple or len(shape) > MAX_AXES or not all(type(n) is int and n >= 0 for n in shape):
-            raise self.damage("an array's shape is no tuple of sizes")
+            raise self.damage("an array's shape is not a tuple of sizes")
         if not isinstance(raw, bytes | memoryview):
             raise WeightsError(f"holds an array whose values are {name_kind(raw)}; expected bytes")
         kind = np.dtype(dtype.order + dtype.code)

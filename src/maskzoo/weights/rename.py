@@ -48,13 +48,12 @@ def list_own_renames(names: Iterable[str], found: str, wanted: str) -> list[Rena
     Stored and running statistics are the same numbers under other names; group norms have none.
     """
     leaves = dict(zip(STATISTICS.get(wanted, ()), STATISTICS.get(found, ()), strict=False))
-    return [Rename(_change_leaf(name, leaves), name) for name in names]
 
+    def find(name: str) -> str:
+        stem, _, leaf = name.rpartition(".")
+        return f"{stem}.{leaves.get(leaf, leaf)}" if name.startswith(("backbone.", "heads.res5.")) else name
 
-def _change_leaf(name: str, leaves: Mapping[str, str]) -> str:
-    stem, _, leaf = name.rpartition(".")
-    inside = name.startswith(("backbone.", "heads.res5."))
-    return f"{stem}.{leaves.get(leaf, leaf)}" if inside else name
+    return [Rename(find(name), name) for name in names]
 
 
 def rename(
@@ -87,13 +86,13 @@ def rename(
             unsuitable.append(f"{line.theirs}: {array.dtype}")
         else:
             tensors[ours] = _to_tensor(_lay_out(array, line.layout))
-    endless = [f"{by_ours[ours].theirs}: {count}" for ours, tensor in tensors.items() if (count := _count_bad(tensor))]
+    endless = {by_ours[ours].theirs: int((~tensor.isfinite()).sum()) for ours, tensor in tensors.items()}
     faults = [
         *_report("missing, expected in the file", missing),
         *_report("not part of this network", surplus),
         *_report("of another shape than this network's", misshapen),
         *_report("not floating-point", unsuitable),
-        *_report("with values that are infinite or not a number", endless),
+        *_report("with values that are infinite or not a number", [f"{name}: {n}" for name, n in endless.items() if n]),
     ]
     if faults:
         raise WeightsError(
@@ -125,10 +124,6 @@ def _to_tensor(array: NDArray[Any]) -> torch.Tensor:
     """Copy: a file's array may be read-only, unaligned, or share its memory with others."""
     with np.errstate(over="ignore"):  # a float64 beyond float32 becomes infinite, and is reported as such
         return torch.from_numpy(np.array(array, np.float32, order="C", copy=True))
-
-
-def _count_bad(tensor: torch.Tensor) -> int:
-    return int(tensor.numel() - torch.isfinite(tensor).sum())
 
 
 def _report(fault: str, names: Iterable[str]) -> list[str]:
