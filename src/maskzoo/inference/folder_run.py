@@ -153,11 +153,12 @@ def predict_folder(
             workers = min(workers or loaded.backend.choose_workers(), -(-len(plan) // (batch * processes.count)))
             work = Work(loaded, kinds, score, batch, classes.categories)
             run = _sum_up(work, workers, plan, predict_share(work, plan, place, workers, processes, tell))
-            if run.journal is not None:
+            journal = run.journal
+            if journal is not None:
                 if "json" in kinds:
                     rows, index = _list_coco_rows(run), _describe_images(run, classes.classes)
                     run = replace(run, written=write_results(place, rows, index))
-                run.journal.remove()
+                journal.remove()
         numbers = processes.broadcast(replace(run, plan=(), journal=None))
     return numbers if run.journal is None else run
 
