@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from maskzoo.errors import (
+    AnnotationsError,
     ArgumentError,
     ConfigError,
     DownloadError,
@@ -26,6 +27,8 @@ from maskzoo.system.waiting import choose_waiting
 if TYPE_CHECKING:
     from maskzoo.bench.runner import BenchmarkRun, benchmark
     from maskzoo.config import ModelConfig
+    from maskzoo.dataset_checks.check import check_dataset
+    from maskzoo.dataset_checks.report import DatasetReport
     from maskzoo.datasets.draw import DrawnDataset, draw_dataset
     from maskzoo.datasets.importers.convert import ConvertedDataset, convert_dataset
     from maskzoo.datasets.split import SplitDataset, split_dataset
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
     from maskzoo.doctor import Diagnosis, diagnose
     from maskzoo.evaluation.job import EvaluationRun, evaluate
     from maskzoo.exporting.verify import Verification
+    from maskzoo.faults import Fault
     from maskzoo.images.read import read_image
     from maskzoo.inference.folder_run import FolderRun, ImageResult, predict_folder
     from maskzoo.inference.prediction import Masks, Prediction
@@ -47,17 +51,20 @@ if TYPE_CHECKING:
     from maskzoo.zoo.rows import RowSummary, list_models, names
 
 __all__ = [
+    "AnnotationsError",
     "ArgumentError",
     "BenchmarkRun",
     "Checkpoint",
     "ConfigError",
     "ConvertedDataset",
+    "DatasetReport",
     "Diagnosis",
     "DownloadError",
     "DrawnDataset",
     "EvaluationRun",
     "ExportError",
     "Exported",
+    "Fault",
     "FolderRun",
     "ImageError",
     "ImageResult",
@@ -78,6 +85,7 @@ __all__ = [
     "Verification",
     "WeightsError",
     "benchmark",
+    "check_dataset",
     "convert",
     "convert_dataset",
     "dataset_statistics",
@@ -101,10 +109,12 @@ _HOMES = {
     "BenchmarkRun": "bench.runner",
     "Checkpoint": "weights.checkpoint",
     "ConvertedDataset": "datasets.importers.convert",
+    "DatasetReport": "dataset_checks.report",
     "Diagnosis": "doctor",
     "DrawnDataset": "datasets.draw",
     "EvaluationRun": "evaluation.job",
     "Exported": "zoo.export_model",
+    "Fault": "faults",
     "FolderRun": "inference.folder_run",
     "ImageResult": "inference.folder_run",
     "Masks": "inference.prediction",
@@ -117,6 +127,7 @@ _HOMES = {
     "TrainingRun": "training.run",
     "Verification": "exporting.verify",
     "benchmark": "bench.runner",
+    "check_dataset": "dataset_checks.check",
     "convert": "zoo.load",
     "convert_dataset": "datasets.importers.convert",
     "dataset_statistics": "datasets.statistics",

@@ -5,9 +5,12 @@ Every message says what was found, what was expected and what to do.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+
+from maskzoo.faults import Fault
 
 __all__ = [
+    "AnnotationsError",
     "ArgumentError",
     "BenchmarkError",
     "ConfigError",
@@ -58,6 +61,14 @@ class ImageError(MaskzooError):
 
 class SourceError(MaskzooError):
     """A path, folder or pattern names no image."""
+
+
+class AnnotationsError(MaskzooError):
+    """A file of annotations or results holds what cannot be used: `faults` has all of it, the message the first 20."""
+
+    def __init__(self, faults: Sequence[Fault], advice: str = "") -> None:
+        self.faults = tuple(faults)
+        super().__init__("\n".join(filter(None, [list_some(map(str, faults), 20, "\n"), advice])))
 
 
 class SnapshotError(MaskzooError):

@@ -85,7 +85,7 @@ def test_what_is_left_to_a_person_is_told(run, tmp_path):
     data["categories"][1]["name"] = "Dog"
     rewrite(file, data)
     out = run(".", "--fix", "cleaned")[1]
-    assert "left to you: val.json: category 2: name: found Dog; expected dog, as in train" in out
+    assert "left to you: val.json: category 2: name: found 'Dog'; expected 'dog', as in train" in out
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,9 @@ import json
 import pytest
 
 from faulty_data import FAULTY_OBJECTS, SQUARE, make_faulty, make_object, make_sound, rewrite
-from maskzoo.dataset_checks.check import check_data
-from maskzoo.dataset_checks.fix import fix_data
+from maskzoo.dataset_checks.fix import fix_splits
+from maskzoo.dataset_checks.split_checks import check_splits
 from maskzoo.datasets.coco_reader import read_annotations
-from maskzoo.datasets.coco_writer import encode_json
 from maskzoo.errors import MaskzooError
 
 
@@ -18,10 +17,21 @@ def cleaned(tmp_path_factory):
     folder = tmp_path_factory.mktemp("faulty")
     file, data, numbers = make_faulty(folder)
     before = file.read_bytes()
-    fixed = fix_data(check_data({"train": file}))["train"]
+    after, fixed = fix({"train": file})["train"]
     assert file.read_bytes() == before
-    (folder / "cleaned.json").write_bytes(encode_json(fixed.data, file))
-    return folder / "cleaned.json", fixed, data, numbers
+    return after, fixed, data, numbers
+
+
+def fix(splits):
+    """Return the content and the report of each split's cleaned file."""
+    report, contents = check_splits(splits)
+    files = {split: file.with_name(f"cleaned-{split}.json") for split, file in splits.items()}
+    fixed = fix_splits(report, contents, files)
+    return {split: (json.loads(files[split].read_text()), one) for split, one in fixed.items()}
+
+
+def words(fixed):
+    return {str(change): count for change, count in fixed.changes.items()}
 
 
 def by_id(rows):
@@ -29,70 +39,71 @@ def by_id(rows):
 
 
 def clean(file, data):
-    fixed = fix_data(check_data({"train": rewrite(file, data)}))["train"]
-    return fixed.data, fixed.changes
+    after, fixed = fix({"train": rewrite(file, data)})["train"]
+    return after, words(fixed)
 
 
 def test_a_cleaned_file_with_every_kind_of_fault_passes_without_an_error(cleaned):
-    file, fixed, _, _ = cleaned
-    report = check_data({"train": file}, images=file.parent / "train")
+    after, fixed, _, _ = cleaned
+    report, _ = check_splits({"train": fixed.file}, images=fixed.file.parent / "train")
     assert report.errors == 0 and fixed.left == ()
-    assert len(read_annotations(file)) == len(fixed.data["images"])
+    assert len(read_annotations(fixed.file)) == len(after["images"])
 
 
 @pytest.mark.parametrize("kind", FAULTY_OBJECTS)
 def test_an_object_is_repaired_kept_or_dropped(cleaned, kind):
-    _, fixed, data, numbers = cleaned
-    rows, fate = by_id(fixed.data["annotations"]), FAULTY_OBJECTS[kind][1]
+    after, _, data, numbers = cleaned
+    rows, fate = by_id(after["annotations"]), FAULTY_OBJECTS[kind][1]
     if kind == "bad-id":
         before = next(row for row in data["annotations"] if row["id"] == "seven")
         (row,) = (row for row in rows.values() if row["bbox"] == before["bbox"])
         assert {**row, "id": "seven"} == before and type(row["id"]) is int
         return
     before = next(row for row in data["annotations"] if row["id"] == numbers[kind])
-    after = rows.get(numbers[kind])
-    assert {None: "dropped", True: "kept", False: "repaired"}[after and after == before] == fate
+    row = rows.get(numbers[kind])
+    assert {None: "dropped", True: "kept", False: "repaired"}[row and row == before] == fate
 
 
 def test_rows_without_a_fault_stay_as_they_are_in_their_order(cleaned):
-    _, fixed, data, _ = cleaned
+    after, _, data, _ = cleaned
     sound = [row for row in data["annotations"] if type(row["id"]) is int and row["id"] < 130 and row["id"] != 10]
     sound = [row for row in sound if row["image_id"] in (1, 5, 8, 9, 10, 11)]
-    kept = [row for row in fixed.data["annotations"] if row["id"] < 130 and row["id"] != 10]
+    kept = [row for row in after["annotations"] if row["id"] < 130 and row["id"] != 10]
     assert json.dumps(kept) == json.dumps(sound) and len(sound) == 11
-    assert fixed.data["info"] == data["info"] and list(fixed.data) == list(data)
-    assert [row["id"] for row in fixed.data["images"]] == [1, 5, 8, 9, 10, 11, 50]
+    assert after["info"] == data["info"] and list(after) == list(data)
+    assert [row["id"] for row in after["images"]] == [1, 5, 8, 9, 10, 11, 50]
 
 
 def test_repairs_are_the_outlines_numbers(cleaned):
-    _, fixed, _, numbers = cleaned
-    rows = {kind: by_id(fixed.data["annotations"]).get(number) for kind, number in numbers.items()}
+    after, _, _, numbers = cleaned
+    rows = {kind: by_id(after["annotations"]).get(number) for kind, number in numbers.items()}
     assert rows["bad-box"]["bbox"] == pytest.approx([10, 10, 20.4, 16])
     assert rows["bad-area"]["area"] == pytest.approx(20.3 * 16)
     assert rows["box-outside"]["bbox"] == [10, 10, 70, 16]
     assert rows["box-over-edge"]["bbox"] == [61, 10, 19, 16]
     assert rows["bad-polygon"]["segmentation"] == rows["polygon-without-area"]["segmentation"] == [SQUARE]
-    images = by_id(fixed.data["images"])
+    images = by_id(after["images"])
     assert (images[5]["width"], images[5]["height"]) == (60, 80)
-    assert [row["name"] for row in fixed.data["categories"]] == ["cat", "dog", "dog", "category 4"]
+    assert [row["name"] for row in after["categories"]] == ["cat", "dog", "dog", "category 4"]
 
 
 def test_ids_given_twice_are_new_and_no_object_is_lost(cleaned):
-    fixed = cleaned[1]
-    ids = [row["id"] for row in fixed.data["annotations"]]
+    after = cleaned[0]
+    ids = [row["id"] for row in after["annotations"]]
     assert len(ids) == len(set(ids)) and ids.count(10) == 1
-    assert any(row["bbox"] == [35, 10, 20, 16] and row["image_id"] == 1 for row in fixed.data["annotations"])
+    assert any(row["bbox"] == [35, 10, 20, 16] and row["image_id"] == 1 for row in after["annotations"])
 
 
 def test_every_change_is_counted(cleaned):
-    _, fixed, data, _ = cleaned
-    lost = len(data["annotations"]) - len(fixed.data["annotations"])
+    after, fixed, data, _ = cleaned
+    changes = words(fixed)
+    lost = len(data["annotations"]) - len(after["annotations"])
     endings = ("object dropped", "object of it dropped")
-    assert sum(count for change, count in fixed.changes.items() if change.endswith(endings)) == lost
-    assert fixed.changes["image id given twice: image dropped with its objects"] == 2
-    assert fixed.changes["image that was dropped: object of it dropped"] == 12
-    assert fixed.changes["annotation id given twice: new id"] == 1
-    assert fixed.changes["image whose size was noted before its EXIF rotation: size turned"] == 1
+    assert sum(count for change, count in changes.items() if change.endswith(endings)) == lost
+    assert changes["image id given twice: image dropped with its objects"] == 2
+    assert changes["image that was dropped: object of it dropped"] == 12
+    assert changes["annotation id given twice: new id"] == 1
+    assert changes["image whose size was noted before its EXIF rotation: size turned"] == 1
 
 
 def test_a_sound_file_is_not_changed(tmp_path):
@@ -138,10 +149,10 @@ def test_whole_numbers_written_otherwise_are_rewritten_and_nothing_is_dropped(tm
 def test_an_id_that_reads_like_our_own_words_is_no_whole_number(tmp_path, table):
     file, data = make_sound(tmp_path)
     data[table][0]["id"] = "1 again"
-    report = check_data({"train": rewrite(file, data)})
-    (problem,) = [problem for problem in report.problems if problem.kind == "bad-id"]
-    assert problem.found == "'1 again'"
-    after = fix_data(report)["train"].data[table]
+    report, _ = check_splits({"train": rewrite(file, data)})
+    (problem,) = [problem for problem in report.problems if problem.code == "bad-id"]
+    assert (problem.found, problem.describe_found()) == ("1 again", "'1 again'")
+    after = clean(file, data)[0][table]
     assert after[1:] == data[table][1:] if table == "annotations" else after == data[table][1:]
 
 
@@ -151,7 +162,7 @@ def test_a_copy_of_a_row_is_dropped_where_ids_say_which_it_is(tmp_path):
     for table in ("images", "annotations", "categories"):
         data[table].append(copy.deepcopy(data[table][0]))
     after, changes = clean(file, data)
-    assert after == expected and changes.total() == 3
+    assert after == expected and sum(changes.values()) == 3
 
 
 def test_categories_with_one_id_and_two_names_are_dropped_with_their_objects(tmp_path):
@@ -167,9 +178,9 @@ def test_a_category_of_one_split_only_is_added_to_the_other(tmp_path):
     val, data = make_sound(tmp_path, "val", first=50)
     data["categories"].append({"id": 9, "name": "cow"})
     data["annotations"].append(make_object(900, 51, x=30, category_id=9))
-    fixed = fix_data(check_data({"train": train, "val": rewrite(val, data)}))
-    assert fixed["train"].data["categories"][-1] == {"id": 9, "name": "cow"}
-    assert fixed["train"].left == fixed["val"].left == ()
+    fixed = fix({"train": train, "val": rewrite(val, data)})
+    assert fixed["train"][0]["categories"][-1] == {"id": 9, "name": "cow"}
+    assert fixed["train"][1].left == fixed["val"][1].left == ()
 
 
 def test_categories_that_are_only_numbered_otherwise_are_not_doubled(tmp_path):
@@ -179,18 +190,18 @@ def test_categories_that_are_only_numbered_otherwise_are_not_doubled(tmp_path):
         row["id"] += 10
     for row in data["annotations"]:
         row["category_id"] += 10
-    fixed = fix_data(check_data({"train": train, "val": rewrite(val, data)}))
-    assert fixed["val"].data == data and not fixed["val"].left and not fixed["train"].changes
+    fixed = fix({"train": train, "val": rewrite(val, data)})
+    assert fixed["val"][0] == data and not fixed["val"][1].left and not fixed["train"][1].changes
 
 
 def test_names_that_disagree_are_left_to_the_person(tmp_path):
     train, _ = make_sound(tmp_path, "train")
     val, data = make_sound(tmp_path, "val", first=50)
     data["categories"][1]["name"] = "Dog"
-    fixed = fix_data(check_data({"train": train, "val": rewrite(val, data)}))
-    (problem,) = fixed["val"].left
-    assert (problem.kind, problem.found) == ("classes-differ", "Dog")
-    assert fixed["val"].data == data
+    after, fixed = fix({"train": train, "val": rewrite(val, data)})["val"]
+    (problem,) = fixed.left
+    assert (problem.code, problem.found) == ("classes-differ", "Dog")
+    assert after == data
 
 
 @pytest.mark.parametrize("table", ["images", "annotations", "categories"])

@@ -6,9 +6,9 @@ from html.parser import HTMLParser
 import pytest
 
 from faulty_data import make_faulty, make_object, make_sound, rewrite
-from maskzoo.dataset_checks.check import check_data
+from maskzoo.dataset_checks.codes import CODES
 from maskzoo.dataset_checks.page import MARK, render_page
-from maskzoo.dataset_checks.problems import KINDS
+from maskzoo.dataset_checks.split_checks import check_splits
 
 VOID = {"meta", "image", "polygon", "rect", "br"}
 
@@ -43,8 +43,8 @@ class Reader(HTMLParser):
 
 @pytest.fixture(scope="module")
 def faulty(tmp_path_factory):
-    report = check_data({"train": make_faulty(tmp_path_factory.mktemp("faulty"))[0]})
-    page = render_page(report)
+    report, contents = check_splits({"train": make_faulty(tmp_path_factory.mktemp("faulty"))[0]})
+    page = render_page(report, contents)
     return report, page, Reader(page)
 
 
@@ -52,8 +52,8 @@ def test_the_page_has_a_summary_and_a_card_for_the_worst(faulty):
     report, page, reader = faulty
     text = " ".join(reader.words)
     assert len(report.count()) > 40
-    for kind in report.count():
-        assert KINDS[kind].title in text
+    for code in report.count():
+        assert CODES[code].title in text
     assert f"{report.errors} errors" in text and MARK in page
     assert len(reader.find("article")) == 40
     assert "unnamed" not in text  # what is no problem has no card
@@ -82,7 +82,7 @@ def test_run_lengths_are_drawn(tmp_path):
     data["annotations"][4]["segmentation"] = {"size": [10**9, 10**9], "counts": "0"}
     huge = {"size": [20_000, 20_000], "counts": [0, 4 * 10**8]}  # sound, but too much to look at
     data["annotations"][6]["segmentation"] = huge
-    reader = Reader(render_page(check_data({"train": rewrite(file, data)})))
+    reader = Reader(render_page(*check_splits({"train": rewrite(file, data)})))
     assert {polygon["points"] for polygon in reader.find("polygon")} == {"10.00 0.00 20.00 0.00 20.00 60.00 10.00 60.00"}
 
 
@@ -90,7 +90,7 @@ def test_both_pictures_of_a_pair_are_shown(tmp_path):
     train, _ = make_sound(tmp_path, "train")
     val, _ = make_sound(tmp_path, "val", first=50)
     (tmp_path / "val" / "51.png").write_bytes((tmp_path / "train" / "1.png").read_bytes())
-    reader = Reader(render_page(check_data({"train": train, "val": val})))
+    reader = Reader(render_page(*check_splits({"train": train, "val": val})))
     assert len(reader.find("article")) == 1
     assert [svg["aria-label"] for svg in reader.find("svg")] == ["51.png", "1.png"]
 
@@ -104,7 +104,7 @@ def test_what_the_data_say_is_text_only(tmp_path):
     data["annotations"][0] |= {"bbox": [10, 10, 120, 16], "category_id": evil}
     data["annotations"].append(make_object(77, 1, x=30, bbox=[10, 10, 120, 16], category_id=1))
     data["categories"][1]["name"] = data["categories"][0]["name"] = evil
-    page = render_page(check_data({"train": rewrite(file, data)}))
+    page = render_page(*check_splits({"train": rewrite(file, data)}))
     page.encode("utf-8")
     assert "<script" not in page and "\x1b" not in page and "\x7f" not in page
     reader = Reader(page)
@@ -113,6 +113,6 @@ def test_what_the_data_say_is_text_only(tmp_path):
 
 
 def test_a_page_without_problems_says_so(tmp_path):
-    reader = Reader(render_page(check_data({"train": make_sound(tmp_path)[0]})))
+    reader = Reader(render_page(*check_splits({"train": make_sound(tmp_path)[0]})))
     assert "Nothing to complain about" in " ".join(reader.words)
     assert reader.find("article") == reader.find("table") == []

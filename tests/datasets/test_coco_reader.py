@@ -8,15 +8,15 @@ import pytest
 from pycocotools.coco import COCO
 
 from coco_files import make_data, write
-from maskzoo.datasets.coco_reader import AnnotationsError, pack_annotations, read_annotations, read_json
-from maskzoo.errors import MaskzooError
+from maskzoo.datasets.coco_reader import pack_annotations, read_annotations, read_json
+from maskzoo.errors import AnnotationsError, MaskzooError
 from shared_data import need_shared
 
 
 def faults_of(data):
     with pytest.raises(AnnotationsError) as error:
         pack_annotations(data, "a.json")
-    return [(fault.row, fault.field) for fault in error.value.faults]
+    return [(fault.name_row(), fault.name_field()) for fault in error.value.faults]
 
 
 def spoil(**values):
@@ -142,7 +142,7 @@ def test_all_faults_are_found_at_once_and_the_message_is_short():
         pack_annotations(data, "folder/a.json")
     assert len(error.value.faults) == 34
     lines = str(error.value).splitlines()
-    assert len(lines) == 22 and lines[-2] == "and 14 more faults"
+    assert len(lines) == 22 and lines[-2] == "and 14 more"
     assert "`maskzoo data check folder/a.json`" in lines[-1] and "--fix" in lines[-1]
     assert "folder/a.json: annotation 100: area: found 'large'; expected a number of pixels" in lines
 
@@ -183,7 +183,7 @@ def test_what_is_no_json_is_told_with_file_and_place(content, says, tmp_path):
     with pytest.raises(AnnotationsError) as caught:
         read_json(tmp_path / "odd.json")
     assert str(caught.value).startswith(f"{tmp_path / 'odd.json'}: file: found no JSON: ")
-    assert says in caught.value.faults[0].found and "expected a whole JSON file" in str(caught.value)
+    assert says in str(caught.value.faults[0].found) and "expected a whole JSON file" in str(caught.value)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-32"])

@@ -8,8 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pycocotools import mask as judge
 
-from maskzoo.datasets.mask_outlines import decode_runs, trace
-from maskzoo.datasets.rle import compress
+from maskzoo.datasets.mask_outlines import trace
 
 
 def rasterize(polygons, size, library):
@@ -79,9 +78,3 @@ def test_neighbouring_points_of_an_outline_differ_in_one_coordinate():
     for polygon in polygons:
         points = polygon.reshape(-1, 2)
         assert ((points != np.roll(points, 1, axis=0)).sum(axis=1) == 1).all()
-
-
-def test_compressed_runs_are_decoded_column_by_column():
-    mask = decode_runs(compress([1, 2, 3]), (3, 2))
-    assert mask.dtype == np.uint8
-    assert mask.tolist() == [[0, 0], [1, 0], [1, 0]]

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from pycocotools import mask as judge
 
 from coco_files import count_runs
-from maskzoo.datasets.rle import compress, find_bad_runs, measure_runs
+from maskzoo.datasets.rle import compress, decode_runs, encode_polygons, measure_runs, rasterize_polygons, read_runs
 
 
 def random_masks(count, seed=0):
@@ -37,7 +37,7 @@ def test_a_large_mask_has_its_area():
 
 @pytest.mark.parametrize(
     "text",
-    [b"", b"P", b"52P", b"\x00", b"\xff5", b"1 2", b"0", b"o" * 12 + b"0", b"oooooo7" * 4, compress([10, 10, 5])],
+    [b"", b"P", b"52P", b"\x00", b"\xff5", b"1 2", b"0", b"o" * 12 + b"0", b"oooooo7" * 4, b"::5"],
     ids=repr,
 )
 def test_text_that_is_no_mask_of_the_image_is_found_beside_good_ones(text):
@@ -48,7 +48,7 @@ def test_text_that_is_no_mask_of_the_image_is_found_beside_good_ones(text):
 
 
 def test_negative_counts_that_sum_to_the_image_are_found():
-    assert measure_runs([compress([30, -15, 5])], [20])[1].tolist() == [False]
+    assert measure_runs([b"n0A5"], [20])[1].tolist() == [False]
 
 
 def test_no_text_at_all_gives_empty_arrays():
@@ -67,8 +67,29 @@ def test_any_bytes_are_judged_without_an_error_and_alone_as_in_company(texts, pi
             assert alone[0][0] == area[place] <= pixels
 
 
-def test_uncompressed_counts_are_checked():
-    assert find_bad_runs([3, 4, 13], 20) is None
-    assert find_bad_runs([3, 4], 20) == "counts that sum to 7"
+def test_counts_as_a_list_are_checked_and_compressed():
+    assert read_runs({"size": [4, 5], "counts": [3, 4, 13]}, (4, 5)) == compress([3, 4, 13])
+    field, found, _ = read_runs({"size": [4, 5], "counts": [3, 4]}, (4, 5))
+    assert (field, str(found)) == ("segmentation.counts", "counts that sum to 7")
     for bad in (-1, 21, 1.5, True, "3", None, 10**400):
-        assert "the count" in find_bad_runs([3, bad, 4], 20)
+        assert read_runs({"size": [4, 5], "counts": [3, bad, 4]}, (4, 5))[1].values == (bad,)
+
+
+def test_compressed_runs_are_decoded_column_by_column():
+    mask = decode_runs(compress([1, 2, 3]), (3, 2))
+    assert mask.dtype == np.uint8
+    assert mask.tolist() == [[0, 0], [1, 0], [1, 0]]
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(0, 2**32), st.tuples(st.integers(1, 40), st.integers(1, 40)))
+def test_polygons_are_rasterised_as_the_judge_does_once_they_are_moved_and_scaled(seed, size):
+    random = np.random.default_rng(seed)
+    origin, scale = random.uniform(-20, 20, 2), random.uniform(0.1, 3, 2)
+    polygons = [random.uniform(-10, 50, 2 * random.integers(3, 9)) for _ in range(random.integers(1, 4))]
+    moved = [((polygon.reshape(-1, 2) - origin) * scale).ravel().tolist() for polygon in polygons]
+    expected = judge.merge(judge.frPyObjects(moved, *size))
+    assert encode_polygons(polygons, size, origin=origin, scale=scale) == expected["counts"]
+    ours = rasterize_polygons([polygon.tolist() for polygon in polygons], size, origin=origin, scale=scale)
+    area = judge.area(expected)
+    assert (ours.shape, ours.sum()) == (size, area) and decode_runs(expected["counts"], size).tolist() == ours.tolist()

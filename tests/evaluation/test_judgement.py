@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from coco_files import disturb, make_data, write
-from maskzoo.datasets.coco_reader import AnnotationsError, pack_annotations
+from maskzoo.datasets.coco_reader import pack_annotations
+from maskzoo.errors import AnnotationsError
 from maskzoo.evaluation.judgement import judge_results
 from maskzoo.evaluation.results import check_results, read_results
 from shared_data import need_shared

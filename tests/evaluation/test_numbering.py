@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from coco_files import disturb, make_data, write
-from maskzoo.datasets.coco_reader import AnnotationsError, pack_annotations
-from maskzoo.errors import ConfigError
+from maskzoo.datasets.coco_reader import pack_annotations
+from maskzoo.errors import AnnotationsError, ConfigError
 from maskzoo.evaluation.metrics import compute_metrics
 from maskzoo.evaluation.numbering import number_by_names
 from maskzoo.evaluation.results import read_results

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from coco_files import count_runs, disturb, make_data, write
-from maskzoo.datasets.coco_reader import AnnotationsError, pack_annotations
-from maskzoo.errors import MaskzooError
+from maskzoo.datasets.coco_reader import pack_annotations
+from maskzoo.errors import AnnotationsError, MaskzooError
 from maskzoo.evaluation.results import Results, read_results
 from maskzoo.inference.prediction import make_prediction
 
@@ -109,7 +109,7 @@ def test_a_fault_of_a_row_is_found_with_its_place_and_field(values, field, annot
     good = next(row for row in disturb(DATA) if row["image_id"] == 10)
     with pytest.raises(AnnotationsError) as error:
         read_results(write(tmp_path / "rows.json", [good, good | values, good]), annotations)
-    assert [(fault.row, fault.field) for fault in error.value.faults] == [("row 1", field)]
+    assert [(fault.name_row(), fault.name_field()) for fault in error.value.faults] == [("row 1", field)]
     assert "rows.json: row 1: " in str(error.value)
 
 

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import os
-from collections import Counter
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich import box
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
-from maskzoo.cli.terminal import open_stderr, open_stdout, print_json
-from maskzoo.errors import ConfigError
-from maskzoo.system.files import check_folder, explained, is_taken, make_folder, write_file
+from maskzoo.cli.progress import show_progress
+from maskzoo.cli.terminal import open_stdout, print_json, start_table
+from maskzoo.faults import Fault, make_printable
 
 if TYPE_CHECKING:
-    from maskzoo.dataset_checks.check import DatasetReport
-    from maskzoo.dataset_checks.fix import Fixed
+    from maskzoo.dataset_checks.report import DatasetReport
 
 __all__ = ["check"]
 
@@ -60,169 +54,83 @@ def check(
       maskzoo data check val.json --images photos --page report.html
       maskzoo data check dataset --fix cleaned
     """
-    from maskzoo.dataset_checks.check import check_data
-    from maskzoo.dataset_checks.fix import fix_data
-    from maskzoo.datasets.layout import find_splits
+    from maskzoo.dataset_checks.check import check_dataset
 
-    splits = find_splits(data)
-    targets = _plan_fix(fix, splits)
-    _check_page(page)
-    report = _run(lambda progress: check_data(splits, images=images, duplicates=not no_duplicates, progress=progress))
-    if page is not None:
-        from maskzoo.dataset_checks.page import render_page
-
-        write_file(page, render_page(report).encode("utf-8"))
-    fixed = _write_fixed(fix_data(report), targets) if fix is not None and report.splits else {}
+    with show_progress() as show:
+        report = check_dataset(data, images=images, duplicates=not no_duplicates, fix=fix, page=page, on_progress=show)
     if json:
-        print_json({"data": str(data), **report.to_dict(), "fixed": _to_json(fixed, targets), "page": page and str(page)})
+        print_json(report.to_dict())
     else:
         _print_report(report, data, every)
-        _print_fixed(fixed, targets, fix)
+        _print_fixed(report, fix)
         if page is not None:
-            open_stdout().print(f"Wrote {page}", soft_wrap=True)
+            _print(f"Wrote {page}")
     if report.errors:
         raise typer.Exit(3)
 
 
-def _plan_fix(out: Path | None, splits: Mapping[str, Path]) -> dict[str, Path]:
-    """Return the file that each split's cleaned annotations go to. Raises ConfigError if one is there already."""
-    if out is None:
-        return {}
-    with explained(out, ConfigError):
-        file = out.suffix.lower() == ".json" and not out.is_dir()
-    if file and len(splits) > 1:
-        raise ConfigError(f"{out}: there are {len(splits)} splits, {', '.join(splits)}; expected a folder for --fix")
-    targets = {split: out if file else out / f"{split}.json" for split in splits}
-    for target in targets.values():
-        check_folder(target.parent)
-        if os.path.lexists(target):
-            raise ConfigError(f"{target}: exists already; expected a new file, none is overwritten; choose another --fix")
-    return targets
+def _print(text: str | Text) -> None:
+    open_stdout().print(make_printable(text) if isinstance(text, str) else text, soft_wrap=True)
 
 
-def _check_page(page: Path | None) -> None:
-    """Refuse to overwrite anything but a page of an earlier check."""
-    if page is None:
-        return
-    if page.suffix.lower() not in (".html", ".htm"):
-        raise ConfigError(f"{page}: expected a name that ends in .html for --page")
-    from maskzoo.dataset_checks.page import MARK
-
-    check_folder(page.parent)
-    if is_taken(page, MARK.encode()):
-        raise ConfigError(f"{page}: exists already and is no page of an earlier check; choose another --page")
-
-
-def _run(call: Any) -> DatasetReport:
-    console = open_stderr()
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("Reading annotations", total=None)
-        stage = ""
-
-        def show(name: str, done: int, total: int) -> None:
-            nonlocal stage
-            if name != stage:
-                stage = name
-                progress.reset(task, description=name, total=total)
-            progress.update(task, completed=done)
-
-        report: DatasetReport = call(show)
-        return report
-
-
-def _write_fixed(fixed: dict[str, Fixed], targets: Mapping[str, Path]) -> dict[str, Fixed]:
-    from maskzoo.datasets.coco_writer import encode_json
-
-    texts = {targets[split]: encode_json(part.data, targets[split]) for split, part in fixed.items()}
-    for target, text in texts.items():
-        make_folder(target.parent)
-        write_file(target, text)
-    return fixed
-
-
-def _to_json(fixed: dict[str, Fixed], targets: Mapping[str, Path]) -> dict[str, Any] | None:
-    if not targets:
-        return None
-    return {
-        split: {
-            "file": str(targets[split]),
-            "changes": dict(part.changes),
-            "left": [problem.to_dict() for problem in part.left],
-        }
-        for split, part in fixed.items()
-    }
+def _print_fault(fault: Fault, label: str, style: str) -> None:
+    _print(Text.assemble((f"{label}: ", style), str(fault)))
 
 
 def _print_report(report: DatasetReport, data: Path, every: bool) -> None:
-    from maskzoo.dataset_checks.problems import choose_worst
+    from maskzoo.dataset_checks.codes import CODES, choose_worst, count_severities, count_words
 
-    console = open_stdout()
     for split, facts in report.splits.items():
         numbers = f"{facts.images:,} images, {facts.objects:,} objects, {facts.categories:,} categories"
         folder = "images not found" if facts.folder is None else f"images in {facts.folder}"
-        console.print(_clean(f"{split}: {facts.file}: {numbers}; {folder}"), soft_wrap=True)
+        _print(f"{split}: {facts.file}: {numbers}; {folder}")
     if not report.problems:
-        console.print("Nothing to complain about.", style="green")
+        _print(Text("Nothing to complain about.", "green"))
         return
-    console.print()
-    console.print(_tabulate(report))
+    _print("")
+    open_stdout().print(_tabulate(report))
+    _print("")
     total = len(report.problems)
     chosen = choose_worst(report.problems, total if every else SHOWN, total if every else EACH)
-    console.print()
     if len(chosen) < total:
-        console.print(f"The worst {len(chosen)} of {total:,} (--all lists all):")
-    for problem in chosen:
-        text = Text.assemble((f"{problem.severity}: ", STYLES[problem.severity]), _clean(str(problem)))
-        console.print(text, soft_wrap=True)
-    console.print()
-    console.print(_clean(_conclude(report, data)), soft_wrap=True)
-
-
-def _clean(text: str) -> str:
-    from maskzoo.dataset_checks.problems import make_printable
-
-    return make_printable(text)
+        _print(f"The worst {len(chosen)} of {total:,} (--all lists all):")
+    for fault in chosen:
+        severity = CODES[fault.code].severity
+        _print_fault(fault, severity, STYLES[severity])
+    _print("")
+    warnings = count_words(count_severities(report.problems)["warning"], "warning")
+    if report.errors:
+        todo = f"Correct the errors, or write a cleaned copy: maskzoo data check {data} --fix OUT"
+        _print(f"{count_words(report.errors, 'error')}, {warnings}. {todo}")
+    else:
+        _print(f"No errors, {warnings}. It can be trained on.")
 
 
 def _tabulate(report: DatasetReport) -> Table:
-    from maskzoo.dataset_checks.problems import KINDS
+    from maskzoo.dataset_checks.codes import CODES
 
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
-    table.add_column("severity", no_wrap=True)
+    table = start_table("severity")
     table.add_column("kind", ratio=3)
     table.add_column("count", justify="right", no_wrap=True)
     table.add_column("first", ratio=2)
     table.add_column("what to do", ratio=4)
-    first = {problem.kind: problem for problem in reversed(report.problems)}
-    for kind, count in report.count().items():
-        severity, place = KINDS[kind].severity, first[kind]
-        where = _clean(" ".join(part for part in (place.split, place.row) if part))
-        table.add_row(Text(severity, STYLES[severity]), KINDS[kind].title, f"{count:,}", where, KINDS[kind].advice)
+    first = {fault.code: fault for fault in reversed(report.problems)}
+    for name, count in report.count().items():
+        code, fault = CODES[name], first[name]
+        where = make_printable(" ".join(filter(None, (fault.split, fault.name_row()))))
+        table.add_row(Text(code.severity, STYLES[code.severity]), code.title, f"{count:,}", where, code.advice)
     return table
 
 
-def _conclude(report: DatasetReport, data: Path) -> str:
-    severities = Counter(problem.severity for problem in report.problems)
-    errors, warnings = _count(severities["error"], "error"), _count(severities["warning"], "warning")
-    if severities["error"]:
-        return f"{errors}, {warnings}. Correct the errors, or write a cleaned copy: maskzoo data check {data} --fix OUT"
-    return f"No errors, {warnings}. It can be trained on."
+def _print_fixed(report: DatasetReport, out: Path | None) -> None:
+    from maskzoo.dataset_checks.codes import count_words
 
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
-
-
-def _print_fixed(fixed: dict[str, Fixed], targets: Mapping[str, Path], out: Path | None) -> None:
-    console = open_stdout()
-    for split, part in fixed.items():
-        console.print()
-        console.print(f"Wrote {targets[split]}: {_count(part.changes.total(), 'change')}", soft_wrap=True)
-        for change, count in part.changes.most_common():
-            console.print(f"  {count:,} x {change}", soft_wrap=True)
-        for problem in part.left:
-            text = Text.assemble(("left to you: ", "bold red"), _clean(str(problem)))
-            console.print(text, soft_wrap=True)
-    if fixed:
-        console.print(f"Check it with its images: maskzoo data check {out} --images DIR", soft_wrap=True)
+    for fixed in report.fixed.values():
+        _print("")
+        _print(f"Wrote {fixed.file}: {count_words(sum(fixed.changes.values()), 'change')}")
+        for change, count in sorted(fixed.changes.items(), key=lambda item: -item[1]):
+            _print(f"  {count:,} x {change}")
+        for fault in fixed.left:
+            _print_fault(fault, "left to you", "bold red")
+    if report.fixed:
+        _print(f"Check it with its images: maskzoo data check {out} --images DIR")

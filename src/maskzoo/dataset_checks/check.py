@@ -1,141 +1,87 @@
-"""Check a data set as a whole: every split's annotations and images, all problems at once."""
+"""`maskzoo.check_dataset`: all that is wrong with a data set, a page about it, and cleaned annotation files."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+import os
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from maskzoo.dataset_checks.annotation_checks import check_classes, check_rows
-from maskzoo.dataset_checks.image_checks import ImageFiles, Progress, check_images, find_folder
-from maskzoo.dataset_checks.problems import RANK, SEVERITIES, Problem
-from maskzoo.dataset_checks.sound_rows import SoundRows, check_root, keep_sound_rows
-from maskzoo.datasets.annotations import find_trainable
-from maskzoo.datasets.coco_reader import AnnotationsError, Fault, read_json
-from maskzoo.errors import SourceError
+from maskzoo.dataset_checks.fix import fix_splits
+from maskzoo.dataset_checks.page import MARK, render_page
+from maskzoo.dataset_checks.report import DatasetReport
+from maskzoo.dataset_checks.split_checks import check_splits
+from maskzoo.datasets.layout import find_splits
+from maskzoo.errors import ArgumentError
+from maskzoo.progress import OnProgress, say_nothing
+from maskzoo.system.files import check_folder, explained, is_taken, write_file
 
-__all__ = ["DatasetReport", "SplitFacts", "check_annotations", "check_data"]
-
-
-@dataclass(frozen=True, slots=True)
-class SplitFacts:
-    """A split that was checked: its file and what that holds, its images' folder if found, how many rows it has."""
-
-    file: Path
-    folder: Path | None
-    images: int
-    objects: int
-    categories: int
-    content: dict[str, Any] = field(repr=False)
+__all__ = ["check_dataset"]
 
 
-@dataclass(frozen=True, slots=True)
-class DatasetReport:
-    """All that was found, errors first, kind by kind. A split whose file could not be read is not in `splits`."""
-
-    splits: dict[str, SplitFacts]
-    problems: tuple[Problem, ...]
-
-    @property
-    def errors(self) -> int:
-        return sum(problem.severity == "error" for problem in self.problems)
-
-    def count(self) -> dict[str, int]:
-        """Return how many problems there are of each kind that was found."""
-        return dict(Counter(problem.kind for problem in self.problems))
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return it as JSON values."""
-        severities = Counter(problem.severity for problem in self.problems)
-        return {
-            "splits": {
-                split: {
-                    "file": str(facts.file),
-                    "folder": None if facts.folder is None else str(facts.folder),
-                    "images": facts.images,
-                    "objects": facts.objects,
-                    "categories": facts.categories,
-                }
-                for split, facts in self.splits.items()
-            },
-            **{f"{severity}s": severities[severity] for severity in SEVERITIES},
-            "counts": self.count(),
-            "problems": [problem.to_dict() for problem in self.problems],
-        }
-
-
-def check_data(
-    splits: Mapping[str, Path], *, images: Path | None = None, duplicates: bool = True, progress: Progress | None = None
+def check_dataset(
+    data: str | Path,
+    *,
+    images: str | Path | None = None,
+    duplicates: bool = True,
+    fix: str | Path | None = None,
+    page: str | Path | None = None,
+    on_progress: OnProgress = say_nothing,
 ) -> DatasetReport:
-    """Check the annotation file of each split, the images of all, and what the splits have to do with each other.
+    """Find everything that is wrong with a data set: the annotations of all its splits, and every image.
 
-    The images are looked for near each file, or in `images` or its folder for the split. With `duplicates`, equal
-    and nearly equal images are looked for. `progress` gets a stage, how much of it is done, and of how much.
+    Args:
+        data: a COCO instances file (JSON), or a data set's folder. Its files are never changed.
+        images: the images' folder, or one with a folder for each split; looked for near the annotations unless given.
+        duplicates: whether to look for images that are the same, or nearly so, in two splits, or twice in one.
+        fix: a new file, or a folder for several splits, for cleaned annotations: what leaves nothing to guess is
+            repaired, the rest dropped.
+        page: an HTML file to write, with pictures of the worst problems; a page of an earlier check is overwritten.
+        on_progress: is told how far the check is.
 
-    A fault in the data is a problem of the report. Raises AnnotationsError if no split's file can be read as COCO
-    instances, ConfigError if `images` is no folder.
+    Returns:
+        What was checked and found; a fault of the data is a problem of the report. With `fix`, also what was changed
+        in each cleaned file, and which errors are left to a person.
+
+    Raises:
+        SourceError: there is no data set.
+        AnnotationsError: no split's file can be read as COCO instances.
+        ConfigError: `images` is no folder.
+        ArgumentError: `fix` or `page` would overwrite something, or has no name of a file of its kind.
+        MaskzooError: a file cannot be written, or nothing would be left in a cleaned one.
     """
-    problems: list[Problem] = []
-    faults: list[Fault] = []
-    contents: dict[str, dict[str, Any]] = {}
-    sifted: dict[str, SoundRows] = {}
-    for number, (split, file) in enumerate(splits.items()):
-        if progress is not None:
-            progress("Reading annotations", number, len(splits))
-        try:
-            contents[split] = check_root(read_json(file), file)
-            found, sifted[split] = check_annotations(contents[split], split, str(file))
-            problems += found
-        except AnnotationsError as error:
-            faults += error.faults
-            problems += [_to_problem(fault, split) for fault in error.faults]
-    if not sifted:
-        raise AnnotationsError(faults)
-    unsure = {p.split for p in problems if p.severity == "error" and p.table in ("", "categories")}
-    classes = {split: (str(splits[split]), part.packed.classes) for split, part in sifted.items() if split not in unsure}
-    problems += check_classes(classes) if classes else ()
-    problems += _find_empty(sifted)
-    files, lost = _find_folders(sifted, images)
-    problems += [*lost, *check_images(files, duplicates=duplicates, progress=progress)]
-    problems.sort(key=lambda problem: RANK[problem.kind])  # stable: within a kind as found
-    facts = {}
-    for split, part in sifted.items():
-        counts = {name: len(table) for name, table in part.rows.tables.items()}
-        folder = files[split].folder if split in files else None
-        facts[split] = SplitFacts(
-            splits[split], folder, counts["images"], counts["annotations"], counts["categories"], contents[split]
-        )
-    return DatasetReport(facts, tuple(problems))
+    splits = find_splits(data)
+    targets = _plan_files(None if fix is None else Path(fix), splits)
+    page = None if page is None else _check_page(Path(page))
+    images = None if images is None else Path(images)
+    report, contents = check_splits(splits, images=images, duplicates=duplicates, on_progress=on_progress)
+    if page is not None:
+        write_file(page, render_page(report, contents).encode("utf-8"))
+    fixed = fix_splits(report, contents, targets) if targets else {}
+    return replace(report, data=Path(data), fixed=fixed, page=page)
 
 
-def check_annotations(data: Mapping[str, Any], split: str, file: str) -> tuple[list[Problem], SoundRows]:
-    """Check the content of one file without a look at its images; also return its sound rows."""
-    sifted = keep_sound_rows(data, split, file)
-    return [*sifted.problems, *check_rows(sifted, split)], sifted
+def _plan_files(out: Path | None, splits: Mapping[str, Path]) -> dict[str, Path]:
+    """Return the file that each split's cleaned annotations go to. Raises ArgumentError if one is there already."""
+    if out is None:
+        return {}
+    with explained(out, ArgumentError):
+        file = out.suffix.lower() == ".json" and not out.is_dir()
+    if file and len(splits) > 1:
+        raise ArgumentError(f"{out}: there are {len(splits)} splits, {', '.join(splits)}; expected a folder for --fix")
+    targets = {split: out if file else out / f"{split}.json" for split in splits}
+    for target in targets.values():
+        check_folder(target.parent)
+        if os.path.lexists(target):
+            raise ArgumentError(f"{target}: exists already; expected a new file, none is overwritten; choose another --fix")
+    return targets
 
 
-def _to_problem(fault: Fault, split: str) -> Problem:
-    return Problem("unreadable-file", split, fault.file, fault.row, fault.field, fault.found, fault.expected)
-
-
-def _find_empty(sifted: Mapping[str, SoundRows]) -> Iterator[Problem]:
-    for split, part in sifted.items():
-        if not find_trainable(part.packed).any():
-            found = f"{len(part.rows.tables['annotations'])} annotations, none that trains"
-            yield Problem("nothing-to-learn", split, part.packed.source, "", "annotations", found, "one object at least")
-
-
-def _find_folders(sifted: Mapping[str, SoundRows], given: Path | None) -> tuple[dict[str, ImageFiles], list[Problem]]:
-    files, problems = {}, []
-    for split, part in sifted.items():
-        packed = part.packed
-        if not len(packed):
-            continue
-        try:
-            files[split] = ImageFiles(split, part, find_folder(packed, split, given))
-        except SourceError as error:
-            found = str(error).removeprefix(f"{packed.source}: ").split("; give")[0]
-            problems.append(Problem("no-images-folder", split, packed.source, "", "images", found, "the folder of the images"))
-    return files, problems
+def _check_page(page: Path) -> Path:
+    """Refuse to overwrite anything but a page of an earlier check."""
+    if page.suffix.lower() not in (".html", ".htm"):
+        raise ArgumentError(f"{page}: expected a name that ends in .html for --page")
+    check_folder(page.parent)
+    if is_taken(page, MARK.encode()):
+        raise ArgumentError(f"{page}: exists already and is no page of an earlier check; choose another --page")
+    return page

@@ -6,7 +6,6 @@ Names and values in a data set are untrusted: control characters are made visibl
 from __future__ import annotations
 
 import io
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -14,13 +13,15 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from maskzoo.dataset_checks.check import DatasetReport
-from maskzoo.dataset_checks.problems import KINDS, SEVERITIES, Problem, choose_worst, make_printable
-from maskzoo.dataset_checks.sound_rows import Rows
-from maskzoo.datasets.coco_reader import is_number
-from maskzoo.datasets.mask_outlines import decode_runs, trace
-from maskzoo.datasets.rle import compress, find_bad_runs, measure_runs
+from maskzoo.dataset_checks.codes import CODES, choose_worst, count_severities, count_words
+from maskzoo.dataset_checks.report import DatasetReport
+from maskzoo.dataset_checks.split_checks import Contents
+from maskzoo.datasets.coco_reader import find_first
+from maskzoo.datasets.mask_outlines import trace
+from maskzoo.datasets.rle import decode_runs, measure_runs, read_runs
+from maskzoo.datasets.sifted import is_number
 from maskzoo.errors import MaskzooError
+from maskzoo.faults import Fault, make_printable
 from maskzoo.html import page_frame
 from maskzoo.images.read import MAX_PIXELS, read_image
 
@@ -33,95 +34,48 @@ MOST_POINTS = 4000  # of an outline that is drawn
 Row = dict[str, Any]
 
 
-def render_page(report: DatasetReport) -> str:
-    """Return the page's text."""
-    worst = choose_worst((p for p in report.problems if p.severity != "notice"), SHOWN, EACH)
-    first = {problem.kind: problem for problem in reversed(report.problems)}
-    severities = Counter(problem.severity for problem in report.problems)
-    pictures = _Pictures(report)
+def render_page(report: DatasetReport, contents: Contents) -> str:
+    """Return the page's text; `contents` is what each split's file holds."""
+    severities = count_severities(report.problems)
+    worst = choose_worst((fault for fault in report.problems if CODES[fault.code].severity != "notice"), SHOWN, EACH)
+    pictures = _Pictures(report, contents)
     return page_frame.render_page(
         "dataset_checks/check.html",
-        title=_describe(severities),
-        errors=severities["error"],
-        total=len(report.problems),
+        title=", ".join(count_words(number, name) for name, number in severities.items()) or "Nothing to complain about",
+        report=report,
+        codes=CODES,
+        first={fault.code: fault for fault in reversed(report.problems)},
+        cards=[(fault, list(pictures.draw(fault))) for fault in worst],
         each=EACH,
-        splits=[
-            _clean(
-                {
-                    "name": name,
-                    "file": str(facts.file),
-                    "folder": None if facts.folder is None else str(facts.folder),
-                    **{key: getattr(facts, key) for key in ("images", "objects", "categories")},
-                }
-            )
-            for name, facts in report.splits.items()
-        ],
-        kinds=[
-            _clean(
-                {
-                    "severity": KINDS[kind].severity,
-                    "title": KINDS[kind].title,
-                    "advice": KINDS[kind].advice,
-                    "count": count,
-                    "first": _place(first[kind]),
-                }
-            )
-            for kind, count in report.count().items()
-        ],
-        cards=[
-            {
-                "severity": KINDS[problem.kind].severity,
-                "title": KINDS[problem.kind].title,
-                "facts": [(name, make_printable(value)) for name, value in _list_facts(problem)],
-                "views": list(pictures.draw(problem)),
-            }
-            for problem in worst
-        ],
+        place=lambda fault: ", ".join(filter(None, (fault.split, fault.name_row(), fault.name_field()))),
+        printable=make_printable,
     )
 
 
-def _describe(severities: Counter[Any]) -> str:
-    parts = [f"{severities[name]:,} {name}{'' if severities[name] == 1 else 's'}" for name in SEVERITIES if severities[name]]
-    return ", ".join(parts) if parts else "Nothing to complain about"
-
-
-def _clean(values: dict[str, Any]) -> dict[str, Any]:
-    return {name: make_printable(value) if isinstance(value, str) else value for name, value in values.items()}
-
-
-def _place(problem: Problem) -> str:
-    return ", ".join(part for part in (problem.split, problem.row, problem.field) if part)
-
-
-def _list_facts(problem: Problem) -> list[tuple[str, str]]:
-    advice = KINDS[problem.kind].advice
-    return [("where", _place(problem)), ("found", problem.found), ("expected", problem.expected), ("to do", advice)]
-
-
 class _Pictures:
-    """Draws a problem's object over its image, with what can be drawn of it."""
+    """Draws a fault's object over its image, with what can be drawn of it."""
 
-    def __init__(self, report: DatasetReport) -> None:
-        self.report = report
-        self.rows = {split: Rows(facts.content) for split, facts in report.splits.items()}
+    def __init__(self, report: DatasetReport, contents: Contents) -> None:
+        self.report, self.contents = report, contents
+        self.first = {
+            split: find_first(content["images"]) if isinstance(content.get("images"), list) else {}
+            for split, content in contents.items()
+        }
 
-    def draw(self, problem: Problem) -> Iterator[dict[str, Any]]:
-        """Yield a view of each image that a problem is about and that can be read."""
-        pairs = [(problem.split, problem.image_id), *([problem.like] if problem.like else [])]
-        for place, (split, number) in enumerate(pairs):
-            row = None
-            if place == 0 and problem.table == "annotations" and split in self.rows:
-                row = self.rows[split].tables["annotations"][problem.place]
-            view = self._draw_image(split, number, row if isinstance(row, dict) else {})
+    def draw(self, fault: Fault) -> Iterator[dict[str, Any]]:
+        """Yield a view of each image that a fault is about and that can be read."""
+        row = self.contents[fault.split]["annotations"][fault.place] if fault.table == "annotations" else {}
+        pairs = [(fault.split, fault.image, row), *([(*fault.like, {})] if fault.like else [])]
+        for split, number, one in pairs:
+            view = self._draw_image(split, number, one if isinstance(one, dict) else {})
             if view is not None:
                 yield view
 
     def _draw_image(self, split: str, number: int | None, row: Row) -> dict[str, Any] | None:
         facts = self.report.splits.get(split)
-        if facts is None or facts.folder is None or number is None:
+        if facts is None or facts.folder is None or number is None or number not in self.first[split]:
             return None
-        rows = self.rows[split]
-        name = rows.value("images", rows.places["images"].get(number, -1), "file_name")
+        name = self.contents[split]["images"][self.first[split][number]].get("file_name")
         try:
             pixels = read_image(facts.folder / name) if isinstance(name, str) and name else None
         except (MaskzooError, UnicodeError):
@@ -166,16 +120,9 @@ def _read_polygons(outline: Any) -> list[Sequence[float]]:
 
 
 def _trace_runs(runs: Row) -> list[Any]:
-    size, counts = runs.get("size"), runs.get("counts")
+    size = runs.get("size")
     if not (isinstance(size, list) and len(size) == 2 and all(type(side) is int and side > 0 for side in size)):
         return []
     pixels = size[0] * size[1]
-    if pixels > MAX_PIXELS:
-        return []
-    if isinstance(counts, list) and counts and find_bad_runs(counts, pixels) is None:
-        text = compress(counts)
-    elif isinstance(counts, str) and counts.isascii() and measure_runs([counts.encode("ascii")], [pixels])[1][0]:
-        text = counts.encode("ascii")
-    else:
-        return []
-    return trace(decode_runs(text, (size[0], size[1])))
+    text = read_runs(runs, size) if pixels <= MAX_PIXELS else None
+    return trace(decode_runs(text, size)) if isinstance(text, bytes) and measure_runs([text], [pixels])[1][0] else []

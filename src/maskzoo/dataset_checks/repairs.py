@@ -1,9 +1,9 @@
-"""What can be repaired of a box, an outline or an image's size without guessing."""
+"""Repairs: for each code of a fault, the function that makes the row sound, or drops it, without guessing."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,9 +11,10 @@ import numpy as np
 
 from maskzoo.dataset_checks.annotation_checks import NO_AREA, SLIGHT_PART, SLIGHT_PIXELS, measure_outlines
 from maskzoo.datasets.annotations import SMALLEST_SIDE
-from maskzoo.datasets.coco_reader import AnnotationsError, Fault, is_number, pack_annotations
+from maskzoo.datasets.coco_reader import sift
+from maskzoo.datasets.sifted import is_number
 
-__all__ = ["Outline", "clip_box", "measure_sound", "rewrite_numbers", "to_corners", "turn_size"]
+__all__ = ["REPAIRS", "Evidence", "Outcome", "Outline", "drop", "measure_sound", "rewrite_numbers"]
 
 Row = dict[str, Any]
 WHOLE = {
@@ -22,83 +23,155 @@ WHOLE = {
     "categories": ("id",),
 }
 LARGEST_DOUBLE = 2.0**53  # up to here a double stands for one whole number
+DROPPED = {"images": "image dropped with its objects", "annotations": "object dropped", "categories": "category dropped"}
 
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """A sound outline: its polygons (none for run lengths) of so many given, extent x1 y1 x2 y2, area, image's w, h."""
+    """What is sound of an outline: its polygons (none for run lengths), extent x1 y1 x2 y2, area; the image's w, h."""
 
     polygons: list[list[float]]
-    given: int
     extent: list[float]
     area: float
     size: tuple[int, int]
 
 
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What a repair may go by besides the row: of an object its outline, of an image its objects.
+
+    `copy` says that an earlier row with this id is the same; `find_new_id` returns an id that no annotation has.
+    """
+
+    table: str
+    outline: Outline | None
+    objects: Sequence[Row]
+    copy: bool
+    find_new_id: Callable[[], int]
+
+    def clip(self, x1: float, y1: float, x2: float, y2: float) -> list[float] | None:
+        """Return x, y, width, height of what is inside the image; None if that is empty, or the outline not sound."""
+        if self.outline is None:
+            return None
+        width, height = self.outline.size
+        x1, y1, x2, y2 = max(x1, 0), max(y1, 0), min(x2, width), min(y2, height)
+        return [x1, y1, x2 - x1, y2 - y1] if min(x2 - x1, y2 - y1) > SMALLEST_SIDE else None
+
+
+Outcome = tuple[Row | None, str, int]  # the row, None if it is dropped; what was done, and how often
+Repair = Callable[[Row, Evidence], Outcome]
+
+
+def drop(row: Row, evidence: Evidence) -> Outcome:
+    """Drop the row, for nothing says what it should be."""
+    return None, DROPPED[evidence.table], 1
+
+
+def _number_anew(row: Row, evidence: Evidence) -> Outcome:
+    """Give an object an id; of other rows nobody knows which objects mean them."""
+    if evidence.copy:
+        return None, "same object dropped", 1
+    if evidence.table != "annotations":
+        return drop(row, evidence)
+    return {**row, "id": evidence.find_new_id()}, "new id", 1
+
+
+def _name_by_id(row: Row, evidence: Evidence) -> Outcome:
+    return {**row, "name": f"category {row['id']}"}, "named by its id", 1
+
+
+def _turn_size(row: Row, evidence: Evidence) -> Outcome:
+    """Exchange an image's sides, unless an object does not fit then: it was drawn before turning."""
+    width, height = row["height"], row["width"]
+    if all(_fits(one.get("segmentation"), width, height) for one in evidence.objects):
+        return {**row, "width": width, "height": height}, "size turned", 1
+    return drop(row, evidence)
+
+
+def _fits(outline: Any, width: int, height: int) -> bool:
+    if isinstance(outline, dict):
+        return outline.get("size") == [height, width]
+    polygons = [polygon for polygon in outline if isinstance(polygon, list)] if isinstance(outline, list) else []
+    return all(
+        -slack <= value <= side + slack
+        for start, side in ((0, width), (1, height))
+        for slack in (max(SLIGHT_PIXELS, SLIGHT_PART * side),)
+        for polygon in polygons
+        for value in polygon[start::2]
+        if is_number(value)
+    )
+
+
+def _leave_polygons_out(row: Row, evidence: Evidence) -> Outcome:
+    if evidence.outline is None:
+        return drop(row, evidence)
+    polygons = evidence.outline.polygons
+    return {**row, "segmentation": polygons}, "left out of its outline", len(row["segmentation"]) - len(polygons)
+
+
+def _take_box(row: Row, evidence: Evidence) -> Outcome:
+    box = None if evidence.outline is None else evidence.clip(*evidence.outline.extent)
+    return ({**row, "bbox": box}, "taken from the outline", 1) if box else drop(row, evidence)
+
+
+def _clip_box(row: Row, evidence: Evidence) -> Outcome:
+    x, y, width, height = row["bbox"]
+    box = evidence.clip(x, y, x + width, y + height)
+    return ({**row, "bbox": box}, "clipped to the image", 1) if box else _take_box(row, evidence)
+
+
+def _take_area(row: Row, evidence: Evidence) -> Outcome:
+    if evidence.outline is None:
+        return drop(row, evidence)
+    return {**row, "area": evidence.outline.area}, "taken from the outline", 1
+
+
+_CODES: dict[Repair, tuple[str, ...]] = {
+    drop: (
+        *("bad-row", "bad-size", "bad-file-name", "bad-flag", "bad-runs", "no-outline", "unknown-image", "unknown-category"),
+        *("missing-image", "unreadable-image", "size-differs", "duplicate-image-id", "duplicate-category-id"),
+        *("outline-outside", "outline-without-area", "box-elsewhere", "duplicate-annotation"),
+    ),
+    _number_anew: ("bad-id", "duplicate-annotation-id"),
+    _name_by_id: ("bad-category-name",),
+    _turn_size: ("size-rotated",),
+    _leave_polygons_out: ("bad-polygon", "bad-coordinates", "far-polygon", "polygon-without-area"),
+    _take_box: ("bad-box", "far-box", "box-empty"),
+    _clip_box: ("box-outside", "box-over-edge"),
+    _take_area: ("bad-area", "no-area"),
+}
+# In the order in which they are tried on a row: what drops it comes first.
+REPAIRS: dict[str, Repair] = {code: repair for repair, codes in _CODES.items() for code in codes}
+
+
 def measure_sound(outlines: Mapping[int, tuple[Any, Row]]) -> dict[int, Outline]:
-    """Return what is sound, as the strict reader has it, of some outlines, each with its image's row; by the same keys.
+    """Return what is sound of some outlines, each given with its image's row; by the same keys.
 
     Polygons at fault or without area are left out; an outline of which nothing is left is not in the result.
     """
     kept = {key: outline for key, (outline, _) in outlines.items()}
-    while kept:
-        images = {outlines[key][1]["id"]: outlines[key][1] for key in kept}
-        try:
-            packed = pack_annotations(_make_content(kept, outlines, list(images.values())), "")
-        except AnnotationsError as error:
-            kept = _leave_out(kept, outlines, list(images), error.faults)
-            continue
-        extent, area, parts = measure_outlines(packed)
-        owner = np.repeat(np.arange(len(packed.ids)), np.diff(packed.polygon_first))
-        flat: dict[int, set[int]] = defaultdict(set)
-        for row in np.flatnonzero(parts <= NO_AREA).tolist():
-            flat[int(packed.ids[owner[row]])].add(row - int(packed.polygon_first[owner[row]]))
-        if not flat:
-            found = zip(packed.ids.tolist(), extent.tolist(), area.tolist(), strict=True)
-            return {key: _make_outline(kept[key], outlines[key], box, size) for key, box, size in found if size > NO_AREA}
-        kept = _leave_polygons_out(kept, flat)
-    return {}
-
-
-def _make_content(kept: Mapping[int, Any], outlines: Mapping[int, tuple[Any, Row]], images: list[Row]) -> Row:
-    """Return a COCO file's content in which nothing but images and outlines can be at fault."""
+    images = [*{id(image): image for _, image in outlines.values()}.values()]
     blank = {"category_id": 0, "bbox": [0, 0, 0, 0], "area": 0}
-    rows = [{"id": key, "image_id": outlines[key][1]["id"], "segmentation": one, **blank} for key, one in kept.items()]
-    return {"images": images, "annotations": rows, "categories": [{"id": 0, "name": "any"}]}
+    while True:
+        rows = [{"id": key, "image_id": outlines[key][1]["id"], "segmentation": one, **blank} for key, one in kept.items()]
+        sifted = sift({"images": images, "annotations": rows, "categories": [{"id": 0, "name": "any"}]}, "")
+        bad: dict[int, set[int]] = defaultdict(set)
+        for fault in sifted.faults:
+            if fault.part is not None and fault.row is not None:
+                bad[fault.row].add(fault.part)
+        packed, (extent, area, parts) = sifted.packed, measure_outlines(sifted.packed)
+        owner = packed.find_owners()
+        for polygon in np.flatnonzero(parts <= NO_AREA).tolist():
+            bad[int(packed.ids[owner[polygon]])].add(polygon - int(packed.polygon_first[owner[polygon]]))
+        if not bad:
+            found = zip(packed.ids.tolist(), extent.tolist(), area.tolist(), strict=True)
+            return {key: _make_outline(kept[key], outlines[key][1], box, size) for key, box, size in found if size > NO_AREA}
+        for key, places in bad.items():
+            kept[key] = [polygon for place, polygon in enumerate(kept[key]) if place not in places]
 
 
-def _make_outline(kept: Any, given: tuple[Any, Row], extent: list[float], area: float) -> Outline:
-    polygons, (outline, image) = kept if isinstance(kept, list) else [], given
-    return Outline(polygons, len(outline) if isinstance(outline, list) else 0, extent, area, (image["width"], image["height"]))
-
-
-def _leave_out(
-    kept: Mapping[int, Any], outlines: Mapping[int, tuple[Any, Row]], images: Sequence[int], faults: Iterable[Fault]
-) -> dict[int, Any]:
-    """Leave out polygons at fault, outlines that are none, and all outlines of an image at fault."""
-    bad: dict[int, set[int]] = defaultdict(set)
-    gone, lost = set(), set()
-    for fault in faults:
-        words = fault.row.split()
-        number = int(words[-1])
-        if words[0] == "image":
-            lost.add(images[number] if "place" in words else number)
-        elif fault.field.startswith("segmentation["):
-            bad[number].add(int(fault.field[13:-1]))
-        else:
-            gone.add(number)
-    sound = {key: one for key, one in kept.items() if key not in gone and outlines[key][1]["id"] not in lost}
-    return _leave_polygons_out(sound, bad)
-
-
-def _leave_polygons_out(kept: Mapping[int, Any], bad: Mapping[int, set[int]]) -> dict[int, Any]:
-    left = dict(kept)
-    for key, places in bad.items():
-        if key in left:
-            left[key] = [polygon for place, polygon in enumerate(left[key]) if place not in places]
-            if not left[key]:
-                del left[key]
-    return left
+def _make_outline(kept: Any, image: Row, extent: list[float], area: float) -> Outline:
+    return Outline(kept if isinstance(kept, list) else [], extent, area, (image["width"], image["height"]))
 
 
 def rewrite_numbers(table: str, rows: Sequence[Any]) -> dict[int, Row]:
@@ -118,35 +191,3 @@ def _to_whole(value: Any) -> int | None:
     if isinstance(value, float):
         return int(value) if value.is_integer() and abs(value) <= LARGEST_DOUBLE else None
     return int(value) if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 20 else None
-
-
-def clip_box(corners: Sequence[float], size: tuple[int, int]) -> list[float] | None:
-    """Return x, y, width, height of what is inside the image, None if it is empty."""
-    (x1, y1, x2, y2), (width, height) = corners, size
-    x1, y1, x2, y2 = max(x1, 0), max(y1, 0), min(x2, width), min(y2, height)
-    return [x1, y1, x2 - x1, y2 - y1] if min(x2 - x1, y2 - y1) > SMALLEST_SIDE else None
-
-
-def to_corners(bbox: Sequence[float]) -> list[float]:
-    """Return x1, y1, x2, y2 of x, y, width, height."""
-    x, y, width, height = bbox
-    return [x, y, x + width, y + height]
-
-
-def turn_size(image: Row, objects: Sequence[Row]) -> Row | None:
-    """Return an image's row with its sides exchanged, or None if an object does not fit: it was drawn before turning."""
-    width, height = image["height"], image["width"]
-    for row in objects:
-        outline = row.get("segmentation")
-        if isinstance(outline, dict):
-            if outline.get("size") != [height, width]:
-                return None
-            continue
-        for polygon in outline if isinstance(outline, list) else ():
-            if not isinstance(polygon, list):
-                continue
-            for start, side in ((0, width), (1, height)):
-                slack = max(SLIGHT_PIXELS, SLIGHT_PART * side)
-                if not all(-slack <= value <= side + slack for value in polygon[start::2] if is_number(value)):
-                    return None
-    return {**image, "width": width, "height": height}

@@ -18,7 +18,15 @@ from maskzoo.datasets.classes import ClassMap
 from maskzoo.datasets.layout import name_split, tell_split
 from maskzoo.errors import ConfigError, SourceError
 
-__all__ = ["AnnotationSet", "Dropped", "Ragged", "find_image_folder", "find_trainable", "select_for_training"]
+__all__ = [
+    "AnnotationSet",
+    "Dropped",
+    "Ragged",
+    "find_image_folder",
+    "find_trainable",
+    "look_for_images",
+    "select_for_training",
+]
 
 Bools = NDArray[np.bool_]
 Integers = NDArray[np.int64]
@@ -95,6 +103,10 @@ class AnnotationSet:
             return runs.tobytes()
         return [self.polygons[row] for row in range(*self.polygon_first[annotation : annotation + 2].tolist())]
 
+    def find_owners(self) -> Integers:
+        """Return the annotation of each polygon, int64 `[P]`."""
+        return np.repeat(np.arange(len(self.ids)), np.diff(self.polygon_first))
+
     def segmentation(self, annotation: int) -> list[list[float]] | dict[str, Any]:
         """Return annotation `n`'s outline as COCO's JSON writes it."""
         outline = self.outline(annotation)
@@ -109,7 +121,6 @@ class AnnotationSet:
         rows, new_index = np.flatnonzero(kept), np.cumsum(images) - 1
         image_rows = np.flatnonzero(images)
         image_index = new_index[self.image_index[rows]].astype(np.int32)
-        owner = np.repeat(np.arange(len(self.ids)), np.diff(self.polygon_first))
         polygons = np.diff(self.polygon_first)[rows]
         some = {name: getattr(self, name)[rows] for name in ("ids", "labels", "crowd", "ignore", "area", "bbox", "boxes")}
         return replace(
@@ -121,7 +132,7 @@ class AnnotationSet:
             first=np.searchsorted(image_index, np.arange(len(image_rows) + 1)),
             image_index=image_index,
             polygon_first=np.concatenate([[0], np.cumsum(polygons)]),
-            polygons=self.polygons.take(np.flatnonzero(kept[owner])),
+            polygons=self.polygons.take(np.flatnonzero(kept[self.find_owners()])),
             runs=self.runs.take(rows),
         )
 
@@ -189,6 +200,14 @@ def find_image_folder(annotations: AnnotationSet, given: Path | None = None, spl
 
     Raises SourceError that lists them if none holds one of the images, ConfigError if the given one is no folder.
     """
+    folder, where = look_for_images(annotations, given, split)
+    if folder is None:
+        raise SourceError(f"{annotations.source}: its images were not found; {where}; give their folder with --images")
+    return folder
+
+
+def look_for_images(annotations: AnnotationSet, given: Path | None, split: str | None) -> tuple[Path | None, str]:
+    """Return what `find_image_folder` does, or None, and which image was looked for where."""
     file = Path(annotations.source).absolute()
     if given is None:
         folders, count = _list_near(file), 20
@@ -197,15 +216,12 @@ def find_image_folder(annotations: AnnotationSet, given: Path | None = None, spl
     else:
         raise ConfigError(f"{given}: no such folder; expected the folder of the images (--images)")
     samples = [annotations.file_name(image) for image in range(min(len(annotations), count))]
+    tried = ", ".join(str(folder) for folder in dict.fromkeys(folders))
+    where = f"the first is {repr(samples[0]) if samples else 'no image at all'}, looked in {tried}"
     for folder in folders:
         if any(os.path.isfile(folder / sample) for sample in samples):  # noqa: PTH113 - False for a name too long
-            return folder
-    tried = ", ".join(str(folder) for folder in dict.fromkeys(folders))
-    sample = repr(samples[0]) if samples else "no image at all"
-    raise SourceError(
-        f"{annotations.source}: its images were not found; the first is {sample}, looked in {tried}; "
-        "give their folder with --images"
-    )
+            return folder, where
+    return None, where
 
 
 def _list_near(file: Path) -> list[Path]:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from maskzoo.errors import ConfigError
+from maskzoo.errors import ConfigError, list_some
 
 __all__ = ["ClassMap", "ClassMatch", "match_classes"]
 
 Integers = NDArray[np.int64]
-SHOWN = 8  # classes named in a message
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,22 +26,13 @@ class ClassMap:
 
     ids: tuple[int, ...]
     names: tuple[str, ...]
-    _order: Integers = field(init=False, repr=False, compare=False)  # labels by ascending id, to look ids up
-    _sorted: Integers = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if len(self.ids) != len(self.names):
             raise ConfigError(f"classes: found {len(self.ids)} ids and {len(self.names)} names; expected one name each")
-        twice = sorted({number for number in self.ids if self.ids.count(number) > 1}) if self._has_repeats() else []
-        if twice:
-            raise ConfigError(f"classes: category id {twice[0]} stands more than once; expected each id once")
-        ids = np.array(self.ids, dtype=np.int64)
-        order = np.argsort(ids)
-        object.__setattr__(self, "_order", order)
-        object.__setattr__(self, "_sorted", ids[order])
-
-    def _has_repeats(self) -> bool:
-        return len(set(self.ids)) != len(self.ids)
+        if len(set(self.ids)) != len(self.ids):
+            twice = min(number for number, count in Counter(self.ids).items() if count > 1)
+            raise ConfigError(f"classes: category id {twice} stands more than once; expected each id once")
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -51,12 +42,6 @@ class ClassMap:
         """Build from a model file's `classes`, which stand in label order."""
         return cls(tuple(classes), tuple(classes.values()))
 
-    @classmethod
-    def from_categories(cls, categories: Iterable[Mapping[str, Any]]) -> ClassMap:
-        """Build from the `categories` of a COCO file: the file's order is the order of the labels."""
-        rows = list(categories)
-        return cls(tuple(int(row["id"]) for row in rows), tuple(str(row["name"]) for row in rows))
-
     def to_classes(self) -> dict[int, str]:
         """Return id -> name in label order, as a model file holds it."""
         return dict(zip(self.ids, self.names, strict=True))
@@ -65,18 +50,13 @@ class ClassMap:
         """Return the `categories` of a COCO file."""
         return [{"id": number, "name": name} for number, name in zip(self.ids, self.names, strict=True)]
 
-    def contains(self, ids: ArrayLike) -> NDArray[np.bool_]:
-        """Say for each category id whether it is one of these."""
-        return np.isin(np.asarray(ids, dtype=np.int64), self._sorted)
-
-    def to_labels(self, ids: ArrayLike) -> Integers:
+    def to_labels(self, ids: Sequence[int]) -> Integers:
         """Return the label 0..C-1 of each category id, int64. Raises ConfigError for an id that is none of these."""
-        wanted = np.asarray(ids, dtype=np.int64)
-        unknown = wanted[~self.contains(wanted)]
-        if unknown.size:
-            raise ConfigError(f"classes: no category has the id {unknown[0]}; known are {_list(self.ids)}")
-        labels: Integers = self._order[np.searchsorted(self._sorted, wanted)]
-        return labels
+        label = {number: place for place, number in enumerate(self.ids)}
+        unknown = [number for number in ids if number not in label]
+        if unknown:
+            raise ConfigError(f"classes: no category has the id {unknown[0]}; known are {list_some(map(str, self.ids))}")
+        return np.array([label[number] for number in ids], dtype=np.int64)
 
     def to_ids(self, labels: ArrayLike) -> Integers:
         """Return the category id of each label, int64. Raises ConfigError for a label outside 0..C-1."""
@@ -111,7 +91,7 @@ def match_classes(model: ClassMap, data: ClassMap, model_name: str, data_name: s
         label = {name: place for place, name in enumerate(data.names)}
         labels = np.array([label[name] for name in model.names], dtype=np.int64)
         moved = [f"{name}: {number} -> {data.ids[label[name]]}" for number, name in ours.items() if theirs.get(number) != name]
-        note = f"{data_name} numbers its classes otherwise than {model_name}; they were matched by name ({_list(moved)})"
+        note = f"{data_name} numbers its classes otherwise than {model_name}; they were matched by name ({list_some(moved)})"
         return ClassMatch(labels, note)
     raise ConfigError(_describe(ours, theirs, model_name, data_name))
 
@@ -125,14 +105,8 @@ def _describe(ours: Mapping[int, str], theirs: Mapping[int, str], model_name: st
     lacking = [f"{number} {name!r}" for number, name in theirs.items() if number not in ours]
     extra = [f"{number} {name!r}" for number, name in ours.items() if number not in theirs]
     parts = [f"{data_name} has {len(theirs)} categories, {model_name} has {len(ours)} classes, and they disagree"]
-    parts += [f"other names: {_list(renamed)}"] if renamed else []
-    parts += [f"only in the data: {_list(lacking)}"] if lacking else []
-    parts += [f"only in the model: {_list(extra)}"] if extra else []
+    parts += [f"other names: {list_some(renamed)}"] if renamed else []
+    parts += [f"only in the data: {list_some(lacking)}"] if lacking else []
+    parts += [f"only in the model: {list_some(extra)}"] if extra else []
     advice = "use a model trained on these categories, or correct `classes` in the model file"
     return "; ".join([*parts, advice])
-
-
-def _list(values: Iterable[object]) -> str:
-    texts = [str(value) for value in values]
-    more = f" and {len(texts) - SHOWN} more" if len(texts) > SHOWN else ""
-    return ", ".join(texts[:SHOWN]) + more

@@ -9,21 +9,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import hotcoco.mask
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["decode_runs", "trace"]
+__all__ = ["trace"]
 
 Bools = NDArray[np.bool_]
 Integers = NDArray[np.int64]
 Polygon = NDArray[np.float64]
-
-
-def decode_runs(counts: bytes, size: tuple[int, int]) -> NDArray[np.uint8]:
-    """Return the 0/1 mask uint8 `[H W]` of compressed run lengths that were checked before; `size` is height, width."""
-    mask: NDArray[np.uint8] = hotcoco.mask.decode({"size": list(size), "counts": counts})
-    return mask
 
 
 def trace(mask: NDArray[Any]) -> list[Polygon]:

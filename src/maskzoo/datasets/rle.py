@@ -1,4 +1,4 @@
-"""COCO run lengths as data: read and checked here, many masks at once, before native mask code sees them.
+"""Masks as COCO's run lengths: read and checked here, before native mask code sees them, and made of polygons.
 
 The compressed text writes each count in groups of five bits, low ones first, from the character '0' on; bit 5 says
 that another character follows, bit 4 of the last one is the sign. From the fourth count on, the difference to the
@@ -8,12 +8,15 @@ count two places before is written. Counts alternate outside, inside, outside ..
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import hotcoco.mask
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["compress", "decode_runs", "encode_polygons", "find_bad_runs", "measure_runs", "rasterize_polygons"]
+from maskzoo.faults import Words
+
+__all__ = ["compress", "decode_runs", "encode_polygons", "measure_runs", "rasterize_polygons", "read_runs"]
 
 Integers = NDArray[np.int64]
 Pair = tuple[float, float]  # along x and y
@@ -109,27 +112,31 @@ def _undo_differences(counts: Integers, begin: Integers, number: Integers, plain
     return sums
 
 
-def find_bad_runs(counts: Sequence[object], pixels: int) -> str | None:
-    """Return what is wrong with an uncompressed list of counts of an image of `pixels` pixels, or None."""
-    for count in counts:
-        if type(count) is not int or not 0 <= count <= pixels:
-            return f"the count {count!r}"
-    total = sum(count for count in counts if isinstance(count, int))
-    return None if total == pixels else f"counts that sum to {total}"
+def read_runs(runs: Any, size: Sequence[int]) -> bytes | tuple[str, Any, str]:
+    """Return the compressed text of the run lengths of an image of height, width `size`, as a file writes them.
+
+    What is no such thing gives the field that is wrong, what was found there, and what was expected. A text that is
+    compressed already is taken as it is: `measure_runs` checks many at once.
+    """
+    counts, pixels = runs.get("counts") if isinstance(runs, dict) else None, size[0] * size[1]
+    if not isinstance(runs, dict) or runs.get("size") != list(size):
+        found = runs.get("size") if isinstance(runs, dict) else runs
+        return "segmentation.size", found, f"run lengths with its image's height and width {list(size)}"
+    if isinstance(counts, str) and counts.isascii():
+        return counts.encode("ascii")
+    if not isinstance(counts, list) or not counts:
+        return "segmentation.counts", counts, "a list of whole numbers, or compressed run lengths"
+    bad = next((Words("the count {}", count) for count in counts if type(count) is not int or not 0 <= count <= pixels), None)
+    if bad is None and sum(counts) != pixels:
+        bad = Words("counts that sum to {}", sum(counts))
+    return compress(counts) if bad is None else ("segmentation.counts", bad, f"whole numbers from 0 on that sum to {pixels}")
 
 
 def compress(counts: Sequence[int]) -> bytes:
-    """Return the compressed text of counts."""
-    text = bytearray()
-    for place, count in enumerate(counts):
-        rest = count - counts[place - 2] if place > 2 else count
-        while True:
-            bits, rest = rest & 0x1F, rest >> 5
-            more = rest != (-1 if bits & 0x10 else 0)
-            text.append(bits + 48 + (0x20 if more else 0))
-            if not more:
-                break
-    return bytes(text)
+    """Return the compressed text of counts, none of them negative."""
+    pixels = sum(counts)
+    text: bytes = hotcoco.mask.frPyObjects({"size": [pixels, 1], "counts": list(counts)}, pixels, 1)["counts"]
+    return text
 
 
 def decode_runs(text: bytes, size: Sequence[int]) -> NDArray[np.uint8]:

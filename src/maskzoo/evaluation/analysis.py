@@ -15,6 +15,7 @@ from hotcoco import COCOeval
 from numpy.typing import NDArray
 
 from maskzoo.datasets.annotations import AnnotationSet
+from maskzoo.datasets.rle import encode_polygons
 from maskzoo.evaluation.metrics import IOU50, IOU75, Kind, match_objects
 from maskzoo.evaluation.results import Results
 
@@ -167,10 +168,7 @@ def encode_outline(annotations: AnnotationSet, row: int) -> dict[str, Any]:
     """Return the outline of annotation `row` as compressed run lengths, `{"size": [H, W], "counts": bytes}`."""
     size = annotations.sizes[annotations.image_index[row]].tolist()
     outline = annotations.outline(row)
-    if isinstance(outline, bytes):
-        return {"size": size, "counts": outline}
-    merged: dict[str, Any] = hotcoco.mask.merge(hotcoco.mask.frPyObjects([part.tolist() for part in outline], *size))
-    return merged
+    return {"size": size, "counts": outline if isinstance(outline, bytes) else encode_polygons(outline, size)}
 
 
 def _count(confusion: Integers, detected: Integers, truth: NDArray[np.int32], crowd: NDArray[np.bool_], iou: Doubles) -> None:

@@ -7,13 +7,16 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from maskzoo.datasets.annotations import AnnotationSet
 from maskzoo.datasets.classes import match_classes
-from maskzoo.datasets.coco_reader import AnnotationsError, Fault, read_annotations
+from maskzoo.datasets.coco_reader import read_annotations
+from maskzoo.errors import AnnotationsError
+from maskzoo.faults import Fault, Words
 
 __all__ = ["Numbering", "number_by_ids", "number_by_names"]
 
@@ -59,9 +62,10 @@ def number_by_names(index: str | Path, annotations: AnnotationSet) -> Numbering:
     for row, place in places.items():
         found, expected = known.sizes[row].tolist(), annotations.sizes[place].tolist()
         if found != expected:
-            text = f"{found[1]} x {found[0]} pixels for {known.file_name(row)!r}"
-            size = f"{expected[1]} x {expected[0]}, as {annotations.source} says of {annotations.file_name(place)!r}"
-            faults.append(Fault(str(index), f"image {known.image_ids[row]}", "width x height", text, size))
+            name = annotations.file_name(place)
+            size = Words("{} x {}, as {} says of {}", expected[1], expected[0], Words(annotations.source), name)
+            there = Words("{} x {} pixels for {}", found[1], found[0], known.file_name(row))
+            faults.append(_name(known, row, "size-differs", "width x height", there, size))
     if faults:
         raise AnnotationsError(faults, f"evaluate on the data set that was predicted, or {advice}")
     named = np.zeros(len(annotations), np.bool_)
@@ -91,20 +95,27 @@ def _match_names(known: AnnotationSet, annotations: AnnotationSet) -> tuple[dict
         best = [place for place, rank in ranks.items() if rank == max(ranks.values())]
         if len({tuple(names[place]) for place in best}) == 1 and len(best) > 1:  # the same file, listed more than once
             best = [place for place in best if annotations.image_ids[place] == number]
-        expected = f"the name of one image of {annotations.source}"
+        expected = "the name of one image of {}"
+        values: list[str | Words] = [Words(annotations.source)]
         if len(best) == 1 and best[0] not in owner:
             places[row], owner[best[0]] = best[0], row
             loose += [] if ranks[best[0]][0] else [row]
             continue
         if len(best) == 1:
-            taken = annotations.file_name(best[0])
-            expected = f"one name for {taken!r}, which {known.file_name(owner[best[0]])!r} is already"
+            expected = "one name for {}, which {} is already"
+            values = [annotations.file_name(best[0]), known.file_name(owner[best[0]])]
         elif best:
-            expected += f"; {' and '.join(repr(annotations.file_name(place)) for place in best[:3])} fit alike"
+            expected += f"; {' and '.join('{}' for _ in best[:3])} fit alike"
+            values += [annotations.file_name(place) for place in best[:3]]
         else:
             expected += ", which has no such file"
-        faults.append(Fault(known.source, f"image {number}", "file_name", repr(known.file_name(row)), expected))
+        faults.append(_name(known, row, "unknown-image", "file_name", known.file_name(row), Words(expected, *values)))
     return places, faults, loose
+
+
+def _name(known: AnnotationSet, row: int, code: str, field: str, found: Any, expected: Words) -> Fault:
+    """Return a fault of an image of an index."""
+    return Fault(code, known.source, field, found, expected, table="images", row=int(known.image_ids[row]))
 
 
 def _split(name: str) -> list[str]:

@@ -13,10 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maskzoo.datasets.annotations import AnnotationSet
-from maskzoo.datasets.coco_reader import LARGEST_NUMBER, AnnotationsError, Fault, is_number, read_json
-from maskzoo.datasets.rle import compress, find_bad_runs, measure_runs
+from maskzoo.datasets.coco_reader import read_json
+from maskzoo.datasets.rle import measure_runs, read_runs
+from maskzoo.datasets.sifted import LARGEST_NUMBER, is_number
+from maskzoo.errors import AnnotationsError
 from maskzoo.evaluation.judgement import Provenance, tell_provenance
 from maskzoo.evaluation.numbering import Numbering, number_by_ids, number_by_names
+from maskzoo.faults import Fault, Words
 from maskzoo.inference.outputs import INDEX
 from maskzoo.inference.prediction import Prediction, check_size
 
@@ -173,8 +176,9 @@ def read_results(path: str | Path, annotations: AnnotationSet, keep: NDArray[np.
     results = check_results(read_json(path), annotations, str(path), numbering)
     results.provenance = tell_provenance(annotations, results, numbering, keep)
     if (nonsense := results.provenance.judgement.nonsense) is not None:
-        expected = f"rows of the images that {numbering.source} means by their ids"
-        raise AnnotationsError([Fault(str(path), "", "image_id", nonsense, expected)], _advise(annotations))
+        expected = Words("rows of the images that {} means by their ids", Words(numbering.source))
+        fault = Fault("unknown-image", str(path), "image_id", Words(nonsense), expected)
+        raise AnnotationsError([fault], _advise(annotations))
     return results if keep is None else results.take_images(keep)
 
 
@@ -183,15 +187,11 @@ def check_results(rows: Any, annotations: AnnotationSet, source: str, numbering:
 
     Ids mean what `numbering` says; without it they are the data set's.
     """
-    numbering = number_by_ids(annotations) if numbering is None else numbering
-    reader = _Reader(source, annotations, numbering)
-    if not isinstance(rows, list):
-        reader.add_fault("", "file", type(rows).__name__, "a list of COCO result rows")
-        raise AnnotationsError(reader.faults)
+    reader = _Reader(source, annotations, number_by_ids(annotations) if numbering is None else numbering)
     results = reader.read(rows)
     if reader.faults:
         foreign = any(fault.field in ("image_id", "category_id", "segmentation.size") for fault in reader.faults)
-        raise AnnotationsError(reader.faults, _advise(annotations) if foreign else None)
+        raise AnnotationsError(reader.faults, _advise(annotations) if foreign else "")
     return results
 
 
@@ -206,20 +206,23 @@ class _Reader:
     """Checks rows one by one and notes faults; the run lengths of all rows are checked together at the end."""
 
     def __init__(self, source: str, annotations: AnnotationSet, numbering: Numbering) -> None:
-        self.source, self.annotations, self.known = source, annotations, numbering.source
+        self.source, self.annotations, self.known = source, annotations, Words(numbering.source)
         self.faults: list[Fault] = []
         self.place, self.label = numbering.images, numbering.labels
         self.sizes: list[list[int]] = annotations.sizes.tolist()
 
-    def add_fault(self, row: str, field: str, found: object, expected: str) -> None:
-        text = found if isinstance(found, str) else repr(found)
-        self.faults.append(Fault(self.source, row, field, text if len(text) <= 80 else text[:77] + "...", expected))
+    def _add(self, code: str, row: int | None, field: str, found: Any, expected: str | Words) -> None:
+        table = "" if row is None else "results"
+        self.faults.append(Fault(code, self.source, field, found, expected, table, row, row))
 
-    def read(self, rows: list[Any]) -> Results:
+    def read(self, rows: Any) -> Results:
+        if not isinstance(rows, list):
+            self._add("unreadable-file", None, "file", rows, "a list of COCO result rows")
+            return Results()
         first = rows[0] if rows and isinstance(rows[0], dict) else {}
         has_boxes, has_masks = "bbox" in first, "segmentation" in first
         if rows and not (has_boxes or has_masks):
-            self.add_fault("row 0", "row", first, "a bbox, a segmentation or both")
+            self._add("bad-row", 0, "row", rows[0], "an object with a bbox, a segmentation or both")
             return Results()
         results = Results(has_boxes=has_boxes or not rows, has_masks=has_masks or not rows)
         numbers = [number for number, row in enumerate(rows) if self._read_row(number, row, results)]
@@ -229,44 +232,45 @@ class _Reader:
     def _check_numbers(self, results: Results, numbers: list[int]) -> None:
         """Check all that was read at once; `numbers` are the rows' places in the file."""
         for place in np.flatnonzero(~(np.abs(results.scores) < LARGEST_NUMBER)).tolist():
-            self.add_fault(f"row {numbers[place]}", "score", results.scores[place], "a finite number")
+            self._add("bad-score", numbers[place], "score", results._scores[place], "a finite number")
         if results.has_boxes:
             boxes = results.boxes
             near = (np.abs(boxes) < LARGEST_NUMBER).all(axis=1)
             for place in np.flatnonzero(~(near & (boxes[:, 2:] >= 0).all(axis=1))).tolist():
-                self.add_fault(f"row {numbers[place]}", "bbox", boxes[place].tolist(), BOX)
+                self._add("bad-box", numbers[place], "bbox", boxes[place].tolist(), BOX)
         if results.has_masks:
             pixels = self.annotations.sizes.astype(np.int64).prod(axis=1)[results.images]
             areas, sound = measure_runs(results.runs, pixels)
             for place in np.flatnonzero(~sound).tolist():
                 text, expected = results.runs[place].decode("ascii"), f"compressed run lengths that sum to {pixels[place]}"
-                self.add_fault(f"row {numbers[place]}", "segmentation.counts", text, expected)
+                self._add("bad-runs", numbers[place], "segmentation.counts", text, expected)
             results._areas.extend(areas.tolist())
 
     def _read_row(self, number: int, row: Any, results: Results) -> bool:
         """Add one row; whether there was no fault. Numbers are looked at later, all at once: here only their types."""
-        where, before = f"row {number}", len(self.faults)
+        before = len(self.faults)
         if not isinstance(row, dict):
-            self.add_fault(where, "row", row, "an object")
+            self._add("bad-row", number, "row", row, "an object")
             return False
         if ("bbox" in row) is not results.has_boxes or ("segmentation" in row) is not results.has_masks:
-            self.add_fault(where, "row", "other fields than in row 0", "bbox and segmentation as in row 0")
+            self._add("bad-row", number, "row", Words("other fields than in row 0"), "bbox and segmentation as in row 0")
             return False
         image, category, score, bbox = row.get("image_id"), row.get("category_id"), row.get("score"), row.get("bbox")
         if type(image) is not int or image not in self.place:
-            self.add_fault(where, "image_id", image, f"the id of an image of {self.known}")
+            self._add("unknown-image", number, "image_id", image, Words("the id of an image of {}", self.known))
         if type(category) is not int or category not in self.label:
-            self.add_fault(where, "category_id", category, f"the id of a category of {self.known}")
+            self._add("unknown-category", number, "category_id", category, Words("the id of a category of {}", self.known))
         if type(score) is not float and not is_number(score):
-            self.add_fault(where, "score", score, "a finite number")
+            self._add("bad-score", number, "score", score, "a finite number")
         if results.has_boxes and not (type(bbox) is list and len(bbox) == 4 and _are_numbers(bbox)):
-            self.add_fault(where, "bbox", bbox, BOX)
+            self._add("bad-box", number, "bbox", bbox, BOX)
         if len(self.faults) > before:
             return False
         place = self.place[image]  # type: ignore[index]
         if results.has_masks:
-            runs = self._read_runs(where, row["segmentation"], self.sizes[place])
-            if len(self.faults) > before:
+            runs = read_runs(row["segmentation"], self.sizes[place])
+            if not isinstance(runs, bytes):
+                self._add("bad-runs", number, *runs)
                 return False
             results.runs.append(runs)
         results._images.append(place)
@@ -275,22 +279,6 @@ class _Reader:
         if results.has_boxes:
             results._boxes.extend(bbox)  # type: ignore[arg-type]
         return True
-
-    def _read_runs(self, where: str, runs: Any, size: list[int]) -> bytes:
-        counts = runs.get("counts") if isinstance(runs, dict) else None
-        if not isinstance(runs, dict) or runs.get("size") != size:
-            found = runs.get("size") if isinstance(runs, dict) else runs
-            self.add_fault(where, "segmentation.size", found, f"run lengths with the image's height and width {size}")
-        elif isinstance(counts, str) and counts.isascii():
-            return counts.encode("ascii")
-        elif isinstance(counts, list) and counts:
-            wrong = find_bad_runs(counts, size[0] * size[1])
-            if wrong is None:
-                return compress(counts)
-            self.add_fault(where, "segmentation.counts", wrong, f"whole numbers that sum to {size[0] * size[1]}")
-        else:
-            self.add_fault(where, "segmentation.counts", counts, "a list of whole numbers, or compressed run lengths")
-        return b""
 
 
 def _are_numbers(values: list[Any]) -> bool:

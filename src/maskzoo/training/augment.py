@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import cv2
-import hotcoco.mask
 import numpy as np
 from numpy.typing import NDArray
 
 from maskzoo.config import ResizeRule
 from maskzoo.datasets.mask_outlines import trace
+from maskzoo.datasets.rle import rasterize_polygons
 from maskzoo.images.resize import ResizedImage, resize_by, resize_image
 
 __all__ = ["AnnotatedImage", "clip_polygon", "crop", "flip", "jitter", "paste", "resize"]
@@ -220,6 +220,5 @@ def _rasterize(outline: Outline, size: tuple[int, int]) -> tuple[Window, NDArray
     x1, y1, x2, y2 = find_box(outline).tolist()
     top, left = min(max(int(y1), 0), height - 1), min(max(int(x1), 0), width - 1)
     bottom, right = max(top + 1, min(int(np.ceil(y2)), height)), max(left + 1, min(int(np.ceil(x2)), width))
-    moved = [(polygon.reshape(-1, 2) - (left, top)).ravel().tolist() for polygon in outline]
-    runs = hotcoco.mask.merge(hotcoco.mask.frPyObjects(moved, bottom - top, right - left))
-    return (slice(top, bottom), slice(left, right)), np.asarray(hotcoco.mask.decode(runs), dtype=np.bool_)
+    mask = rasterize_polygons(outline, (bottom - top, right - left), origin=(left, top))
+    return (slice(top, bottom), slice(left, right)), mask.astype(np.bool_)

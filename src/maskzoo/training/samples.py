@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from maskzoo.config import ModelConfig, RunSettings
 from maskzoo.datasets.annotations import AnnotationSet
-from maskzoo.datasets.mask_outlines import decode_runs, trace
+from maskzoo.datasets.mask_outlines import trace
+from maskzoo.datasets.rle import decode_runs
 from maskzoo.errors import ConfigError, ImageError
 from maskzoo.images.read import read_image
 from maskzoo.training.augment import AnnotatedImage, crop, flip, jitter, paste, resize

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import hotcoco.mask
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from maskzoo.config import BoxSampling, RpnSampling
+from maskzoo.datasets.rle import rasterize_polygons
 from maskzoo.ops.boxes import pairwise_iou
 from maskzoo.ops.transfer import send
 from maskzoo.structures import GroundTruth, Proposals, Samples
@@ -154,7 +154,5 @@ def rasterize(polygons: Sequence[Sequence[float]], box: Sequence[float], side: i
     The outline is moved and scaled in double precision and rasterised directly at `side`, by COCO's own rule.
     """
     x1, y1, x2, y2 = (float(value) for value in box)
-    scale = np.array([side / max(x2 - x1, MIN_SIDE), side / max(y2 - y1, MIN_SIDE)])
-    moved = [((np.asarray(flat, np.float64).reshape(-1, 2) - [x1, y1]) * scale).ravel().tolist() for flat in polygons]
-    mask: NDArray[np.uint8] = hotcoco.mask.decode(hotcoco.mask.merge(hotcoco.mask.frPyObjects(moved, side, side)))
-    return mask
+    scale = side / max(x2 - x1, MIN_SIDE), side / max(y2 - y1, MIN_SIDE)
+    return rasterize_polygons(polygons, (side, side), origin=(x1, y1), scale=scale)

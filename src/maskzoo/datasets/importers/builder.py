@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from maskzoo.datasets.coco_reader import LONGEST_OUTLINE
 from maskzoo.datasets.coco_writer import straighten
+from maskzoo.datasets.sifted import LONGEST_OUTLINE
 from maskzoo.errors import ImageError, SourceError
 from maskzoo.images.find import IMAGE_SUFFIXES
 from maskzoo.images.read import read_image

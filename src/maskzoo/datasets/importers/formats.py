@@ -10,13 +10,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from maskzoo.datasets.coco_reader import AnnotationsError, read_json
+from maskzoo.datasets.coco_reader import read_json
 from maskzoo.datasets.importers.builder import DatasetBuilder, ImportOptions
 from maskzoo.datasets.importers.labelme import is_labelme, read_labelme
 from maskzoo.datasets.importers.mask_pngs import is_mask_pngs, read_mask_pngs
 from maskzoo.datasets.importers.voc import is_voc, read_voc
 from maskzoo.datasets.importers.yolo import is_yolo, read_yolo
-from maskzoo.errors import ArgumentError, SourceError
+from maskzoo.errors import AnnotationsError, ArgumentError, SourceError
 from maskzoo.system.files import describe_address
 
 __all__ = ["FORMATS", "Importer", "choose_format"]

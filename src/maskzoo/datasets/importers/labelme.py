@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from maskzoo.datasets.coco_reader import AnnotationsError, is_number, read_json
+from maskzoo.datasets.coco_reader import read_json
 from maskzoo.datasets.coco_writer import straighten
 from maskzoo.datasets.importers.builder import DatasetBuilder, ImportOptions, is_within, measure_pictures
 from maskzoo.datasets.mask_outlines import trace
-from maskzoo.errors import ImageError, SourceError
+from maskzoo.datasets.sifted import is_number
+from maskzoo.errors import AnnotationsError, ImageError, SourceError
 from maskzoo.images.find import IMAGE_SUFFIXES
 from maskzoo.images.read import read_image
 

@@ -1,0 +1,101 @@
+"""The result of a check: what was looked at, what is wrong with it, and what was made of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from maskzoo.dataset_checks.codes import CODES, SEVERITIES, count_severities
+from maskzoo.faults import Fault
+
+__all__ = ["Change", "DatasetReport", "Fixed", "SplitFacts"]
+
+
+@dataclass(frozen=True, slots=True)
+class SplitFacts:
+    """A split that was checked: its file, its images' folder if that was found, and how many rows it has."""
+
+    file: Path
+    folder: Path | None
+    images: int
+    objects: int
+    categories: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        return {name: str(value) if isinstance(value, Path) else value for name, value in asdict(self).items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One kind of change that a cleaned file has: in which table, why (a fault's code, or words), and what was done."""
+
+    table: str
+    why: str
+    action: str
+
+    def __str__(self) -> str:
+        return f"{CODES[self.why].title if self.why in CODES else self.why}: {self.action}"
+
+
+@dataclass(frozen=True, slots=True)
+class Fixed:
+    """A cleaned file: how often each change was made in it, and the errors that are left to a person."""
+
+    file: Path
+    changes: Mapping[Change, int]
+    left: tuple[Fault, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        changes = [{**asdict(change), "count": count} for change, count in self.changes.items()]
+        return {"file": str(self.file), "changes": changes, "left": [_judge(fault) for fault in self.left]}
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetReport:
+    """What `maskzoo.check_dataset` found and made.
+
+    Attributes:
+        splits: what was checked; a split whose file could not be read is not among them.
+        problems: all that was found, errors first, code by code.
+        data: the data set as it was named.
+        fixed: the cleaned file of each split, if cleaning was asked for.
+        page: the page, if one was asked for.
+    """
+
+    splits: dict[str, SplitFacts]
+    problems: tuple[Fault, ...]
+    data: Path | None = None
+    fixed: dict[str, Fixed] = field(default_factory=dict)
+    page: Path | None = None
+
+    @property
+    def errors(self) -> int:
+        """How many problems are errors: they would stop training, or make it wrong."""
+        return count_severities(self.problems)["error"]
+
+    def count(self) -> dict[str, int]:
+        """Return how many problems there are of each code that was found."""
+        return dict(Counter(fault.code for fault in self.problems))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as JSON values; each problem with its severity and what to do about it."""
+        severities = count_severities(self.problems)
+        return {
+            "data": self.data and str(self.data),
+            "splits": {split: facts.to_dict() for split, facts in self.splits.items()},
+            **{f"{severity}s": severities[severity] for severity in SEVERITIES},
+            "counts": self.count(),
+            "problems": [_judge(fault) for fault in self.problems],
+            "fixed": {split: fixed.to_dict() for split, fixed in self.fixed.items()} or None,
+            "page": self.page and str(self.page),
+        }
+
+
+def _judge(fault: Fault) -> dict[str, Any]:
+    code = CODES[fault.code]
+    return {"severity": code.severity, **fault.to_dict(), "advice": code.advice}

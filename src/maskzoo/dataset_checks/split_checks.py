@@ -1,0 +1,83 @@
+"""Check every split's annotations and images, and what the splits have to do with each other: all faults at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from maskzoo.dataset_checks import annotation_checks, table_checks
+from maskzoo.dataset_checks.codes import CODES, rank
+from maskzoo.dataset_checks.image_checks import ImageFiles, check_images
+from maskzoo.dataset_checks.report import DatasetReport, SplitFacts
+from maskzoo.datasets.annotations import look_for_images
+from maskzoo.datasets.coco_reader import read_json, sift
+from maskzoo.datasets.sifted import Sifted
+from maskzoo.errors import AnnotationsError
+from maskzoo.faults import Fault, Words
+from maskzoo.progress import OnProgress, ProgressEvent, say_nothing
+
+__all__ = ["check_annotations", "check_splits"]
+
+Contents = dict[str, dict[str, Any]]  # what each split's file holds
+
+
+def check_splits(
+    splits: Mapping[str, Path],
+    *,
+    images: Path | None = None,
+    duplicates: bool = True,
+    on_progress: OnProgress = say_nothing,
+) -> tuple[DatasetReport, Contents]:
+    """Check the annotation file of each split and the images of all; see `maskzoo.check_dataset`.
+
+    Returns the report, and the content of each file that could be read.
+
+    Raises AnnotationsError if no split's file can be read as COCO instances, ConfigError if `images` is no folder.
+    """
+    faults: list[Fault] = []
+    contents: Contents = {}
+    sifted: dict[str, Sifted] = {}
+    for number, (split, file) in enumerate(splits.items()):
+        on_progress(ProgressEvent("Reading annotations", number, len(splits), "files"))
+        try:
+            content = read_json(file)
+            found, sifted[split] = check_annotations(content, str(file), split)
+            faults += found
+            contents[split] = content
+        except AnnotationsError as error:
+            faults += [replace(fault, split=split) for fault in error.faults]
+    if not sifted:
+        raise AnnotationsError(faults)
+    unsure = {f.split for f in faults if CODES[f.code].severity == "error" and f.table in ("", "categories")}
+    faults += table_checks.check_classes({split: part for split, part in sifted.items() if split not in unsure})
+    files: dict[str, ImageFiles] = {}
+    facts: dict[str, SplitFacts] = {}
+    for split, part in sifted.items():
+        faults += table_checks.check_trainable(part)
+        folder, where = look_for_images(part.packed, images, split) if len(part.packed) else (None, "")
+        folder = folder or images  # a given folder without any of them too: then each is told as missing
+        if folder is not None and len(part.packed):
+            files[split] = ImageFiles(part, folder)
+        elif len(part.packed):
+            faults.append(part.name_file("no-images-folder", "images", Words(where), "the folder of the images"))
+        numbers = [len(part.tables[name]) for name in ("images", "annotations", "categories")]
+        facts[split] = SplitFacts(splits[split], folder if split in files else None, *numbers)
+    faults += check_images(files, duplicates=duplicates, on_progress=on_progress)
+    return DatasetReport(facts, tuple(sorted(faults, key=rank))), contents  # stable: within a code as found
+
+
+def check_annotations(data: Any, file: str, split: str) -> tuple[list[Fault], Sifted]:
+    """Check the content of one file without a look at its images; also return its sound rows.
+
+    Raises AnnotationsError if it is no COCO instances file at all.
+    """
+    sifted = sift(data, file, split)
+    objects = annotation_checks.measure_objects(sifted)
+    faults = [*sifted.faults]
+    for check in annotation_checks.CHECKS:
+        faults += check(objects)
+    for check_table in table_checks.CHECKS:
+        faults += check_table(sifted)
+    return faults, sifted
