@@ -11,9 +11,12 @@ from stopwatch import answer, read_job, read_peak_memory
 
 from maskzoo.images.find import find_images
 from maskzoo.inference.backends import Eager
-from maskzoo.inference.folder_run import Job, Task, run_jobs
+from maskzoo.inference.folder_share import Work, predict_share
 from maskzoo.inference.outputs import join_json
+from maskzoo.inference.prediction import to_coco_row
+from maskzoo.inference.prediction_plan import PlannedImage
 from maskzoo.inference.predictor import Predictor
+from maskzoo.progress import say_nothing
 from maskzoo.system.files import write_file
 from maskzoo.system.memory import keep_freed_memory
 from maskzoo.system.processes import Processes
@@ -42,26 +45,26 @@ def main():
     config = small_config(FPN, *SMALL) if job["network"] == "small" else read_row(FPN)
     predictor = Predictor(Eager(small_network(config), torch.device("cpu"), torch.float32), config)
     paths = find_images([job["photos"]])[: job["images"]]
-    jobs = [Job(n, str(path), path, n + 1, out / f"{path.stem}.jpg") for n, path in enumerate(paths)]
-    task = Task(predictor, frozenset({"image", "json"}), 0.5, 1, False)
+    plan = [PlannedImage(n, str(path), path, n + 1, out / f"{path.stem}.jpg") for n, path in enumerate(paths)]
+    work = Work(predictor, frozenset({"image", "json"}), 0.5, 1)
     predictor.predict(paths[0])
     began = time.perf_counter()
-    parts = run_jobs(task, jobs, out, job["workers"], Processes())
+    parts = predict_share(work, plan, out, job["workers"], Processes(), say_nothing)
     seconds = time.perf_counter() - began
     size = sum(path.stat().st_size for path in parts.paths)
     began = time.perf_counter()
-    rows = (row for _, record in parts.read() for row in record["coco"])
+    rows = (to_coco_row(plan[number].image_id, row) for number, record in parts.read() for row in record["detections"])
     write_file(out / "predictions.json", map(str.encode, join_json(rows)))
     merge = time.perf_counter() - began
-    objects = sum(sum(record["names"].values()) for _, record in parts.read())
+    objects = sum(len(record["detections"]) for _, record in parts.read())
     answer(
         {
-            "images": len(jobs),
-            "images_per_second": len(jobs) / seconds,
+            "images": len(plan),
+            "images_per_second": len(plan) / seconds,
             "peak_memory_mb": read_peak_memory(),
-            "part_bytes_per_image": size / len(jobs),
-            "objects_per_image": objects / len(jobs),
-            "merge_microseconds_per_image": merge / len(jobs) * 1e6,
+            "part_bytes_per_image": size / len(plan),
+            "objects_per_image": objects / len(plan),
+            "merge_microseconds_per_image": merge / len(plan) * 1e6,
         }
     )
 

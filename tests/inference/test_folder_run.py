@@ -152,10 +152,11 @@ def test_an_archive_and_a_list_give_the_pictures_and_objects_of_the_folder(run, 
     assert objects[0] == objects[1]
 
 
-def test_a_folder_is_predicted_from_python_with_results_that_outlive_their_files(scene, tmp_path):
+def test_a_folder_is_predicted_from_python_with_results_that_outlive_their_files(scene, tmp_path, monkeypatch):
+    monkeypatch.chdir(scene)
     events = []
     predictor = maskzoo.load(scene / "small.safetensors")
-    run = maskzoo.predict_folder(predictor, scene / "photos", tmp_path / "out", score=0, on_progress=events.append)
+    run = maskzoo.predict_folder(predictor, Path("photos"), tmp_path / "out", score=0, on_progress=events.append)
     assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == read_files(scene / "whole")
     assert run.written == (tmp_path / "out" / "predictions.json", tmp_path / "out" / "images.json")
     assert (run.images, run.saved) == (COUNT - 1, ("image", "json")) and "p5.png" in run.failed[0].error

@@ -152,15 +152,15 @@ def predict_folder(
             plan = found.plan(place)
             workers = min(workers or loaded.backend.choose_workers(), -(-len(plan) // (batch * processes.count)))
             work = Work(loaded, kinds, score, batch, classes.categories)
-            run = _sum_up(work, workers, plan, predict_share(work, plan, place, workers, processes, tell))
-            journal = run.journal
+            journal = predict_share(work, plan, place, workers, processes, tell)
+            run = _sum_up(work, workers, plan, journal)
             if journal is not None:
                 if "json" in kinds:
                     rows, index = _list_coco_rows(run), _describe_images(run, classes.classes)
                     run = replace(run, written=write_results(place, rows, index))
                 journal.remove()
         numbers = processes.broadcast(replace(run, plan=(), journal=None))
-    return numbers if run.journal is None else run
+    return numbers if journal is None else run
 
 
 def _check_arguments(save: str | Collection[str], score: float, batch: int, workers: int | None) -> frozenset[str]:
