@@ -69,11 +69,27 @@ def test_weights_of_ours_bring_the_rule_of_resizing_that_they_were_trained_with(
         metadata = file.metadata()
     text = "\n".join(line for line in metadata["config"].splitlines() if "resize" not in line)
     save_file(tensors, old, metadata | {"config": text})
-    for loaded in (load(old), load(folder / "my.yml", old)):
+    for arguments in ((old,), (folder / "my.yml", old)):
+        with pytest.warns(UserWarning, match=r"old\.safetensors does not say input\.resize.*add --set input\.resize=one"):
+            loaded = load(*arguments)
         assert loaded.config.input.resize == "rounded"
         assert same(loaded.predict(photo), rounded.predict(photo))
+        assert load(*arguments, overrides=["input.resize=one_factor"]).config.input.resize == "one_factor"
     assert not same(load(folder / "my.safetensors").predict(photo), rounded.predict(photo))
-    assert load(folder / "my.yml", old, overrides=["input.resize=one_factor"]).config.input.resize == "one_factor"
+
+
+def test_a_model_file_of_before_there_was_a_choice_warns_where_its_weights_may_be_published_ones(files, tmp_path):
+    folder, config = files
+    for name, url in (("copied", config.source.weights), ("trained", "")):
+        text = dump_config(config.model_copy(update={"source": config.source.model_copy(update={"weights": url})}))
+        (tmp_path / f"{name}.yml").write_text("\n".join(line for line in text.splitlines() if "resize" not in line))
+    with pytest.warns(UserWarning, match=r"copied\.yml does not say input\.resize"):
+        load(tmp_path / "copied.yml", folder / "my.pdparams")
+    with pytest.warns(UserWarning, match=r"copied\.yml does not say input\.resize"):
+        convert(folder / "my.pdparams", tmp_path / "new.safetensors", tmp_path / "copied.yml")
+    load(tmp_path / "trained.yml", folder / "my.pdparams")  # a warning would be an error
+    load(tmp_path / "copied.yml", folder / "my.pdparams", overrides=["input.resize=rounded"])
+    load(tmp_path / "copied.yml", folder / "my.safetensors")  # the weights' own file says it
 
 
 def test_a_conversion_takes_the_rule_that_its_caller_names(files, tmp_path):

@@ -79,12 +79,20 @@ def test_an_unknown_name_is_refused_with_the_nearest():
         (f"{names()[0]}.pdparams", b"\x80\x04}.", rf"your \.yml: {names()[0]} --weights "),
         ("maskrcnn_resnet50_fpn.pth", b"PK\x03\x04", r"such as torchvision's \.pth; expected PaddleDetection's"),
         ("inference.json", b'{"base_code":{"magic":"pir"', r"a network that PaddlePaddle exported"),
+        ("inference.pdiparams", bytes(20) + b"\x08", r"holds tensors without names, .*expected the \.pdparams file"),
     ],
 )
 def test_weights_given_as_the_model_are_told_what_they_are_and_what_to_do(name, content, says, tmp_path):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(MaskzooError, match=says):
         read_row(tmp_path / name)
+
+
+def test_weights_that_are_not_there_are_not_taken_for_a_name(tmp_path):
+    with pytest.raises(MaskzooError, match=r"gone\.pdparams: no such file; expected the path of a weights file"):
+        read_row(tmp_path / "gone.pdparams")
+    with pytest.raises(MaskzooError, match=r"is an address \(https\).*download or copy it to a file first"):
+        read_row("https://host/model_final.pdparams")
 
 
 def test_markdown_has_a_line_for_every_row():

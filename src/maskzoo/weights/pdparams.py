@@ -49,7 +49,8 @@ def read_pdparams(path: str | Path) -> dict[str, Array]:
 
 
 def refuse_foreign(path: Path) -> None:
-    """Raise WeightsError for a file that is certainly not a `.pdparams`, with what it seems to be and what to do."""
+    """Raise WeightsError where there is no file, or certainly not a `.pdparams`: what it seems to be and what to do."""
+    _check_there(path)
     try:
         with path.open("rb") as file:
             _refuse_foreign(file.read(_HEAD))
@@ -64,9 +65,13 @@ def looks_like_page(head: bytes) -> bool:
     return _PAGE.match(head[:_HEAD]) is not None
 
 
-def _read_bytes(path: Path) -> bytes:
+def _check_there(path: Path) -> None:
     if not os.path.isfile(path):  # noqa: PTH113 - a folder, a device that never ends, a name too long
         raise WeightsError(describe_address(path) or f"{path}: no such file; expected the path of a weights file")
+
+
+def _read_bytes(path: Path) -> bytes:
+    _check_there(path)
     try:
         size = path.stat().st_size
         if size <= MAX_FILE_BYTES:

@@ -127,11 +127,29 @@ def load_network(
         file = Path(model if weights is None else weights)
     else:
         file = fetch(config.source.weights, on_progress=on_progress)
-    overridden = any(text.split("=")[0] in ("input", "input.resize") for text in overrides)
-    if not whole and file.suffix == ".safetensors" and not overridden:
-        config = _resize_as(read_checkpoint_config(file), config)
+    if file.suffix == ".safetensors" and not any(text.split("=")[0] in ("input", "input.resize") for text in overrides):
+        trained = read_checkpoint_config(file)
+        _note_rule(trained, file)
+        config = _resize_as(trained, config)
+    else:
+        _note_rule(config, model)
     network.load_state_dict(read_weights(file, config, network), assign=True)
     return network, config
+
+
+def _note_rule(
+    config: ModelConfig, origin: str | Path, remedy: str = "add --set input.resize=one_factor, or convert them again"
+) -> None:
+    """Warn of weights that may be published ones where their model file is from before `input.resize`.
+
+    What was trained here then was trained with `rounded`, as it is read, and names no published weights.
+    """
+    if config.source.weights and "resize" not in config.input.model_fields_set:
+        warnings.warn(
+            f"{origin} does not say input.resize, so photos are resized as rounded; the published weights were trained with "
+            f"one_factor: for those {remedy}",
+            stacklevel=4,
+        )
 
 
 def _resize_as(trained: ModelConfig, config: ModelConfig) -> ModelConfig:
@@ -171,6 +189,7 @@ def convert(
     if model is None and source.stem not in names():
         raise ConfigError(f"{source}: the name is no zoo row's; say which network it belongs to with model= (--model)")
     config = read_row(source.stem if model is None else model, overrides)
+    _note_rule(config, model or source)
     network = build_empty(config)
     tensors = read_weights(source, config, network)
     provenance = {
@@ -226,6 +245,7 @@ def _load_exported(path: Path, weights: str | Path | None, backend: str, dtype: 
     wanted = stored if dtype == "auto" else dtype
     if wanted != stored and (stored == "int8" or wanted not in DTYPES[chosen] or wanted == "int8"):
         raise ConfigError(f"{path}: holds {stored}, and {chosen} cannot run it as {dtype}; leave dtype out")
+    _note_rule(facts.config, path, "export them anew")
     runtime = RUNTIMES.get(chosen, TorchPackage)
     return (PhotoPredictor if facts.prepares else Predictor)(runtime(path, wanted), facts.config)
 

@@ -17,7 +17,8 @@ from maskzoo.zoo.download import find_fetched
 
 __all__ = ["RowSummary", "list_models", "names", "read_model_config", "read_row", "row_text", "summarize", "to_markdown"]
 
-WEIGHTS = (".pdparams", ".pth", ".pt", ".pkl", ".json")  # suffixes of files that are no model
+# Suffixes of files that are no model.
+WEIGHTS = (".pdparams", ".pdiparams", ".pdmodel", ".pdopt", ".pth", ".pt", ".pkl", ".json")
 
 
 BENCHMARK_SIZE = (800, 1216)  # a 4:3 .. 3:2 photo at the published test size, padded
@@ -77,7 +78,7 @@ def read_row(name_or_path: str | Path, overrides: Sequence[str] = ()) -> ModelCo
     path = Path(name_or_path)
     if path.suffix in (".yml", ".yaml"):
         return read_config(path, overrides)
-    if path.suffix in WEIGHTS and path.is_file():
+    if path.suffix in WEIGHTS:
         refuse_foreign(path)
         row = path.stem if path.stem in names() else "MODEL"
         raise ConfigError(
