@@ -210,7 +210,7 @@ def judge_choice(backends: Sequence[BackendFacts], device: str) -> list[Finding]
 
 
 def judge_allocator(allocator: str, environment: Mapping[str, str]) -> list[Finding]:
-    """Judge whether freed memory stays with the process, which repeated predictions gain by."""
+    """Judge whether freed memory stays with the process, which makes repeated predictions faster."""
     preloaded = environment.get("LD_PRELOAD")
     found = f"{allocator}{f' (LD_PRELOAD={preloaded})' if preloaded else ''}"
     if environment.get(SWITCH) == "0":

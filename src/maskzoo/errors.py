@@ -52,7 +52,7 @@ class TransientError(DownloadError):
 
 
 class ExportError(MaskzooError):
-    """A network cannot be written for a runtime, the runtime is not installed, or its file is none of ours."""
+    """A network cannot be written for a runtime, the runtime is not installed, or a file was not exported by maskzoo."""
 
 
 class ImageError(MaskzooError):

@@ -16,9 +16,9 @@ _TOKEN = re.compile(r'("(?:[^"\\]|\\.)*")(\s*:)?|[{}]')
 def parse_json(content: bytes) -> Any:
     """Return the values of JSON text in UTF-8, UTF-16 or UTF-32, with or without a byte order mark.
 
-    NaN and Infinity, which are no JSON, come as numbers: whoever checks the values names the row that has them. Raises
+    NaN and Infinity, which JSON does not allow, come as numbers: the code that checks the values names their row. Raises
     ValueError, with line and column, for a key that stands twice in one object (Python keeps the last, other readers
-    the first) and for anything that is no JSON.
+    the first) and for anything that is not JSON.
     """
     if not content:
         raise ValueError("the file is empty, 0 bytes")

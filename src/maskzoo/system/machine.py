@@ -205,7 +205,7 @@ def _inspect_runtime(name: str, distributions: tuple[str, ...], list_places: Cal
         return BackendFacts(name, None, remedy=install)
     try:
         places = tuple(list_places(import_silenced(name)))
-    except Exception as error:  # whatever a broken installation raises is what its user must read
+    except Exception as error:  # its user must read whatever a broken installation raises
         return BackendFacts(name, None, remedy=f"version {number} does not start ({error}): {install} --force-reinstall")
     return BackendFacts(name, number, places)
 

@@ -116,7 +116,7 @@ class _Machine:
         self.stack: list[Any] = []
         self.marks: list[int] = []
         self.memo: dict[int, Any] = {}
-        # Every value is stored once; protocols 0 to 2 turn text into bytes first. A file that asks for more is a bomb.
+        # Every value is stored once; protocols 0 to 2 turn text into bytes first. A file that needs more is a bomb.
         self.budget = 2 * len(data)
 
     def run(self) -> Any:
