@@ -177,7 +177,7 @@ def test_a_data_set_is_predicted_alone(run, model, photos):
     code, _, err = run("predict", model, "val.json", "y.png")
     assert code == 1 and "expected it alone" in err
     code, _, err = run("predict", model, "y.png", "--images", "a")
-    assert code == 1 and "--images belongs to a data set" in err
+    assert code == 2 and "--images belongs to a data set" in err
     code, _, err = run("predict", model, "val.json")
     assert code == 1 and "val.json: images: found" in err
     code, _, err = run("predict", model, "none.json")

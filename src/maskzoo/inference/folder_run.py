@@ -146,7 +146,7 @@ def predict_folder(
         found = find_photos([str(source) for source in given], folder, target, processes.count == 1, tell)
         loaded: Predictor = predictor() if callable(predictor) else predictor
         classes = found.match_classes(loaded.config)
-        for note in (f"Running on {loaded.describe_backend()}", classes.note):
+        for note in filter(None, (f"Running on {loaded.describe_backend()}", classes.note)):
             tell(ProgressEvent("Predicting", note=note))
         with _open_folder(target, processes) as place:
             plan = found.plan(place)
