@@ -12,7 +12,7 @@ from maskzoo.dataset_checks.codes import CODES, rank
 from maskzoo.dataset_checks.image_checks import ImageFiles, check_images
 from maskzoo.dataset_checks.report import DatasetReport, SplitFacts
 from maskzoo.datasets.annotations import look_for_images
-from maskzoo.datasets.coco_reader import read_json, sift
+from maskzoo.datasets.coco_reader import TABLES, read_json, sift
 from maskzoo.datasets.sifted import Sifted
 from maskzoo.errors import AnnotationsError
 from maskzoo.faults import Fault, Words
@@ -56,16 +56,24 @@ def check_splits(
     facts: dict[str, SplitFacts] = {}
     for split, part in sifted.items():
         faults += table_checks.check_trainable(part)
-        folder, where = look_for_images(part.packed, images, split) if len(part.packed) else (None, "")
-        folder = folder or images  # a given folder without any of them too: then each is told as missing
-        if folder is not None and len(part.packed):
-            files[split] = ImageFiles(part, folder)
-        elif len(part.packed):
-            faults.append(part.name_file("no-images-folder", "images", Words(where), "the folder of the images"))
-        numbers = [len(part.tables[name]) for name in ("images", "annotations", "categories")]
-        facts[split] = SplitFacts(splits[split], folder if split in files else None, *numbers)
+        found_folder = _find_folder(part, images)
+        if isinstance(found_folder, Fault):
+            faults.append(found_folder)
+        elif found_folder is not None:
+            files[split] = ImageFiles(part, found_folder)
+        numbers = [len(part.tables[name]) for name in TABLES]
+        facts[split] = SplitFacts(splits[split], files[split].folder if split in files else None, *numbers)
     faults += check_images(files, duplicates=duplicates, on_progress=on_progress)
     return DatasetReport(facts, tuple(sorted(faults, key=rank))), contents  # stable: within a code as found
+
+
+def _find_folder(part: Sifted, given: Path | None) -> Path | Fault | None:
+    """Return the folder of a split's images, or that there is none; None where no image is sound."""
+    if not len(part.packed):
+        return None
+    folder, where = look_for_images(part.packed, given, part.split)
+    folder = folder or given  # a given folder without any of them too: then each is told as missing
+    return folder or part.name_file("no-images-folder", "images", Words(where), "the folder of the images")
 
 
 def check_annotations(data: Any, file: str, split: str) -> tuple[list[Fault], Sifted]:

@@ -74,6 +74,8 @@ def pack_rows(
 ) -> tuple[AnnotationSet, Integers]:
     """Pack rows whose types were checked; also return the place in the file of each annotation of what is packed.
 
+    It is as long as a data set has columns.
+
     Args:
         source: what names the file in messages.
         classes: the classes, by which every annotation's category has a label.
