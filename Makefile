@@ -13,7 +13,7 @@ help:
 	@echo "make test-slow  the minutes-long tests"
 	@echo "make coverage   the share of lines and branches that the tests reach; TESTS=tests/ops runs one folder of them"
 	@echo "make docs       write docs/zoo.md and the README's table anew from the model files"
-	@echo "make parity     measure against the golden sets and write docs/parity.md's table anew"
+	@echo "make parity     measure against the golden sets and write docs/parity.md's tables anew"
 	@echo "make bench      build the peers outside the checkout, measure maskzoo against them, and write docs/performance.md"
 	@echo "make clean      remove the virtual environment and caches"
 
@@ -50,6 +50,7 @@ docs: $(STAMP)
 	$(BIN)/python tools/write_docs.py
 
 parity: $(STAMP)
+	rm -f benchmarks/results/parity.json
 	MASKZOO_PARITY_REPORT=benchmarks/results/parity.json $(BIN)/python -m pytest tests/parity -m "slow or not slow"
 	$(BIN)/python tools/write_docs.py
 

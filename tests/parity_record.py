@@ -12,7 +12,7 @@ _tolerances: dict[str, float] = {}
 def note(folder: Path, file: str, stage: str, error: float, tolerance: float) -> None:
     """Keep the largest error of a stage in a file of a golden set, and the tolerance that the test holds it against."""
     stages = _errors.setdefault(f"{folder.name}/{file}", {})
-    stages[stage] = max(stages.get(stage, 0.0), float(f"{error:.2e}"))
+    stages[stage] = max(stages.get(stage, 0.0), float(error))
     _tolerances[stage] = tolerance
 
 

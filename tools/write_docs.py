@@ -92,7 +92,8 @@ def parity_tables() -> str:
             for stage, error in errors.items() if arch else ():
                 row = largest.setdefault(stage, {})
                 row[arch] = max(row.get(arch, 0.0), error)
-        tables.append(f"### {title}\n\n" + parity_table(largest, record["tolerances"]))
+        if largest:
+            tables.append(f"### {title}\n\n" + parity_table(largest, record["tolerances"]))
     return "\n".join(tables)
 
 
