@@ -66,14 +66,14 @@ def tabulate(head: Iterable[str], rows: Iterable[str]) -> list[str]:
     return [f"| {' | '.join(cells)} |", "|" + "---|" * len(cells), *rows]
 
 
-GOALS = ("goal", "figure", "wanted", "")
+GOALS = ("goal", "figure", "target", "")
 
 
 def tell_prediction(result: dict[str, Any]) -> Iterator[str]:
     yield "## A photo to run-length masks, R50-FPN, 800 x 1216, 1,000 proposals, 100 masks\n"
     yield (
-        f"`python benchmarks/predict.py`, medians over alternating processes, on {describe(result['machine'])}. Judged is the "
-        "fastest way of each type."
+        f"`python benchmarks/predict.py`, medians over alternating processes, on {describe(result['machine'])}. The fastest way of each "
+        "type is compared with the goals."
     )
     for threads, table in result["runs"].items():
         base = table["torchvision float32"]
@@ -120,7 +120,7 @@ def judge_prediction(table: Table) -> Iterator[str]:
 
 def tell_accuracy(results: list[dict[str, Any]]) -> Iterator[str]:
     yield "## What a reduced type costs in accuracy\n"
-    yield "`python benchmarks/accuracy.py`. AP in points of 100; masks against float32's, where both found the object."
+    yield "`python benchmarks/accuracy.py`. AP in points of 100; masks are compared with float32's where both found the object."
     for result in results:
         yield from tell_accuracy_of(result)
 
@@ -176,7 +176,7 @@ def tell_busy(result: dict[str, Any]) -> Iterator[str]:
     yield (
         f"`python benchmarks/busy.py`, beside {result['loops']} busy loops, with as many threads, on "
         f"{describe(result['machine'])}, medians over alternating phases. The fair share is half of the idle speed that "
-        "libraries reach by themselves (`before`); `now` is with what maskzoo sets "
+        "libraries reach on their own (`before`); `now` is with what maskzoo sets "
         "([architecture.md](architecture.md#what-holds-for-the-whole-process)).\n"
     )
     rows = []
@@ -201,8 +201,8 @@ def tell_gpu(result: dict[str, Any]) -> Iterator[str]:
     yield "## On a GPU\n"
     yield (
         f"`python benchmarks/gpu.py`, {size}, medians of {result['rounds']} alternating processes, on "
-        f"{describe(result['machine'])}. Wanted at batch {GPU_BATCH}: {ON_GPU['prediction']} times torchvision's speed in "
-        f"prediction, {ON_GPU['training']} in training. ~: torchvision has no such network, and the nearest stands beside it."
+        f"{describe(result['machine'])}. Goals at batch {GPU_BATCH}: {ON_GPU['prediction']} times torchvision's speed in "
+        f"prediction, {ON_GPU['training']} in training. ~: torchvision lacks this network; its nearest one is measured instead."
     )
     for network in result["networks"]:
         sign = "" if network["same_network"] else "~"
@@ -270,6 +270,6 @@ def tell_loader(result: dict[str, Any]) -> Iterator[str]:
     yield "## Reading images to train on\n"
     yield (
         "`python benchmarks/loader.py`, COCO photos to the recipe's sizes with flip and ground truth: "
-        f"{result['times_as_fast']:.2f} times as fast as a loader as torchvision's users write it, {own:.0f} images per second "
+        f"{result['times_as_fast']:.2f} times as fast as the loader that torchvision's users write, {own:.0f} images per second "
         f"and core against {peer:.0f}, on {describe(result['machine'])}."
     )

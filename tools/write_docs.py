@@ -1,4 +1,4 @@
-"""Write the generated parts of the documentation anew: the zoo's table, parity, performance, the README's picture.
+"""Regenerate parts of the documentation: the zoo's table, parity, performance, the README's picture.
 
 python tools/write_docs.py [--check]      --check only tells whether they are stale (exit code 1)
 """
