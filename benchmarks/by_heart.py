@@ -1,4 +1,4 @@
-"""Train the network of examples/scratch.yml until it knows some real photos by heart: a trained model for accuracy.py.
+"""Train the network of examples/scratch.yml until it has memorised some real photos: a trained model for accuracy.py.
 
     python benchmarks/by_heart.py COCO OUT [--first]
 

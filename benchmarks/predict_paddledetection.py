@@ -1,6 +1,6 @@
 """PaddleDetection as a contender of predict.py: its 2.6.0 wheel on today's Paddle, dynamic graph, float32.
 
-What the wheel no longer finds is mended from outside before it is imported: packages that other networks want, and counts
+What the wheel no longer finds is mended from outside before it is imported: packages that other networks need, and counts
 that have become tensors without an axis. What is computed is left alone.
 """
 

@@ -1,3 +1,6 @@
+import ast
+import dataclasses
+import inspect
 import re
 import subprocess
 import sys
@@ -7,6 +10,8 @@ import torch
 from PIL import Image
 
 import maskzoo
+from maskzoo import errors
+from maskzoo.system import memory, waiting
 from maskzoo.weights.checkpoint import write_checkpoint
 from networks import FPN, make_photo, small_config, small_network
 from shared_data import ROOT
@@ -25,9 +30,12 @@ def test_the_readme_has_at_most_150_lines():
     assert len((ROOT / "README.md").read_text().splitlines()) <= 150
 
 
-LINK, PATH = r"\]\(([^)#]+)\)", r"`((?:src|tests|docs|tools|benchmarks|examples)/[\w./*-]+)`"
-MODULE = r"`((?:models|ops|data|inference|weights|zoo|training|cli)/\w+\.py)`"
-NAME, TARGET = r"maskzoo\.([A-Za-z_]+)\b(?!\.)", r"^make ([a-z-]+)|`make ([a-z-]+)`"
+SOURCE = ROOT / "src" / "maskzoo"
+PARTS = "|".join(sorted(path.name.replace(".py", r"\.py") for path in SOURCE.iterdir() if not path.name.startswith("__")))
+LINK, PATH = r"\]\(([^)]+)\)", r"`((?:src|tests|docs|tools|benchmarks|examples)/[\w./*-]+)`"
+MODULE = rf"`((?:{PARTS})(?:/[\w./*-]*)?)`"  # below src/maskzoo: a room, a folder in it, a file of any kind
+PYTHON, READ = r"```python\n(.*?)```", r"environ(?:ment)?(?:\.get|\.setdefault)?[\[(]\"(\w+)\""
+NAME, TARGET = r"maskzoo\.([A-Za-z_]+)\b(?!\.)", r"^make ([a-z-]+)|`make ([a-z-]+)(?: [A-Z]+=[^`]+)?`"
 
 
 @pytest.mark.parametrize("pattern", [LINK, PATH, MODULE, NAME, TARGET])
@@ -40,11 +48,103 @@ def test_links_and_paths_lead_somewhere(page):
     text = page.read_text()
     links = [link for link in re.findall(LINK, text) if "://" not in link]
     for link in links:
-        assert (page.parent / link).exists(), link
+        file, _, heading = link.partition("#")
+        target = page.parent / file if file else page
+        assert target.exists(), link
+        assert not heading or heading in list_anchors(target.read_text()), link
     for path in re.findall(PATH, text):
         assert list(ROOT.glob(path.rstrip("/"))), path
     for path in re.findall(MODULE, text):
-        assert (ROOT / "src" / "maskzoo" / path).exists(), path
+        assert list(SOURCE.glob(path.rstrip("/"))), path
+
+
+def list_anchors(text):
+    """The anchors of a page's headings, as they are made from their words."""
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return [re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings]
+
+
+def test_the_readme_links_to_every_page():
+    links = re.findall(LINK, (ROOT / "README.md").read_text())
+    files = {link.partition("#")[0] for link in links}
+    assert {page.relative_to(ROOT).as_posix() for page in PAGES} - files == {"README.md"}
+
+
+def test_every_room_is_in_the_readme_and_in_the_table_of_the_architecture():
+    rooms = {path.name for path in SOURCE.iterdir() if path.suffix in ("", ".py") and not path.name.startswith("__")}
+    tree = (ROOT / "README.md").read_text().partition("src/maskzoo/\n")[2].partition("```")[0]
+    assert {room for room in rooms if room not in re.findall(r"[\w.]+", tree)} == set()
+    table = (ROOT / "docs" / "architecture.md").read_text().partition("## ")[0]
+    assert {room for room in rooms if not re.search(rf"`{re.escape(room)}[/`]", table)} == set()
+
+
+def test_every_error_of_ours_is_in_the_conventions():
+    page = (ROOT / "docs" / "conventions.md").read_text()
+    ours = [name for name in errors.__all__ if name.endswith("Error")]
+    assert [name for name in ours if not re.search(rf"\b{name}`", page)] == []
+
+
+def test_every_environment_variable_that_is_read_is_in_the_conventions():
+    page = (ROOT / "docs" / "conventions.md").read_text()
+    text = "".join(path.read_text() for path in SOURCE.rglob("*.py"))
+    read = {*re.findall(READ, text), *waiting.SWITCHES, memory.SWITCH, memory.SETUPS}
+    assert {"MASKZOO_HOME", "MASKZOO_OFFLINE", "WORLD_SIZE"} <= read
+    assert {name for name in read if f"`{name}" not in page} == set()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_calls_in_python_fit_the_functions_and_what_is_read_of_their_results(page):
+    for snippet in re.findall(PYTHON, page.read_text(), re.DOTALL):
+        results = {}
+        tree = ast.parse(snippet)
+        for call in find_calls(tree):
+            bind_call(call)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call) and isinstance(node.targets[0], ast.Name):
+                results[node.targets[0].id] = find_result(node.value)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Attribute):
+                owner = results.get(node.value.id) if isinstance(node.value, ast.Name) else find_result(node.value)
+                assert owner is None or node.attr in list_attributes(owner), ast.unparse(node)
+
+
+def test_the_readme_calls_every_verb():
+    snippets = re.findall(PYTHON, (ROOT / "README.md").read_text(), re.DOTALL)
+    called = {call.func.attr for snippet in snippets for call in find_calls(ast.parse(snippet))}
+    functions = {name for name in maskzoo.__all__ if inspect.isfunction(getattr(maskzoo, name))}
+    others = {"join_processes", "keep_freed_memory", "names", "read_image", "write_report"}  # no verbs
+    assert functions - called == others
+
+
+def find_calls(tree):
+    """The calls of maskzoo's own functions in a piece of Python."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and ast.unparse(node.func.value) == "maskzoo":
+            yield node
+
+
+def bind_call(call):
+    """Refuse what the function would refuse; an argument `...` stands for what the page leaves out."""
+    signature = inspect.signature(getattr(maskzoo, call.func.attr))
+    left_out = any(ast.unparse(argument) == "..." for argument in call.args)
+    places = [argument for argument in call.args if ast.unparse(argument) != "..."]
+    bind = signature.bind_partial if left_out else signature.bind
+    bind(*places, **{keyword.arg: keyword.value for keyword in call.keywords})
+
+
+def find_result(node):
+    """The public class that a call of ours returns, None for anything else."""
+    if not isinstance(node, ast.Call) or node not in list(find_calls(node)):
+        return None
+    return getattr(maskzoo, str(inspect.signature(getattr(maskzoo, node.func.attr)).return_annotation), None)
+
+
+def list_attributes(owner):
+    return (
+        {*dir(owner), *(field.name for field in dataclasses.fields(owner))}
+        if dataclasses.is_dataclass(owner)
+        else {*dir(owner)}
+    )
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -69,7 +169,7 @@ def test_the_python_of_the_readme_runs(tmp_path, monkeypatch):
     write_checkpoint(tmp_path / "small.safetensors", network.state_dict(), config, {})
     Image.fromarray(make_photo(60, 80)).save(tmp_path / "street.jpg")
     monkeypatch.chdir(tmp_path)
-    (snippet,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    snippet = re.findall(PYTHON, (ROOT / "README.md").read_text(), re.DOTALL)[0]  # the next one's calls take hours
     assert f'"{FPN}"' in snippet
     exec(snippet.replace(f'"{FPN}"', '"small.safetensors"'), {})  # noqa: S102 - our own text
     with Image.open("out.jpg") as picture:

@@ -72,8 +72,8 @@ GOALS = ("goal", "figure", "target", "")
 def tell_prediction(result: dict[str, Any]) -> Iterator[str]:
     yield "## A photo to run-length masks, R50-FPN, 800 x 1216, 1,000 proposals, 100 masks\n"
     yield (
-        f"`python benchmarks/predict.py`, medians over alternating processes, on {describe(result['machine'])}. The fastest way of each "
-        "type is compared with the goals."
+        f"`python benchmarks/predict.py`, medians over alternating processes, on {describe(result['machine'])}. The fastest "
+        "way of each type is compared with the goals."
     )
     for threads, table in result["runs"].items():
         base = table["torchvision float32"]
@@ -270,6 +270,6 @@ def tell_loader(result: dict[str, Any]) -> Iterator[str]:
     yield "## Reading images to train on\n"
     yield (
         "`python benchmarks/loader.py`, COCO photos to the recipe's sizes with flip and ground truth: "
-        f"{result['times_as_fast']:.2f} times as fast as the loader that torchvision's users write, {own:.0f} images per second "
-        f"and core against {peer:.0f}, on {describe(result['machine'])}."
+        f"{result['times_as_fast']:.2f} times as fast as the loader that torchvision's users write, {own:.0f} images per "
+        f"second and core against {peer:.0f}, on {describe(result['machine'])}."
     )

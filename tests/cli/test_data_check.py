@@ -94,7 +94,7 @@ def test_what_is_left_to_a_person_is_told(run, tmp_path):
         (["--fix", "train.json"], r"train\.json: exists already"),
         (["--fix", "."], r"train\.json: exists already"),
         (["--page", "train.json"], r"train\.json: expected a name that ends in \.html"),
-        (["--page", "mine.html"], r"mine\.html: exists already and is no page of an earlier check"),
+        (["--page", "mine.html"], r"mine\.html: exists already and is not the page of an earlier check"),
         (["--images", "nowhere"], r"nowhere: no such folder"),
     ],
 )

@@ -73,5 +73,5 @@ def test_a_reduced_type_is_judged_by_the_mean_of_its_masks(photos):
     small = run(photos, lambda found: found.boxes.add_(0.002), "bfloat16")
     assert small.faults == [] and small.mean_mask_iou > 0.98
     large = run(photos, lambda found: found.masks.sub_(0.2), "int8")
-    assert len(large.faults) == 1 and "int8 wants 0.95" in large.faults[0]
+    assert len(large.faults) == 1 and "int8 requires 0.95" in large.faults[0]
     assert np.isclose(large.mean_mask_iou, float(large.faults[0].split("by ")[1].split(" ")[0]), atol=1e-4)

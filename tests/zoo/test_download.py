@@ -458,7 +458,7 @@ def test_a_full_disk_is_called_by_its_name(server, folder):
 def test_what_is_no_file_is_refused_before_the_download(server, folder, target):
     folder.mkdir(parents=True)
     (folder / server.file).mkdir() if target is None else (folder / server.file).symlink_to(target or server.file)
-    assert "no file, but a folder or a link that leads nowhere" in fail(server.url)
+    assert "not a file, but a folder or a broken link" in fail(server.url)
     assert server.seen == []
 
 

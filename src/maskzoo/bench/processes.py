@@ -1,6 +1,6 @@
 """Measuring in processes of their own, which take turns, A B A B: what `maskzoo bench` and `benchmarks/` share.
 
-A process of its own has its own memory, threads and allocator. Turns let whatever else the machine does fall on all
+A process of its own has its own memory, threads and allocator. Taking turns makes whatever else the machine does affect all
 contenders alike, so that their ratio holds where bare times do not.
 """
 

@@ -1,4 +1,4 @@
-"""Running all settings in turn, A B C A B C, so that a machine's moods fall on all of them alike: `maskzoo.benchmark`."""
+"""Running all settings in turn, A B C A B C, so that whatever else the machine does affects all alike: `maskzoo.benchmark`."""
 
 from __future__ import annotations
 

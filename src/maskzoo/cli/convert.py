@@ -29,7 +29,7 @@ def convert(
 
     OUT holds the weights and the model file: [bold]maskzoo predict[/] needs no more.
     No code in IN is run. Weights that PaddleDetection 2.6.1 or later trained
-    want --set input.resize=rounded; the published ones are older.
+    need --set input.resize=rounded; the published ones are older.
 
     Examples:
       maskzoo convert mask_rcnn_r50_fpn_1x_coco.pdparams r50.safetensors

@@ -116,7 +116,7 @@ def evaluate(
             on_progress=show,
         )
         if processes.rank > 0:
-            return  # the first one speaks
+            return  # the first one prints
         if page is not None:
             maskzoo.write_report(page, run, images=images, on_progress=show)
     if json:

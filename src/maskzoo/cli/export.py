@@ -41,7 +41,7 @@ def export(
         bool, typer.Option("--preprocess", help="Take whole photos, one at a time: resize, normalise and pad inside.")
     ] = False,
     verify: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Hold the file against the network on these photos.")
+        Path | None, typer.Option(metavar="DIR", help="Compare the file with the network on these photos.")
     ] = None,
     override: Overrides = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")] = False,

@@ -17,7 +17,7 @@ from maskzoo.system.machine import read_peak_memory
 
 __all__ = ["TrainingDisplay", "show_progress"]
 
-SECONDS_BETWEEN_LINES = 30  # where standard error is no terminal
+SECONDS_BETWEEN_LINES = 30  # where standard error is not a terminal
 SHORT = {"rpn_class": "rpn cls", "rpn_box": "rpn box", "box_class": "cls", "box_delta": "box", "mask": "mask"}
 SMOOTHING = 0.05  # share of a step in the shown loss and speed
 WIDE = 190  # columns that hold the five losses beside the bar

@@ -102,7 +102,7 @@ def train(
             on_progress=display.tell,
         )
         if processes.rank > 0:
-            return  # the first one speaks
+            return  # the first one prints
     if json:
         print_json(run.to_dict())
         return

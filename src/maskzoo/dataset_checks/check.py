@@ -32,7 +32,7 @@ def check_dataset(
 
     Args:
         data: a COCO instances file (JSON), or a data set's folder. Its files are never changed.
-        images: the images' folder, or one with a folder for each split; looked for near the annotations unless given.
+        images: the images' folder, or one with a folder for each split; searched for near the annotations unless given.
         duplicates: whether to look for images that are the same, or nearly so, in two splits, or twice in one.
         fix: a new file, or a folder for several splits, for cleaned annotations: what leaves nothing to guess is
             repaired, the rest dropped.
@@ -46,7 +46,7 @@ def check_dataset(
     Raises:
         SourceError: there is no data set.
         AnnotationsError: no split's file can be read as COCO instances.
-        ConfigError: `images` is no folder.
+        ConfigError: `images` is not a folder.
         ArgumentError: `fix` or `page` would overwrite something, or has no name of a file of its kind.
         MaskzooError: a file cannot be written, or nothing would be left in a cleaned one.
     """
@@ -83,5 +83,5 @@ def _check_page(page: Path) -> Path:
         raise ArgumentError(f"{page}: expected a name that ends in .html for --page")
     check_folder(page.parent)
     if is_taken(page, MARK.encode()):
-        raise ArgumentError(f"{page}: exists already and is no page of an earlier check; choose another --page")
+        raise ArgumentError(f"{page}: exists already and is not the page of an earlier check; choose another --page")
     return page

@@ -53,7 +53,7 @@ class ImageFiles:
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """What a look at one file gave: the fault's code, field, found, expected; a digest of its bytes, a thumbnail."""
+    """What reading one file gave: the fault's code, field, found, expected; a digest of its bytes, a thumbnail."""
 
     fault: tuple[str, str, Any, str | Words] | None
     digest: bytes = b""
@@ -188,7 +188,7 @@ def _find_unnamed(splits: Mapping[str, ImageFiles]) -> Iterator[Fault]:
     for folder, files in owner.items():
         try:
             entries = sorted(entry.path for entry in os.scandir(folder) if Path(entry.name).suffix.lower() in IMAGE_SUFFIXES)
-        except OSError:  # there is no such folder: its images were told as missing
+        except OSError:  # there is no such folder: its images were reported as missing
             continue
         extra = [Path(entry).name for entry in entries if entry not in named and not Path(entry).name.startswith(".")]
         if extra:

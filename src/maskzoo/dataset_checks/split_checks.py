@@ -34,7 +34,7 @@ def check_splits(
 
     Returns the report, and the content of each file that could be read.
 
-    Raises AnnotationsError if no split's file can be read as COCO instances, ConfigError if `images` is no folder.
+    Raises AnnotationsError if no split's file can be read as COCO instances, ConfigError if `images` is not a folder.
     """
     faults: list[Fault] = []
     contents: Contents = {}
@@ -77,9 +77,9 @@ def _find_folder(part: Sifted, given: Path | None) -> Path | Fault | None:
 
 
 def check_annotations(data: Any, file: str, split: str) -> tuple[list[Fault], Sifted]:
-    """Check the content of one file without a look at its images; also return its sound rows.
+    """Check the content of one file without reading its images; also return its sound rows.
 
-    Raises AnnotationsError if it is no COCO instances file at all.
+    Raises AnnotationsError if it is not a COCO instances file at all.
     """
     sifted = sift(data, file, split)
     objects = annotation_checks.measure_objects(sifted)

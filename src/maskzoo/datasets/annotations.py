@@ -198,7 +198,7 @@ def find_image_folder(annotations: AnnotationSet, given: Path | None = None, spl
     file's name says) in one of these. For `data/annotations/instances_val2017.json` the places near it are val2017,
     images/val2017 and images, beside the file and one folder above, then these two folders themselves.
 
-    Raises SourceError that lists them if none holds one of the images, ConfigError if the given one is no folder.
+    Raises SourceError that lists them if none holds one of the images, ConfigError if the given one is not a folder.
     """
     folder, where = look_for_images(annotations, given, split)
     if folder is None:

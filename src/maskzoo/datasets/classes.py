@@ -51,7 +51,7 @@ class ClassMap:
         return [{"id": number, "name": name} for number, name in zip(self.ids, self.names, strict=True)]
 
     def to_labels(self, ids: Sequence[int]) -> Integers:
-        """Return the label 0..C-1 of each category id, int64. Raises ConfigError for an id that is none of these."""
+        """Return the label 0..C-1 of each category id, int64. Raises ConfigError for an id that is not one of these."""
         label = {number: place for place, number in enumerate(self.ids)}
         unknown = [number for number in ids if number not in label]
         if unknown:
@@ -71,7 +71,7 @@ class ClassMap:
 class ClassMatch:
     """How a model's classes are a data set's: `labels` int64 `[C]`, the data set's label of each of the model's.
 
-    `note` says it in words where ids differ and the names had to decide, else it is None.
+    `note` explains it where ids differ and the names had to decide, else it is None.
     """
 
     labels: Integers
@@ -91,7 +91,7 @@ def match_classes(model: ClassMap, data: ClassMap, model_name: str, data_name: s
         label = {name: place for place, name in enumerate(data.names)}
         labels = np.array([label[name] for name in model.names], dtype=np.int64)
         moved = [f"{name}: {number} -> {data.ids[label[name]]}" for number, name in ours.items() if theirs.get(number) != name]
-        note = f"{data_name} numbers its classes otherwise than {model_name}; they were matched by name ({list_some(moved)})"
+        note = f"{data_name} numbers its classes differently from {model_name}; they were matched by name ({list_some(moved)})"
         return ClassMatch(labels, note)
     raise ConfigError(_describe(ours, theirs, model_name, data_name))
 

@@ -45,7 +45,7 @@ def read_annotations(path: str | Path) -> AnnotationSet:
     """Read a COCO instances file, check all of it, and pack it.
 
     Raises AnnotationsError with every fault of the file: wrong types, unknown or repeated ids, numbers that are not
-    finite or absurd, outlines that no mask code should see. What training leaves out (crowds, empty boxes) is no fault.
+    finite or absurd, outlines that no mask code should see. What training leaves out (crowds, empty boxes) is not a fault.
     """
     return pack_annotations(read_json(path), str(path))
 

@@ -65,8 +65,8 @@ def draw_dataset(
         image: the ids of the images to show, instead of a choice.
         seed: another number, another choice.
         split: the split of a folder; left out, its first.
-        images: the images' folder, or one with a folder for each split; left out, it is looked for near `data`.
-        on_progress: is told of each image.
+        images: the images' folder, or one with a folder for each split; left out, it is searched for near `data`.
+        on_progress: is called for each image.
 
     Returns:
         What is on the sheet. Images that are missing, cannot be read or have another size than `data` says are named.
@@ -77,7 +77,7 @@ def draw_dataset(
         SourceError: there is no annotation file, no such split, no image to show, or their folder is not found.
         AnnotationsError: the file has faults.
         ImageError: no image could be shown.
-        MaskzooError: `out` is something else than a sheet, or cannot be written.
+        MaskzooError: `out` is something other than a sheet, or cannot be written.
     """
     out = Path(out)
     if out.suffix.lower() not in SUFFIXES:

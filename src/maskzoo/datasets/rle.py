@@ -44,7 +44,7 @@ def _measure(texts: Sequence[bytes], pixels: Integers) -> tuple[Integers, NDArra
     whole[whole] = values[ends[whole] - 1] < 0x20  # else the text breaks off within a count
     foreign = np.flatnonzero(values > 63)
     whole[np.searchsorted(ends, foreign, side="right")] = False
-    if not whole.all():  # the arithmetic below wants whole texts
+    if not whole.all():  # the arithmetic below needs whole texts
         area, sound = np.zeros(len(texts), np.int64), whole.copy()
         kept = [text for text, good in zip(texts, whole, strict=True) if good]
         if kept:
@@ -115,7 +115,7 @@ def _undo_differences(counts: Integers, begin: Integers, number: Integers, plain
 def read_runs(runs: Any, size: Sequence[int]) -> bytes | tuple[str, Any, str]:
     """Return the compressed text of the run lengths of an image of height, width `size`, as a file writes them.
 
-    What is no such thing gives the field that is wrong, what was found there, and what was expected. A text that is
+    Anything else gives the field that is wrong, what was found there, and what was expected. A text that is
     compressed already is taken as it is: `measure_runs` checks many at once.
     """
     counts, pixels = runs.get("counts") if isinstance(runs, dict) else None, size[0] * size[1]

@@ -18,7 +18,7 @@ __all__ = ["LARGEST_NUMBER", "LONGEST_OUTLINE", "Sifted", "check_numbers", "is_n
 
 Bools = NDArray[np.bool_]
 Integers = NDArray[np.int64]
-LARGEST_NUMBER = 1e15  # of a coordinate or area: what is above is no length in pixels
+LARGEST_NUMBER = 1e15  # of a coordinate or area: anything above is not a length in pixels
 LONGEST_OUTLINE = 2_000_000  # pixels along one polygon; native code makes room for five points a pixel
 
 
@@ -26,7 +26,7 @@ LONGEST_OUTLINE = 2_000_000  # pixels along one polygon; native code makes room 
 class Sifted:
     """The content of a COCO file, every row looked at.
 
-    `packed` has the rows without a fault that do not hang on one with a fault, `faults` all that is wrong with the
+    `packed` has the rows without a fault that do not depend on one with a fault, `faults` all that is wrong with the
     others; `tables` are the three lists of the file, whatever they hold, empty where one is none. `image_places` int64
     `[I]` and `annotation_places` int64 `[N]` say where the rows of `packed` stand in these.
     """
@@ -79,7 +79,7 @@ def pack_rows(
     Args:
         source: what names the file in messages.
         classes: the classes, by which every annotation's category has a label.
-        images: the rows of images by id. A name that is none becomes an empty one.
+        images: the rows of images by id. A name that is not text becomes an empty one.
         annotations: all rows of annotations, whatever they are.
         places: those that are packed; each is of one of the images.
         runs: the compressed run lengths of those that have them, by place.

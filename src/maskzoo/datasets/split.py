@@ -80,7 +80,7 @@ def split_dataset(
         seed: another number, another division; the same, the same, whatever the order of the rows.
         group_by: a regular expression; images whose names agree in what it finds (frames of a video) stay together.
         force: overwrite files of `out`.
-        on_progress: is told of each file.
+        on_progress: is called for each file.
 
     Returns:
         The files with their counts.

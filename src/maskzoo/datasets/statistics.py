@@ -105,7 +105,7 @@ def dataset_statistics(
         data: a COCO instances file (JSON), or a folder in one of the usual layouts.
         short_side: the network's input: pixels of the short side.
         long_side: the network's input: pixels that the long side has at most.
-        on_progress: is told of each split.
+        on_progress: is called for each split.
 
     Returns:
         The numbers of each split, and hints.

@@ -134,7 +134,7 @@ def evaluate(
     for option in (name for name, value in given.items() if value is not None):
         raise ArgumentError(f"{option}: nothing is run with --from-predictions; leave it out")
     if model is None and predictions is None:
-        raise ArgumentError("MODEL: found -, which is no model; it stands only with --from-predictions")
+        raise ArgumentError("MODEL: found -, which is accepted only with --from-predictions; name a model")
     if model is None and overrides:
         raise ArgumentError("--set: MODEL is -, so there is no value to change; leave it out")
     if out is not None:

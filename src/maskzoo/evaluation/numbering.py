@@ -48,7 +48,7 @@ def number_by_names(index: str | Path, annotations: AnnotationSet) -> Numbering:
     Two names mean the same image if one is the end of the other, part by part; of several such images, the one that
     agrees in most parts. If there is none, the last part decides where only one image has it, and `notes` say so.
 
-    Raises AnnotationsError with every fault: an index that is damaged, a name that is none or several of the data set's,
+    Raises AnnotationsError with every fault: an index that is damaged, a name that matches none or several of the data set's,
     two names of one image, another size than the data set says. Raises ConfigError if the classes disagree.
     """
     advice = f"predict the data set itself, which keeps its ids: `maskzoo predict MODEL {annotations.source} --score 0`"

@@ -52,7 +52,7 @@ class Comparison:
 def compare_with_published(
     config: ModelConfig, annotations: AnnotationSet, evaluation: Evaluation, changes: str | None = None
 ) -> Comparison | None:
-    """Hold an evaluation against the figures in the model file; None if it has none.
+    """Compare an evaluation with the figures in the model file; None if it has none.
 
     They can be compared only on all 5,000 images of COCO val2017. `changes` says what else makes this run another one,
     for example an overridden value.

@@ -2,7 +2,7 @@
 
 python THIS_SCRIPT photo.jpg [found.png]
 
-The .json file beside this script names the network's file and says what it wants of a photo.
+The .json file beside this script names the network's file and says how to prepare a photo.
 """
 
 import json
@@ -44,7 +44,7 @@ def main(photo: str, out: str = "found.png") -> None:
 
 
 def prepare(pixels: Array, settings: dict[str, Any]) -> tuple[Array, tuple[float, float], tuple[float, float]]:
-    """The photo as the network wants it: short side scaled, normalised, zeros up to a multiple at the right and below."""
+    """The photo as the network expects it: short side scaled, normalised, zeros up to a multiple at the right and below."""
     height, width = pixels.shape[:2]
     factor = min(settings["short_side"] / min(height, width), settings["long_side"] / max(height, width))
     if settings["resize"] == "rounded":

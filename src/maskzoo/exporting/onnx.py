@@ -115,7 +115,7 @@ def read_facts(path: Path) -> Facts:
 
 
 def _name_axes(model: ModelProto) -> None:
-    """Give the axes of the inputs and outputs their names in the place of the tracer's."""
+    """Give the axes of the inputs and outputs their names instead of the tracer's."""
     names: dict[str, str] = {}
     for value in model.graph.input:
         for axis, name in zip(value.type.tensor_type.shape.dim, AXES[value.name], strict=True):
@@ -129,7 +129,7 @@ def _name_axes(model: ModelProto) -> None:
 
 
 def _name_nodes(model: ModelProto) -> None:
-    """Name each node after its module, `rpn.score/conv2d_31`, in the place of the tracer's notes, which hold local paths."""
+    """Name each node after its module, `rpn.score/conv2d_31`, instead of the tracer's notes, which hold local paths."""
     for node in model.graph.node:
         notes = {entry.key: entry.value for entry in node.metadata_props}
         del node.metadata_props[:]
@@ -141,7 +141,7 @@ def _name_nodes(model: ModelProto) -> None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """The exporter tells of every package that it could also translate, and of its own old habits."""
+    """Silence the exporter: it lists every package that it could also translate, and warns about its own old code."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)

@@ -20,7 +20,7 @@ OUTSIDE = (-10000.0, -10000.0, -9999.0, -9999.0)  # a box beyond every image
 
 
 def list_onnx_operators() -> dict[Callable[..., Any], Callable[..., Any]]:
-    """Return the table that torch.onnx.export wants: an operator of ours, and how to write it."""
+    """Return the table that torch.onnx.export expects: an operator of ours, and how to write it."""
     ours, aten = torch.ops.maskzoo, torch.ops.aten
     return {
         ours.roi_align.default: roi_align,
@@ -41,7 +41,7 @@ def roi_align(
 ) -> Value:
     """Pool level by level: boxes come in rising order of levels, so the parts only need joining.
 
-    Of a box without area runtimes make zeros or what is no number: it is moved out of the image, where all is zero.
+    For a box without area runtimes return zeros or NaN: it is moved out of the image, where all is zero.
     """
     mode = "half_pixel" if aligned else "output_half_pixel"
     low, high = op.Split(boxes, axis=1, num_outputs=2)
@@ -53,7 +53,7 @@ def roi_align(
         if len(features) > 1:
             index = op.Squeeze(op.NonZero(op.Equal(levels, _integers(level))), _integers(0))
             chosen, on = op.Gather(boxes, index), op.Gather(images, index)
-        # sampling_ratio 0 lets the samples adapt to the box, as the published weights want.
+        # sampling_ratio 0 lets the samples adapt to the box, as the published weights require.
         parts.append(
             op.RoiAlign(
                 feature,

@@ -85,7 +85,7 @@ def _quantize(model: Any, calibration: Iterable[Inputs]) -> Any:
 
 @contextlib.contextmanager
 def _silent() -> Iterator[None]:
-    """NNCF draws progress bars of its own on stdout, which belongs to results."""
+    """Silence NNCF, which draws progress bars on standard output, where results go."""
     import io
 
     with contextlib.redirect_stdout(io.StringIO()):

@@ -1,4 +1,4 @@
-"""The operators of ours in torch's own, for programs that run without our code: sizes that hang on the data included.
+"""The operators of ours in torch's own, for programs that run without our code: including sizes that depend on the data.
 
 Each function takes and gives what the operator it stands for does. RoIAlign is the network's own, whose ragged sizes the
 tracer can follow; suppression is the rule of `maskzoo.ops.nms` as one loop over all boxes of a list.

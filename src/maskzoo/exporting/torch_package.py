@@ -79,7 +79,7 @@ def _strip(source: Path, out: Path) -> None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """The compiler tells of operators that it calls by name, and of torch's own old habits."""
+    """Silence the compiler: it warns about operators that it calls by name, and about torch's own old code."""
     logger = logging.getLogger("torch._inductor")
     level = logger.level
     logger.setLevel(logging.ERROR)

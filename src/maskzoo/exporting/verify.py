@@ -157,4 +157,4 @@ def _find_limit(prediction: Prediction, network: Predictor) -> float:
 def _judge_mean(report: Verification) -> None:
     least = MEAN_MASK_IOU.get(report.dtype)
     if least is not None and report.mean_mask_iou < least:
-        report.faults.append(f"masks overlap by {report.mean_mask_iou:.4f} on average; {report.dtype} wants {least}")
+        report.faults.append(f"masks overlap by {report.mean_mask_iou:.4f} on average; {report.dtype} requires {least}")

@@ -108,7 +108,7 @@ def _widen_input(layer: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, 
 
 
 class Compiled(Eager):
-    """PyTorch, its convolutions and linear layers compiled by torch.compile; what hangs on the data stays eager.
+    """PyTorch, its convolutions and linear layers compiled by torch.compile; what depends on the data stays eager.
 
     Sizes are symbols in the programs, so that one serves all canvases, unpadded: torch makes another only where a level's
     side, or the batch, is 1, and for up to 15 RoIs; after eight of a part it goes on without compiling. A number of threads
@@ -135,7 +135,7 @@ class Compiled(Eager):
             setattr(module, method, _compile(getattr(module, method), axes, freeze))
 
     def choose_workers(self) -> int:
-        """One: a worker has a thread of its own, and that would be another program."""
+        """One: each worker is another thread, which would need another program."""
         return 1
 
     def detect(self, batch: ImageBatch) -> Detections:
@@ -149,7 +149,7 @@ class Compiled(Eager):
 
 
 def _compile(work: Callable[[Tensor], Any], axes: tuple[int, ...], freeze: bool) -> Callable[[Tensor], Any]:
-    """Compile `work`, its input's sizes along `axes` being symbols. A CPU wants the weights frozen, in an order of its own."""
+    """Compile `work`, its input's sizes along `axes` being symbols; `freeze`, for a CPU, lets the compiler reorder weights."""
     program = torch.compile(work, options={"freezing": True} if freeze else None)
 
     def run(x: Tensor) -> Any:

@@ -112,7 +112,7 @@ def predict_folder(
     on_progress: OnProgress = say_nothing,
     processes: Processes | None = None,
 ) -> FolderRun:
-    """Find the objects in many images, save pictures and COCO results, and go on where a killed call had come to.
+    """Find the objects in many images, save pictures and COCO results, and resume a call that was killed.
 
     Args:
         predictor: From `maskzoo.load`; or a function that loads it, called once sources and `out` are known to be good.
@@ -124,13 +124,13 @@ def predict_folder(
         save: What to save: "image", "json", both, or nothing (`()` or "none"), for which no folder is made.
         score: Objects count from this score on, 0 to 1. For an evaluation: 0.
         batch: Images computed together; it alters no result.
-        workers: Images worked on at once, in threads; None: as many as pay.
-        on_progress: Is told of each image; its notes are for a reader.
+        workers: Images worked on at once, in threads; None: as many as are worth it.
+        on_progress: Is called for each image; its notes are for a reader.
         processes: Those that share the images; all that torchrun started if left out. The first merges the results.
 
     Returns:
         Counts, result files, what failed, and the results themselves, read from disk one at a time. Images that cannot
-        be read are no error: they stand in `failed`.
+        be read raise nothing: they are listed in `failed`.
 
     Raises:
         ArgumentError: An argument is out of range.

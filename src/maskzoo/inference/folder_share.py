@@ -35,7 +35,7 @@ class Work:
     categories: Mapping[int, int] | None = None
 
     def make_manifest(self, plan: Sequence[PlannedImage]) -> str:
-        """Return the hash of all that the results hang on: network, weights, options, the images' names and all ids."""
+        """Return the hash of all that the results depend on: network, weights, options, the images' names and all ids."""
         from maskzoo.model_file import dump_config
 
         backend = self.predictor.backend

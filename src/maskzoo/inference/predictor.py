@@ -40,7 +40,7 @@ class _Photo:
 
 
 class Predictor:
-    """A network ready to look at photos. `maskzoo.load` makes one; `backend` is what runs it, and `why` what speaks for it."""
+    """A network ready for photos. `maskzoo.load` makes one; `backend` is what runs it, and `why` the reason for this choice."""
 
     def __init__(self, backend: Backend, config: ModelConfig, why: str = "") -> None:
         self.backend, self.config, self.why = backend, config, why
@@ -72,8 +72,8 @@ class Predictor:
 
         Only images that fill the same canvas share a batch: padding an image further would change its numbers a
         little, so the batch size never alters a result. `workers` batches are read and computed at once, in threads
-        that share torch's; sources are then taken a little ahead. `backend.choose_workers()` says how many pay. An array
-        or PIL image is copied when it is taken: its owner may fill it anew. Raises MaskzooError in a process that was
+        that share torch's; sources are then taken a little ahead. `backend.choose_workers()` says how many are worth it. An
+        array or PIL image is copied when it is taken: its owner may overwrite it. Raises MaskzooError in a process that was
         forked from one that had loaded a network (see `check_threads`).
         """
         if batch_size < 1:

@@ -79,7 +79,7 @@ class PackedConv(_Packed):
         return finish(out, add, relu)
 
     def prepare_compiling(self) -> None:
-        """Transform the weight beforehand where a program compiled for this processor is to take Winograd's algorithm."""
+        """Transform the weight in advance where a program compiled for this processor is to take Winograd's algorithm."""
         if is_wide(self.weight, self.shape, self.stride, self.groups):
             self._transformed = {winograd.TILE: winograd.transform_weight(self.weight)}
 

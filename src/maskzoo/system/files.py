@@ -173,7 +173,7 @@ def write_file(path: Path, content: bytes | Iterable[bytes], kind: type[MaskzooE
 
 
 def write_whole(path: Path, content: bytes | Iterable[bytes]) -> None:
-    """Write `content`, or its pieces, under another name, wait until it is on the disk, then put it in the place of `path`.
+    """Write `content`, or its pieces, under another name, wait until it is on the disk, then rename it to `path`.
 
     Raises OSError; `path` is as before then, and nothing else is left.
     """

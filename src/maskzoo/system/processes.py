@@ -26,7 +26,7 @@ Value = TypeVar("Value")
 # A process that dies closes its connections, and those who wait for it end at once. The limit is for one that hangs: it
 # is long, because a process may wait while another still evaluates its share or writes a snapshot.
 LONGEST_WAIT = timedelta(hours=2)
-# How gloo and NCCL tell of another process: they raise RuntimeError for everything, memory and wrong types as well.
+# How gloo and NCCL report the loss of another process: they raise RuntimeError for everything, memory and wrong types as well.
 _LOST = re.compile(r"connect|timed? ?out|broken pipe|unreachable|no route to host|ncclRemoteError", re.IGNORECASE)
 
 

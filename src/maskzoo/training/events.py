@@ -1,4 +1,4 @@
-"""What a run says while it goes: rows into its folder and to whoever listens, progress and sentences for people."""
+"""What a run reports while it trains: rows into its folder and to `on_row`, progress and notes for people."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class RunEvents:
         self.tell(ProgressEvent("", note=text))
 
     def tell(self, event: ProgressEvent) -> None:
-        """Tell of something in the first process."""
+        """Pass an event on, in the first process."""
         if self.processes.rank == 0:
             self.on_progress(event)
 

@@ -180,7 +180,7 @@ def _start_workers(batches: _Batches, places: Iterable[int], workers: int) -> It
 
 @contextlib.contextmanager
 def _keep_child_handler() -> Iterator[None]:
-    """Take back the signal handler that torch sets: when a worker dies it raises in the midst of whatever the process is
+    """Remove the signal handler that torch sets: when a worker dies it raises in the middle of whatever the process is
     doing, which may be an update of the weights. Without it the next batch says so."""
     if sys.platform == "win32" or threading.current_thread() is not threading.main_thread():
         yield
@@ -200,7 +200,7 @@ def _prepare_worker(number: int) -> None:
     """Make a process that was just forked a quiet one: a single thread, deaf to Ctrl-C, and gone with its parent."""
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
-    signal.set_wakeup_fd(-1)  # the parent's: a signal here is not one for it
+    signal.set_wakeup_fd(-1)  # it is the parent's: signals of this process must not reach it
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all; the parent ends its workers
     parent = multiprocessing.parent_process()
     if parent is not None:

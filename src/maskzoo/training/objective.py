@@ -1,6 +1,6 @@
 """What a training step minimises: the network's losses on a batch.
 
-On a GPU the host sends work ahead. It waits for values only where a size or a draw hangs on them, and there they stay:
+On a GPU the host sends work ahead. It waits for values only where a size or a random draw depends on them:
 - `targets._choose` (twice an image): how many candidates there are decides what a generator draws, and so every number;
 - `_find_outlines`: polygons are rasterised on the host, by COCO's own rule;
 - `nms`: greedy suppression goes on until nothing changes, which no count of rounds foresees;

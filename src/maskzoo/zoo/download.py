@@ -37,7 +37,7 @@ def find_fetched(url: str) -> Path | None:
 def fetch(url: str, *, on_progress: OnProgress = say_nothing, retries: int = 4, timeout: float = 30.0) -> Path:
     """Return the file of `url`, downloaded at the first use into `<home>/weights`.
 
-    It has the URL's last name; where the URL is none of PaddleDetection's, the first 8 digits of the URL's SHA-256 stand
+    It has the URL's last name; where the URL is not PaddleDetection's, the first 8 digits of the URL's SHA-256 stand
     before the suffix (`NAME-1a2b3c4d.pdparams`), so that files of one name do not take each other's place.
 
     The SHA-256 of a first download, or of a file that the user put there, is kept beside it (`<file>.sha256`, as
@@ -50,10 +50,10 @@ def fetch(url: str, *, on_progress: OnProgress = say_nothing, retries: int = 4, 
         return _verify(path)
     path = _place(url)
     if os.environ.get("MASKZOO_OFFLINE", "0") not in ("", "0"):
-        raise DownloadError(f"{url}: not on this machine, and MASKZOO_OFFLINE forbids to fetch it. {_advise(path)}")
+        raise DownloadError(f"{url}: not on this machine, and MASKZOO_OFFLINE forbids fetching it. {_advise(path)}")
     with _explained(url, path):
         if os.path.lexists(path) and not path.is_file():
-            raise DownloadError(f"{path}: no file, but a folder or a link that leads nowhere; delete or correct it")
+            raise DownloadError(f"{path}: not a file, but a folder or a broken link; delete or correct it")
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{path}.lock"):
             if path.is_file():  # another process was faster
@@ -73,7 +73,7 @@ def _place(url: str) -> Path:
         parts = urlsplit("")
     name = unquote(parts.path.rpartition("/")[2])
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise DownloadError(f"{url!r}: no address of a file; expected one that begins with https:// or http://")
+        raise DownloadError(f"{url!r}: not the address of a file; expected one that begins with https:// or http://")
     if not _NAME.fullmatch(name) or name.endswith((".part", ".note", ".sha256", ".lock")):
         raise DownloadError(f"{url!r}: ends in {name!r}; expected the plain name of a weights file")
     if url != f"{PUBLISHED}{'pretrained/' if '_pretrained' in name else ''}{name}":

@@ -72,12 +72,12 @@ def export(
         calibrate: A folder of photos from which int8 takes its ranges; some dozens do.
         fixed: Take canvases of this height and width only, rounded up to multiples of 32.
         preprocess: Take whole photos, one at a time: resize, normalise and pad inside.
-        verify: A folder of photos on which the file is held against the network.
+        verify: A folder of photos on which the file is compared with the network.
         overrides: As for `load`.
         on_progress: Is told what is being done, and of each photo verified.
 
     Returns:
-        The file, the example beside it, and what verifying found; a file that differs is no error, `faults` says where.
+        The file, the example beside it, and what verifying found; a file that differs raises nothing, its `faults` say where.
 
     Raises:
         ArgumentError: Arguments do not go together.

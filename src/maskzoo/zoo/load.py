@@ -73,7 +73,7 @@ def load(
         dtype: "auto" is float32; float16 is for GPUs.
         calibrate: A folder of photos from which int8 takes its ranges; some dozens do.
         overrides: Values of the model file to change, `key.path=value` texts.
-        on_progress: Is told of the bytes of a download, and of what else takes time.
+        on_progress: Is called with the bytes of a download, and with whatever else takes time.
 
     Returns:
         What finds the objects on photos; its repr says what runs the network, and why.
@@ -187,7 +187,7 @@ def convert(
     if out.suffix != ".safetensors":
         raise WeightsError(f"{out}: expected a name that ends in .safetensors")
     if model is None and source.stem not in names():
-        raise ConfigError(f"{source}: the name is no zoo row's; say which network it belongs to with model= (--model)")
+        raise ConfigError(f"{source}: not named like a row of the zoo; say which network it belongs to with model= (--model)")
     config = read_row(source.stem if model is None else model, overrides)
     _note_rule(config, model or source)
     network = build_empty(config)
@@ -257,7 +257,7 @@ def build_empty(config: ModelConfig) -> MaskRCNN:
 
 
 def _check_names(tensors: dict[str, Tensor], network: MaskRCNN, origin: str) -> dict[str, Tensor]:
-    """Hold a file of ours against the network by the same strict rules as any other."""
+    """Check a file of ours against the network by the same strict rules as any other."""
     shapes = list_shapes(network)
     return rename(
         {name: tensor.numpy() for name, tensor in tensors.items()},

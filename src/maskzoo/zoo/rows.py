@@ -17,7 +17,7 @@ from maskzoo.zoo.download import find_fetched
 
 __all__ = ["RowSummary", "list_models", "names", "read_model_config", "read_row", "row_text", "summarize", "to_markdown"]
 
-# Suffixes of files that are no model.
+# Suffixes of files that are not models.
 WEIGHTS = (".pdparams", ".pdiparams", ".pdmodel", ".pdopt", ".pth", ".pt", ".pkl", ".json")
 
 

@@ -191,7 +191,7 @@ def _check_answer(url: str, response: requests.Response, part: Part, here: tuple
         changed |= None not in (version.validator, found.validator) and found.validator != version.validator
         if start and int(start[1]) == size and not changed:
             return size
-    if status in (206, 416):  # what is here is no part of what is there now
+    if status in (206, 416):  # the part here does not belong to the file there now
         part.discard()
         raise TransientError("the file on the server has changed meanwhile")
     if status >= 500 or status in (408, 429):
@@ -221,5 +221,5 @@ def _refuse_page(url: str, response: requests.Response, head: bytes) -> None:
     if kind in PAGE_TYPES or words or looks_like_page(head):
         raise DownloadError(
             f"{url}: not a weights file: the server answered with a page ({kind or 'of no stated type'}); check the "
-            "address, and whether the network wants a log-in first"
+            "address, and whether the network requires a login first"
         )

@@ -41,7 +41,7 @@ class ImportOptions:
     """What a reader is told beside its source.
 
     `classes` are the names in order, None for those that the source has. `boxes_as_masks` takes a box without an outline
-    for a rectangular object. `on_progress` is told of each picture.
+    for a rectangular object. `on_progress` is called for each picture.
     """
 
     classes: Sequence[str] | None = None

@@ -77,7 +77,7 @@ def convert_dataset(
         classes: the names in order, also as "cat,dog" or a text file with one a line; left out, those of the source.
         boxes_as_masks: YOLO: take rows of boxes for rectangular objects.
         force: overwrite files of `out`.
-        on_progress: is told of each picture.
+        on_progress: is called for each picture.
 
     Returns:
         The files with their counts, and all that was left out.
