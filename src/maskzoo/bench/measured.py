@@ -1,4 +1,4 @@
-"""What a benchmark found: each setting's figures, held against the others and against the machine."""
+"""What a benchmark found: each setting's figures, compared with the others and with the machine."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ def benchmark(
         threads: numbers of threads; else as many as can compute at once.
         batch: images computed together.
         device: "auto" is the GPU where there is one.
-        seconds: time for each setting, loading apart.
+        seconds: time for each setting, without loading.
         rounds: turns that this time is cut into.
         training: measure training steps as well.
         overrides: `KEY=VALUE` texts for the model file.

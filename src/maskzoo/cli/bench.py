@@ -37,7 +37,7 @@ def bench(
     ] = None,
     batch: Batch = 1,
     device: DeviceOption = Device.auto,
-    seconds: Annotated[float, typer.Option(min=0.1, metavar="S", help="Time for each setting, loading apart.")] = 20.0,
+    seconds: Annotated[float, typer.Option(min=0.1, metavar="S", help="Time for each setting, without loading.")] = 20.0,
     rounds: Annotated[int, typer.Option(min=1, metavar="N", help="Turns that this time is cut into.")] = 2,
     training: Annotated[bool, typer.Option("--training", help="Measure training steps as well.")] = False,
     override: Overrides = None,

@@ -54,7 +54,7 @@ def pack_annotations(data: Any, source: str) -> AnnotationSet:
     """Check and pack the content of a COCO instances file; `source` names it in faults. Raises AnnotationsError."""
     sifted = sift(data, source)
     if sifted.faults:
-        # Where a table is missing, most other faults come of that.
+        # Where a table is missing, most other faults follow from that.
         faults = [fault for fault in sifted.faults if not fault.table] or sifted.faults
         raise AnnotationsError(faults, f"Look with `maskzoo data check {source}`; its --fix OUT writes a cleaned copy")
     return sifted.packed
@@ -78,7 +78,7 @@ class _Sifter:
         self.source, self.split = source, split
         self.faults: list[Fault] = []
         self.row: dict[str, Any] = {}  # table, place, row and image of what is being looked at
-        self.sizes: dict[int, tuple[int, int] | None] = {}  # None: unsound, so nothing can be held against it
+        self.sizes: dict[int, tuple[int, int] | None] = {}  # None: unsound, so nothing can be checked against it
         self.unnamed: set[int] = set()  # images whose file's name is unsound
         self.image_places: dict[int, int] = {}
         self.label: dict[int, int] = {}
@@ -230,7 +230,7 @@ class _Sifter:
 
 
 def _stand_in(annotations: list[Any]) -> list[Any]:
-    """Return categories for the objects of a file without any, so that nothing else is held against these."""
+    """Return categories for the objects of a file without any, so that nothing else is checked against these."""
     ids = (row.get("category_id") for row in annotations if isinstance(row, dict))
     return [
         {"id": number, "name": f"category {number}"}

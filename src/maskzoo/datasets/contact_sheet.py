@@ -75,7 +75,7 @@ def _list_objects(annotations: AnnotationSet, image: int, only: int | None) -> N
 
 
 def _count_labels(annotations: AnnotationSet, rows: NDArray[np.int64]) -> dict[int, int]:
-    """Return how many of some objects have each label, crowds apart, the commonest first."""
+    """Return how many of some objects have each label, without crowds, the commonest first."""
     labels = annotations.labels[rows[~annotations.crowd[rows]]]
     found, counts = np.unique(labels, return_counts=True)
     order = np.argsort(-counts, kind="stable")

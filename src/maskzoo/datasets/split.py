@@ -39,7 +39,7 @@ class SplitPart:
 
 @dataclass(frozen=True, slots=True)
 class SplitDataset:
-    """What `split_dataset` wrote: `splits` by name; `classes` as `id`, `name` and objects in each part, crowds apart.
+    """What `split_dataset` wrote: `splits` by name; `classes` as `id`, `name` and objects in each part, without crowds.
 
     Classes without an object are left out. `note` says where the images are if the new files do not lead to them.
     """

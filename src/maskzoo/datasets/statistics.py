@@ -31,7 +31,7 @@ IMBALANCE = 100  # times that the commonest class has the rarest one's objects
 
 @dataclass(frozen=True, slots=True)
 class ClassCount:
-    """One class: how many objects (crowds apart), and in how many images."""
+    """One class: how many objects (without crowds), and in how many images."""
 
     id: int
     name: str
@@ -99,7 +99,7 @@ class Statistics:
 def dataset_statistics(
     data: str | Path, *, short_side: int = 800, long_side: int = 1333, on_progress: OnProgress = say_nothing
 ) -> Statistics:
-    """Count and measure a data set: images, objects, classes and sizes of every split, crowds apart.
+    """Count and measure a data set: images, objects, classes and sizes of every split, crowds separately.
 
     Args:
         data: a COCO instances file (JSON), or a folder in one of the usual layouts.

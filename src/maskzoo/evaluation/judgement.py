@@ -24,8 +24,8 @@ __all__ = ["Judgement", "Provenance", "judge_results", "tell_provenance"]
 
 Bools = NDArray[np.bool_]
 Integers = NDArray[np.int64]
-IMAGES = 200  # whose rows are held against their own objects
-SEARCHED = 60  # where that does not fit, whose rows are held against the objects of all images
+IMAGES = 200  # whose rows are compared with their own objects
+SEARCHED = 60  # where that does not fit, whose rows are compared with the objects of all images
 MEETS, FITS = 0.5, 0.75  # IoU
 ROWS = 30  # of an image, by score
 MANY_OUTSIDE = 0.1
@@ -143,7 +143,7 @@ def tell_provenance(annotations: AnnotationSet, results: Results, numbering: Num
 
 
 def judge_results(annotations: AnnotationSet, results: Results) -> Judgement:
-    """Hold rows against the annotated objects of their images; results without boxes by the boxes of their masks."""
+    """Compare rows with the annotated objects of their images; results without boxes by the boxes of their masks."""
     objects = np.flatnonzero(find_trainable(annotations))
     owner = annotations.image_index[objects].astype(np.int64)
     counts = np.bincount(owner, minlength=len(annotations))

@@ -157,7 +157,7 @@ def join_results(parts: Sequence[Results]) -> Results:
 
 
 def read_results(path: str | Path, annotations: AnnotationSet, keep: NDArray[np.bool_] | None = None) -> Results:
-    """Read a COCO result file, match its rows with the images of the data set, and hold every row against it.
+    """Read a COCO result file, match its rows with the images of the data set, and check every row against it.
 
     Beside results of `maskzoo predict` lies an images.json, which names their images and classes: they are matched by
     these names, by `number_by_names`. Without it the ids have to be the data set's. Either way `judge_results` looks at
@@ -183,7 +183,7 @@ def read_results(path: str | Path, annotations: AnnotationSet, keep: NDArray[np.
 
 
 def check_results(rows: Any, annotations: AnnotationSet, source: str, numbering: Numbering | None = None) -> Results:
-    """Hold the content of a result file against the data set; `source` names it in faults. Raises AnnotationsError.
+    """Check the content of a result file against the data set; `source` names it in faults. Raises AnnotationsError.
 
     Ids mean what `numbering` says; without it they are the data set's.
     """

@@ -1,1 +1,1 @@
-"""The network as a file for other runtimes, held against the network itself."""
+"""The network as a file for other runtimes, compared with the network itself."""

@@ -24,8 +24,8 @@ __all__ = ["export_once"]
 def export_once(network: MaskRCNN, config: ModelConfig, folder: Path, calibration: Iterable[Inputs] | None = None) -> Path:
     """Return the network's `.onnx` file in `folder`, or its int8 `.xml` file where there is `calibration`.
 
-    The file is made unless one of the same weights, config, calibration photos and version stands there. Takes the
-    network over. Raises ExportError.
+    The file is made unless one of the same weights, config, calibration photos and version stands there. Takes
+    ownership of the network. Raises ExportError.
     """
     photos = None if calibration is None else list(calibration)
     make_folder(folder, ExportError)

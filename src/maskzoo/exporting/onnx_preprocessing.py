@@ -88,9 +88,9 @@ def make_preprocessing(settings: Input) -> ModelProto:
 
 
 class PreprocessingBackend:
-    """A backend on pixels that an exported preparation made: what a file that takes whole photos is held against.
+    """A backend on pixels that an exported preparation made: what a file that takes whole photos is compared with.
 
-    One grey level moves a box by thousandths of a pixel, so that the preparation is held against ours on its own.
+    One grey level moves a box by thousandths of a pixel, so that the preparation is compared with ours separately.
     """
 
     def __init__(self, backend: Backend, settings: Input) -> None:

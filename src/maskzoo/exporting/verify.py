@@ -1,4 +1,4 @@
-"""An exported file held against the network: the same photos through both, alone and three at a time."""
+"""An exported file compared with the network: the same photos through both, alone and three at a time."""
 
 from __future__ import annotations
 

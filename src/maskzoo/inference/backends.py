@@ -54,7 +54,7 @@ class PhotoBackend(Backend, Protocol):
 class Eager:
     """PyTorch, operator by operator. The network is packed: norms folded, layers fused, memory channels-last.
 
-    It takes the network over, which cannot train any more.
+    It takes ownership of the network, which can no longer train.
     """
 
     name = "eager"

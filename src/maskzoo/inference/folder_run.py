@@ -1,4 +1,4 @@
-"""A folder of images predicted by one process or many, which goes on after a kill, and what came of it."""
+"""A folder of images predicted by one process or many, which resumes after a kill, and the result."""
 
 from __future__ import annotations
 

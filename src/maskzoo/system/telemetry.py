@@ -14,7 +14,7 @@ def import_silenced(name: str) -> Any:
     """Import a package, after OpenVINO, NNCF and onnxruntime were silenced for the rest of the process.
 
     OpenVINO and NNCF report by the package openvino_telemetry, and do without it where it cannot be imported. If the program
-    has imported it already, what it would send from now on is dropped. onnxruntime reports from within its library unless
+    has imported it already, what it would send from now on is dropped. onnxruntime reports from inside its library unless
     ORT_DISABLE_TELEMETRY is set when that is loaded; child processes inherit it. Raises what the import raises.
     """
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"

@@ -1,4 +1,4 @@
-"""A model written as a file for another runtime, with an example of its use, and held against the network."""
+"""A model written as a file for another runtime, with an example of its use, and compared with the network."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ def read_mask_pngs(source: Path, options: ImportOptions) -> dict[str, DatasetBui
     """
     names = list(options.classes or ["object"])
     if len(names) != 1:
-        raise SourceError(f"{source}: masks tell no classes apart, but --classes names {len(names)}; expected one name")
+        raise SourceError(f"{source}: masks do not distinguish classes, but --classes names {len(names)}; expected one name")
     drafts = {}
     for split, folders in _find_splits(source).items():
         drafts[split] = DatasetBuilder(names)
