@@ -70,7 +70,7 @@ CODES: dict[str, Code] = {
     "same-image-twice": Code("warning", "same image twice in a split", "keep one, with the objects of both"),
     "duplicate-file-name": Code("warning", "file name given twice", "keep one row, with the objects of both"),
     "unsafe-file-name": Code("warning", "file name that leaves its folder", "write it relative to the images' folder"),
-    "duplicate-category-name": Code("warning", "category name given twice", "join the categories, or give them different names"),
+    "duplicate-category-name": Code("warning", "category name given twice", "join the categories, or rename one"),
     "duplicate-annotation": Code("warning", "object given twice", _FIX),
     "box-empty": Code("warning", "box without width or height", "training drops it; --fix OUT takes it from the outline"),
     "box-over-edge": Code("warning", "box slightly over the edge", "training clips it; --fix OUT too"),
