@@ -107,7 +107,7 @@ def changed(old, new):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        (changed("depth: 50", "dept: 50"), ["my.yml", "'network.backbone.dept'", "did you mean 'depth'"]),
+        (changed("depth: 50", "dept: 50"), ["my.yml", "'network.backbone.dept'", "did you mean depth?"]),
         (changed("resize: one_factor", "resize: two_factors"), ["input.resize", "'one_factor' or 'rounded'", "two_factors"]),
         (changed("depth: 50", "depth: 49"), ["network.backbone.depth", "49"]),
         (changed("depth: 50", "depth: fifty"), ["network.backbone.depth", "fifty"]),
@@ -187,3 +187,17 @@ def test_overrides_change_one_value_and_are_checked():
     for override in ("limits.detections.scor=0.3", "limits.nothing.here=1", "limits", "input.mean=[1, 2]", "a=[", "=1"):
         with pytest.raises(ConfigError):
             read_row(ROW, [override])
+
+
+@pytest.mark.parametrize(
+    ("override", "says"),
+    [
+        ("limits.detection.score=0.3", r"no section 'limits\.detection'; did you mean detections\?"),
+        ("limit.detections.score=0.3", r"no section 'limit'; did you mean limits\?"),
+        ("limits.zzz.score=0.3", r"no section 'limits\.zzz'; known here: proposals, detections"),
+        ("name.first.last=a", r"no section 'name'; known here: "),
+    ],
+)
+def test_an_override_of_a_section_that_is_not_there_names_the_nearest(override, says):
+    with pytest.raises(ConfigError, match=says):
+        read_row(ROW, [override])

@@ -5,6 +5,7 @@ Every message says what was found, what was expected and what to do.
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable, Sequence
 
 from maskzoo.faults import Fault
@@ -23,7 +24,9 @@ __all__ = [
     "TrainingError",
     "TransientError",
     "WeightsError",
+    "count_words",
     "list_some",
+    "suggest",
 ]
 
 
@@ -77,6 +80,17 @@ class SnapshotError(MaskzooError):
 
 class TrainingError(MaskzooError):
     """A training run cannot start as asked, or had to stop."""
+
+
+def count_words(number: int, noun: str) -> str:
+    """Return a number with its noun: `1 error`, `2 errors`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def suggest(name: str, known: Iterable[str], most: int = 3) -> str:
+    """Return "did you mean a, b or c?", of the known names that look most like `name`; "" if none does."""
+    *close, last = difflib.get_close_matches(name, list(known), n=most, cutoff=0.5) or [""]
+    return f"did you mean {', '.join(close)}{' or ' if close else ''}{last}?" if last else ""
 
 
 def list_some(values: Iterable[str], most: int = 8, between: str = ", ") -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 from collections.abc import Hashable, Mapping, Sequence
@@ -13,7 +12,7 @@ import yaml
 from pydantic import ValidationError
 
 from maskzoo.config import ModelConfig, RunSettings, _Section
-from maskzoo.errors import ConfigError
+from maskzoo.errors import ConfigError, suggest
 
 __all__ = ["dump_config", "parse_config", "parse_settings", "read_config"]
 
@@ -120,10 +119,12 @@ def _override(data: dict[str, Any], override: str) -> None:
         raise ConfigError(f"--set {override}: expected key.path=value, for example limits.detections.score=0.3")
     *parents, last = key.split(".")
     section: Any = data
-    for parent in parents:
-        section = section.get(parent) if isinstance(section, dict) else None
-    if not isinstance(section, dict):
-        raise ConfigError(f"--set {override}: there is no section {'.'.join(parents)!r}")
+    for place, parent in enumerate(parents, 1):
+        sections = {name: value for name, value in section.items() if isinstance(value, dict)}
+        if parent not in sections:
+            there = suggest(parent, sections, most=1) or f"known here: {', '.join(sections) or 'none'}"
+            raise ConfigError(f"--set {override}: there is no section {'.'.join(parents[:place])!r}; {there}")
+        section = sections[parent]
     try:
         section[last] = yaml.load(value, _Loader)
     except yaml.YAMLError as error:
@@ -154,8 +155,7 @@ def _nearest(location: tuple[int | str, ...], schema: type[_Section]) -> str:
     if not _is_section(section):
         return ""
     known: Mapping[str, Any] = section.model_fields
-    close = difflib.get_close_matches(str(location[-1]), known, n=1, cutoff=0.5)
-    return f"; did you mean {close[0]!r}?" if close else f"; known here: {', '.join(known)}"
+    return "; " + (suggest(str(location[-1]), known, most=1) or f"known here: {', '.join(known)}")
 
 
 def _is_section(kind: Any) -> bool:

@@ -1,6 +1,7 @@
 """The command as a whole: help, exit codes, errors, pipes. Verbs have their own files."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -32,6 +33,20 @@ def test_every_verb_explains_itself_with_an_example(verb, capsys, monkeypatch):
     assert (code, err) == (0, "")
     assert " ".join(["maskzoo", *verb]) + " " in out.split("Usage:")[1].split("\n", 2)[2]
     assert max(len(line) for line in out.splitlines()) <= 80
+
+
+@pytest.mark.parametrize("verb", VERBS, ids=lambda verb: " ".join(verb) or "maskzoo")
+def test_help_has_its_lines_as_they_were_written(verb, capsys, monkeypatch):
+    """Paragraphs after the first keep their lines: one that is too long for 80 columns would leave a ragged end."""
+    texts = []
+    for columns in ("80", "300"):
+        monkeypatch.setenv("COLUMNS", columns)
+        _, out, _ = run(capsys, *verb, "--help")
+        lines = [line.rstrip() for line in out.split("\N{BOX DRAWINGS LIGHT ARC DOWN AND RIGHT}")[0].strip().splitlines()]
+        _, _, *paragraphs = "\n".join(lines).split("\n\n")  # after the usage and the first
+        texts.append(paragraphs)
+    assert texts[0] == texts[1] and texts[0]
+    assert any(re.search(r"^ {3}\S*maskzoo ", paragraph, re.MULTILINE) for paragraph in texts[0]), "examples are indented"
 
 
 def test_the_version_is_printed_alone(capsys):

@@ -1,5 +1,7 @@
 """`maskzoo data show` end to end: the sheet has the pictures, the colours of the classes, and names what failed."""
 
+import json
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -117,3 +119,8 @@ def test_calls_that_cannot_be_meant_say_why(run, data):
     assert code == 1 and "no split 'test'" in err
     code, _, err = run("set.json", "--images", "gone")
     assert code == 1 and "gone: no such folder" in err
+
+
+def test_a_script_gets_one_object(run, data):
+    code, out, _ = run("set.json", "--out", "sheet.png", "--image", 7, "--json")
+    assert (code, json.loads(out)) == (0, {"out": "sheet.png", "images": [7], "total": 9, "failed": {}})

@@ -54,3 +54,11 @@ def test_a_file_with_faults_is_refused_with_its_name(run, tmp_path):
     (tmp_path / "set.json").write_text("{")
     code, out, err = run(tmp_path / "set.json")
     assert code == 1 and out == "" and "set.json" in err
+
+
+def test_no_number_is_cut_on_a_narrow_terminal(run, tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    for seed, split in enumerate(("train", "val", "test")):
+        write(tmp_path / f"{split}.json", make_data(images=3, seed=seed))
+    code, out, _ = run(tmp_path)
+    assert code == 0 and "\N{HORIZONTAL ELLIPSIS}" not in out

@@ -150,7 +150,7 @@ def test_every_plot_and_picture_says_what_it_is(page):
     assert len(images) == 8 and all(given["alt"].startswith(("Truth: ", "Prediction: ")) for given in images)
     for given in images:
         picture = Image.open(io.BytesIO(base64.b64decode(given["src"].partition(",")[2])))
-        assert picture.format == "JPEG" and picture.width == 80
+        assert picture.format == "JPEG" and picture.width == 400  # of 80: see LEAST_SIDE
     assert "1 steps had a loss that is not finite and were dropped" in " ".join(page.of("p"))
     assert "best mask AP 22.0 after epoch 4" in page.of("text")
 
@@ -194,7 +194,10 @@ def test_pictures_are_those_of_best_and_worst_quality_and_show_objects(made):
     for picture in pictures:
         photo = Image.open(folder / picture.name).convert("RGB")
         for drawn in (picture.truth, picture.prediction):
-            difference = np.abs(np.asarray(Image.open(io.BytesIO(drawn)), int) - np.asarray(photo, int))
+            shown = Image.open(io.BytesIO(drawn))
+            assert shown.width % photo.width == 0 and 360 <= max(shown.size) <= 720  # labels do not hide a small photo
+            enlarged = photo.resize(shown.size, Image.Resampling.NEAREST)
+            difference = np.abs(np.asarray(shown, int) - np.asarray(enlarged, int))
             assert (difference > 60).any(axis=2).mean() > 0.05
         assert picture.truth != picture.prediction
 

@@ -88,6 +88,11 @@ def test_weights_given_as_the_model_are_told_what_they_are_and_what_to_do(name, 
         read_row(tmp_path / name)
 
 
+def test_a_checkpoint_is_not_taken_for_a_name():
+    with pytest.raises(ConfigError, match=r"best\.safetensors: a checkpoint; expected .*--from runs/a/best\.safetensors"):
+        read_row("runs/a/best.safetensors")
+
+
 def test_weights_that_are_not_there_are_not_taken_for_a_name(tmp_path):
     with pytest.raises(MaskzooError, match=r"gone\.pdparams: no such file; expected the path of a weights file"):
         read_row(tmp_path / "gone.pdparams")

@@ -69,6 +69,8 @@ def _start(
     Begin with:
       maskzoo models
       maskzoo predict mask_rcnn_r50_fpn_1x_coco photo.jpg
+
+    More about a verb: maskzoo VERB --help
     """
 
 

@@ -33,7 +33,7 @@ def convert(
 
     Examples:
       maskzoo convert mask_rcnn_r50_fpn_1x_coco.pdparams r50.safetensors
-      maskzoo convert model_final.pdparams mine.safetensors --model my.yml
+      maskzoo convert model_final.pdparams mine.safetensors --model my.yml \\
         --set input.resize=rounded
     """
     from maskzoo.zoo.load import convert as convert_weights

@@ -16,7 +16,8 @@ app = typer.Typer(
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode="rich",
-    help="Check, look at, split and convert data sets.\n\nBegin with:\n  maskzoo data check my-data",
+    help="Check, look at, split and convert data sets.\n\nBegin with:\n  maskzoo data check my-data"
+    "\n\nMore about a verb: maskzoo data VERB --help",
 )
 app.command("check", no_args_is_help=True)(check)
 app.command("stats", no_args_is_help=True)(show_statistics)

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from maskzoo.cli.progress import show_progress
 from maskzoo.cli.terminal import open_stdout, print_json, start_table
+from maskzoo.errors import count_words
 from maskzoo.faults import Fault, make_printable
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def _print_fault(fault: Fault, label: str, style: str) -> None:
 
 
 def _print_report(report: DatasetReport, data: Path, every: bool) -> None:
-    from maskzoo.dataset_checks.codes import CODES, choose_worst, count_severities, count_words
+    from maskzoo.dataset_checks.codes import CODES, choose_worst, count_severities
 
     for split, facts in report.splits.items():
         numbers = f"{facts.images:,} images, {facts.objects:,} objects, {facts.categories:,} categories"
@@ -123,8 +124,6 @@ def _tabulate(report: DatasetReport) -> Table:
 
 
 def _print_fixed(report: DatasetReport, out: Path | None) -> None:
-    from maskzoo.dataset_checks.codes import count_words
-
     for fixed in report.fixed.values():
         _print("")
         _print(f"Wrote {fixed.file}: {count_words(sum(fixed.changes.values()), 'change')}")

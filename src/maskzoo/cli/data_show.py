@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from maskzoo.cli.progress import show_progress
-from maskzoo.cli.terminal import open_stderr, open_stdout
+from maskzoo.cli.terminal import open_stderr, open_stdout, print_json
 from maskzoo.errors import list_some
 
 __all__ = ["show_data"]
@@ -22,13 +22,14 @@ def show_data(
         str | None, typer.Option("--class", metavar="NAME", help="Only images with this class, and its objects.")
     ] = None,
     image: Annotated[list[int] | None, typer.Option(metavar="ID", help="This image; may be given again.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="The same number gives the same choice of images.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, metavar="N", help="The same number gives the same choice of images.")] = 0,
     split: Annotated[
         str | None, typer.Option(metavar="NAME", help="The split of a folder: train, val or test; else its first.")
     ] = None,
     images: Annotated[
         Path | None, typer.Option(metavar="DIR", help="The images' folder, or one with a folder for each split.")
     ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")] = False,
 ) -> None:
     """Draw some annotated images on one sheet, to see what a network will learn.
 
@@ -48,7 +49,10 @@ def show_data(
             data, out=out, count=count, class_name=name, image=image or (), seed=seed, split=split, images=images,
             on_progress=on_progress,
         )  # fmt: skip
-    open_stdout().print(f"Wrote {out}: {len(drawn.images)} of {drawn.total} images", soft_wrap=True)
+    if json:
+        print_json(drawn.to_dict())
+    else:
+        open_stdout().print(f"Wrote {out}: {len(drawn.images)} of {drawn.total} images", soft_wrap=True)
     if drawn.failed:
         heading = f"{len(drawn.failed)} of {len(drawn.images) + len(drawn.failed)} images could not be shown:"
         reasons = [f"{path}: {reason}" for path, reason in drawn.failed.items()]

@@ -16,9 +16,11 @@ __all__ = ["split_data"]
 def split_data(
     data: Annotated[Path, typer.Argument(metavar="DATA", help="A COCO instances file (JSON).")],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="The folder for train.json, val.json and test.json.")],
-    val: Annotated[float, typer.Option(min=0, max=1, help="Part of the images for val.")] = 0.2,
-    test: Annotated[float, typer.Option(min=0, max=1, help="Part of the images for test; 0 writes none.")] = 0.0,
-    seed: Annotated[int, typer.Option(help="The same number gives the same division, another one another.")] = 0,
+    val: Annotated[float, typer.Option(min=0, max=1, metavar="PART", help="Part of the images for val.")] = 0.2,
+    test: Annotated[
+        float, typer.Option(min=0, max=1, metavar="PART", help="Part of the images for test; 0 writes none.")
+    ] = 0.0,
+    seed: Annotated[int, typer.Option(metavar="N", help="The same number gives the same division, another one another.")] = 0,
     group_by: Annotated[
         str | None,
         typer.Option(metavar="REGEX", help="Keep images together whose names agree in what this finds, as frames of a video."),

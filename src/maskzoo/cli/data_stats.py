@@ -85,13 +85,14 @@ def _tabulate_quantiles(splits: Mapping[str, SplitStatistics]) -> Table:
             "image width": numbers.widths,
             "image height": numbers.heights,
         }
+        table.add_row(split)
         for name, values in rows.items():
-            table.add_row(f"{split}: {name}", *(f"{value:.4g}" for value in values))
+            table.add_row(f"  {name}", *(f"{value:.4g}" for value in values))
     return table
 
 
 def _tabulate_classes(splits: Mapping[str, SplitStatistics]) -> Table:
-    columns = [f"{split} {what}" for split in splits for what in ("objects", "images")]
+    columns = [f"{split}\n{what}" for split in splits for what in ("objects", "images")]
     table = start_table("class", *columns)
     counts = {split: {(one.id, one.name): one for one in numbers.classes} for split, numbers in splits.items()}
     keys = dict.fromkeys(key for known in counts.values() for key in known)

@@ -8,6 +8,7 @@ import typer
 from rich.table import Table
 
 from maskzoo.cli.terminal import open_stdout, print_json
+from maskzoo.errors import count_words
 
 __all__ = ["doctor"]
 
@@ -41,6 +42,6 @@ def doctor(json: Annotated[bool, typer.Option("--json", help="Print one JSON obj
                 table.add_row("", "", f"-> {finding.advice}")
         console = open_stdout()
         console.print(table)
-        console.print(f"\n{diagnosis.count('problem')} problems, {diagnosis.count('hint')} hints")
+        console.print("\n" + ", ".join(count_words(diagnosis.count(word), word) for word in ("problem", "hint")))
     if diagnosis.count("problem"):
         raise typer.Exit(1)

@@ -73,8 +73,8 @@ def evaluate(
     they are named, the rest is scored, and the exit code is 3.
 
     Results in a file are matched with the images by the names in the images.json
-    beside it, as maskzoo predict writes it; without one, by their ids. Results that
-    cannot belong to these images are refused, what is doubtful is said.
+    beside it, as maskzoo predict writes it; without one, by their ids. Results
+    that cannot belong to these images are refused, what is doubtful is said.
 
     Several GPUs or machines: torchrun --nproc-per-node 8 -m maskzoo eval ...
     The numbers are those of one process, and the first one prints them.

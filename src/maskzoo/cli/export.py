@@ -51,9 +51,10 @@ def export(
     The file takes any batch, height and width, and gives boxes, scores, labels,
     which slots are filled, and mask probabilities; class names and the model file
     lie in its metadata. A script beside it shows its use with the runtime, numpy
-    and Pillow alone. With --verify the exit code is 1 if it differs from the network.
-    torch makes a package of machine code for this kind of processor, and a C++ program
-    beside it that uses it; that takes a C++ compiler and several minutes.
+    and Pillow alone. With --verify the exit code is 1 if it differs from the
+    network. --to torch makes a package of machine code for this kind of
+    processor, and a C++ program beside it that uses it; that takes a C++ compiler
+    and several minutes.
 
     Examples:
       maskzoo export mask_rcnn_r50_fpn_1x_coco --verify photos

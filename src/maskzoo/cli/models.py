@@ -37,6 +37,8 @@ def models(context: typer.Context, json: Json = False) -> None:
       maskzoo models
       maskzoo models show mask_rcnn_r50_fpn_1x_coco
       maskzoo models copy mask_rcnn_r50_fpn_1x_coco my.yml
+
+    More about show and copy: maskzoo models show --help
     """
     if context.invoked_subcommand is not None:
         return

@@ -63,11 +63,20 @@ Weights = Annotated[
 Batch = Annotated[int, typer.Option("--batch", min=1, metavar="N", help="Images computed together.")]
 DeviceOption = Annotated[Device, typer.Option("--device", help="auto is the GPU where there is one.")]
 BackendOption = Annotated[
-    BackendName, typer.Option("--backend", help="What runs the network; auto is what was measured as the fastest.")
+    BackendName,
+    typer.Option(
+        "--backend",
+        metavar="NAME",
+        help="What runs the network: eager, compile, openvino, onnxruntime, or auto, what was measured as the fastest.",
+    ),
 ]
 DtypeOption = Annotated[
     Dtype,
-    typer.Option("--dtype", help="auto is float32; others are faster where the hardware has them, less exact; float16: GPU."),
+    typer.Option(
+        "--dtype",
+        metavar="TYPE",
+        help="auto is float32; bfloat16, float16 (GPU) and int8 are faster where the hardware has them, and less exact.",
+    ),
 ]
 Calibrate = Annotated[
     Path | None,

@@ -26,6 +26,7 @@ from maskzoo.cli.options import (
 )
 from maskzoo.cli.progress import show_progress
 from maskzoo.cli.terminal import open_stderr, open_stdout, start_table
+from maskzoo.errors import count_words
 
 if TYPE_CHECKING:
     from maskzoo.inference.folder_run import FolderRun
@@ -56,7 +57,7 @@ def predict(
     ] = "image,json",
     score: Annotated[
         float,
-        typer.Option(min=0, max=1, help="Draw, save and count objects from this score on. For an evaluation: 0."),
+        typer.Option(min=0, max=1, metavar="P", help="Draw, save and count objects from this score on. For an evaluation: 0."),
     ] = 0.5,
     batch: Batch = 1,
     device: DeviceOption = Device.auto,
@@ -72,13 +73,14 @@ def predict(
 ) -> None:
     """Find the objects in images, save pictures and COCO JSON.
 
-    The objects are drawn in DIR/NAME.jpg. DIR/predictions.json holds them as COCO
-    results; DIR/images.json has the names of the images and categories that its ids
-    refer to. Of a data set these are its own ids, of other images numbers in their
-    names, or 1, 2 ...: keep images.json beside the results for maskzoo eval.
-    If some images cannot be read, the others' results are saved and the exit code
-    is 3. A call that was killed goes on where it was when it is repeated. Started by
-    torchrun, the processes share the images, and the first one merges the results.
+    The objects are drawn in DIR/NAME.jpg. DIR/predictions.json holds them as
+    COCO results; DIR/images.json has the names of the images and categories that
+    its ids refer to. Of a data set these are its own ids, of other images numbers
+    in their names, or 1, 2 ...: keep images.json beside the results for maskzoo
+    eval. If some images cannot be read, the others' results are saved and the
+    exit code is 3. A call that was killed goes on where it was when it is
+    repeated. Started by torchrun, the processes share the images, and the first
+    one merges the results.
 
     Examples:
       maskzoo predict mask_rcnn_r50_fpn_1x_coco photo.jpg
@@ -125,7 +127,7 @@ def predict(
                 kinds = {"image": "a picture of each image", "json": "predictions.json (COCO results), images.json"}
                 open_stdout().print(f"Saved to {out}: {', '.join(kinds[kind] for kind in run.saved)}", soft_wrap=True)
     if run.failed:
-        title = f"{len(run.failed)} of {_count(run.images + len(run.failed), 'image')} could not be read:"
+        title = f"{len(run.failed)} of {count_words(run.images + len(run.failed), 'image')} could not be read:"
         open_stderr().print("\n  ".join([title, *(image.error for image in run.failed)]), style="red", soft_wrap=True)
         raise typer.Exit(3)
 
@@ -146,13 +148,8 @@ def _print_table(run: FolderRun, score: float, timed: bool) -> None:
     if run.images > ROWS:
         console.print(f"and {run.images - ROWS} more")
     rate = f", {run.images / run.seconds:.1f} images/s" if run.images and run.seconds else ""
-    console.print(
-        f"{_count(run.images, 'image')}, {_count(run.objects, 'object')} with a score from {score:g}, {run.seconds:.1f} s{rate}"
-    )
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    found = f"{count_words(run.images, 'image')}, {count_words(run.objects, 'object')} with a score from {score:g}"
+    console.print(f"{found}, {run.seconds:.1f} s{rate}")
 
 
 def _shorten(name: str, width: int) -> str:

@@ -49,10 +49,10 @@ def show_progress(rank: int = 0) -> Iterator[OnProgress]:
                 if not event.done and not event.total:
                     return
             if progress.tasks[0].description.partition(",")[0] != event.stage.partition(",")[0]:
-                progress.reset(task)  # the time that is left is another's
+                progress.reset(task, completed=event.done)  # the time that is left is another's
+            progress.tasks[0].total = event.total  # update() takes None for no change; before it, or all may look done
             count, rate = _format_numbers(event)
             progress.update(task, description=event.stage, completed=event.done, count=count, rate=rate, visible=True)
-            progress.tasks[0].total = event.total  # update() takes None for no change
 
         yield show
 

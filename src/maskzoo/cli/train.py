@@ -57,10 +57,11 @@ def train(
 ) -> None:
     """Train a model, measure it, and keep what can be resumed exactly.
 
-    The learning rate follows the images of a step (batch x accumulate x processes).
-    RUN gets best.safetensors (by mask AP on the val split), last.safetensors,
-    metrics.jsonl, report.html and the two newest snapshots. SIGTERM and Ctrl-C save
-    first. Several GPUs or machines: torchrun --nproc-per-node 8 -m maskzoo train ...
+    The learning rate follows the images of a step (batch x accumulate x
+    processes). RUN gets best.safetensors (by mask AP on the val split),
+    last.safetensors, metrics.jsonl, report.html and the two newest snapshots.
+    SIGTERM and Ctrl-C save first. Several GPUs or machines:
+    torchrun --nproc-per-node 8 -m maskzoo train ...
 
     Settings of the run (--set run.KEY=VALUE): batch, accumulate, workers, seed,
     precision (float32, bfloat16, float16), clip_norm, ema, patience (evaluations
@@ -69,7 +70,7 @@ def train(
     stop), group_by_aspect, jitter ([0.1, 2.0] is large-scale jitter), copy_paste.
 
     Examples:
-      maskzoo train mask_rcnn_r50_fpn_1x_coco my-data --from mask_rcnn_r50_fpn_1x_coco --epochs 24
+      maskzoo train my.yml my-data --from mask_rcnn_r50_fpn_1x_coco --epochs 24
       maskzoo train my.yml my-data --set run.precision=bfloat16 --batch 2
       maskzoo train --resume runs/my
     """

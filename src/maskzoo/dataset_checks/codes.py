@@ -9,7 +9,7 @@ from typing import Literal
 
 from maskzoo.faults import Fault
 
-__all__ = ["CODES", "SEVERITIES", "Code", "choose_worst", "count_severities", "count_words", "rank"]
+__all__ = ["CODES", "SEVERITIES", "Code", "choose_worst", "count_severities", "rank"]
 
 Severity = Literal["error", "warning", "notice"]
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "notice")
@@ -97,11 +97,6 @@ def rank(fault: Fault) -> int:
 def count_severities(faults: Iterable[Fault]) -> Counter[Severity]:
     """Return how many faults of each severity there are, errors first."""
     return Counter(sorted((CODES[fault.code].severity for fault in faults), key=SEVERITIES.index))
-
-
-def count_words(number: int, noun: str) -> str:
-    """Return a number with its noun: `1 error`, `2 errors`."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def choose_worst(faults: Iterable[Fault], limit: int, each: int) -> list[Fault]:

@@ -13,14 +13,14 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from maskzoo.dataset_checks.codes import CODES, choose_worst, count_severities, count_words
+from maskzoo.dataset_checks.codes import CODES, choose_worst, count_severities
 from maskzoo.dataset_checks.report import DatasetReport
 from maskzoo.dataset_checks.split_checks import Contents
 from maskzoo.datasets.coco_reader import find_first
 from maskzoo.datasets.mask_outlines import trace
 from maskzoo.datasets.rle import decode_runs, measure_runs, read_runs
 from maskzoo.datasets.sifted import is_number
-from maskzoo.errors import MaskzooError
+from maskzoo.errors import MaskzooError, count_words
 from maskzoo.faults import Fault, make_printable
 from maskzoo.html import page_frame
 from maskzoo.images.read import MAX_PIXELS, read_image

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from maskzoo.datasets.contact_sheet import Cell, draw_sheet
 from maskzoo.datasets.drawn_objects import read_annotated_photo
 from maskzoo.datasets.layout import find_splits
 from maskzoo.drawing.picture_file import MARK, encode_picture
-from maskzoo.errors import ArgumentError, ConfigError, ImageError, MaskzooError, SourceError, list_some
+from maskzoo.errors import ArgumentError, ConfigError, ImageError, MaskzooError, SourceError, list_some, suggest
 from maskzoo.progress import OnProgress, ProgressEvent, say_nothing
 from maskzoo.system.files import check_target, is_taken, make_folder, write_file
 
@@ -121,8 +120,7 @@ def _find_file(data: str | Path, split: str | None) -> Path:
 def _find_label(annotations: AnnotationSet, name: str) -> int:
     names = annotations.classes.names
     if name not in names:
-        close = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
-        known = f"did you mean {' or '.join(close)}?" if close else f"known are {list_some(names)}"
+        known = suggest(name, names) or f"known are {list_some(names)}"
         raise ConfigError(f"{annotations.source}: no class is called {name!r}; {known} (--class)")
     return names.index(name)
 

@@ -20,6 +20,7 @@ from maskzoo.evaluation.results import Results
 __all__ = ["Picture", "make_pictures"]
 
 LONGEST_SIDE = 720  # pixels: sharp on a fine screen at half the width of a page
+LEAST_SIDE = 360  # of the longer side: labels would hide a smaller photo, so it is enlarged by a whole factor
 JPEG_QUALITY = 80
 
 
@@ -71,21 +72,28 @@ def _make_picture(
         photo = read_annotated_photo(annotations, image, folder)
     except ImageError as error:
         return Picture(**facts, error=str(error))
+    times = -(-LEAST_SIDE // max(photo.shape[:2]))
+    photo = photo.repeat(times, axis=0).repeat(times, axis=1)
+    drawn = photo.shape[0], photo.shape[1]
     masks = analysis.kind == "mask"
     rows = np.arange(annotations.first[image], annotations.first[image + 1])
-    objects = describe_annotations(annotations, image, rows)
+    objects = describe_annotations(annotations, image, rows, drawn)
     truth = draw_objects(photo, objects, masks=masks, scores=False, crowd=annotations.crowd[rows])
-    found = draw_objects(photo, _describe_found(annotations, results, analysis, image), masks=results.has_masks)
+    detected = _describe_found(annotations, results, analysis, image, drawn)
+    found = draw_objects(photo, detected, masks=results.has_masks)
     return Picture(**facts, truth=_encode(truth), prediction=_encode(found))
 
 
-def _describe_found(annotations: AnnotationSet, results: Results, analysis: Analysis, image: int) -> DrawnObjects:
-    """The detections from the threshold on."""
+def _describe_found(
+    annotations: AnnotationSet, results: Results, analysis: Analysis, image: int, drawn: tuple[int, int]
+) -> DrawnObjects:
+    """Return the detections from the threshold on, for a picture of height and width `drawn`."""
     rows = np.flatnonzero((results.images == image) & (results.scores >= analysis.threshold))
     names = [annotations.classes.names[label] for label in results.labels[rows].tolist()]
     outlines = [results.runs[row] for row in rows.tolist()] if results.has_masks else []
     height, width = annotations.sizes[image].tolist()
-    return describe_objects(results.take(rows).bound(annotations), results.scores[rows], names, outlines, (height, width))
+    boxes = results.take(rows).bound(annotations)
+    return describe_objects(boxes, results.scores[rows], names, outlines, (height, width), drawn)
 
 
 def _encode(picture: Image.Image) -> bytes:

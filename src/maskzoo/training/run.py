@@ -147,7 +147,11 @@ def train(
 
 
 def _choose_config(model: str | Path, changes: list[str], epochs: int | None, freeze_depth: int | None) -> ModelConfig:
+    if epochs is not None and epochs < 1:
+        raise ArgumentError(f"epochs (--epochs): found {epochs}; expected 1 or more")
     if freeze_depth is not None:
+        if not 0 <= freeze_depth <= len(STAGES):
+            raise ArgumentError(f"freeze_depth (--freeze-depth): found {freeze_depth}; expected 0 to {len(STAGES)}")
         changes = [*changes, f"network.backbone.frozen=[{', '.join(STAGES[:freeze_depth])}]"]
     config = read_row(model, changes)
     return config if epochs is None else config.model_copy(update={"training": change_epochs(config.training, epochs)})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib.resources import files
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from maskzoo.config import ModelConfig
-from maskzoo.errors import ConfigError
+from maskzoo.errors import ConfigError, suggest
 from maskzoo.model_file import dump_config, parse_config, read_config
 from maskzoo.weights.pdparams import refuse_foreign
 from maskzoo.zoo.download import find_fetched
@@ -64,8 +63,7 @@ def _rank(row: str) -> tuple[int, str, bool, bool, bool, str]:
 def row_text(name: str) -> str:
     """Return the YAML text of a published row. Raises ConfigError with the nearest names."""
     if name not in names():
-        close = difflib.get_close_matches(name, names(), n=3, cutoff=0.4)
-        hint = f"did you mean {' or '.join(close)}?" if close else "`maskzoo models` lists the names."
+        hint = suggest(name, names()) or "`maskzoo models` lists the names."
         raise ConfigError(f"{name}: no such model; {hint} A model file of your own is given by its path (my.yml)")
     return _folder().joinpath(f"{name}.yml").read_text(encoding="utf-8")
 
@@ -85,6 +83,11 @@ def read_row(name_or_path: str | Path, overrides: Sequence[str] = ()) -> ModelCo
             f"{path}: weights alone, which do not say what network they are of; expected a name from `maskzoo models`, or "
             f"your .yml: {row} --weights {path}. Or make one file of both: "
             f"`maskzoo convert {path} my.safetensors --model {row}`"
+        )
+    if path.suffix == ".safetensors":
+        raise ConfigError(
+            f"{path}: a checkpoint; expected a name from `maskzoo models`, or a model file (.yml), as the model.yml of a "
+            f"training run. To begin with the checkpoint's weights: --from {path}"
         )
     return parse_config(row_text(str(name_or_path)), str(name_or_path), overrides)
 
