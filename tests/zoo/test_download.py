@@ -14,7 +14,7 @@ import requests
 
 from maskzoo.errors import DownloadError, WeightsError
 from maskzoo.system.files import home
-from maskzoo.zoo import download
+from maskzoo.zoo import transfer
 from maskzoo.zoo.download import fetch, find_fetched
 from maskzoo.zoo.rows import names as rows
 from maskzoo.zoo.rows import read_row
@@ -280,7 +280,7 @@ def test_a_resumed_download_follows_redirects_too(server):
 def test_a_loop_of_redirects_ends(server):
     server.answers = [redirect("/again")]
     assert "redirects" in fail(server.url)
-    assert len(server.seen) == download.MAX_REDIRECTS + 1
+    assert len(server.seen) == transfer.MAX_REDIRECTS + 1
 
 
 @pytest.mark.parametrize("target", ["file:///etc/passwd", "ftp://127.0.0.1/net.pdparams"])
@@ -303,10 +303,10 @@ def test_https_is_never_left_for_http(server):
         def close(self):
             pass
 
-    with download._Session() as session:
+    with transfer._Session() as session:
         session.mount("https://", Downgrade())
         with pytest.raises(DownloadError, match="expected an https address"):
-            download._open(session, "https://127.0.0.1/net.pdparams", {}, 1.0)
+            transfer._open(session, "https://127.0.0.1/net.pdparams", {}, 1.0)
     assert server.seen == []
 
 

@@ -94,7 +94,7 @@ def pack_rows(
     label = {number: label for label, number in enumerate(classes.ids)}
     bbox = np.array([row["bbox"] for row in rows], dtype=np.float64).reshape(-1, 4)
     entries = [images[number] for number in image_ids.tolist()]
-    names = [row["file_name"] for row in entries]
+    names = [row.get("file_name") for row in entries]
     packed = AnnotationSet(
         source=source,
         classes=classes,
