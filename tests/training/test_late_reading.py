@@ -185,7 +185,7 @@ def test_a_run_that_ends_between_a_step_and_its_reading_goes_on_exactly(tmp_path
     with pytest.raises(KeyboardInterrupt):
         ended.train()
     resumed, rest = train(tmp_path / "ended", 3, "ema=0.9")
-    snapshot = read_newest_snapshot(resumed.folder)
+    snapshot = read_newest_snapshot(resumed.folder.snapshots)
     assert snapshot.state["progress"]["iteration"] == after
     resumed.resume(snapshot)
     resumed.train()
