@@ -74,6 +74,11 @@ def test_a_wrong_call_exits_with_2_and_says_how_to_get_help(arguments, capsys):
     assert "Usage:" in out + err
 
 
+def test_an_argument_that_a_verb_refuses_leads_to_the_help_of_that_verb(capsys, tmp_path):
+    code, _, err = run(capsys, "data", "split", tmp_path / "a.json", tmp_path / "out", "--val", "0", "--test", "0")
+    assert code == 2 and err.endswith("Usage: maskzoo data split --help\n")
+
+
 def test_an_error_is_one_block_on_standard_error_without_a_traceback(capsys):
     code, out, err = run(capsys, "predict", "some_model", "nowhere [/bold.jpg")
     assert (code, out) == (1, "")

@@ -179,7 +179,7 @@ def test_a_data_set_is_predicted_alone(run, model, photos):
     code, _, err = run("predict", model, "y.png", "--images", "a")
     assert code == 2 and "--images belongs to a data set" in err
     code, _, err = run("predict", model, "val.json")
-    assert code == 1 and "val.json: images: found" in err
+    assert code == 1 and "val.json: file: found an object with none of the tables; expected a COCO instances file" in err
     code, _, err = run("predict", model, "none.json")
     assert code == 1 and "none.json" in err
 

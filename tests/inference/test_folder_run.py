@@ -183,3 +183,8 @@ def test_a_wrong_argument_is_refused_before_the_predictor_is_loaded(scene, tmp_p
     with pytest.raises(ArgumentError, match=next(iter(wrong))):
         maskzoo.predict_folder(pytest.fail, scene / "photos", tmp_path / "out", **wrong)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_name_of_a_model_is_no_predictor(tmp_path):
+    with pytest.raises(ArgumentError, match=r"predictor: found 'my\.safetensors'; expected .*maskzoo\.load"):
+        maskzoo.predict_folder("my.safetensors", "photos", tmp_path)

@@ -75,7 +75,7 @@ def test_arguments_that_do_not_go_together_are_named(done, inputs, tmp_path):
         with pytest.raises(ArgumentError, match=said):
             maskzoo.train(*arguments, **options)
     for model, options, said in (
-        (None, {}, "no model"),
+        (None, {}, "accepted only with --from-predictions"),
         (None, {"predictions": "rows.json", "overrides": ["a=1"]}, "no value to change"),
         ("net", {"predictions": "rows.json", "weights": "w.safetensors"}, "--weights: nothing is run"),
     ):
@@ -83,3 +83,13 @@ def test_arguments_that_do_not_go_together_are_named(done, inputs, tmp_path):
             maskzoo.evaluate(model, data, **options)
     with pytest.raises(ArgumentError, match=r"ends in \.html"):
         maskzoo.write_report(tmp_path / "page.pdf", None)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [({"epochs": 0}, r"--epochs\): found 0; expected 1 or more"), ({"freeze_depth": -1}, "found -1; expected 0 to 5")],
+)
+def test_what_is_out_of_range_is_refused_before_there_is_a_folder(wrong, says, tmp_path):
+    with pytest.raises(ArgumentError, match=says):
+        maskzoo.train("mask_rcnn_r50_fpn_1x_coco", tmp_path / "train.json", tmp_path / "run", source="none", **wrong)
+    assert not (tmp_path / "run").exists()

@@ -23,7 +23,7 @@ from maskzoo.cli.evaluate import evaluate
 from maskzoo.cli.export import export
 from maskzoo.cli.models import app as models_app
 from maskzoo.cli.predict import predict
-from maskzoo.cli.terminal import print_error
+from maskzoo.cli.terminal import open_stderr, print_error
 from maskzoo.cli.train import train
 from maskzoo.errors import ArgumentError, MaskzooError
 
@@ -86,9 +86,23 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except MaskzooError as error:
         print_error(error)
         code = 2 if isinstance(error, ArgumentError) else 1
+        if code == 2:
+            verb = _name_verb(sys.argv[1:] if arguments is None else arguments)
+            open_stderr().print(f"Usage: {verb} --help", soft_wrap=True)
     try:
         sys.stdout.flush()
     except BrokenPipeError:  # the reader (`| head`) has gone; let the flush at exit find an open file
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
     sys.exit(code)
+
+
+def _name_verb(arguments: Sequence[str]) -> str:
+    """Return the command without its arguments: "maskzoo data split"."""
+    words, command = ["maskzoo"], typer.main.get_command(app)
+    for word in arguments:
+        if word not in getattr(command, "commands", {}):
+            break
+        command = command.commands[word]  # type: ignore[attr-defined]
+        words.append(word)
+    return " ".join(words)

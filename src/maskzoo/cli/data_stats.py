@@ -26,7 +26,8 @@ def show_statistics(
 ) -> None:
     """Count and measure a data set: images, objects, classes, sizes.
 
-    Crowds are counted separately. Hints name what will be hard to learn or to judge.
+    Crowds are counted separately. Hints name what will be hard to learn or to
+    judge.
 
     Examples:
       maskzoo data stats photos.json

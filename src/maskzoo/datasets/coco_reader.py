@@ -66,8 +66,8 @@ def sift(data: Any, source: str, split: str = "") -> Sifted:
     Raises AnnotationsError if it has none of the tables.
     """
     if not isinstance(data, dict) or not any(name in data for name in TABLES):
-        found = Words("an object without any of these") if isinstance(data, dict) else data
-        raise _refuse(source, found, "a COCO instances file: an object with images, annotations and categories")
+        found = Words("an object with none of the tables") if isinstance(data, dict) else data
+        raise _refuse(source, found, "a COCO instances file: an object with the tables images, annotations and categories")
     return _Sifter(source, split).sift(data)
 
 

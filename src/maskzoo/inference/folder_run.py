@@ -138,6 +138,8 @@ def predict_folder(
         MaskzooError: Something cannot be written, or the predictor cannot be loaded.
     """
     kinds = _check_arguments(save, score, batch, workers)
+    if isinstance(predictor, str | Path):
+        raise ArgumentError(f"predictor: found {str(predictor)!r}; expected what is loaded from it: maskzoo.load(...)")
     given = [sources] if isinstance(sources, str | Path) else sources
     target = Path(out) if kinds else None
     folder = None if images is None else Path(images)
