@@ -10,13 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import hotcoco.mask
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from maskzoo.datasets.rle import compress
 from maskzoo.drawing.objects import draw_objects
 from maskzoo.errors import ConfigError, ImageError, MaskzooError
 from maskzoo.images.read import read_image
@@ -65,12 +65,8 @@ class Masks:
     def rle(self) -> list[dict[str, Any]]:
         """Return COCO's compressed run lengths, `{"size": [H, W], "counts": text}` each."""
         if self._rle is None:
-            height, width = self.size
-            self._rle = []
-            for runs in self._find_runs():
-                counts = {"size": [height, width], "counts": to_counts(runs, self.size)}
-                packed = hotcoco.mask.frPyObjects(counts, height, width)["counts"]
-                self._rle.append({"size": [height, width], "counts": packed.decode("ascii")})
+            texts = (compress(to_counts(runs, self.size)).decode("ascii") for runs in self._find_runs())
+            self._rle = [{"size": list(self.size), "counts": text} for text in texts]
         return [{"size": list(row["size"]), "counts": row["counts"]} for row in self._rle]
 
     def crop(self, index: int) -> tuple[Bools, tuple[int, int]]:
@@ -225,14 +221,12 @@ class Prediction:
 
     def _make_placeholder(self, image_id: int, category_id: int) -> dict[str, Any]:
         height, width = self.size
-        down, across = np.float32(self.scale[0]), np.float32(self.scale[1])
-        empty = hotcoco.mask.frPyObjects({"size": [height, width], "counts": [height * width]}, height, width)
         return {
             "image_id": image_id,
             "category_id": category_id,
-            "bbox": [0.0, 0.0, float(np.float32(1) / across), float(np.float32(1) / down)],
+            "bbox": [0.0, 0.0, *(float(np.float32(1) / np.float32(factor)) for factor in reversed(self.scale))],
             "score": 0.0,
-            "segmentation": {"size": [height, width], "counts": empty["counts"].decode("ascii")},
+            "segmentation": {"size": [height, width], "counts": compress([height * width]).decode("ascii")},
         }
 
 
