@@ -14,7 +14,7 @@ from functools import cache
 
 __all__ = ["Waiting", "choose_waiting"]
 
-OWN = {"GOMP_SPINCOUNT": "10000"}  # libgomp's, torch's on Linux; libomp and libiomp5 (macOS, Windows) keep their own waiting
+OWN = {"GOMP_SPINCOUNT": "20000"}  # libgomp's, torch's on Linux; libomp and libiomp5 (macOS, Windows) keep their own waiting
 SWITCHES = ("OMP_WAIT_POLICY", *OWN, "KMP_BLOCKTIME", "KMP_LIBRARY")
 
 
