@@ -25,6 +25,7 @@ from maskzoo.system.machine import (
     inspect_gpus,
     inspect_memory,
     inspect_processor,
+    name_own_version,
 )
 from maskzoo.system.memory import SWITCH, find_allocator
 from maskzoo.system.waiting import OWN, Waiting, choose_waiting
@@ -237,7 +238,7 @@ def judge_cache(folder: Path) -> list[Finding]:
 
 def _list_versions(torch_version: str) -> list[Finding]:
     system = f"{platform.system()} {platform.release()}, {platform.machine()}"
-    own = find_version("maskzoo") or "(not installed, run from its source)"
+    own = name_own_version()
     return [
         Finding("maskzoo", own),
         Finding("Python", f"{platform.python_version()} on {system}"),

@@ -10,7 +10,6 @@ import io
 import os
 import sys
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated, NoReturn
 
 import typer
@@ -26,6 +25,7 @@ from maskzoo.cli.predict import predict
 from maskzoo.cli.terminal import open_stderr, print_error
 from maskzoo.cli.train import train
 from maskzoo.errors import ArgumentError, MaskzooError
+from maskzoo.system.machine import name_own_version
 
 __all__ = ["app", "main"]
 
@@ -50,11 +50,7 @@ app.command("bench", no_args_is_help=True)(bench)
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        try:
-            number = version("maskzoo")
-        except PackageNotFoundError:
-            number = "(not installed, run from its source)"
-        typer.echo(f"maskzoo {number}")
+        typer.echo(f"maskzoo {name_own_version()}")
         raise typer.Exit
 
 

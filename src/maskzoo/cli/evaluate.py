@@ -135,7 +135,7 @@ def evaluate(
 
 def _print_tables(run: EvaluationRun) -> None:
     console, evaluation = open_stdout(), run.evaluation
-    console.print(tabulate_classes(run.annotations, evaluation, evaluation.kinds))
+    console.print(tabulate_classes(run.annotations, evaluation))
     console.print()
     console.print(tabulate_metrics(evaluation.kinds))
     objects = int(evaluation.objects.sum())

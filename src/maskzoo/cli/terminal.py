@@ -65,7 +65,8 @@ def tabulate_metrics(kinds: dict[str, Metrics]) -> Table:
     return table
 
 
-def tabulate_classes(annotations: AnnotationSet, evaluation: Evaluation, kinds: dict[str, Metrics]) -> Table:
+def tabulate_classes(annotations: AnnotationSet, evaluation: Evaluation) -> Table:
+    kinds = evaluation.kinds
     columns = [f"{kind} {name}" for kind in kinds for name in ("AP", "AP50")]
     table = start_table("class", "objects", *columns)
     for label, name in enumerate(annotations.classes.names):

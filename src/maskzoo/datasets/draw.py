@@ -14,7 +14,7 @@ from maskzoo.datasets.annotations import AnnotationSet, find_image_folder
 from maskzoo.datasets.coco_reader import read_annotations
 from maskzoo.datasets.contact_sheet import Cell, draw_sheet
 from maskzoo.datasets.drawn_objects import read_annotated_photo
-from maskzoo.datasets.layout import find_splits
+from maskzoo.datasets.layout import find_splits, pick_split
 from maskzoo.drawing.picture_file import MARK, encode_picture
 from maskzoo.errors import ArgumentError, ConfigError, ImageError, MaskzooError, SourceError, list_some, suggest
 from maskzoo.progress import OnProgress, ProgressEvent, say_nothing
@@ -110,11 +110,7 @@ def draw_dataset(
 
 def _find_file(data: str | Path, split: str | None) -> Path:
     files = find_splits(data)
-    if split is None:
-        return next(iter(files.values()))
-    if split not in files:
-        raise SourceError(f"{data}: has no split {split!r}; expected one of {', '.join(files)} (--split)")
-    return files[split]
+    return next(iter(files.values())) if split is None else pick_split(files, split, data)
 
 
 def _find_label(annotations: AnnotationSet, name: str) -> int:

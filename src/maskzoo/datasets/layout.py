@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import mmap
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from maskzoo.errors import SourceError, list_some
 from maskzoo.system.files import describe_address
 
-__all__ = ["SPLITS", "find_splits", "name_split", "tell_split"]
+__all__ = ["SPLITS", "find_splits", "name_split", "pick_split", "tell_split"]
 
 SPLITS = {
     "train": ("train", "training"),
@@ -121,3 +121,10 @@ def _describe_failure(folder: Path, files: list[Path], alone: list[Path]) -> Sou
 
 def _list(files: Iterable[Path], folder: Path) -> str:
     return list_some(file.relative_to(folder).as_posix() for file in files)
+
+
+def pick_split(files: Mapping[str, Path], split: str, data: str | Path) -> Path:
+    """Return the file of a split that was asked for. Raises SourceError if `data`, where `files` were found, has none."""
+    if split not in files:
+        raise SourceError(f"{data}: has no split {split!r}; expected one of {', '.join(files)} (--split)")
+    return files[split]

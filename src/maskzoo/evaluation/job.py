@@ -17,8 +17,8 @@ from maskzoo.datasets.annotations import AnnotationSet, find_image_folder
 from maskzoo.datasets.classes import ClassMap, ClassMatch, match_classes
 from maskzoo.datasets.coco_reader import read_annotations
 from maskzoo.datasets.coco_writer import to_coco
-from maskzoo.datasets.layout import find_splits
-from maskzoo.errors import ArgumentError, SourceError
+from maskzoo.datasets.layout import find_splits, pick_split
+from maskzoo.errors import ArgumentError
 from maskzoo.evaluation.collect import Collected, Failure, choose_images, collect_results
 from maskzoo.evaluation.metrics import Evaluation, compute_metrics
 from maskzoo.evaluation.published import Comparison, compare_with_published
@@ -202,10 +202,10 @@ def _read_data(data: Path, split: str | None, on_progress: OnProgress) -> Annota
     if split is None and data.is_file():
         return read_annotations(data)
     files = find_splits(data)
-    if split is not None and split not in files:
-        raise SourceError(f"{data}: has no split {split!r}; expected one of {', '.join(files)} (--split)")
-    chosen = split or next(name for name in PREFERRED if name in files)
-    if split is None and chosen == "train":
+    if split is not None:
+        return read_annotations(pick_split(files, split, data))
+    chosen = next(name for name in PREFERRED if name in files)
+    if chosen == "train":
         text = f"{data}: has no val and no test split; evaluating on train, which says little if the model learned on it"
         on_progress(ProgressEvent("Evaluating", note=text))
     return read_annotations(files[chosen])

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 from functools import cache
-from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from maskzoo.system.files import write_file
+from maskzoo.system.machine import name_own_version
 
 __all__ = ["format_percent", "render_page", "write_page"]
 
@@ -49,5 +49,5 @@ def _make_environment() -> Environment:
     )
     environment.filters["percent"] = format_percent
     environment.filters["base64"] = lambda data: base64.b64encode(data).decode("ascii")
-    environment.globals["version"] = version("maskzoo")
+    environment.globals["version"] = name_own_version()
     return environment

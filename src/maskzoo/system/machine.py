@@ -33,6 +33,7 @@ __all__ = [
     "inspect_memory",
     "inspect_processor",
     "is_installed",
+    "name_own_version",
     "read_peak_memory",
 ]
 
@@ -166,6 +167,11 @@ def is_installed(package: str) -> bool:
 def has_nvidia_driver(root: Path = Path("/")) -> bool:
     """Say whether the system has NVIDIA's driver, whatever torch can do with it."""
     return (root / "proc/driver/nvidia/version").exists() or shutil.which("nvidia-smi") is not None
+
+
+def name_own_version() -> str:
+    """Return maskzoo's installed version, or words for a source tree that runs without being installed."""
+    return find_version("maskzoo") or "(not installed, run from its source)"
 
 
 def find_version(package: str) -> str | None:
