@@ -112,7 +112,7 @@ def test_what_is_there_is_not_overwritten_without_force(run, yolo, tmp_path):
 def test_calls_that_cannot_be_meant_say_why(run, yolo, masks, tmp_path):
     code, _, err = run(yolo, tmp_path / "one.json")
     assert code == 1 and "give a folder as OUT" in err
-    assert run(masks, tmp_path / "one.json", "--boxes-as-masks")[0] == 2
+    assert run(masks, tmp_path / "one.json", "--boxes", "masks")[0] == 2
     assert run(masks, tmp_path / "one.json", "--classes", "a,a")[0] == 2
     write(tmp_path / "coco.json", make_data())
     code, _, err = run(tmp_path / "coco.json", tmp_path / "one.json")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -13,6 +13,9 @@ from maskzoo.cli.terminal import open_stderr, open_stdout, print_json, start_tab
 from maskzoo.errors import list_some
 
 __all__ = ["Format", "convert_data"]
+
+
+Boxes = Literal["masks", "crowds", "skip"]
 
 
 class Format(StrEnum):
@@ -31,9 +34,12 @@ def convert_data(
         str | None,
         typer.Option(metavar="NAMES|FILE", help="The classes in order: cat,dog or a text file with one a line."),
     ] = None,
-    boxes_as_masks: Annotated[
-        bool, typer.Option("--boxes-as-masks", help="YOLO: take rows of boxes for rectangular objects.")
-    ] = False,
+    boxes: Annotated[
+        Boxes | None,
+        typer.Option(
+            help="What a box without an outline becomes: a rectangular object, a region that training leaves out, or nothing."
+        ),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite files of OUT that are there.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,
 ) -> None:
@@ -53,9 +59,7 @@ def convert_data(
 
     given = None if kind is Format.auto else kind.value
     with show_progress() as on_progress:
-        made = convert_dataset(
-            source, out, format=given, classes=classes, boxes_as_masks=boxes_as_masks, force=force, on_progress=on_progress
-        )
+        made = convert_dataset(source, out, format=given, classes=classes, boxes=boxes, force=force, on_progress=on_progress)
     console = open_stdout()
     if json:
         print_json(made.to_dict())

@@ -8,6 +8,7 @@ from PIL import Image
 
 from maskzoo.datasets.coco_reader import pack_annotations
 from maskzoo.datasets.importers.builder import DatasetBuilder, find_pictures, is_within, measure_pictures, read_text
+from maskzoo.datasets.rle import measure_runs, rasterize_polygons
 from maskzoo.errors import ImageError, SourceError
 from maskzoo.progress import say_nothing
 
@@ -75,3 +76,36 @@ def test_a_path_is_within_a_folder_by_where_it_leads():
     assert is_within(Path("a/b/../c.png"), [Path("a")])
     assert not is_within(Path("a/../b/c.png"), [Path("a")])
     assert not is_within(Path("ab/c.png"), [Path("a")])
+
+
+def test_a_mask_becomes_polygons_of_exactly_its_pixels_and_keeps_what_is_said_about_the_object():
+    draft, image = make_draft((40, 50))
+    mask = np.zeros((6, 8), np.uint8)
+    mask[1:5, 2:7] = 9
+    mask[2, 3] = 0
+    draft.add_mask(image, 0, mask, (Path("a.png"), "object 9"), start=(10, 20), attributes={"worn": True})
+    draft.add_mask(image, 0, mask * 0, (Path("a.png"), "object 10"))
+    (row,) = draft.annotations
+    packed = pack_annotations(draft.to_coco(Path("/photos")), "made")
+    found = rasterize_polygons(packed.outline(0), (40, 50))
+    assert (found[20:26, 10:18] == (mask > 0)).all() and found.sum() == row["area"] == 19
+    assert row["bbox"] == [12, 21, 5, 4] and row["attributes"] == {"worn": True}
+    assert [str(row) for row in draft.skipped] == ["a.png: object 10: its mask is empty"]
+
+
+@pytest.mark.parametrize("boxes", [None, "skip", "masks", "crowds"])
+def test_a_box_without_an_outline_becomes_what_was_asked_for(boxes):
+    draft, image = make_draft((40, 50))
+    draft.boxes = boxes
+    draft.add_box(image, 0, np.array([10.0, 5, 30, 15]), (Path("a.xml"), "object 0"))
+    rows = draft.annotations
+    assert draft.refused == (["a.xml: object 0"] if boxes is None else [])
+    assert [row.reason for row in draft.skipped] == (["a box without an outline"] if boxes == "skip" else [])
+    assert [row["iscrowd"] for row in rows] == {"masks": [0], "crowds": [1]}.get(boxes, [])
+    if rows:
+        packed = pack_annotations(draft.to_coco(Path("/photos")), "made")
+        runs = [packed.outline(0)] if boxes == "crowds" else []
+        assert packed.bbox[0].tolist() == [10, 5, 20, 10] and measure_runs(runs, [40 * 50] * len(runs))[0].tolist() in (
+            [],
+            [200],
+        )

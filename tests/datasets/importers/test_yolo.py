@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import maskzoo
 from maskzoo.datasets.coco_reader import pack_annotations
 from maskzoo.datasets.importers.builder import ImportOptions
 from maskzoo.datasets.importers.yolo import read_yolo
@@ -74,9 +75,9 @@ def test_a_row_that_makes_no_sense_is_skipped_with_file_and_line(source, row, sa
 
 def test_boxes_are_refused_with_their_number_or_taken_for_rectangles(source):
     (source / "labels/train/a.txt").write_text("0 0.5 0.5 0.5 0.5\n1 0.5 0.5 1 1\n")
-    with pytest.raises(SourceError, match=r"a\.txt: line 1: a box without an outline, and 1 more .*--boxes-as-masks"):
-        read_yolo(source, ImportOptions())
-    first, _ = read_yolo(source, ImportOptions(boxes_as_masks=True))["train"].annotations
+    with pytest.raises(SourceError, match=r"a\.txt: line 1: a box without an outline, and 1 more .*--boxes masks"):
+        maskzoo.convert_dataset(source, source / "coco")
+    first, _ = read_yolo(source, ImportOptions(boxes="masks"))["train"].annotations
     assert first["segmentation"] == [[10, 5, 30, 5, 30, 15, 10, 15]] and first["bbox"] == [10, 5, 20, 10]
 
 

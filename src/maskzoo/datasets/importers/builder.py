@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from maskzoo.datasets.coco_writer import straighten
+from maskzoo.datasets.mask_outlines import trace
+from maskzoo.datasets.rle import encode_polygons
 from maskzoo.datasets.sifted import LONGEST_OUTLINE
 from maskzoo.errors import ImageError, SourceError
 from maskzoo.images.find import IMAGE_SUFFIXES
@@ -20,7 +22,9 @@ from maskzoo.images.read import read_image
 from maskzoo.progress import OnProgress, ProgressEvent, say_nothing
 
 __all__ = [
+    "BOXES",
     "SPLITS",
+    "Boxes",
     "DatasetBuilder",
     "ImportOptions",
     "Skipped",
@@ -31,6 +35,9 @@ __all__ = [
 ]
 
 Points = NDArray[np.float64]
+Origin = tuple[Path, str]  # the file and the row that an object is from
+Boxes = Literal["masks", "crowds", "skip"]
+BOXES: tuple[Boxes, ...] = ("masks", "crowds", "skip")
 SPLITS = ("train", "val", "test")
 LARGEST_TEXT = 1 << 28  # bytes of one text file: labels of one picture, or a list of pictures
 WORKERS = 4  # threads that read pictures, outside Python's lock; a picture may take 2 GB
@@ -40,12 +47,13 @@ WORKERS = 4  # threads that read pictures, outside Python's lock; a picture may 
 class ImportOptions:
     """What a reader is told beside its source.
 
-    `classes` are the names in order, None for those that the source has. `boxes_as_masks` takes a box without an outline
-    for a rectangular object. `on_progress` is called for each picture.
+    `classes` are the names in order, None for those that the source has. `boxes` says what a box without an outline is:
+    a rectangular object (`masks`), a region that training leaves out (`crowds`), or nothing (`skip`); None refuses it.
+    `on_progress` is called for each picture.
     """
 
     classes: Sequence[str] | None = None
-    boxes_as_masks: bool = False
+    boxes: Boxes | None = None
     on_progress: OnProgress = say_nothing
 
 
@@ -65,14 +73,17 @@ class Skipped:
 class DatasetBuilder:
     """One split: `names` of the classes by label, its pictures with their sizes, objects, and what was skipped.
 
-    A reader fills it: `measure` the pictures, `add_image` each one that can be used, `add_object` to it, `skip` the rest.
+    A reader fills it: `measure` the pictures, `add_image` each one that can be used, `add_object`, `add_mask` or `add_box`
+    to it, `skip` the rest. `boxes` is the option of that name; `refused` are the rows of boxes that it does not allow.
     """
 
     names: Sequence[str]
+    boxes: Boxes | None = None
     pictures: list[Path] = field(default_factory=list)
     sizes: list[tuple[int, int]] = field(default_factory=list)
     annotations: list[dict[str, Any]] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
 
     def add_image(self, path: Path, size: tuple[int, int]) -> int:
         """Add a picture of height, width `size`; return its place, by which its objects are added."""
@@ -93,11 +104,20 @@ class DatasetBuilder:
                 yield path, size
 
     def add_object(
-        self, image: int, label: int, polygons: Sequence[Points], origin: tuple[Path, str], area: float | None = None
+        self,
+        image: int,
+        label: int,
+        polygons: Sequence[Points],
+        origin: Origin,
+        *,
+        area: float | None = None,
+        crowd: bool = False,
+        attributes: Mapping[str, Any] | None = None,
     ) -> None:
         """Add an object with its polygons (flat x y x y ..., pixels), or skip it: `origin` is its file and row.
 
-        The area is that inside the polygons unless given. The box is that of the polygons inside the picture.
+        The area is that inside the polygons unless given. The box is that of the polygons inside the picture. A crowd is
+        kept as run lengths, as COCO has it; `attributes` are JSON values that the source says about the object.
         """
         height, width = self.sizes[image]
         fault = next((fault for fault in (_find_fault(polygon, height, width) for polygon in polygons) if fault), None)
@@ -114,17 +134,50 @@ class DatasetBuilder:
         if area <= 0:
             self.skip(*origin, "encloses no area")
             return
-        self.annotations.append(
-            {
-                "id": len(self.annotations) + 1,
-                "image_id": image + 1,
-                "category_id": label + 1,
-                "segmentation": [_to_numbers(polygon) for polygon in polygons],
-                "area": _to_number(area),
-                "bbox": _to_numbers(np.array([x1, y1, x2 - x1, y2 - y1])),
-                "iscrowd": 0,
-            }
-        )
+        outline: Any = [_to_numbers(polygon) for polygon in polygons]
+        if crowd:
+            runs = encode_polygons(polygons, (height, width)).decode("ascii")
+            outline = {"size": [height, width], "counts": runs}
+        row = {
+            "id": len(self.annotations) + 1,
+            "image_id": image + 1,
+            "category_id": label + 1,
+            "segmentation": outline,
+            "area": _to_number(area),
+            "bbox": _to_numbers(np.array([x1, y1, x2 - x1, y2 - y1])),
+            "iscrowd": int(crowd),
+        }
+        self.annotations.append(row | {"attributes": dict(attributes)} if attributes else row)
+
+    def add_mask(
+        self,
+        image: int,
+        label: int,
+        mask: NDArray[Any],
+        origin: Origin,
+        *,
+        start: tuple[float, float] = (0, 0),
+        attributes: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Add an object with a mask `[h w]` (what is not 0 is inside) whose first pixel is at x, y `start`, or skip it."""
+        polygons = [polygon + np.tile(start, len(polygon) // 2) for polygon in trace(mask)]
+        if not polygons:
+            self.skip(*origin, "its mask is empty")
+            return
+        self.add_object(image, label, polygons, origin, area=int(np.count_nonzero(mask)), attributes=attributes)
+
+    def add_box(
+        self, image: int, label: int, box: Points, origin: Origin, *, attributes: Mapping[str, Any] | None = None
+    ) -> None:
+        """Add an object of which only a box x1 y1 x2 y2 (pixels) is known, as `boxes` says; refused ones are noted."""
+        if self.boxes is None:
+            self.refused.append(": ".join(map(str, origin)))
+        elif self.boxes == "skip":
+            self.skip(*origin, "a box without an outline")
+        else:
+            x1, y1, x2, y2 = box.tolist()
+            rectangle = np.array([x1, y1, x2, y1, x2, y2, x1, y2])
+            self.add_object(image, label, [rectangle], origin, crowd=self.boxes == "crowds", attributes=attributes)
 
     def count_empty(self) -> int:
         """Count the pictures without an object."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from maskzoo.datasets.coco_reader import pack_annotations
 from maskzoo.datasets.coco_writer import advise_on_images, find_common_folder, write_coco
-from maskzoo.datasets.importers.builder import DatasetBuilder, ImportOptions, Skipped, read_text
+from maskzoo.datasets.importers.builder import BOXES, Boxes, DatasetBuilder, ImportOptions, Skipped, read_text
 from maskzoo.datasets.importers.formats import FORMATS, choose_format
 from maskzoo.errors import ArgumentError, SourceError, list_some
 from maskzoo.progress import OnProgress, say_nothing
@@ -61,7 +61,7 @@ def convert_dataset(
     *,
     format: str | None = None,
     classes: str | Path | Sequence[str] | None = None,
-    boxes_as_masks: bool = False,
+    boxes: Boxes | None = None,
     force: bool = False,
     on_progress: OnProgress = say_nothing,
 ) -> ConvertedDataset:
@@ -75,7 +75,8 @@ def convert_dataset(
         out: the .json to write, or a folder for one file of each split.
         format: "yolo", "labelme", "voc" or "masks"; left out, the one that the files look like.
         classes: the names in order, also as "cat,dog" or a text file with one a line; left out, those of the source.
-        boxes_as_masks: YOLO: take rows of boxes for rectangular objects.
+        boxes: what an object becomes that has a box and no outline: "masks" makes it a rectangular object, "crowds" a
+            region that training leaves out, "skip" leaves it out. Left out, such a source is refused.
         force: overwrite files of `out`.
         on_progress: is called for each picture.
 
@@ -89,10 +90,13 @@ def convert_dataset(
     """
     source, out = Path(source), Path(out)
     name = choose_format(source, format)
-    if boxes_as_masks and "boxes_as_masks" not in FORMATS[name].options:
-        raise ArgumentError(f"boxes as masks (--boxes-as-masks) are for YOLO, but the source is {name}; leave it out")
-    options = ImportOptions(None if classes is None else _read_classes(classes), boxes_as_masks, on_progress)
+    if boxes is not None and boxes not in BOXES:
+        raise ArgumentError(f"boxes is {boxes!r}; expected one of {', '.join(BOXES)} (--boxes)")
+    if boxes is not None and "boxes" not in FORMATS[name].options:
+        raise ArgumentError(f"{name} has no boxes without an outline, so there is nothing to say about them; leave out --boxes")
+    options = ImportOptions(None if classes is None else _read_classes(classes), boxes, on_progress)
     drafts = FORMATS[name].read(source, options)
+    _refuse_boxes([row for draft in drafts.values() for row in draft.refused])
     files = _name_files(drafts, out, force)
     notes = _write(drafts, files, out, force)
     splits = {
@@ -102,6 +106,15 @@ def convert_dataset(
         for split, draft in drafts.items()
     }
     return ConvertedDataset(name, tuple(next(iter(drafts.values())).names), splits, notes)
+
+
+def _refuse_boxes(rows: Sequence[str]) -> None:
+    if rows:
+        raise SourceError(
+            f"{rows[0]}: a box without an outline, and {len(rows) - 1} more such rows; expected outlines: masks cannot be "
+            "learnt from boxes; --boxes masks takes each for a rectangular object, --boxes crowds for a region that "
+            "training leaves out, --boxes skip leaves it out"
+        )
 
 
 def _read_classes(given: str | Path | Sequence[str]) -> list[str]:

@@ -36,7 +36,7 @@ class Importer:
 
 
 FORMATS = {
-    "yolo": Importer("YOLO (data.yaml, or labels/*.txt)", is_yolo, read_yolo, frozenset(["boxes_as_masks"])),
+    "yolo": Importer("YOLO (data.yaml, or labels/*.txt)", is_yolo, read_yolo, frozenset(["boxes"])),
     "labelme": Importer("LabelMe (JSON files with shapes)", is_labelme, read_labelme),
     "voc": Importer("Pascal VOC (SegmentationObject)", is_voc, read_voc),
     # VOC's masks are numbered PNGs as well.

@@ -99,7 +99,7 @@ def _read_split(draft: DatasetBuilder, images: Path, masks: Path, on_progress: O
             continue
         image = draft.add_image(path, size)
         for one in trace_objects(numbers):
-            draft.add_object(image, 0, one.polygons, (pairs[path], f"object {one.number}"), len(one.pixels))
+            draft.add_object(image, 0, one.polygons, (pairs[path], f"object {one.number}"), area=len(one.pixels))
 
 
 def read_numbers(path: Path, size: tuple[int, int]) -> Integers:

@@ -93,4 +93,4 @@ def _read_image(draft: DatasetBuilder, folder: Path, path: Path, stem: str, size
             found = f"of the class {place}" if counts[place] else "of no class"
             draft.skip(kinds, f"object {one.number}", f"{found}; expected one from 1 to {len(draft.names)}")
             continue
-        draft.add_object(image, place - 1, one.polygons, (objects, f"object {one.number}"), len(one.pixels))
+        draft.add_object(image, place - 1, one.polygons, (objects, f"object {one.number}"), area=len(one.pixels))

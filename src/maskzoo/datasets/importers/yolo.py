@@ -52,28 +52,21 @@ def read_yolo(source: Path, options: ImportOptions) -> dict[str, DatasetBuilder]
 
     A picture without a label file is one without objects. Rows `class x1 y1 x2 y2 ...` become polygons; rows of a box
     (`class x y width height`) have no outline: they raise SourceError that counts them, or become rectangles with
-    `boxes_as_masks`. Rows that make no sense are skipped by name.
+    `boxes`. Rows that make no sense are skipped by name.
     """
     data_file = find_data_file(source)
     content = {} if data_file is None else _read_data_file(data_file)
     folder = source if source.is_dir() else source.parent
     names = _read_names(content, data_file, folder) if options.classes is None else list(options.classes)
     drafts: dict[str, DatasetBuilder] = {}
-    boxes: list[str] = []
     splits = _list_splits(content, data_file, folder)
     _check_labels([path for pictures in splits.values() for path in pictures])
     for split, pictures in splits.items():
-        draft = drafts[split] = DatasetBuilder(names)
-        reader = _Reader(draft, options.boxes_as_masks, boxes)
+        draft = drafts[split] = DatasetBuilder(names, options.boxes)
+        reader = _Reader(draft)
         for path, size in draft.measure(pictures, options.on_progress):
             reader.read_labels(_find_label_file(path), draft.add_image(path, size))
         _skip_orphans(draft, pictures)
-    if boxes:
-        raise SourceError(
-            f"{boxes[0]}: a box without an outline, and {len(boxes) - 1} more such rows; expected polygons "
-            "(class x1 y1 x2 y2 x3 y3 ...): masks cannot be learnt from boxes; pass --boxes-as-masks to take each box "
-            "for a rectangular object"
-        )
     return drafts
 
 
@@ -199,11 +192,9 @@ def _skip_orphans(draft: DatasetBuilder, pictures: Sequence[Path]) -> None:
 
 @dataclass(slots=True)
 class _Reader:
-    """Reads label files into a draft; `boxes` collects where a row of a box stood that may not become a mask."""
+    """Reads label files into a draft."""
 
     draft: DatasetBuilder
-    boxes_as_masks: bool
-    boxes: list[str]
 
     def read_labels(self, path: Path, image: int) -> None:
         if not path.is_file():
@@ -233,20 +224,17 @@ class _Reader:
         is_box = len(values) == 5
         if not is_box and (len(values) < 7 or len(values) % 2 == 0):
             raise ValueError(f"{len(values)} numbers; expected a class and x y of 3 points or more")
-        points = values[1:]
-        if is_box:
-            points = _to_rectangle(points)
+        points = _to_corners(values[1:]) if is_box else values[1:]
         if not ((points >= -ROUNDING) & (points <= 1 + ROUNDING)).all():
             raise ValueError("a coordinate outside of 0 to 1; expected parts of the picture's width and height")
-        if is_box and not self.boxes_as_masks:
-            self.boxes.append(": ".join(map(str, origin)))
-            return
         height, width = self.draft.sizes[image]
-        polygon = points.clip(0, 1).reshape(-1, 2) * (width, height)
-        self.draft.add_object(image, int(label), [polygon.ravel()], origin)
+        pixels = (points.clip(0, 1).reshape(-1, 2) * (width, height)).ravel()
+        if is_box:
+            self.draft.add_box(image, int(label), pixels, origin)
+        else:
+            self.draft.add_object(image, int(label), [pixels], origin)
 
 
-def _to_rectangle(box: NDArray[np.float64]) -> NDArray[np.float64]:
+def _to_corners(box: NDArray[np.float64]) -> NDArray[np.float64]:
     x, y, width, height = box.tolist()
-    x1, y1, x2, y2 = x - width / 2, y - height / 2, x + width / 2, y + height / 2
-    return np.array([x1, y1, x2, y1, x2, y2, x1, y2])
+    return np.array([x - width / 2, y - height / 2, x + width / 2, y + height / 2])
