@@ -65,4 +65,5 @@ def test_what_is_unusual_is_left_to_the_careful_reader(tmp_path, rows):
     annotations = pack_annotations(make_data(), "a.json")
     numbering = number_by_ids(annotations)
     assert read_sound_rows(write(tmp_path, rows), annotations, numbering) is None
-    assert read_sound_rows(write(tmp_path, [ROW]), annotations, numbering) is not None
+    for more in ({}, {"id": 7, "tool": "x"}):
+        assert read_sound_rows(write(tmp_path, [ROW | more]), annotations, numbering) is not None
