@@ -58,7 +58,7 @@ def _construct_tagged(loader: _YamlLoader, suffix: str, node: yaml.Node) -> Any:
     return {"name": suffix}
 
 
-_YamlLoader.add_multi_constructor("!", _construct_tagged)  # type: ignore[no-untyped-call]
+_YamlLoader.add_multi_constructor("!", _construct_tagged)
 
 
 def read_yaml_config(path: str | Path) -> dict[str, Any]:
