@@ -17,7 +17,7 @@ from maskzoo.datasets.mask_outlines import trace
 from maskzoo.datasets.rle import encode_polygons
 from maskzoo.datasets.sifted import LONGEST_OUTLINE
 from maskzoo.errors import ImageError, SourceError
-from maskzoo.images.find import IMAGE_SUFFIXES
+from maskzoo.images.find import find_pictures
 from maskzoo.images.read import read_image
 from maskzoo.progress import OnProgress, ProgressEvent, say_nothing
 
@@ -222,11 +222,6 @@ def _to_number(value: float) -> float:
     """Thousandths of a pixel are finer than any annotation; whole numbers are written as such."""
     value = round(float(value), 3)
     return int(value) if value.is_integer() else value
-
-
-def find_pictures(folder: Path) -> list[Path]:
-    """Return the pictures in a folder and the folders in it, by name."""
-    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file())
 
 
 def measure_pictures(
