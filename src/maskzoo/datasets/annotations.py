@@ -196,8 +196,9 @@ def find_image_folder(annotations: AnnotationSet, given: Path | None = None, spl
     """Find the folder of the images: in a `given` one, or near the annotation file, by the usual layouts.
 
     A given folder holds them itself, in `images`, or in a folder for the split (by default the one that the annotation
-    file's name says) in one of these. For `data/annotations/instances_val2017.json` the places near it are val2017,
-    images/val2017 and images, beside the file and one folder above, then these two folders themselves.
+    file's name says) in one of these. For `data/annotations/instances_val2017.json` the places near it are val2017, val,
+    valid and validation, also in or above `images`; images, data and JPEGImages; each beside the file and one folder
+    above; then these two folders themselves.
 
     Raises SourceError that lists them if none holds one of the images, ConfigError if the given one is not a folder.
     """

@@ -16,7 +16,16 @@ from pathlib import Path
 from maskzoo.errors import count_words, list_some
 from maskzoo.images.find import IMAGE_SUFFIXES, is_hidden
 
-__all__ = ["count_files", "describe_file", "describe_folder", "holds_tables", "list_files", "name_format"]
+__all__ = [
+    "CONVERT",
+    "count_files",
+    "describe_file",
+    "describe_folder",
+    "find_format",
+    "holds_tables",
+    "list_files",
+    "name_format",
+]
 
 TABLES = (b'"images"', b'"annotations"', b'"categories"')
 PAGE = 1 << 16  # bytes at each end of a file that are looked at
@@ -133,12 +142,17 @@ def describe_file(file: Path) -> str | None:
 
 def describe_folder(folder: Path) -> str | None:
     """Return which of a folder's files is of a format that is known, and what to do; None if none is."""
+    found = find_format(folder)
+    return found and f"{found[0]} is {found[1]}; {_name_source(found[2], folder)}"
+
+
+def find_format(folder: Path) -> tuple[str, str, str] | None:
+    """Return the first file in a folder that is of a known format but COCO instances, its format, and what to do."""
     files = (file for file in list_files(folder) if file.suffix.lower() not in IMAGE_SUFFIXES)
     for file in islice(files, LOOKED_INTO):
         found = name_format(file)
         if found is not None:
-            name, advice = found
-            return f"{file.relative_to(folder).as_posix()} is {name}; {_name_source(advice, folder)}"
+            return file.relative_to(folder).as_posix(), *found
     return None
 
 

@@ -74,7 +74,8 @@ class DatasetBuilder:
     """One split: `names` of the classes by label, its pictures with their sizes, objects, and what was skipped.
 
     A reader fills it: `measure` the pictures, `add_image` each one that can be used, `add_object`, `add_mask` or `add_box`
-    to it, `skip` the rest. `boxes` is the option of that name; `refused` are the rows of boxes that it does not allow.
+    to it, `skip` the rest. `boxes` is the option of that name; `refused` are the rows of boxes that it does not allow;
+    `notes` are what a user has to know about the source.
     """
 
     names: Sequence[str]
@@ -84,6 +85,7 @@ class DatasetBuilder:
     annotations: list[dict[str, Any]] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     def add_image(self, path: Path, size: tuple[int, int]) -> int:
         """Add a picture of height, width `size`; return its place, by which its objects are added."""

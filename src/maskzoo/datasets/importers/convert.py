@@ -11,6 +11,7 @@ from maskzoo.datasets.coco_reader import pack_annotations
 from maskzoo.datasets.coco_writer import advise_on_images, find_common_folder, write_coco
 from maskzoo.datasets.importers.builder import BOXES, Boxes, DatasetBuilder, ImportOptions, Skipped, read_text
 from maskzoo.datasets.importers.formats import FORMATS, choose_format
+from maskzoo.datasets.known_formats import count_files
 from maskzoo.errors import ArgumentError, SourceError, list_some
 from maskzoo.progress import OnProgress, say_nothing
 from maskzoo.system.files import check_target
@@ -33,7 +34,7 @@ class ConvertedSplit:
 class ConvertedDataset:
     """What `convert_dataset` read and wrote: the format, the classes in order, and `splits` by name.
 
-    `notes` say what a user has to know about the images' place.
+    `notes` say what a user has to know about the source and the images' place.
     """
 
     format: str
@@ -97,8 +98,9 @@ def convert_dataset(
     options = ImportOptions(None if classes is None else _read_classes(classes), boxes, on_progress)
     drafts = FORMATS[name].read(source, options)
     _refuse_boxes([row for draft in drafts.values() for row in draft.refused])
-    files = _name_files(drafts, out, force)
-    notes = _write(drafts, files, out, force)
+    files = _name_files(drafts, source, out, force)
+    about = [note for draft in drafts.values() for note in draft.notes]
+    notes = tuple(dict.fromkeys([*about, *_write(drafts, files, out, force)]))
     splits = {
         split or "train": ConvertedSplit(
             files[split], len(draft.pictures), draft.count_empty(), len(draft.annotations), tuple(draft.skipped)
@@ -131,7 +133,7 @@ def _read_classes(given: str | Path | Sequence[str]) -> list[str]:
     return names
 
 
-def _name_files(drafts: Mapping[str, DatasetBuilder], out: Path, force: bool) -> dict[str, Path]:
+def _name_files(drafts: Mapping[str, DatasetBuilder], source: Path, out: Path, force: bool) -> dict[str, Path]:
     """Return the file of each split; refuse what is there before anything is written."""
     if out.suffix.lower() == ".json":
         if len(drafts) > 1:
@@ -143,7 +145,9 @@ def _name_files(drafts: Mapping[str, DatasetBuilder], out: Path, force: bool) ->
         check_target(path, force=force)
     if not any(draft.pictures for draft in drafts.values()):
         reasons = [str(row) for draft in drafts.values() for row in draft.skipped]
-        nothing = "no picture of the source can be used, so nothing was written"
+        reasons += [note for draft in drafts.values() for note in draft.notes]
+        nothing = f"{source}: no picture of the source can be used, so nothing was written"
+        reasons = reasons or [count_files(source) if source.is_dir() else "it names no picture"]
         raise SourceError(list_some([nothing, *reasons], 21, "\n  "))
     return files
 

@@ -6,17 +6,19 @@ returns a filled `DatasetBuilder` for each split ("" where there are none).
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from maskzoo.datasets.coco_reader import read_json
 from maskzoo.datasets.importers.builder import DatasetBuilder, ImportOptions
 from maskzoo.datasets.importers.labelme import is_labelme, read_labelme
 from maskzoo.datasets.importers.mask_pngs import is_mask_pngs, read_mask_pngs
 from maskzoo.datasets.importers.voc import is_voc, read_voc
 from maskzoo.datasets.importers.yolo import is_yolo, read_yolo
-from maskzoo.errors import AnnotationsError, ArgumentError, SourceError
+from maskzoo.datasets.known_formats import CONVERT, count_files, find_format, holds_tables, name_format
+from maskzoo.datasets.layout import find_splits
+from maskzoo.errors import ArgumentError, SourceError, list_some
 from maskzoo.system.files import describe_address
 
 __all__ = ["FORMATS", "Importer", "choose_format"]
@@ -65,15 +67,24 @@ def choose_format(source: Path, given: str | None = None) -> str:
         return found[0]
     if found:
         raise SourceError(f"{source}: could be {' or '.join(found)}; say which with --from")
-    if source.is_file() and _is_coco(source):
-        raise SourceError(f"{source}: is COCO's format already; use it as it is")
+    raise SourceError(f"{source}: {_explain(source)}")
+
+
+def _explain(source: Path) -> str:
+    """Say what a source is that none of `FORMATS` recognises."""
+    with contextlib.suppress(SourceError):
+        files = find_splits(source).values()
+        if any(map(holds_tables, files)):
+            return f"is COCO's format already ({list_some(file.name for file in files)}); use it as it is"
+    named = name_format(source) if source.is_file() else None
+    found = (source.name, *named) if named else find_format(source) if source.is_dir() else None
     *others, last = (importer.files for importer in FORMATS.values())
-    raise SourceError(f"{source}: not recognised; expected {', '.join(others)} or {last}; say which with --from")
-
-
-def _is_coco(source: Path) -> bool:
-    try:
-        content = read_json(source)
-    except AnnotationsError:
-        return False
-    return isinstance(content, dict) and {"images", "annotations", "categories"} <= content.keys()
+    if found is None:
+        lies_there = f"; {count_files(source)}" if source.is_dir() else ""
+        return f"not recognised; expected {', '.join(others)} or {last}; say which with --from{lies_there}"
+    file, name, advice = found
+    if advice == CONVERT:
+        advice = (
+            f"but the rest is not as its tool writes it; export it again, or say which it is with --from {'|'.join(FORMATS)}"
+        )
+    return f"{file} is {name}; {advice}"
