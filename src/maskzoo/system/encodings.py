@@ -27,7 +27,7 @@ _SCRIPTS: tuple[tuple[str, str, Callable[[str], bool], str], ...] = (
     (
         "CP1251",
         "Cyrillic Windows",
-        lambda letter: "\u0400" <= letter <= "\u04ff",
+        lambda letter: "\u0410" <= letter <= "\u044f",
         r"[A-Za-z][Ѐ-ӿ]|[Ѐ-ӿ][A-Za-z]",
     ),
     ("CP1252", "Latin-1, Western Windows", lambda letter: "À" <= letter <= "ÿ" and letter not in "\xd7\xf7", r"[À-ÿ]{3}"),
@@ -38,7 +38,7 @@ def describe_encoding(content: bytes, error: UnicodeDecodeError) -> str:
     """Return why bytes are no UTF-8, what they look like, with a sample in each such encoding, and how to convert them."""
     some = content[:LOOKED_AT]
     some = some if len(some) == len(content) else some[: some.rfind(b'"') + 1]  # between two letters
-    found = [(name, what, text) for name, what, *rules in _SCRIPTS if (text := _try(some, name, *rules))]
+    found = [(name, what, text) for name, what, letters, never in _SCRIPTS if (text := _try(some, name, letters, never))]
     if not found:
         return f"{error}; expected UTF-8: save it so"
     looks = " or ".join(f"{name} ({what}), where it says {_show(text)!r}" for name, what, text in found)
