@@ -20,6 +20,7 @@ from maskzoo.errors import ImageError, SourceError
 from maskzoo.images.find import find_pictures
 from maskzoo.images.read import read_image
 from maskzoo.progress import OnProgress, ProgressEvent, say_nothing
+from maskzoo.system.encodings import describe_encoding
 
 __all__ = [
     "BOXES",
@@ -257,8 +258,11 @@ def read_text(path: Path) -> str:
         size = path.stat().st_size
         if size > LARGEST_TEXT:
             raise SourceError(f"{path}: {size:,} bytes; expected a text file of at most {LARGEST_TEXT:,}")
-        return path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+        content = path.read_bytes()
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise SourceError(f"{path}: cannot be read as text: {describe_encoding(content, error)}") from error
+    except OSError as error:
         raise SourceError(f"{path}: cannot be read as text: {error}; expected a UTF-8 text file") from error
 
 
