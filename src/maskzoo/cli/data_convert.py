@@ -40,6 +40,10 @@ def convert_data(
             help="What a box without an outline becomes: a rectangular object, a region that training leaves out, or nothing."
         ),
     ] = None,
+    class_attribute: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="The attribute that is an object's class, where there are several (VIA)."),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite files of OUT that are there.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,
 ) -> None:
@@ -59,7 +63,16 @@ def convert_data(
 
     given = None if kind is Format.auto else kind.value
     with show_progress() as on_progress:
-        made = convert_dataset(source, out, format=given, classes=classes, boxes=boxes, force=force, on_progress=on_progress)
+        made = convert_dataset(
+            source,
+            out,
+            format=given,
+            classes=classes,
+            boxes=boxes,
+            class_attribute=class_attribute,
+            force=force,
+            on_progress=on_progress,
+        )
     console = open_stdout()
     if json:
         print_json(made.to_dict())

@@ -47,8 +47,8 @@ def test_calls_that_cannot_be_meant_are_refused(source, tmp_path):
         maskzoo.convert_dataset(source, tmp_path / "coco", format="coco")
     with pytest.raises(ArgumentError, match="each once"):
         maskzoo.convert_dataset(source, tmp_path / "coco", classes="cat,cat")
-    with pytest.raises(ArgumentError, match="labelme has no boxes without an outline"):
-        maskzoo.convert_dataset(source, tmp_path / "coco", format="labelme", boxes="masks")
+    with pytest.raises(ArgumentError, match="voc has no boxes without an outline"):
+        maskzoo.convert_dataset(source, tmp_path / "coco", format="voc", boxes="masks")
     with pytest.raises(ArgumentError, match="boxes is 'all'; expected one of masks, crowds, skip"):
         maskzoo.convert_dataset(source, tmp_path / "coco", boxes="all")
     with pytest.raises(SourceError, match="give a folder as OUT"):

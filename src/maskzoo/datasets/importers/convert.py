@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from maskzoo.datasets.importers.formats import FORMATS, choose_format
 from maskzoo.datasets.known_formats import count_files
 from maskzoo.errors import ArgumentError, SourceError, list_some
 from maskzoo.progress import OnProgress, say_nothing
-from maskzoo.system.files import check_target
+from maskzoo.system.files import check_target, make_folder, write_file
 
 __all__ = ["ConvertedDataset", "ConvertedSplit", "convert_dataset"]
 
@@ -63,6 +63,7 @@ def convert_dataset(
     format: str | None = None,
     classes: str | Path | Sequence[str] | None = None,
     boxes: Boxes | None = None,
+    class_attribute: str | None = None,
     force: bool = False,
     on_progress: OnProgress = say_nothing,
 ) -> ConvertedDataset:
@@ -74,10 +75,11 @@ def convert_dataset(
     Args:
         source: the data set's folder, or its data.yaml (YOLO).
         out: the .json to write, or a folder for one file of each split.
-        format: "yolo", "labelme", "voc" or "masks"; left out, the one that the files look like.
+        format: a name as `maskzoo data convert --from` has it, such as "yolo"; left out, what the files look like.
         classes: the names in order, also as "cat,dog" or a text file with one a line; left out, those of the source.
         boxes: what an object becomes that has a box and no outline: "masks" makes it a rectangular object, "crowds" a
-            region that training leaves out, "skip" leaves it out. Left out, such a source is refused.
+            region that training leaves out, "skip" leaves it out. Left out, such a source is refused (LabelMe's are masks).
+        class_attribute: the attribute that is an object's class (VIA); left out, the only one that can be.
         force: overwrite files of `out`.
         on_progress: is called for each picture.
 
@@ -95,7 +97,16 @@ def convert_dataset(
         raise ArgumentError(f"boxes is {boxes!r}; expected one of {', '.join(BOXES)} (--boxes)")
     if boxes is not None and "boxes" not in FORMATS[name].options:
         raise ArgumentError(f"{name} has no boxes without an outline, so there is nothing to say about them; leave out --boxes")
-    options = ImportOptions(None if classes is None else _read_classes(classes), boxes, on_progress)
+    if class_attribute is not None and "class_attribute" not in FORMATS[name].options:
+        raise ArgumentError(f"{name} says itself what an object's class is; leave out --class-attribute")
+    pictures = out.with_suffix("") if out.suffix.lower() == ".json" else out
+    options = ImportOptions(
+        None if classes is None else _read_classes(classes),
+        boxes,
+        class_attribute,
+        pictures.with_name(f"{pictures.name}_pictures"),
+        on_progress,
+    )
     drafts = FORMATS[name].read(source, options)
     _refuse_boxes([row for draft in drafts.values() for row in draft.refused])
     files = _name_files(drafts, source, out, force)
@@ -158,7 +169,18 @@ def _write(drafts: Mapping[str, DatasetBuilder], files: Mapping[str, Path], out:
     root = find_common_folder(pictures, next(iter(files.values())))
     contents = {split: draft.to_coco(root) for split, draft in drafts.items()}
     packed = {split: pack_annotations(content, str(files[split])) for split, content in contents.items()}
+    _write_pictures({path: load for draft in drafts.values() for path, load in draft.embedded.items()}, force)
     for split, content in contents.items():
         write_coco(files[split], content, force=force)
     advice = (advise_on_images(packed[split], root, file, out) for split, file in files.items())
-    return tuple(dict.fromkeys(note for note in advice if note is not None))
+    notes = (note for draft in drafts.values() for note in draft.notes)
+    return tuple(dict.fromkeys([*notes, *(note for note in advice if note is not None)]))
+
+
+def _write_pictures(embedded: Mapping[Path, Callable[[], bytes]], force: bool) -> None:
+    """Write the pictures that lay inside label files, after a look at all their places."""
+    for path in embedded:
+        check_target(path, force=force)
+    for path, load in embedded.items():
+        make_folder(path.parent)
+        write_file(path, load())

@@ -1,45 +1,60 @@
 """The formats that can be imported: how each is recognised, and what reads it.
 
-A format is a module with two functions: one that says whether a file or folder looks like it, and one that reads it and
-returns a filled `DatasetBuilder` for each split ("" where there are none).
+A format is a module with two functions: one that says whether a file or folder looks like it (or the content of a JSON file,
+which is then read once for all formats), and one that reads it and returns a filled `DatasetBuilder` for each split (""
+where there are none).
 """
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from maskzoo.datasets.importers.builder import DatasetBuilder, ImportOptions
+from maskzoo.datasets.importers.labelled import read_content
 from maskzoo.datasets.importers.labelme import is_labelme, read_labelme
 from maskzoo.datasets.importers.mask_pngs import is_mask_pngs, read_mask_pngs
 from maskzoo.datasets.importers.voc import is_voc, read_voc
 from maskzoo.datasets.importers.yolo import is_yolo, read_yolo
 from maskzoo.datasets.known_formats import CONVERT, count_files, find_format, holds_tables, name_format
 from maskzoo.datasets.layout import find_splits
-from maskzoo.errors import ArgumentError, SourceError, list_some
+from maskzoo.errors import AnnotationsError, ArgumentError, SourceError, list_some
+from maskzoo.images.find import find_pictures
 from maskzoo.system.files import describe_address
 
 __all__ = ["FORMATS", "Importer", "choose_format"]
 
+TRIED = 20  # JSON files of a folder that are looked into
+
 
 @dataclass(frozen=True, slots=True)
 class Importer:
-    """One format: its files in a reader's words, and its two functions.
+    """One format: its files in a reader's words, and its functions.
 
-    `options` are the fields of `ImportOptions` that only some formats take.
+    `recognise` is called with the file or folder, `recognise_json` with the content of its first JSON files; one of them is
+    enough. `options` are the fields of `ImportOptions` that only some formats take.
     """
 
     files: str
     recognise: Callable[[Path], bool]
     read: Callable[[Path, ImportOptions], dict[str, DatasetBuilder]]
     options: frozenset[str] = frozenset()
+    recognise_json: Callable[[Any], bool] = lambda content: False
+
+
+def _by_content(source: Path) -> bool:
+    return False
 
 
 FORMATS = {
     "yolo": Importer("YOLO (data.yaml, or labels/*.txt)", is_yolo, read_yolo, frozenset(["boxes"])),
-    "labelme": Importer("LabelMe (JSON files with shapes)", is_labelme, read_labelme),
+    "labelme": Importer(
+        "LabelMe (JSON files with shapes)", _by_content, read_labelme, frozenset(["boxes"]), recognise_json=is_labelme
+    ),
     "voc": Importer("Pascal VOC (SegmentationObject)", is_voc, read_voc),
     # VOC's masks are numbered PNGs as well.
     "masks": Importer(
@@ -62,7 +77,12 @@ def choose_format(source: Path, given: str | None = None) -> str:
         if given not in FORMATS:
             raise ArgumentError(f"the format is {given!r}; expected one of {', '.join(FORMATS)}")
         return given
-    found = [name for name, importer in FORMATS.items() if importer.recognise(source)]
+    contents = _read_first_json(source)
+    found = [
+        name
+        for name, one in FORMATS.items()
+        if one.recognise(source) or any(one.recognise_json(content) for content in contents)
+    ]
     if len(found) == 1:
         return found[0]
     if found:
@@ -72,7 +92,7 @@ def choose_format(source: Path, given: str | None = None) -> str:
 
 def _explain(source: Path) -> str:
     """Say what a source is that none of `FORMATS` recognises."""
-    with contextlib.suppress(SourceError):
+    with suppress(SourceError):
         files = find_splits(source).values()
         if any(map(holds_tables, files)):
             return f"is COCO's format already ({list_some(file.name for file in files)}); use it as it is"
@@ -88,3 +108,14 @@ def _explain(source: Path) -> str:
             f"but the rest is not as its tool writes it; export it again, or say which it is with --from {'|'.join(FORMATS)}"
         )
     return f"{file} is {name}; {advice}"
+
+
+def _read_first_json(source: Path) -> list[Any]:
+    """Return the contents of the first JSON files of a source that can be read."""
+    suffixes = {".json"}
+    files = find_pictures(source, suffixes, lambda path, reason: None) if source.is_dir() else [source]
+    contents = []
+    for path in islice((path for path in files if path.suffix.lower() in suffixes), TRIED):
+        with suppress(OSError, AnnotationsError, SourceError):
+            contents.append(read_content(path))
+    return contents
