@@ -22,6 +22,8 @@ class Format(StrEnum):
     auto = "auto"
     yolo = "yolo"
     labelme = "labelme"
+    supervisely = "supervisely"
+    datumaro = "datumaro"
     voc = "voc"
     masks = "masks"
 

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from maskzoo.datasets.importers.drawn_shapes import (
+    cut_holes,
     draw_ellipse,
     draw_mask,
     draw_rectangle,
@@ -15,6 +16,7 @@ from maskzoo.datasets.importers.drawn_shapes import (
     read_numbers,
     read_points,
 )
+from maskzoo.datasets.rle import rasterize_polygons
 
 
 def area(flat):
@@ -75,3 +77,16 @@ def test_an_empty_mask_is_called_so():
     Image.fromarray(np.zeros((2, 2), np.uint8)).save(stream, "PNG")
     with pytest.raises(ValueError, match="its mask is empty"):
         draw_mask(base64.b64encode(stream.getvalue()).decode(), np.zeros(2), (9, 9))
+
+
+def test_holes_are_cut_out_whichever_way_they_are_walked():
+    outline = np.array([[0, 0], [20, 0], [20, 20], [0, 20]], np.float64)
+    holes = [np.array([[4, 4], [8, 4], [8, 8], [4, 8]], np.float64), np.array([[12, 12], [16, 16], [12, 16]], np.float64)]
+    expected = np.zeros((20, 20), np.uint8) + 1
+    for hole in holes:
+        expected &= 1 - rasterize_polygons([hole.ravel()], (20, 20))
+    for turned in (holes, [hole[::-1] for hole in holes], holes[::-1]):
+        assert (rasterize_polygons([cut_holes(outline, turned)], (20, 20)) == expected).all()
+    assert cut_holes(outline, []).tolist() == outline.ravel().tolist()
+    with pytest.raises(ValueError, match="a hole of 2 points"):
+        cut_holes(outline, [holes[0][:2]])

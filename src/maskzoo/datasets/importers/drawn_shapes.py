@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from maskzoo.datasets.sifted import is_number
 from maskzoo.errors import ImageError
 from maskzoo.images.read import read_image
 
-__all__ = ["Points", "draw_ellipse", "draw_mask", "draw_rectangle", "read_base64", "read_numbers", "read_points"]
+__all__ = ["Points", "cut_holes", "draw_ellipse", "draw_mask", "draw_rectangle", "read_base64", "read_numbers", "read_points"]
 
 ROUNDNESS = 0.1  # pixels that the polygon of an ellipse may lie inside of it
 LARGEST_RADIUS = 1e6  # pixels: keeps the number of points small
@@ -41,6 +42,27 @@ def read_numbers(row: Any, *names: str) -> list[float]:
         said = ", ".join(f"{name} {value!r:.30}" for name, value in zip(names, found, strict=True))
         raise ValueError(f"found {said}; expected finite numbers")
     return [float(value) for value in found if value is not None]
+
+
+def cut_holes(outline: Points, holes: Sequence[Points]) -> Points:
+    """Return an outline `[N 2]` with its holes as one polygon, flat: a line to each hole is walked both ways.
+
+    Holes are walked the other way round, so that the polygon's area is without them.
+    """
+    points = outline
+    for hole in holes:
+        if len(hole) < 3:
+            raise ValueError(f"a hole of {len(hole)} points; expected 3 or more")
+        inner = hole if _turn(hole) * _turn(outline) < 0 else hole[::-1]
+        near = int(np.hypot(*(points - inner[0]).T).argmin())
+        points = np.concatenate([points[: near + 1], inner, inner[:1], points[near:]])
+    flat: Points = points.ravel()
+    return flat
+
+
+def _turn(points: Points) -> float:
+    x, y = (points - points[0]).T
+    return float(x @ np.roll(y, -1) - y @ np.roll(x, -1))
 
 
 def draw_rectangle(x: float, y: float, width: float, height: float, degrees: float = 0) -> Points:

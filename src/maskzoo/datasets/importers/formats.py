@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from maskzoo.datasets.importers.builder import DatasetBuilder, ImportOptions
+from maskzoo.datasets.importers.datumaro import is_datumaro, read_datumaro
 from maskzoo.datasets.importers.labelled import read_content
 from maskzoo.datasets.importers.labelme import is_labelme, read_labelme
 from maskzoo.datasets.importers.mask_pngs import is_mask_pngs, read_mask_pngs
+from maskzoo.datasets.importers.supervisely import is_supervisely, read_supervisely
 from maskzoo.datasets.importers.voc import is_voc, read_voc
 from maskzoo.datasets.importers.yolo import is_yolo, read_yolo
 from maskzoo.datasets.known_formats import CONVERT, count_files, find_format, holds_tables, name_format
@@ -54,6 +56,12 @@ FORMATS = {
     "yolo": Importer("YOLO (data.yaml, or labels/*.txt)", is_yolo, read_yolo, frozenset(["boxes"])),
     "labelme": Importer(
         "LabelMe (JSON files with shapes)", _by_content, read_labelme, frozenset(["boxes"]), recognise_json=is_labelme
+    ),
+    "supervisely": Importer(
+        "Supervisely (meta.json, ann, img)", _by_content, read_supervisely, frozenset(["boxes"]), recognise_json=is_supervisely
+    ),
+    "datumaro": Importer(
+        "Datumaro (annotations/default.json)", _by_content, read_datumaro, frozenset(["boxes"]), recognise_json=is_datumaro
     ),
     "voc": Importer("Pascal VOC (SegmentationObject)", is_voc, read_voc),
     # VOC's masks are numbered PNGs as well.

@@ -26,6 +26,7 @@ __all__ = ["IGNORED", "LabelledPicture", "LabelledShape", "Labels"]
 # Words of LabelMe and ISAT for what is no object, in the spellings that users give them.
 IGNORED = frozenset(["__ignore__", "_ignore_", "_background_", "__background__"])
 SPLIT_FOLDERS = {split: split for split in SPLITS} | {"valid": "val", "validation": "val"}
+LABEL_FOLDERS = ("annotations", "ann")  # whose pictures lie beside it
 LARGEST_FILE = 1 << 29  # bytes: a file may hold its picture, as text
 ASPECT = 0.01  # that a picture's width to height may differ from its labels', where coordinates are parts of it
 Size = tuple[int, int]  # height, width
@@ -55,7 +56,8 @@ class LabelledPicture:
     """What a file says about one picture: its path as `named` there, its `size` (None where unsaid), its shapes.
 
     `relative`: coordinates are parts of the picture, so that it may have another size. `stem` is the name that it has where
-    the file's own name tells it. `embedded` returns the picture's bytes, if the file holds them.
+    the file's own name tells it. `embedded` returns the picture's bytes, if the file holds them. `split` is for formats
+    that say it otherwise than by folders.
     """
 
     file: Path
@@ -66,6 +68,7 @@ class LabelledPicture:
     relative: bool = False
     stem: str | None = None
     embedded: Callable[[], bytes] | None = None
+    split: str | None = None
 
 
 @dataclass
@@ -81,7 +84,10 @@ class Labels:
     @property
     def root(self) -> Path:
         """The folder in which pictures are looked for."""
-        return self.source if self.source.is_dir() else self.source.parent
+        if self.source.is_dir():
+            return self.source
+        folder = self.source.absolute().parent
+        return folder.parent if folder.name in LABEL_FOLDERS else folder
 
     def read_files(self, suffix: str = ".json") -> Iterator[tuple[Path, Any]]:
         """Yield each JSON file of the source with its content; those that cannot be read are left out by name."""
@@ -164,7 +170,10 @@ class Labels:
         """Return each picture's split, by the folders of the label files; "" for all where some lie elsewhere."""
         splits = []
         for picture in self.pictures:
-            folders = picture.file.relative_to(self.root).parts[:-1]
+            if picture.split is not None:
+                splits.append(picture.split)
+                continue
+            folders = picture.file.absolute().relative_to(self.root.absolute()).parts[:-1]
             splits.append(next((SPLIT_FOLDERS[part] for part in map(str.casefold, folders) if part in SPLIT_FOLDERS), ""))
         if "" not in splits:
             return splits
@@ -205,7 +214,7 @@ class Labels:
         known = content.startswith(b"\x89PNG"), content.startswith(b"\xff\xd8")
         suffix = ".png" if known[0] else ".jpg" if known[1] else named.suffix
         keeps = named.suffix.lower() in ({".png"} if known[0] else {".jpg", ".jpeg"} if known[1] else IMAGE_SUFFIXES)
-        folder = options.pictures / picture.file.parent.relative_to(self.root)
+        folder = options.pictures / picture.file.parent.absolute().relative_to(self.root.absolute())
         path = folder.absolute() / (named.name if keeps else f"{named.stem}{suffix}")
         self.tell(f"Pictures that lay inside the labels, written to {options.pictures}", path.name)
         return path, (height, width)
