@@ -24,6 +24,7 @@ class Format(StrEnum):
     labelme = "labelme"
     supervisely = "supervisely"
     datumaro = "datumaro"
+    fiftyone = "fiftyone"
     voc = "voc"
     masks = "masks"
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from maskzoo.datasets.importers.builder import DatasetBuilder, ImportOptions
 from maskzoo.datasets.importers.datumaro import is_datumaro, read_datumaro
+from maskzoo.datasets.importers.fiftyone import is_fiftyone, read_fiftyone
 from maskzoo.datasets.importers.labelled import read_content
 from maskzoo.datasets.importers.labelme import is_labelme, read_labelme
 from maskzoo.datasets.importers.mask_pngs import is_mask_pngs, read_mask_pngs
@@ -62,6 +63,9 @@ FORMATS = {
     ),
     "datumaro": Importer(
         "Datumaro (annotations/default.json)", _by_content, read_datumaro, frozenset(["boxes"]), recognise_json=is_datumaro
+    ),
+    "fiftyone": Importer(
+        "FiftyOne's own export (samples.json)", _by_content, read_fiftyone, frozenset(["boxes"]), recognise_json=is_fiftyone
     ),
     "voc": Importer("Pascal VOC (SegmentationObject)", is_voc, read_voc),
     # VOC's masks are numbered PNGs as well.
