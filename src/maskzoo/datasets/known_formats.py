@@ -72,6 +72,7 @@ KINDS = (  # the first that fits counts
     _Kind("SuperAnnotate's format", JSON, (r'"instances"', r'"className"')),
     _Kind("BDD100K's format", JSON, (r'"labels"', r'"(poly2d|box2d|rle)"'), "convert it with bdd100k.label.to_coco"),
     _Kind("CreateML: boxes, no outlines", JSON, (r'"coordinates"', r'"(image|imagefilename)"'), "export outlines as COCO"),
+    _Kind("Hugging Face's metadata of an image folder", (".jsonl",), (r'"file_name"',), "export COCO instances instead"),
     _Kind("an Amazon SageMaker manifest", (".manifest", *JSON), (r'"source-ref"',)),
     _Kind("GeoJSON: places on a map or a slide", JSON, (r'"FeatureCollection"',)),
     _Kind("CVAT's XML", XML, (r"<annotations>", r"<(image|track)\b"), CONVERT),
@@ -93,6 +94,7 @@ KINDS = (  # the first that fits counts
     _Kind("Parquet, as Hugging Face has it", (".parquet", ".arrow"), (), "export pictures and COCO instances with `datasets`"),
     _Kind("an archive", (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar"), (), "unpack it, and name the folder"),
     _Kind("MATLAB's or NumPy's format", (".mat", ".npy", ".npz", ".h5", ".hdf5"), (), "write the masks as PNG files"),
+    _Kind("YOLO's labels", TXT, (r"\A\d+( [-\d.]+(e-\d+)?){4,}\s*$",), CONVERT),
     _Kind("YOLO's data file", (".yaml", ".yml"), (r"(?m)^names\s*:",), CONVERT),
 )  # fmt: skip
 

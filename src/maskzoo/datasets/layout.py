@@ -125,6 +125,8 @@ def _choose(folder: Path, split: str, candidates: list[Path]) -> Path:
 
 def _fail(folder: Path) -> NoReturn:
     """Raises SourceError that says why a folder has no annotations, by all that lies in it."""
+    if other := describe_folder(folder):
+        raise SourceError(f"{folder}: no COCO instances: {other}")
     json = [file for file in list_files(folder) if file.suffix.lower() == ".json"]
     passed = [file for file in json if file.name.startswith(OTHER_KINDS)]
     if passed:
@@ -132,8 +134,6 @@ def _fail(folder: Path) -> NoReturn:
             f"{folder}: no annotations; passed over on purpose: {_list(passed, folder)}, because COCO's files of these names "
             "hold key points, captions or regions; if one holds outlines (segmentation) too, name the file itself"
         )
-    if other := describe_folder(folder):
-        raise SourceError(f"{folder}: no COCO annotations: {other}")
     tried = ", ".join(["*train*.json", "annotations/instances_train*.json", *(f"train/{name}" for name in IN_SPLIT_FOLDER)])
     found = f"found {_list(json, folder)}, no COCO instances file" if json else f"found no JSON file: {count_files(folder)}"
     raise SourceError(

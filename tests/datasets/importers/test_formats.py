@@ -85,3 +85,9 @@ def test_a_format_that_is_named_is_taken_if_it_is_known(tmp_path):
 
 def test_the_command_line_offers_every_format():
     assert [name.value for name in Format] == ["auto", *FORMATS]
+
+
+def test_a_data_set_one_folder_deeper_is_pointed_at(tmp_path):
+    make(tmp_path / "unpacked" / "cars", {"data.yaml": "names: [a]"})
+    with pytest.raises(SourceError, match=r"cars/data.yaml is YOLO's data file; name its folder: .*unpacked/cars$"):
+        choose_format(tmp_path / "unpacked")

@@ -89,17 +89,22 @@ def choose_format(source: Path, given: str | None = None) -> str:
         if given not in FORMATS:
             raise ArgumentError(f"the format is {given!r}; expected one of {', '.join(FORMATS)}")
         return given
-    contents = _read_first_json(source)
-    found = [
-        name
-        for name, one in FORMATS.items()
-        if one.recognise(source) or any(one.recognise_json(content) for content in contents)
-    ]
+    found = _recognise(source)
     if len(found) == 1:
         return found[0]
     if found:
         raise SourceError(f"{source}: could be {' or '.join(found)}; say which with --from")
     raise SourceError(f"{source}: {_explain(source)}")
+
+
+def _recognise(source: Path) -> list[str]:
+    """Return the formats that a source's files look like."""
+    contents = _read_first_json(source)
+    return [
+        name
+        for name, one in FORMATS.items()
+        if one.recognise(source) or any(one.recognise_json(content) for content in contents)
+    ]
 
 
 def _explain(source: Path) -> str:
@@ -116,9 +121,9 @@ def _explain(source: Path) -> str:
         return f"not recognised; expected {', '.join(others)} or {last}; say which with --from{lies_there}"
     file, name, advice = found
     if advice == CONVERT:
-        advice = (
-            f"but the rest is not as its tool writes it; export it again, or say which it is with --from {'|'.join(FORMATS)}"
-        )
+        inner = next(filter(_recognise, (source / file).parents[: file.count("/")]), None)
+        advice = f"name its folder: {inner}" if inner else "but the rest is not as its tool writes it; export it again, or say "
+        advice += "" if inner else f"which it is with --from {'|'.join(FORMATS)}"
     return f"{file} is {name}; {advice}"
 
 

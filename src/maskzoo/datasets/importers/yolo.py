@@ -21,6 +21,7 @@ __all__ = ["is_yolo", "read_yolo"]
 
 ROUNDING = 1e-3  # of a normalised coordinate: writers round, so that 1.0000001 still means the border
 LOOKED_INTO = 500  # label files that are looked at together before they are read
+FEWEST_POSES = 3  # rows of points without a third number that can be told from outlines
 NO_LABELS = (*CLASS_LISTS, "train.txt", "val.txt", "valid.txt", "test.txt", "README.dataset.txt", "README.roboflow.txt")
 
 
@@ -92,8 +93,8 @@ def _find_label_file(picture: Path) -> Path:
     """Return where a picture's labels are: in `labels` where the picture is in the last `images`, or beside it."""
     parts = list(picture.parts)
     for place in range(len(parts) - 2, -1, -1):
-        if parts[place] == "images":
-            parts[place] = "labels"
+        if parts[place].lower() == "images":
+            parts[place] = {"IMAGES": "LABELS", "Images": "Labels"}.get(parts[place], "labels")
             break
     apart, beside = Path(*parts).with_suffix(".txt"), picture.with_suffix(".txt")
     return beside if beside.is_file() and not apart.is_file() else apart
@@ -111,9 +112,9 @@ def _check_labels(pictures: Sequence[Path], data: YoloData) -> None:
     if not rows:
         return
     found = f"{rows[0][1]}: all of {count_words(len(rows), 'row')} looked at"
-    if all(_is_pose(row) for row, _ in rows) and any(row[7::3].any() for row, _ in rows):
+    if _are_poses([row for row, _ in rows]):
         raise SourceError(
-            f"{found} are a box and key points x y visible (YOLO-pose), no outlines; expected YOLO's segmentation labels; "
+            f"{found} are a box and key points (YOLO-pose), no outlines; expected YOLO's segmentation labels; "
             "export the data set for instance segmentation"
         )
     if all((row[1:] > 1 + ROUNDING).any() for row, _ in rows) and max(row[1:].max() for row, _ in rows) > 2:
@@ -144,14 +145,34 @@ def _read_numbers(file: Path) -> Iterator[NDArray[np.float64]]:
             yield row
 
 
-def _is_pose(row: NDArray[np.float64]) -> bool:
-    """Say whether a row is class, box, and points x y visible (0, 1 or 2), those that are visible in the box."""
-    if len(row) < 8 or (len(row) - 5) % 3:
+def _are_poses(rows: Sequence[NDArray[np.float64]]) -> bool:
+    """Say whether all rows are class, box, and points x y visible (0, 1 or 2) or x y; those that are seen are in the box."""
+    if len({len(row) for row in rows}) > 1 or len(rows[0]) < 8:
         return False
-    points = row[5:].reshape(-1, 3)
-    seen = points[points[:, 2] > 0, :2]
-    inside = np.abs(seen - row[1:3]) <= row[3:5] / 2 + 0.05  # points may stand out a little
-    return bool(np.isin(points[:, 2], (0, 1, 2)).all() and inside.all())
+    table = np.array(rows)
+    for size in (3, 2):
+        if (table.shape[1] - 5) % size:
+            continue
+        points = table[:, 5:].reshape(len(rows), -1, size)
+        seen = points[:, :, 2] > 0 if size == 3 else (points != 0).any(axis=2)
+        reach = table[:, None, 3:5] / 2 + 0.05  # points may stand out a little
+        inside = (np.abs(points[:, :, :2] - table[:, None, 1:3]) <= reach).all(axis=2) | ~seen
+        if not (inside.all() and seen.any()):
+            continue
+        if size == 3 and np.isin(points[:, :, 2], (0, 1, 2)).all():
+            return True
+        if size == 2 and len(rows) >= FEWEST_POSES and _stands_apart(table).mean() > 0.5:
+            return True
+    return False
+
+
+def _stands_apart(rows: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Say of each row whether its second pair is far from all others: a width and height, no point of an outline."""
+    points = rows[:, 1:].reshape(len(rows), -1, 2)
+    others = np.delete(points, 1, axis=1)
+    low, high = others.min(axis=1), others.max(axis=1)
+    second, side = points[:, 1], high - low
+    return np.asarray(((second < low - side) | (second > high + side)).any(axis=1))
 
 
 def _skip_orphans(draft: DatasetBuilder, pictures: Sequence[Path]) -> None:
