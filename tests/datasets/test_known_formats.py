@@ -77,3 +77,18 @@ def test_files_are_counted_by_kind(tmp_path):
     for name in ("a.bin", "b.bin", "c.png", "Makefile", ".hidden"):
         (tmp_path / name).touch()
     assert count_files(tmp_path) == "found 2 files (.bin), 1 file (.png), 1 file (without an ending)"
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("VOC/SegmentationObject/a.png", "VOC/SegmentationObject is Pascal VOC's masks; convert it first"),
+        ("train/masks/a.png", "train/masks is a folder of masks; convert it first"),
+        ("images/a.png", None),
+    ],
+)
+def test_folders_of_masks_have_a_name_too(tmp_path, name, said):
+    (tmp_path / name).parent.mkdir(parents=True)
+    (tmp_path / name).touch()
+    described = describe_folder(tmp_path)
+    assert described is None if said is None else described.startswith(said)

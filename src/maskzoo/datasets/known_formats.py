@@ -98,6 +98,13 @@ KINDS = (  # the first that fits counts
     _Kind("YOLO's data file", (".yaml", ".yml"), (r"(?m)^names\s*:",), CONVERT),
 )  # fmt: skip
 
+# Folders of pictures that are masks.
+FOLDERS = {
+    **dict.fromkeys(("segmentationobject", "segmentationclass", "segmentationobjectpng"), "Pascal VOC's masks"),
+    **dict.fromkeys(("masks", "mask", "pedmasks"), "a folder of masks"),
+    "gtfine": "Cityscapes",
+}
+
 
 def name_format(file: Path) -> tuple[str, str] | None:
     """Return the name of the format that a file is in and what to do with it; None if it is COCO instances or unknown."""
@@ -149,12 +156,14 @@ def describe_folder(folder: Path) -> str | None:
 
 def find_format(folder: Path) -> tuple[str, str, str] | None:
     """Return the first file in a folder that is of a known format but COCO instances, its format, and what to do."""
-    files = (file for file in list_files(folder) if file.suffix.lower() not in IMAGE_SUFFIXES)
-    for file in islice(files, LOOKED_INTO):
-        found = name_format(file)
+    files = [file.relative_to(folder) for file in list_files(folder)]
+    for file in islice((file for file in files if file.suffix.lower() not in IMAGE_SUFFIXES), LOOKED_INTO):
+        found = name_format(folder / file)
         if found is not None:
-            return file.relative_to(folder).as_posix(), *found
-    return None
+            return file.as_posix(), *found
+    parents = dict.fromkeys(parent for file in files for parent in file.parents)
+    named = next((parent for parent in parents if parent.name.lower() in FOLDERS), None)
+    return None if named is None else (named.as_posix(), FOLDERS[named.name.lower()], CONVERT)
 
 
 def count_files(folder: Path) -> str:

@@ -24,7 +24,7 @@ from maskzoo.datasets.importers.supervisely import is_supervisely, read_supervis
 from maskzoo.datasets.importers.voc import is_voc, read_voc
 from maskzoo.datasets.importers.yolo import is_yolo, read_yolo
 from maskzoo.datasets.known_formats import CONVERT, count_files, find_format, holds_tables, name_format
-from maskzoo.datasets.layout import find_splits
+from maskzoo.datasets.layout import find_splits, list_passed_over
 from maskzoo.errors import AnnotationsError, ArgumentError, SourceError, list_some
 from maskzoo.images.find import find_pictures
 from maskzoo.system.files import describe_address
@@ -116,15 +116,23 @@ def _explain(source: Path) -> str:
     named = name_format(source) if source.is_file() else None
     found = (source.name, *named) if named else find_format(source) if source.is_dir() else None
     *others, last = (importer.files for importer in FORMATS.values())
+    passed = list_passed_over(source) if found is None and source.is_dir() else []
+    if passed:
+        names = list_some(file.name for file in passed)
+        return f"holds {names}, COCO's files of other kinds; one that holds outlines needs no conversion: use it as it is"
     if found is None:
         lies_there = f"; {count_files(source)}" if source.is_dir() else ""
         return f"not recognised; expected {', '.join(others)} or {last}; say which with --from{lies_there}"
     file, name, advice = found
-    if advice == CONVERT:
-        inner = next(filter(_recognise, (source / file).parents[: file.count("/")]), None)
-        advice = f"name its folder: {inner}" if inner else "but the rest is not as its tool writes it; export it again, or say "
-        advice += "" if inner else f"which it is with --from {'|'.join(FORMATS)}"
-    return f"{file} is {name}; {advice}"
+    if advice != CONVERT:
+        return f"{file} is {name}; {advice}"
+    inner = next(filter(_recognise, (source / file).parents[: file.count("/")]), None)
+    if inner is not None:
+        return f"{file} is {name}; name its folder: {inner}"
+    return (
+        f"{file} is {name}, but the rest is not as its tool writes it; export it again, or say which it is with "
+        f"--from {'|'.join(FORMATS)}"
+    )
 
 
 def _read_first_json(source: Path) -> list[Any]:
