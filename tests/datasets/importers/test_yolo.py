@@ -218,7 +218,9 @@ def test_an_outline_that_touches_the_border_is_no_row_of_key_points(one, row):
 
 
 def test_pixels_instead_of_parts_are_refused_by_name(one):
-    with pytest.raises(SourceError, match=r"all of 2 rows .* the largest 39: they look like pixels; .*divide x by the width"):
+    with pytest.raises(
+        SourceError, match=r"all of 2 rows .* the largest 39: they are pixels or percent; .*divide x by the width"
+    ):
         label(one, ["1 4 4 20 4 20 12", "0 1 1 39 1 39 19 1 19"])
     (skipped,) = label(one, [TRIANGLE, "1 4 4 20 4 20 12"])["train"].skipped
     assert skipped.row == "line 2" and "20, which looks like pixels" in skipped.reason
@@ -266,6 +268,8 @@ def test_what_cannot_be_looked_at_is_skipped_by_name(source):
         ({"labels/a.txt": "0 0.1 0.1 0.5 0.5 0.5 0.1\n"}, True),
         ({"labels/a.txt": ""}, True),
         ({"training/labels/a.txt": "0 0.1"}, True),
+        ({"train/a.jpg": "", "train/a.txt": "0 0.1 0.1 0.5 1e-5\n"}, True),
+        ({"train/a.jpg": "", "train/a.txt": "1 photo of a cat\n"}, False),  # a caption
         ({"a.txt": "0 0.1 0.1", "a.png": "", "classes.txt": "cat\n"}, True),
         ({"obj.data": "names = obj.names\n"}, True),
         ({"labels/a.txt": "Car 0.00 0 -1.58 587.01\n"}, False),  # KITTI

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -15,30 +15,33 @@ from maskzoo.datasets.importers.builder import DatasetBuilder, ImportOptions, re
 from maskzoo.datasets.importers.yolo_data import CLASS_LISTS, YoloData, find_data_file, read_data
 from maskzoo.datasets.layout import SPLITS
 from maskzoo.errors import MaskzooError, SourceError, count_words, list_some
-from maskzoo.images.find import find_pictures, is_hidden
+from maskzoo.images.find import IMAGE_SUFFIXES, find_pictures, is_hidden
 
 __all__ = ["is_yolo", "read_yolo"]
 
 ROUNDING = 1e-3  # of a normalised coordinate: writers round, so that 1.0000001 still means the border
+LONGEST_ROW = 1 << 20  # bytes of a row that are looked at to recognise it
 LOOKED_INTO = 500  # label files that are looked at together before they are read
 FEWEST_POSES = 3  # rows of points without a third number that can be told from outlines
 NO_LABELS = (*CLASS_LISTS, "train.txt", "val.txt", "valid.txt", "test.txt", "README.dataset.txt", "README.roboflow.txt")
 
 
 def is_yolo(source: Path) -> bool:
-    """Say whether a file or folder looks like YOLO's: it is or holds a data.yaml, or has label files in `labels`.
+    """Say whether a file or folder looks like YOLO's: it is or holds a data.yaml, or has label files.
 
-    Label files beside their pictures count where a list of classes lies with them.
+    These lie in `labels`, or beside pictures of their names.
     """
     if find_data_file(source) is not None:
         return True
     if not source.is_dir():
         return False
     places = [source / place / "labels" for place in ("", *(name for names in SPLITS.values() for name in names))]
-    texts = (text for place in places if place.is_dir() for text in _find_texts(place))
-    if any((source / name).is_file() for name in CLASS_LISTS):
-        texts = (text for text in _find_texts(source) if text.name not in NO_LABELS)
-    return any(map(_looks_like_labels, islice(texts, LOOKED_INTO)))
+    texts = [text for place in places if place.is_dir() for text in _find_texts(place)]
+    return any(map(_looks_like_labels, texts[:LOOKED_INTO] or filter(_has_picture, _find_texts(source))))
+
+
+def _has_picture(text: Path) -> bool:
+    return any(text.with_suffix(suffix).is_file() for suffix in IMAGE_SUFFIXES)
 
 
 def _find_texts(folder: Path) -> list[Path]:
@@ -46,10 +49,10 @@ def _find_texts(folder: Path) -> list[Path]:
 
 
 def _looks_like_labels(path: Path) -> bool:
-    """Say whether the first row of a text begins with a whole number, as every row of YOLO's does; True if it is empty."""
+    """Say whether the first row of a text is numbers after a whole one, as every row of YOLO's is; True if it is empty."""
     with path.open("rb") as stream:
-        row = stream.readline().split()
-    return not row or row[0].isdigit()
+        row = stream.readline(LONGEST_ROW).split()
+    return not row or (row[0].isdigit() and re.fullmatch(rb"[-+.\de]+", b"".join(row[1:5])) is not None)
 
 
 def read_yolo(source: Path, options: ImportOptions) -> dict[str, DatasetBuilder]:
@@ -120,7 +123,7 @@ def _check_labels(pictures: Sequence[Path], data: YoloData) -> None:
     if all((row[1:] > 1 + ROUNDING).any() for row, _ in rows) and max(row[1:].max() for row, _ in rows) > 2:
         largest = max(row[1:].max() for row, _ in rows)
         raise SourceError(
-            f"{found} have coordinates above 1, the largest {largest:g}: they look like pixels; expected parts of the "
+            f"{found} have coordinates above 1, the largest {largest:g}: they are pixels or percent; expected parts of the "
             "picture's width and height, from 0 to 1; divide x by the width and y by the height"
         )
     if all(len(row) == 9 for row, _ in rows):
