@@ -16,6 +16,7 @@ __all__ = ["Format", "convert_data"]
 
 
 Boxes = Literal["masks", "crowds", "skip"]
+Parts = Literal["one", "each"]
 
 
 class Format(StrEnum):
@@ -40,6 +41,13 @@ def convert_data(
             help="What a box without an outline becomes: a rectangular object, a region that training leaves out, or nothing."
         ),
     ] = None,
+    parts: Annotated[
+        Parts | None,
+        typer.Option(help="What the separate parts of one number in a mask picture are: one object, or each an object."),
+    ] = None,
+    threshold: Annotated[
+        int | None, typer.Option(metavar="GREY", help="Take what is above this grey of a mask picture for objects.")
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite files of OUT that are there.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,
 ) -> None:
@@ -59,7 +67,17 @@ def convert_data(
 
     given = None if kind is Format.auto else kind.value
     with show_progress() as on_progress:
-        made = convert_dataset(source, out, format=given, classes=classes, boxes=boxes, force=force, on_progress=on_progress)
+        made = convert_dataset(
+            source,
+            out,
+            format=given,
+            classes=classes,
+            boxes=boxes,
+            parts=parts,
+            threshold=threshold,
+            force=force,
+            on_progress=on_progress,
+        )
     console = open_stdout()
     if json:
         print_json(made.to_dict())

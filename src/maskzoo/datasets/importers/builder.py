@@ -23,10 +23,12 @@ from maskzoo.progress import OnProgress, ProgressEvent, say_nothing
 
 __all__ = [
     "BOXES",
+    "PARTS",
     "SPLITS",
     "Boxes",
     "DatasetBuilder",
     "ImportOptions",
+    "Parts",
     "Skipped",
     "find_pictures",
     "is_within",
@@ -38,6 +40,8 @@ Points = NDArray[np.float64]
 Origin = tuple[Path, str]  # the file and the row that an object is from
 Boxes = Literal["masks", "crowds", "skip"]
 BOXES: tuple[Boxes, ...] = ("masks", "crowds", "skip")
+Parts = Literal["one", "each"]
+PARTS: tuple[Parts, ...] = ("one", "each")
 SPLITS = ("train", "val", "test")
 LARGEST_TEXT = 1 << 28  # bytes of one text file: labels of one picture, or a list of pictures
 WORKERS = 4  # threads that read pictures, outside Python's lock; a picture may take 2 GB
@@ -49,11 +53,14 @@ class ImportOptions:
 
     `classes` are the names in order, None for those that the source has. `boxes` says what a box without an outline is:
     a rectangular object (`masks`), a region that training leaves out (`crowds`), or nothing (`skip`); None refuses it.
-    `on_progress` is called for each picture.
+    `parts` says whether the separate parts of one number in a mask are `one` object or `each` an object; None refuses masks
+    where both may be meant. `threshold` is the grey above which a mask holds objects. `on_progress` is called for each picture.
     """
 
     classes: Sequence[str] | None = None
     boxes: Boxes | None = None
+    parts: Parts | None = None
+    threshold: int | None = None
     on_progress: OnProgress = say_nothing
 
 
@@ -75,6 +82,7 @@ class DatasetBuilder:
 
     A reader fills it: `measure` the pictures, `add_image` each one that can be used, `add_object`, `add_mask` or `add_box`
     to it, `skip` the rest. `boxes` is the option of that name; `refused` are the rows of boxes that it does not allow.
+    `notes` are what a user has to know about the whole split.
     """
 
     names: Sequence[str]
@@ -84,6 +92,7 @@ class DatasetBuilder:
     annotations: list[dict[str, Any]] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     def add_image(self, path: Path, size: tuple[int, int]) -> int:
         """Add a picture of height, width `size`; return its place, by which its objects are added."""

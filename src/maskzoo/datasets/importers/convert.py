@@ -9,13 +9,24 @@ from typing import Any
 
 from maskzoo.datasets.coco_reader import pack_annotations
 from maskzoo.datasets.coco_writer import advise_on_images, find_common_folder, write_coco
-from maskzoo.datasets.importers.builder import BOXES, Boxes, DatasetBuilder, ImportOptions, Skipped, read_text
+from maskzoo.datasets.importers.builder import (
+    BOXES,
+    PARTS,
+    Boxes,
+    DatasetBuilder,
+    ImportOptions,
+    Parts,
+    Skipped,
+    read_text,
+)
 from maskzoo.datasets.importers.formats import FORMATS, choose_format
 from maskzoo.errors import ArgumentError, SourceError, list_some
 from maskzoo.progress import OnProgress, say_nothing
 from maskzoo.system.files import check_target
 
 __all__ = ["ConvertedDataset", "ConvertedSplit", "convert_dataset"]
+
+_ABOUT = {"boxes": "boxes without an outline", "parts": "mask pictures", "threshold": "mask pictures"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +44,7 @@ class ConvertedSplit:
 class ConvertedDataset:
     """What `convert_dataset` read and wrote: the format, the classes in order, and `splits` by name.
 
-    `notes` say what a user has to know about the images' place.
+    `notes` say what a user has to know about the source as a whole and the images' place.
     """
 
     format: str
@@ -62,6 +73,8 @@ def convert_dataset(
     format: str | None = None,
     classes: str | Path | Sequence[str] | None = None,
     boxes: Boxes | None = None,
+    parts: Parts | None = None,
+    threshold: int | None = None,
     force: bool = False,
     on_progress: OnProgress = say_nothing,
 ) -> ConvertedDataset:
@@ -77,6 +90,9 @@ def convert_dataset(
         classes: the names in order, also as "cat,dog" or a text file with one a line; left out, those of the source.
         boxes: what an object becomes that has a box and no outline: "masks" makes it a rectangular object, "crowds" a
             region that training leaves out, "skip" leaves it out. Left out, such a source is refused.
+        parts: what the separate parts of one number in a mask picture are: "one" object together, or "each" an object.
+            Left out, masks where both may be meant are refused.
+        threshold: the grey above which a mask picture holds objects, for masks with soft edges.
         force: overwrite files of `out`.
         on_progress: is called for each picture.
 
@@ -90,22 +106,29 @@ def convert_dataset(
     """
     source, out = Path(source), Path(out)
     name = choose_format(source, format)
-    if boxes is not None and boxes not in BOXES:
-        raise ArgumentError(f"boxes is {boxes!r}; expected one of {', '.join(BOXES)} (--boxes)")
-    if boxes is not None and "boxes" not in FORMATS[name].options:
-        raise ArgumentError(f"{name} has no boxes without an outline, so there is nothing to say about them; leave out --boxes")
-    options = ImportOptions(None if classes is None else _read_classes(classes), boxes, on_progress)
+    _check_options(name, {"boxes": boxes, "parts": parts, "threshold": threshold})
+    options = ImportOptions(None if classes is None else _read_classes(classes), boxes, parts, threshold, on_progress)
     drafts = FORMATS[name].read(source, options)
     _refuse_boxes([row for draft in drafts.values() for row in draft.refused])
     files = _name_files(drafts, out, force)
-    notes = _write(drafts, files, out, force)
+    notes = [note for draft in drafts.values() for note in draft.notes] + _write(drafts, files, out, force)
     splits = {
         split or "train": ConvertedSplit(
             files[split], len(draft.pictures), draft.count_empty(), len(draft.annotations), tuple(draft.skipped)
         )
         for split, draft in drafts.items()
     }
-    return ConvertedDataset(name, tuple(next(iter(drafts.values())).names), splits, notes)
+    return ConvertedDataset(name, tuple(next(iter(drafts.values())).names), splits, tuple(dict.fromkeys(notes)))
+
+
+def _check_options(name: str, given: Mapping[str, Any]) -> None:
+    """Refuse a value that an option does not have, or an option that the format does not have."""
+    for option, allowed in (("boxes", BOXES), ("parts", PARTS)):
+        if given[option] not in (None, *allowed):
+            raise ArgumentError(f"{option} is {given[option]!r}; expected one of {', '.join(allowed)} (--{option})")
+    for option, value in given.items():
+        if value is not None and option not in FORMATS[name].options:
+            raise ArgumentError(f"{name} has no {_ABOUT[option]}, so there is nothing to say about them; leave out --{option}")
 
 
 def _refuse_boxes(rows: Sequence[str]) -> None:
@@ -148,7 +171,7 @@ def _name_files(drafts: Mapping[str, DatasetBuilder], out: Path, force: bool) ->
     return files
 
 
-def _write(drafts: Mapping[str, DatasetBuilder], files: Mapping[str, Path], out: Path, force: bool) -> tuple[str, ...]:
+def _write(drafts: Mapping[str, DatasetBuilder], files: Mapping[str, Path], out: Path, force: bool) -> list[str]:
     """Check all splits as any other annotation file, then write them; return what a user has to know about the images."""
     pictures = [picture for draft in drafts.values() for picture in draft.pictures]
     root = find_common_folder(pictures, next(iter(files.values())))
@@ -157,4 +180,4 @@ def _write(drafts: Mapping[str, DatasetBuilder], files: Mapping[str, Path], out:
     for split, content in contents.items():
         write_coco(files[split], content, force=force)
     advice = (advise_on_images(packed[split], root, file, out) for split, file in files.items())
-    return tuple(dict.fromkeys(note for note in advice if note is not None))
+    return [note for note in advice if note is not None]

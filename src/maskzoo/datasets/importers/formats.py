@@ -41,7 +41,10 @@ FORMATS = {
     "voc": Importer("Pascal VOC (SegmentationObject)", is_voc, read_voc),
     # VOC's masks are numbered PNGs as well.
     "masks": Importer(
-        "a folder of pictures beside one of masks", lambda path: is_mask_pngs(path) and not is_voc(path), read_mask_pngs
+        "a folder of pictures beside one of masks",
+        lambda path: is_mask_pngs(path) and not is_voc(path),
+        read_mask_pngs,
+        frozenset(["parts", "threshold"]),
     ),
 }
 
