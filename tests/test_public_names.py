@@ -24,6 +24,8 @@ RAISE_NOTHING = {"keep_freed_memory", "names", "diagnose"}
 # Where Python's own errors are raised, and who turns them into one of ours, or why nobody can meet them.
 OWN_CONVERSIONS = {
     "config.py": "pydantic makes a ConfigError of them",
+    "datasets/importers/drawn_shapes.py": "the importer names the shape that it skips",
+    "datasets/importers/labelled.py": "the importer names the shape that it skips",
     "datasets/importers/labelme.py": "the importer names the shape that it skips",
     "datasets/importers/yolo.py": "the importer names the line that it skips",
     "system/json_text.py": "every reader says which file is no JSON",

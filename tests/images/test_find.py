@@ -103,5 +103,5 @@ def test_a_folder_without_permission_is_named_so(tree):
 
 
 def test_a_walk_begins_in_a_folder(tree):
-    with pytest.raises(SourceError, match="a.JPG: cannot be looked into"):
+    with pytest.raises(SourceError, match=r"a\.JPG: cannot be looked into"):
         find_pictures(tree / "a.JPG")

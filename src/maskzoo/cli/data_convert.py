@@ -23,6 +23,9 @@ class Format(StrEnum):
     auto = "auto"
     yolo = "yolo"
     labelme = "labelme"
+    supervisely = "supervisely"
+    datumaro = "datumaro"
+    fiftyone = "fiftyone"
     voc = "voc"
     masks = "masks"
 
@@ -47,6 +50,10 @@ def convert_data(
     ] = None,
     threshold: Annotated[
         int | None, typer.Option(metavar="GREY", help="Take what is above this grey of a mask picture for objects.")
+    ] = None,
+    class_attribute: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="The attribute that is an object's class, where there are several (VIA)."),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite files of OUT that are there.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,
@@ -75,6 +82,7 @@ def convert_data(
             boxes=boxes,
             parts=parts,
             threshold=threshold,
+            class_attribute=class_attribute,
             force=force,
             on_progress=on_progress,
         )

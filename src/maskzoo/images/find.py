@@ -110,7 +110,7 @@ def _explain_link(link: Path) -> str | None:
         if error.errno == errno.ELOOP:
             return "a link that leads in a circle; delete or correct it"
         reason = "nowhere" if isinstance(error, FileNotFoundError) else f"where nothing can be read ({error.strerror})"
-        return f"a link that leads {reason}, to {os.readlink(link)!r}; delete or correct it"
+        return f"a link that leads {reason}, to {str(link.readlink())!r}; delete or correct it"
     return None
 
 

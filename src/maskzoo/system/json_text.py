@@ -7,6 +7,8 @@ import json
 import re
 from typing import Any
 
+from maskzoo.system.encodings import describe_encoding
+
 __all__ = ["parse_json"]
 
 # A string with what makes it a key, or the beginning or the end of an object.
@@ -22,7 +24,10 @@ def parse_json(content: bytes) -> Any:
     """
     if not content:
         raise ValueError("the file is empty, 0 bytes")
-    text = content.decode(json.detect_encoding(content), "surrogatepass").removeprefix("\ufeff")
+    try:
+        text = content.decode(json.detect_encoding(content), "surrogatepass").removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        raise ValueError(describe_encoding(content, error)) from None
     repeats = 0
 
     def to_dict(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

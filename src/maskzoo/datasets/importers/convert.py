@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,13 +20,19 @@ from maskzoo.datasets.importers.builder import (
     read_text,
 )
 from maskzoo.datasets.importers.formats import FORMATS, choose_format
+from maskzoo.datasets.known_formats import count_files
 from maskzoo.errors import ArgumentError, SourceError, list_some
 from maskzoo.progress import OnProgress, say_nothing
-from maskzoo.system.files import check_target
+from maskzoo.system.files import check_target, make_folder, write_file
 
 __all__ = ["ConvertedDataset", "ConvertedSplit", "convert_dataset"]
 
-_ABOUT = {"boxes": "boxes without an outline", "parts": "mask pictures", "threshold": "mask pictures"}
+_ABOUT = {
+    "boxes": "has no boxes without an outline, so there is nothing to say about them",
+    "parts": "is no format of mask pictures",
+    "threshold": "is no format of mask pictures",
+    "class_attribute": "says itself what an object's class is",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +50,7 @@ class ConvertedSplit:
 class ConvertedDataset:
     """What `convert_dataset` read and wrote: the format, the classes in order, and `splits` by name.
 
-    `notes` say what a user has to know about the source as a whole and the images' place.
+    `notes` say what a user has to know about the source and the images' place.
     """
 
     format: str
@@ -75,6 +81,7 @@ def convert_dataset(
     boxes: Boxes | None = None,
     parts: Parts | None = None,
     threshold: int | None = None,
+    class_attribute: str | None = None,
     force: bool = False,
     on_progress: OnProgress = say_nothing,
 ) -> ConvertedDataset:
@@ -86,13 +93,14 @@ def convert_dataset(
     Args:
         source: the data set's folder, or its data.yaml (YOLO).
         out: the .json to write, or a folder for one file of each split.
-        format: "yolo", "labelme", "voc" or "masks"; left out, the one that the files look like.
+        format: a name as `maskzoo data convert --from` has it, such as "yolo"; left out, what the files look like.
         classes: the names in order, also as "cat,dog" or a text file with one a line; left out, those of the source.
         boxes: what an object becomes that has a box and no outline: "masks" makes it a rectangular object, "crowds" a
-            region that training leaves out, "skip" leaves it out. Left out, such a source is refused.
+            region that training leaves out, "skip" leaves it out. Left out, such a source is refused (LabelMe's are masks).
         parts: what the separate parts of one number in a mask picture are: "one" object together, or "each" an object.
             Left out, masks where both may be meant are refused.
         threshold: the grey above which a mask picture holds objects, for masks with soft edges.
+        class_attribute: the attribute that is an object's class (VIA); left out, the only one that can be.
         force: overwrite files of `out`.
         on_progress: is called for each picture.
 
@@ -106,19 +114,29 @@ def convert_dataset(
     """
     source, out = Path(source), Path(out)
     name = choose_format(source, format)
-    _check_options(name, {"boxes": boxes, "parts": parts, "threshold": threshold})
-    options = ImportOptions(None if classes is None else _read_classes(classes), boxes, parts, threshold, on_progress)
+    _check_options(name, {"boxes": boxes, "parts": parts, "threshold": threshold, "class_attribute": class_attribute})
+    pictures = out.with_suffix("") if out.suffix.lower() == ".json" else out
+    options = ImportOptions(
+        None if classes is None else _read_classes(classes),
+        boxes,
+        parts,
+        threshold,
+        class_attribute,
+        pictures.with_name(f"{pictures.name}_pictures"),
+        on_progress,
+    )
     drafts = FORMATS[name].read(source, options)
     _refuse_boxes([row for draft in drafts.values() for row in draft.refused])
-    files = _name_files(drafts, out, force)
-    notes = [note for draft in drafts.values() for note in draft.notes] + _write(drafts, files, out, force)
+    files = _name_files(drafts, source, out, force)
+    about = [note for draft in drafts.values() for note in draft.notes]
+    notes = tuple(dict.fromkeys([*about, *_write(drafts, files, out, force)]))
     splits = {
         split or "train": ConvertedSplit(
             files[split], len(draft.pictures), draft.count_empty(), len(draft.annotations), tuple(draft.skipped)
         )
         for split, draft in drafts.items()
     }
-    return ConvertedDataset(name, tuple(next(iter(drafts.values())).names), splits, tuple(dict.fromkeys(notes)))
+    return ConvertedDataset(name, tuple(next(iter(drafts.values())).names), splits, notes)
 
 
 def _check_options(name: str, given: Mapping[str, Any]) -> None:
@@ -128,7 +146,7 @@ def _check_options(name: str, given: Mapping[str, Any]) -> None:
             raise ArgumentError(f"{option} is {given[option]!r}; expected one of {', '.join(allowed)} (--{option})")
     for option, value in given.items():
         if value is not None and option not in FORMATS[name].options:
-            raise ArgumentError(f"{name} has no {_ABOUT[option]}, so there is nothing to say about them; leave out --{option}")
+            raise ArgumentError(f"{name} {_ABOUT[option]}; leave out --{option.replace('_', '-')}")
 
 
 def _refuse_boxes(rows: Sequence[str]) -> None:
@@ -154,7 +172,7 @@ def _read_classes(given: str | Path | Sequence[str]) -> list[str]:
     return names
 
 
-def _name_files(drafts: Mapping[str, DatasetBuilder], out: Path, force: bool) -> dict[str, Path]:
+def _name_files(drafts: Mapping[str, DatasetBuilder], source: Path, out: Path, force: bool) -> dict[str, Path]:
     """Return the file of each split; refuse what is there before anything is written."""
     if out.suffix.lower() == ".json":
         if len(drafts) > 1:
@@ -166,7 +184,9 @@ def _name_files(drafts: Mapping[str, DatasetBuilder], out: Path, force: bool) ->
         check_target(path, force=force)
     if not any(draft.pictures for draft in drafts.values()):
         reasons = [str(row) for draft in drafts.values() for row in draft.skipped]
-        nothing = "no picture of the source can be used, so nothing was written"
+        reasons += [note for draft in drafts.values() for note in draft.notes]
+        nothing = f"{source}: no picture of the source can be used, so nothing was written"
+        reasons = reasons or [count_files(source) if source.is_dir() else "it names no picture"]
         raise SourceError(list_some([nothing, *reasons], 21, "\n  "))
     return files
 
@@ -177,7 +197,17 @@ def _write(drafts: Mapping[str, DatasetBuilder], files: Mapping[str, Path], out:
     root = find_common_folder(pictures, next(iter(files.values())))
     contents = {split: draft.to_coco(root) for split, draft in drafts.items()}
     packed = {split: pack_annotations(content, str(files[split])) for split, content in contents.items()}
+    _write_pictures({path: load for draft in drafts.values() for path, load in draft.embedded.items()}, force)
     for split, content in contents.items():
         write_coco(files[split], content, force=force)
     advice = (advise_on_images(packed[split], root, file, out) for split, file in files.items())
     return [note for note in advice if note is not None]
+
+
+def _write_pictures(embedded: Mapping[Path, Callable[[], bytes]], force: bool) -> None:
+    """Write the pictures that lay inside label files, after a look at all their places."""
+    for path in embedded:
+        check_target(path, force=force)
+    for path, load in embedded.items():
+        make_folder(path.parent)
+        write_file(path, load())

@@ -30,6 +30,7 @@ from maskzoo.datasets.importers.mask_files import (
     trace_objects,
 )
 from maskzoo.datasets.importers.mask_pngs import IMAGE_FOLDERS
+from maskzoo.datasets.layout import name_split
 from maskzoo.errors import ImageError, SourceError, count_words, list_some
 from maskzoo.images.find import IMAGE_SUFFIXES, find_pictures
 
@@ -136,9 +137,7 @@ def name_splits(names: Sequence[str]) -> dict[str, str]:
 
     A single one of another name (CVAT's `default`, VOC's `trainval`) is what there is to train on.
     """
-    words = {"training": "train", "validation": "val", "valid": "val", "testing": "test"}
-    known = {name: words.get(name.casefold(), name.casefold()) for name in names}
-    found = {name: split for name, split in known.items() if split in SPLITS}
+    found = {name: split for name in names if (split := name_split(name, whole=True))}
     if found:
         return found
     return {names[0]: "train"} if len(names) == 1 else {name: name for name in names}
