@@ -26,7 +26,9 @@ class Format(StrEnum):
     supervisely = "supervisely"
     datumaro = "datumaro"
     fiftyone = "fiftyone"
+    cvat = "cvat"
     voc = "voc"
+    voc_xml = "voc_xml"
     masks = "masks"
 
 

@@ -87,7 +87,7 @@ class Labels:
         if self.source.is_dir():
             return self.source
         folder = self.source.absolute().parent
-        return folder.parent if folder.name in LABEL_FOLDERS else folder
+        return folder.parent if folder.name.casefold() in LABEL_FOLDERS else folder
 
     def read_files(self, suffix: str = ".json") -> Iterator[tuple[Path, Any]]:
         """Yield each JSON file of the source with its content; those that cannot be read are left out by name."""

@@ -32,9 +32,9 @@ from maskzoo.datasets.importers.mask_files import (
 from maskzoo.datasets.importers.mask_pngs import IMAGE_FOLDERS
 from maskzoo.datasets.layout import name_split
 from maskzoo.errors import ImageError, SourceError, count_words, list_some
-from maskzoo.images.find import IMAGE_SUFFIXES, find_pictures
+from maskzoo.images.find import IMAGE_SUFFIXES, find_pictures, is_hidden
 
-__all__ = ["VOC_CLASSES", "is_voc", "name_splits", "read_voc"]
+__all__ = ["VOC_CLASSES", "is_voc", "list_splits", "name_splits", "read_voc"]
 
 VOC_CLASSES = (  # of the places 1 to 20 in the class pictures
     "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable", "dog",
@@ -80,7 +80,7 @@ def read_voc(source: Path, options: ImportOptions) -> dict[str, DatasetBuilder]:
     pictures = _index(folder, ("JPEGImages", *IMAGE_FOLDERS), IMAGE_SUFFIXES)
     classes, note = _choose_classes(folder, source, kinds, options.classes)
     drafts = {}
-    splits = _list_splits(folder, objects)
+    splits = list_splits(folder / "ImageSets" / "Segmentation") or {"": {stem: (path, "") for stem, path in objects.items()}}
     for split, stems in splits.items():
         draft = drafts[split] = DatasetBuilder(list(classes.names), notes=[note] if note else [])
         found = {}
@@ -143,14 +143,14 @@ def name_splits(names: Sequence[str]) -> dict[str, str]:
     return {names[0]: "train"} if len(names) == 1 else {name: name for name in names}
 
 
-def _list_splits(folder: Path, objects: Files) -> dict[str, dict[str, tuple[Path, str]]]:
-    """Return the pictures' names in each split, and where each stands."""
-    lists = {path.stem: path for path in sorted((folder / "ImageSets" / "Segmentation").glob("*.txt"))}
+def list_splits(folder: Path) -> dict[str, dict[str, tuple[Path, str]]]:
+    """Return the pictures' names in each split, by the lists in a folder, and where each stands."""
+    lists = {path.stem: path for path in sorted(folder.glob("*.txt")) if not is_hidden(path.name)}
     splits: dict[str, dict[str, tuple[Path, str]]] = {}
     for name, split in sorted(name_splits(list(lists)).items(), key=lambda row: [*SPLITS, row[1]].index(row[1])):
         for stem, row in _read_list(lists[name]):
             splits.setdefault(split, {})[stem] = (lists[name], row)
-    return splits or {"": {stem: (path, "") for stem, path in objects.items()}}
+    return splits
 
 
 def _read_list(path: Path) -> Iterator[tuple[str, str]]:
