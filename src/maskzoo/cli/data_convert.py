@@ -16,6 +16,7 @@ __all__ = ["Format", "convert_data"]
 
 
 Boxes = Literal["masks", "crowds", "skip"]
+Parts = Literal["one", "each"]
 
 
 class Format(StrEnum):
@@ -25,7 +26,9 @@ class Format(StrEnum):
     supervisely = "supervisely"
     datumaro = "datumaro"
     fiftyone = "fiftyone"
+    cvat = "cvat"
     voc = "voc"
+    voc_xml = "voc_xml"
     masks = "masks"
 
 
@@ -42,6 +45,13 @@ def convert_data(
         typer.Option(
             help="What a box without an outline becomes: a rectangular object, a region that training leaves out, or nothing."
         ),
+    ] = None,
+    parts: Annotated[
+        Parts | None,
+        typer.Option(help="What the separate parts of one number in a mask picture are: one object, or each an object."),
+    ] = None,
+    threshold: Annotated[
+        int | None, typer.Option(metavar="GREY", help="Take what is above this grey of a mask picture for objects.")
     ] = None,
     class_attribute: Annotated[
         str | None,
@@ -72,6 +82,8 @@ def convert_data(
             format=given,
             classes=classes,
             boxes=boxes,
+            parts=parts,
+            threshold=threshold,
             class_attribute=class_attribute,
             force=force,
             on_progress=on_progress,

@@ -77,7 +77,7 @@ KINDS = (  # the first that fits counts
     _Kind("GeoJSON: places on a map or a slide", JSON, (r'"FeatureCollection"',)),
     _Kind("CVAT's XML", XML, (r"<annotations>", r"<(image|track)\b"), CONVERT),
     _Kind("LabelMe's XML of its first version", XML, (r"<annotation\b", r"<polygon>", r"<pt>"), TO_COCO),
-    _Kind("RectLabel's XML with outlines", XML, (r"<annotation\b", r"<polygon>", r"<x1>"), TO_COCO),
+    _Kind("RectLabel's XML with outlines", XML, (r"<annotation\b", r"<polygon>", r"<x1>"), CONVERT),
     _Kind("Pascal VOC XML (labelImg): boxes, no outlines", XML, (r"<annotation\b", r"<bndbox>|<filename>"), CONVERT),
     _Kind("VIA's CSV", CSV, (r"region_shape_attributes",), CONVERT),
     _Kind("OpenImages' masks (CSV)", CSV, (r"MaskPath", r"ImageID"), "convert it to COCO with FiftyOne"),

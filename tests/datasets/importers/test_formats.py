@@ -13,7 +13,9 @@ LABELME = json.dumps({"shapes": [], "imagePath": "a.png"})
 LOOKS = {
     "yolo": {"data.yaml": "names: [a]"},
     "labelme": {"some/a.json": LABELME},
+    "cvat": {"annotations.xml": "<annotations><image name='a'/></annotations>"},
     "voc": {"VOC2012/SegmentationObject/a.png": ""},
+    "voc_xml": {"Annotations/a.xml": "<annotation><filename>a</filename></annotation>"},
     "masks": {"PNGImages/a.png": "", "PedMasks/a_mask.png": ""},
 }
 

@@ -24,10 +24,12 @@ from maskzoo.system.encodings import describe_encoding
 
 __all__ = [
     "BOXES",
+    "PARTS",
     "SPLITS",
     "Boxes",
     "DatasetBuilder",
     "ImportOptions",
+    "Parts",
     "Skipped",
     "find_pictures",
     "is_within",
@@ -39,6 +41,8 @@ Points = NDArray[np.float64]
 Origin = tuple[Path, str]  # the file and the row that an object is from
 Boxes = Literal["masks", "crowds", "skip"]
 BOXES: tuple[Boxes, ...] = ("masks", "crowds", "skip")
+Parts = Literal["one", "each"]
+PARTS: tuple[Parts, ...] = ("one", "each")
 SPLITS = ("train", "val", "test")
 LARGEST_TEXT = 1 << 28  # bytes of one text file: labels of one picture, or a list of pictures
 WORKERS = 4  # threads that read pictures, outside Python's lock; a picture may take 2 GB
@@ -50,12 +54,16 @@ class ImportOptions:
 
     `classes` are the names in order, None for those that the source has. `boxes` says what a box without an outline is:
     a rectangular object (`masks`), a region that training leaves out (`crowds`), or nothing (`skip`); None refuses it.
+    `parts` says whether the separate parts of one number in a mask are `one` object or `each` an object; None refuses masks
+    where both may be meant. `threshold` is the grey above which a mask holds objects.
     `class_attribute` names which of an object's attributes is its class, where a format has no word for it. `pictures` is
     the folder for pictures that lie inside label files. `on_progress` is called for each picture.
     """
 
     classes: Sequence[str] | None = None
     boxes: Boxes | None = None
+    parts: Parts | None = None
+    threshold: int | None = None
     class_attribute: str | None = None
     pictures: Path | None = None
     on_progress: OnProgress = say_nothing

@@ -9,7 +9,16 @@ from typing import Any
 
 from maskzoo.datasets.coco_reader import pack_annotations
 from maskzoo.datasets.coco_writer import advise_on_images, find_common_folder, write_coco
-from maskzoo.datasets.importers.builder import BOXES, Boxes, DatasetBuilder, ImportOptions, Skipped, read_text
+from maskzoo.datasets.importers.builder import (
+    BOXES,
+    PARTS,
+    Boxes,
+    DatasetBuilder,
+    ImportOptions,
+    Parts,
+    Skipped,
+    read_text,
+)
 from maskzoo.datasets.importers.formats import FORMATS, choose_format
 from maskzoo.datasets.known_formats import count_files
 from maskzoo.errors import ArgumentError, SourceError, list_some
@@ -17,6 +26,13 @@ from maskzoo.progress import OnProgress, say_nothing
 from maskzoo.system.files import check_target, make_folder, write_file
 
 __all__ = ["ConvertedDataset", "ConvertedSplit", "convert_dataset"]
+
+_ABOUT = {
+    "boxes": "has no boxes without an outline, so there is nothing to say about them",
+    "parts": "is no format of mask pictures",
+    "threshold": "is no format of mask pictures",
+    "class_attribute": "says itself what an object's class is",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +79,8 @@ def convert_dataset(
     format: str | None = None,
     classes: str | Path | Sequence[str] | None = None,
     boxes: Boxes | None = None,
+    parts: Parts | None = None,
+    threshold: int | None = None,
     class_attribute: str | None = None,
     force: bool = False,
     on_progress: OnProgress = say_nothing,
@@ -79,6 +97,9 @@ def convert_dataset(
         classes: the names in order, also as "cat,dog" or a text file with one a line; left out, those of the source.
         boxes: what an object becomes that has a box and no outline: "masks" makes it a rectangular object, "crowds" a
             region that training leaves out, "skip" leaves it out. Left out, such a source is refused (LabelMe's are masks).
+        parts: what the separate parts of one number in a mask picture are: "one" object together, or "each" an object.
+            Left out, masks where both may be meant are refused.
+        threshold: the grey above which a mask picture holds objects, for masks with soft edges.
         class_attribute: the attribute that is an object's class (VIA); left out, the only one that can be.
         force: overwrite files of `out`.
         on_progress: is called for each picture.
@@ -93,16 +114,13 @@ def convert_dataset(
     """
     source, out = Path(source), Path(out)
     name = choose_format(source, format)
-    if boxes is not None and boxes not in BOXES:
-        raise ArgumentError(f"boxes is {boxes!r}; expected one of {', '.join(BOXES)} (--boxes)")
-    if boxes is not None and "boxes" not in FORMATS[name].options:
-        raise ArgumentError(f"{name} has no boxes without an outline, so there is nothing to say about them; leave out --boxes")
-    if class_attribute is not None and "class_attribute" not in FORMATS[name].options:
-        raise ArgumentError(f"{name} says itself what an object's class is; leave out --class-attribute")
+    _check_options(name, {"boxes": boxes, "parts": parts, "threshold": threshold, "class_attribute": class_attribute})
     pictures = out.with_suffix("") if out.suffix.lower() == ".json" else out
     options = ImportOptions(
         None if classes is None else _read_classes(classes),
         boxes,
+        parts,
+        threshold,
         class_attribute,
         pictures.with_name(f"{pictures.name}_pictures"),
         on_progress,
@@ -119,6 +137,16 @@ def convert_dataset(
         for split, draft in drafts.items()
     }
     return ConvertedDataset(name, tuple(next(iter(drafts.values())).names), splits, notes)
+
+
+def _check_options(name: str, given: Mapping[str, Any]) -> None:
+    """Refuse a value that an option does not have, or an option that the format does not have."""
+    for option, allowed in (("boxes", BOXES), ("parts", PARTS)):
+        if given[option] not in (None, *allowed):
+            raise ArgumentError(f"{option} is {given[option]!r}; expected one of {', '.join(allowed)} (--{option})")
+    for option, value in given.items():
+        if value is not None and option not in FORMATS[name].options:
+            raise ArgumentError(f"{name} {_ABOUT[option]}; leave out --{option.replace('_', '-')}")
 
 
 def _refuse_boxes(rows: Sequence[str]) -> None:
@@ -163,7 +191,7 @@ def _name_files(drafts: Mapping[str, DatasetBuilder], source: Path, out: Path, f
     return files
 
 
-def _write(drafts: Mapping[str, DatasetBuilder], files: Mapping[str, Path], out: Path, force: bool) -> tuple[str, ...]:
+def _write(drafts: Mapping[str, DatasetBuilder], files: Mapping[str, Path], out: Path, force: bool) -> list[str]:
     """Check all splits as any other annotation file, then write them; return what a user has to know about the images."""
     pictures = [picture for draft in drafts.values() for picture in draft.pictures]
     root = find_common_folder(pictures, next(iter(files.values())))
@@ -173,8 +201,7 @@ def _write(drafts: Mapping[str, DatasetBuilder], files: Mapping[str, Path], out:
     for split, content in contents.items():
         write_coco(files[split], content, force=force)
     advice = (advise_on_images(packed[split], root, file, out) for split, file in files.items())
-    notes = (note for draft in drafts.values() for note in draft.notes)
-    return tuple(dict.fromkeys([*notes, *(note for note in advice if note is not None)]))
+    return [note for note in advice if note is not None]
 
 
 def _write_pictures(embedded: Mapping[Path, Callable[[], bytes]], force: bool) -> None:

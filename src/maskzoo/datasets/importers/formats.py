@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from maskzoo.datasets.importers.builder import DatasetBuilder, ImportOptions
+from maskzoo.datasets.importers.cvat import is_cvat, read_cvat
 from maskzoo.datasets.importers.datumaro import is_datumaro, read_datumaro
 from maskzoo.datasets.importers.fiftyone import is_fiftyone, read_fiftyone
 from maskzoo.datasets.importers.labelled import read_content
@@ -22,6 +23,7 @@ from maskzoo.datasets.importers.labelme import is_labelme, read_labelme
 from maskzoo.datasets.importers.mask_pngs import is_mask_pngs, read_mask_pngs
 from maskzoo.datasets.importers.supervisely import is_supervisely, read_supervisely
 from maskzoo.datasets.importers.voc import is_voc, read_voc
+from maskzoo.datasets.importers.voc_xml import is_voc_xml, read_voc_xml
 from maskzoo.datasets.importers.yolo import is_yolo, read_yolo
 from maskzoo.datasets.known_formats import CONVERT, count_files, find_format, holds_tables, name_format
 from maskzoo.datasets.layout import find_splits, list_passed_over
@@ -67,10 +69,15 @@ FORMATS = {
     "fiftyone": Importer(
         "FiftyOne's own export (samples.json)", _by_content, read_fiftyone, frozenset(["boxes"]), recognise_json=is_fiftyone
     ),
+    "cvat": Importer("CVAT's XML 1.1", is_cvat, read_cvat, frozenset(["boxes"])),
     "voc": Importer("Pascal VOC (SegmentationObject)", is_voc, read_voc),
+    "voc_xml": Importer("Pascal VOC's XML", is_voc_xml, read_voc_xml, frozenset(["boxes"])),
     # VOC's masks are numbered PNGs as well.
     "masks": Importer(
-        "a folder of pictures beside one of masks", lambda path: is_mask_pngs(path) and not is_voc(path), read_mask_pngs
+        "a folder of pictures beside one of masks",
+        lambda path: is_mask_pngs(path) and not is_voc(path),
+        read_mask_pngs,
+        frozenset(["parts", "threshold"]),
     ),
 }
 

@@ -85,7 +85,7 @@ class Labels:
     def root(self) -> Path:
         """The folder in which pictures are looked for."""
         folder = self.source if self.source.is_dir() else self.source.parent
-        return folder.absolute().parent if folder.absolute().name in LABEL_FOLDERS else folder
+        return folder.absolute().parent if folder.absolute().name.casefold() in LABEL_FOLDERS else folder
 
     def read_files(self, suffix: str = ".json") -> Iterator[tuple[Path, Any]]:
         """Yield each JSON file of the source with its content; those that cannot be read are left out by name."""
