@@ -27,6 +27,7 @@ OWN_CONVERSIONS = {
     "datasets/importers/drawn_shapes.py": "the importer names the shape that it skips",
     "datasets/importers/labelled.py": "the importer names the shape that it skips",
     "datasets/importers/labelme.py": "the importer names the shape that it skips",
+    "datasets/importers/via.py": "the importer names the region that it skips",
     "datasets/importers/yolo.py": "the importer names the line that it skips",
     "system/json_text.py": "every reader says which file is no JSON",
     "system/files.py": "`explained` says what helps",

@@ -22,6 +22,7 @@ class Format(StrEnum):
     auto = "auto"
     yolo = "yolo"
     labelme = "labelme"
+    via = "via"
     voc = "voc"
     masks = "masks"
 

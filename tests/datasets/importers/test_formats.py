@@ -13,6 +13,7 @@ LABELME = json.dumps({"shapes": [], "imagePath": "a.png"})
 LOOKS = {
     "yolo": {"data.yaml": "names: [a]"},
     "labelme": {"some/a.json": LABELME},
+    "via": {"train/via_region_data.json": json.dumps({"a.png9": {"filename": "a.png", "size": 9, "regions": {}}})},
     "voc": {"VOC2012/SegmentationObject/a.png": ""},
     "masks": {"PNGImages/a.png": "", "PedMasks/a_mask.png": ""},
 }

@@ -18,6 +18,8 @@ from maskzoo.datasets.importers.builder import DatasetBuilder, ImportOptions
 from maskzoo.datasets.importers.labelled import read_content
 from maskzoo.datasets.importers.labelme import is_labelme, read_labelme
 from maskzoo.datasets.importers.mask_pngs import is_mask_pngs, read_mask_pngs
+from maskzoo.datasets.importers.via import has_via_csv, read_via
+from maskzoo.datasets.importers.via_forms import is_via
 from maskzoo.datasets.importers.voc import is_voc, read_voc
 from maskzoo.datasets.importers.yolo import is_yolo, read_yolo
 from maskzoo.errors import AnnotationsError, ArgumentError, SourceError
@@ -52,6 +54,9 @@ FORMATS = {
     "yolo": Importer("YOLO (data.yaml, or labels/*.txt)", is_yolo, read_yolo, frozenset(["boxes"])),
     "labelme": Importer(
         "LabelMe (JSON files with shapes)", _by_content, read_labelme, frozenset(["boxes"]), recognise_json=is_labelme
+    ),
+    "via": Importer(
+        "VIA (JSON or CSV files with regions)", has_via_csv, read_via, frozenset(["boxes", "class_attribute"]), is_via
     ),
     "voc": Importer("Pascal VOC (SegmentationObject)", is_voc, read_voc),
     # VOC's masks are numbered PNGs as well.
