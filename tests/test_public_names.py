@@ -24,7 +24,9 @@ RAISE_NOTHING = {"keep_freed_memory", "names", "diagnose"}
 # Where Python's own errors are raised, and who turns them into one of ours, or why nobody can meet them.
 OWN_CONVERSIONS = {
     "config.py": "pydantic makes a ConfigError of them",
+    "datasets/importers/brush_mask.py": "the importer names the region that it skips",
     "datasets/importers/drawn_shapes.py": "the importer names the shape that it skips",
+    "datasets/importers/label_studio.py": "the importer names the region that it skips",
     "datasets/importers/labelled.py": "the importer names the shape that it skips",
     "datasets/importers/labelme.py": "the importer names the shape that it skips",
     "datasets/importers/via.py": "the importer names the region that it skips",

@@ -23,6 +23,7 @@ class Format(StrEnum):
     yolo = "yolo"
     labelme = "labelme"
     via = "via"
+    labelstudio = "labelstudio"
     voc = "voc"
     masks = "masks"
 

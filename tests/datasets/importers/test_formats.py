@@ -14,6 +14,7 @@ LOOKS = {
     "yolo": {"data.yaml": "names: [a]"},
     "labelme": {"some/a.json": LABELME},
     "via": {"train/via_region_data.json": json.dumps({"a.png9": {"filename": "a.png", "size": 9, "regions": {}}})},
+    "labelstudio": {"project-1.json": json.dumps([{"data": {"image": "a.png"}, "annotations": []}])},
     "voc": {"VOC2012/SegmentationObject/a.png": ""},
     "masks": {"PNGImages/a.png": "", "PedMasks/a_mask.png": ""},
 }

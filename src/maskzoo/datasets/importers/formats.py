@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from maskzoo.datasets.importers.builder import DatasetBuilder, ImportOptions
+from maskzoo.datasets.importers.label_studio import is_label_studio, read_label_studio
 from maskzoo.datasets.importers.labelled import read_content
 from maskzoo.datasets.importers.labelme import is_labelme, read_labelme
 from maskzoo.datasets.importers.mask_pngs import is_mask_pngs, read_mask_pngs
@@ -57,6 +58,9 @@ FORMATS = {
     ),
     "via": Importer(
         "VIA (JSON or CSV files with regions)", has_via_csv, read_via, frozenset(["boxes", "class_attribute"]), is_via
+    ),
+    "labelstudio": Importer(
+        "Label Studio (JSON of tasks)", _by_content, read_label_studio, frozenset(["boxes"]), is_label_studio
     ),
     "voc": Importer("Pascal VOC (SegmentationObject)", is_voc, read_voc),
     # VOC's masks are numbered PNGs as well.
