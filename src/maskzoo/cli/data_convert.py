@@ -24,6 +24,8 @@ class Format(StrEnum):
     labelme = "labelme"
     via = "via"
     labelstudio = "labelstudio"
+    isat = "isat"
+    labelbox = "labelbox"
     voc = "voc"
     masks = "masks"
 

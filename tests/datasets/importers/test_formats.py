@@ -15,6 +15,8 @@ LOOKS = {
     "labelme": {"some/a.json": LABELME},
     "via": {"train/via_region_data.json": json.dumps({"a.png9": {"filename": "a.png", "size": 9, "regions": {}}})},
     "labelstudio": {"project-1.json": json.dumps([{"data": {"image": "a.png"}, "annotations": []}])},
+    "isat": {"a.json": json.dumps({"info": {"description": "ISAT", "name": "a.png"}, "objects": []})},
+    "labelbox": {"export.ndjson": json.dumps({"data_row": {}, "projects": {}}) + "\n"},
     "voc": {"VOC2012/SegmentationObject/a.png": ""},
     "masks": {"PNGImages/a.png": "", "PedMasks/a_mask.png": ""},
 }

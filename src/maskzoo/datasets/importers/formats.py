@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from maskzoo.datasets.importers.builder import DatasetBuilder, ImportOptions
+from maskzoo.datasets.importers.isat import is_isat, read_isat
 from maskzoo.datasets.importers.label_studio import is_label_studio, read_label_studio
+from maskzoo.datasets.importers.labelbox import has_labelbox_rows, is_labelbox, read_labelbox
 from maskzoo.datasets.importers.labelled import read_content
 from maskzoo.datasets.importers.labelme import is_labelme, read_labelme
 from maskzoo.datasets.importers.mask_pngs import is_mask_pngs, read_mask_pngs
@@ -62,6 +64,8 @@ FORMATS = {
     "labelstudio": Importer(
         "Label Studio (JSON of tasks)", _by_content, read_label_studio, frozenset(["boxes"]), is_label_studio
     ),
+    "isat": Importer("ISAT (JSON files with info and objects)", _by_content, read_isat, recognise_json=is_isat),
+    "labelbox": Importer("Labelbox (NDJSON of an export)", has_labelbox_rows, read_labelbox, frozenset(["boxes"]), is_labelbox),
     "voc": Importer("Pascal VOC (SegmentationObject)", is_voc, read_voc),
     # VOC's masks are numbered PNGs as well.
     "masks": Importer(
