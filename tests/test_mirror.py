@@ -28,6 +28,7 @@ TESTED_BY = {
     "dataset_checks/report.py": "dataset_checks/test_check.py",
     "dataset_checks/table_checks.py": "dataset_checks/test_split_checks.py",
     "datasets/contact_sheet.py": "cli/test_data_show.py",
+    "datasets/importers/via_forms.py": "datasets/importers/test_via.py",
     "datasets/sifted.py": "datasets/test_coco_reader.py",
     "evaluation/job.py": "cli/test_evaluate.py",
     "drawing/labels.py": "drawing/test_objects.py",

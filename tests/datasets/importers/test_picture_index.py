@@ -9,7 +9,16 @@ from maskzoo.datasets.importers.picture_index import PictureIndex, split_address
 
 @pytest.fixture
 def tree(tmp_path):
-    for name in ("a.jpg", "one/b.JPG", "one/x/c.png", "two/x/c.png", "two/d.tif", "two/ab12cd34-e.jpg", "two/é.png"):
+    for name in (
+        "a.jpg",
+        "one/b.JPG",
+        "one/x/c.png",
+        "two/x/c.png",
+        "two/d.tif",
+        "two/ab12cd34-e.jpg",
+        "two/é.png",
+        "two/my photo (1).jpg",
+    ):
         path = tmp_path / "set" / unicodedata.normalize("NFC", name)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"")
@@ -31,6 +40,7 @@ def tree(tmp_path):
         ("/data/local-files/?d=photos%2Ftwo%2Fd.tif", "two/d.tif", "another folder"),
         ("/data/upload/7/0a1b2c3d-a.jpg", "a.jpg", "prefix"),
         ("ab12cd34-e.jpg", "two/ab12cd34-e.jpg", "another folder"),
+        ("/data/upload/7/0a1b2c3d-my_photo_1.jpg", "two/my photo (1).jpg", "signs that an upload changed"),
         ("d.png", "two/d.tif", "another suffix"),
         ("two/x/c.jpeg", "two/x/c.png", "another suffix"),
         (unicodedata.normalize("NFD", "é.png"), "two/é.png", "other letters"),

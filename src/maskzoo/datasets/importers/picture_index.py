@@ -38,11 +38,12 @@ class PictureIndex:
 
     @cached_property
     def _pictures(self) -> dict[str, list[Path]]:
-        """The pictures by name, and by name without suffix."""
+        """The pictures by name, by name without suffix, and by name as a server keeps it."""
         found: dict[str, list[Path]] = {}
         for path in find_pictures(self.root, on_obstacle=lambda *what: self.obstacles.append(what)):
             found.setdefault(_fold(path.name), []).append(path)
             found.setdefault(_fold(path.stem) + "/", []).append(path)
+            found.setdefault(_plain(path.name) + "//", []).append(path)
         return found
 
     def find(self, named: str, near: Path) -> FoundPicture:
@@ -65,6 +66,7 @@ class PictureIndex:
         tries = [
             (_fold(name), "found in another folder or with other letters than the labels say"),
             (_fold(uploaded), "found without the prefix that an upload gave it"),
+            (_plain(uploaded) + "//", "found without the prefix and the signs that an upload changed"),
             (_fold(stem) + "/", "found with another suffix than the labels say"),
         ]
         for key, told in tries:
@@ -92,6 +94,11 @@ def split_address(named: str) -> list[str]:
 def _fold(name: str) -> str:
     """Letters composed or not, small or capital, are the same name."""
     return unicodedata.normalize("NFC", name).casefold()
+
+
+def _plain(name: str) -> str:
+    """A server that takes files writes `_` for spaces and drops other signs (Django's `get_valid_filename`)."""
+    return re.sub(r"[^-\w.]", "", _fold(name).strip().replace(" ", "_"))
 
 
 def _choose_nearest(found: Sequence[Path], parts: Sequence[str]) -> list[Path]:
