@@ -27,6 +27,8 @@ class Format(StrEnum):
     datumaro = "datumaro"
     fiftyone = "fiftyone"
     cvat = "cvat"
+    cityscapes = "cityscapes"
+    panoptic = "panoptic"
     voc = "voc"
     voc_xml = "voc_xml"
     masks = "masks"

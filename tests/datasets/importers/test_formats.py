@@ -14,6 +14,8 @@ LOOKS = {
     "yolo": {"data.yaml": "names: [a]"},
     "labelme": {"some/a.json": LABELME},
     "cvat": {"annotations.xml": "<annotations><image name='a'/></annotations>"},
+    "cityscapes": {"gtFine/train/a/a_gtFine_polygons.json": json.dumps({"imgHeight": 9, "imgWidth": 9, "objects": []})},
+    "panoptic": {"annotations/panoptic_val.json": json.dumps({"annotations": [{"segments_info": []}]})},
     "voc": {"VOC2012/SegmentationObject/a.png": ""},
     "voc_xml": {"Annotations/a.xml": "<annotation><filename>a</filename></annotation>"},
     "masks": {"PNGImages/a.png": "", "PedMasks/a_mask.png": ""},

@@ -15,12 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from maskzoo.datasets.importers.builder import DatasetBuilder, ImportOptions
+from maskzoo.datasets.importers.cityscapes import is_cityscapes, is_cityscapes_json, read_cityscapes
 from maskzoo.datasets.importers.cvat import is_cvat, read_cvat
 from maskzoo.datasets.importers.datumaro import is_datumaro, read_datumaro
 from maskzoo.datasets.importers.fiftyone import is_fiftyone, read_fiftyone
 from maskzoo.datasets.importers.labelled import read_content
 from maskzoo.datasets.importers.labelme import is_labelme, read_labelme
 from maskzoo.datasets.importers.mask_pngs import is_mask_pngs, read_mask_pngs
+from maskzoo.datasets.importers.panoptic import is_panoptic, read_panoptic
 from maskzoo.datasets.importers.supervisely import is_supervisely, read_supervisely
 from maskzoo.datasets.importers.voc import is_voc, read_voc
 from maskzoo.datasets.importers.voc_xml import is_voc_xml, read_voc_xml
@@ -70,6 +72,8 @@ FORMATS = {
         "FiftyOne's own export (samples.json)", _by_content, read_fiftyone, frozenset(["boxes"]), recognise_json=is_fiftyone
     ),
     "cvat": Importer("CVAT's XML 1.1", is_cvat, read_cvat, frozenset(["boxes"])),
+    "cityscapes": Importer("Cityscapes (gtFine)", is_cityscapes, read_cityscapes, recognise_json=is_cityscapes_json),
+    "panoptic": Importer("COCO panoptic (JSON and PNGs)", _by_content, read_panoptic, recognise_json=is_panoptic),
     "voc": Importer("Pascal VOC (SegmentationObject)", is_voc, read_voc),
     "voc_xml": Importer("Pascal VOC's XML", is_voc_xml, read_voc_xml, frozenset(["boxes"])),
     # VOC's masks are numbered PNGs as well.
