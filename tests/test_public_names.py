@@ -24,13 +24,16 @@ RAISE_NOTHING = {"keep_freed_memory", "names", "diagnose"}
 # Where Python's own errors are raised, and who turns them into one of ours, or why nobody can meet them.
 OWN_CONVERSIONS = {
     "config.py": "pydantic makes a ConfigError of them",
+    "datasets/importers/datumaro.py": "the importer names the shape that it skips",
     "datasets/importers/drawn_shapes.py": "the importer names the shape that it skips",
+    "datasets/importers/fiftyone.py": "the importer names the shape that it skips",
     "datasets/importers/labelled.py": "the importer names the shape that it skips",
     "datasets/importers/labelme.py": "the importer names the shape that it skips",
     "datasets/importers/cityscapes.py": "the importer names the polygon that it skips",
     "datasets/importers/cvat.py": "the importer names the shape that it skips",
     "datasets/importers/voc_xml.py": "the importer names the object that it skips",
     "datasets/importers/xml_files.py": "the importer names the shape that it skips",
+    "datasets/importers/supervisely.py": "the importer names the shape that it skips",
     "datasets/importers/yolo.py": "the importer names the line that it skips",
     "system/json_text.py": "every reader says which file is no JSON",
     "system/files.py": "`explained` says what helps",

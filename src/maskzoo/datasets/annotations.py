@@ -228,7 +228,8 @@ def look_for_images(annotations: AnnotationSet, given: Path | None, split: str |
 
 def _list_near(file: Path) -> list[Path]:
     split = name_split(file.name) or name_split(file.parent.name, whole=True)
-    names = [file.stem, re.sub("^[a-z]+_", "", file.stem), *(SPLITS[split] if split else ())]  # of x2coco: instance_train.json
+    ends = [re.sub(words, "", file.stem) for words in ("^[a-z]+_", "^([a-z]+_)+")]  # instance_train, person_keypoints_train2017
+    names = [file.stem, *ends, *(SPLITS[split] if split else ())]
     inner = [part for name in sorted(dict.fromkeys(names), key=len) for part in (name, f"images/{name}", f"{name}/images")]
     inner += ["images", "data", "JPEGImages", ""]  # data: FiftyOne's
     return [base / part for part in inner for base in (file.parent, file.parent.parent)]

@@ -72,6 +72,7 @@ KINDS = (  # the first that fits counts
     _Kind("SuperAnnotate's format", JSON, (r'"instances"', r'"className"')),
     _Kind("BDD100K's format", JSON, (r'"labels"', r'"(poly2d|box2d|rle)"'), "convert it with bdd100k.label.to_coco"),
     _Kind("CreateML: boxes, no outlines", JSON, (r'"coordinates"', r'"(image|imagefilename)"'), "export outlines as COCO"),
+    _Kind("Hugging Face's metadata of an image folder", (".jsonl",), (r'"file_name"',), "export COCO instances instead"),
     _Kind("an Amazon SageMaker manifest", (".manifest", *JSON), (r'"source-ref"',)),
     _Kind("GeoJSON: places on a map or a slide", JSON, (r'"FeatureCollection"',)),
     _Kind("CVAT's XML", XML, (r"<annotations>", r"<(image|track)\b"), CONVERT),
@@ -93,8 +94,16 @@ KINDS = (  # the first that fits counts
     _Kind("Parquet, as Hugging Face has it", (".parquet", ".arrow"), (), "export pictures and COCO instances with `datasets`"),
     _Kind("an archive", (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar"), (), "unpack it, and name the folder"),
     _Kind("MATLAB's or NumPy's format", (".mat", ".npy", ".npz", ".h5", ".hdf5"), (), "write the masks as PNG files"),
+    _Kind("YOLO's labels", TXT, (r"\A\d+( [-\d.]+(e-\d+)?){4,}\s*$",), CONVERT),
     _Kind("YOLO's data file", (".yaml", ".yml"), (r"(?m)^names\s*:",), CONVERT),
 )  # fmt: skip
+
+# Folders of pictures that are masks.
+FOLDERS = {
+    **dict.fromkeys(("segmentationobject", "segmentationclass", "segmentationobjectpng"), "Pascal VOC's masks"),
+    **dict.fromkeys(("masks", "mask", "pedmasks"), "a folder of masks"),
+    "gtfine": "Cityscapes",
+}
 
 
 def name_format(file: Path) -> tuple[str, str] | None:
@@ -147,12 +156,14 @@ def describe_folder(folder: Path) -> str | None:
 
 def find_format(folder: Path) -> tuple[str, str, str] | None:
     """Return the first file in a folder that is of a known format but COCO instances, its format, and what to do."""
-    files = (file for file in list_files(folder) if file.suffix.lower() not in IMAGE_SUFFIXES)
-    for file in islice(files, LOOKED_INTO):
-        found = name_format(file)
+    files = [file.relative_to(folder) for file in list_files(folder)]
+    for file in islice((file for file in files if file.suffix.lower() not in IMAGE_SUFFIXES), LOOKED_INTO):
+        found = name_format(folder / file)
         if found is not None:
-            return file.relative_to(folder).as_posix(), *found
-    return None
+            return file.as_posix(), *found
+    parents = dict.fromkeys(parent for file in files for parent in file.parents)
+    named = next((parent for parent in parents if parent.name.lower() in FOLDERS), None)
+    return None if named is None else (named.as_posix(), FOLDERS[named.name.lower()], CONVERT)
 
 
 def count_files(folder: Path) -> str:

@@ -60,7 +60,7 @@ def read_first(source, *shapes, **options):
 def test_the_five_objects_are_read_with_the_labels_in_the_files_order(source):
     assert choose_format(source) == choose_format(source / "annotations/default.json") == "datumaro"
     for place in (source, source / "annotations", source / "annotations/default.json"):
-        draft = read(place if place.name != "annotations" else source)
+        draft = read(place)
         assert draft.names == NAMES and draft.skipped == [] and list_objects(draft) == TRUTH
 
 

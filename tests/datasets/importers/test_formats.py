@@ -89,3 +89,15 @@ def test_a_format_that_is_named_is_taken_if_it_is_known(tmp_path):
 
 def test_the_command_line_offers_every_format():
     assert [name.value for name in Format] == ["auto", *FORMATS]
+
+
+def test_a_data_set_one_folder_deeper_is_pointed_at(tmp_path):
+    make(tmp_path / "unpacked" / "cars", {"data.yaml": "names: [a]"})
+    with pytest.raises(SourceError, match=r"cars/data.yaml is YOLO's data file; name its folder: .*unpacked/cars$"):
+        choose_format(tmp_path / "unpacked")
+
+
+def test_cocos_files_of_other_kinds_need_no_conversion(tmp_path):
+    make(tmp_path, {"annotations/person_keypoints_train2017.json": json.dumps(make_data())})
+    with pytest.raises(SourceError, match=r"holds person_keypoints_train2017.json, COCO's files of other kinds; .* use it as"):
+        choose_format(tmp_path)

@@ -172,13 +172,39 @@ def test_rows_of_key_points_are_refused_by_name_without_kpt_shape_too(one, point
     rows = [
         "0 0.5 0.5 0.4 0.4 " + " ".join(["0.4 0.6 2", "0 0 0", "0.55 0.5 1"][k % 3] for k in range(points)) for _ in range(3)
     ]
-    with pytest.raises(SourceError, match=r"a\.txt: all of 3 rows looked at are a box and key points .*YOLO-pose"):
+    with pytest.raises(SourceError, match=r"a\.txt: all of 3 rows looked at are a box and key points \(YOLO-pose"):
         label(one, rows)
 
 
-def test_kpt_shape_is_refused_by_name(source):
-    (source / "data.yaml").write_text("train: images/train\nnames: [cat]\nkpt_shape: [17, 3]\n")
-    with pytest.raises(SourceError, match=r"data\.yaml: kpt_shape: the labels are key points"):
+@pytest.mark.parametrize("count", [3, 4, 17])
+def test_rows_of_key_points_without_visibility_are_refused_too(one, count):
+    random = np.random.default_rng(count)
+    rows = []
+    for _ in range(5):
+        (width, height), (x, y) = random.uniform(0.05, 0.3, 2), random.uniform(0.3, 0.7, 2)
+        points = random.uniform(-0.5, 0.5, (count, 2)) * (width, height) + (x, y)
+        rows.append(" ".join(f"{value:.4f}" for value in [x, y, width, height, *points.ravel()]))
+    with pytest.raises(SourceError, match="key points"):
+        label(one, [f"0 {row}" for row in rows])
+
+
+@pytest.mark.parametrize("count", [5, 6, 8, 20])
+@pytest.mark.parametrize("radius", [0.02, 0.1, 0.3])
+def test_outlines_of_as_many_points_each_are_no_key_points(one, count, radius):
+    random = np.random.default_rng(count)
+    angle = np.arange(count) / count * 2 * np.pi
+    rows = []
+    for _ in range(20):
+        centre = random.uniform(radius, 1 - radius, 2)
+        points = centre + radius * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+        rows.append("0 " + " ".join(f"{value:.4f}" for value in points.ravel()))
+    assert len(label(one, rows)["train"].annotations) == 20
+
+
+@pytest.mark.parametrize(("key", "value"), [("kpt_shape", "[17, 3]"), ("flip_idx", "[0, 2, 1]"), ("kpt_names", "{0: [a]}")])
+def test_key_points_are_refused_by_the_data_file(source, key, value):
+    (source / "data.yaml").write_text(f"train: images/train\nnames: [cat]\n{key}: {value}\n")
+    with pytest.raises(SourceError, match=rf"data\.yaml: {key}: the labels are key points"):
         read_yolo(source, ImportOptions())
 
 
@@ -192,7 +218,9 @@ def test_an_outline_that_touches_the_border_is_no_row_of_key_points(one, row):
 
 
 def test_pixels_instead_of_parts_are_refused_by_name(one):
-    with pytest.raises(SourceError, match=r"all of 2 rows .* the largest 39: they look like pixels; .*divide x by the width"):
+    with pytest.raises(
+        SourceError, match=r"all of 2 rows .* the largest 39: they are pixels or percent; .*divide x by the width"
+    ):
         label(one, ["1 4 4 20 4 20 12", "0 1 1 39 1 39 19 1 19"])
     (skipped,) = label(one, [TRIANGLE, "1 4 4 20 4 20 12"])["train"].skipped
     assert skipped.row == "line 2" and "20, which looks like pixels" in skipped.reason
@@ -240,6 +268,8 @@ def test_what_cannot_be_looked_at_is_skipped_by_name(source):
         ({"labels/a.txt": "0 0.1 0.1 0.5 0.5 0.5 0.1\n"}, True),
         ({"labels/a.txt": ""}, True),
         ({"training/labels/a.txt": "0 0.1"}, True),
+        ({"train/a.jpg": "", "train/a.txt": "0 0.1 0.1 0.5 1e-5\n"}, True),
+        ({"train/a.jpg": "", "train/a.txt": "1 photo of a cat\n"}, False),  # a caption
         ({"a.txt": "0 0.1 0.1", "a.png": "", "classes.txt": "cat\n"}, True),
         ({"obj.data": "names = obj.names\n"}, True),
         ({"labels/a.txt": "Car 0.00 0 -1.58 587.01\n"}, False),  # KITTI
@@ -254,3 +284,12 @@ def test_yolo_is_recognised_by_its_rows(tmp_path, files, expected):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
     assert is_yolo(tmp_path) is expected
+
+
+@pytest.mark.parametrize(("images", "labels"), [("Images", "Labels"), ("IMAGES", "LABELS")])
+def test_folders_in_capitals_are_found(tmp_path, images, labels):
+    save(tmp_path / images / "train" / "a.png")
+    (tmp_path / labels / "train").mkdir(parents=True)
+    (tmp_path / labels / "train" / "a.txt").write_text(TRIANGLE)
+    (tmp_path / "data.yaml").write_text(f"train: {images}/train\nnames: [cat, dog]\n")
+    assert len(read_yolo(tmp_path, ImportOptions())["train"].annotations) == 1

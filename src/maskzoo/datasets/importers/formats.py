@@ -28,7 +28,7 @@ from maskzoo.datasets.importers.voc import is_voc, read_voc
 from maskzoo.datasets.importers.voc_xml import is_voc_xml, read_voc_xml
 from maskzoo.datasets.importers.yolo import is_yolo, read_yolo
 from maskzoo.datasets.known_formats import CONVERT, count_files, find_format, holds_tables, name_format
-from maskzoo.datasets.layout import find_splits
+from maskzoo.datasets.layout import find_splits, list_passed_over
 from maskzoo.errors import AnnotationsError, ArgumentError, SourceError, list_some
 from maskzoo.images.find import find_pictures
 from maskzoo.system.files import describe_address
@@ -100,17 +100,22 @@ def choose_format(source: Path, given: str | None = None) -> str:
         if given not in FORMATS:
             raise ArgumentError(f"the format is {given!r}; expected one of {', '.join(FORMATS)}")
         return given
-    contents = _read_first_json(source)
-    found = [
-        name
-        for name, one in FORMATS.items()
-        if one.recognise(source) or any(one.recognise_json(content) for content in contents)
-    ]
+    found = _recognise(source)
     if len(found) == 1:
         return found[0]
     if found:
         raise SourceError(f"{source}: could be {' or '.join(found)}; say which with --from")
     raise SourceError(f"{source}: {_explain(source)}")
+
+
+def _recognise(source: Path) -> list[str]:
+    """Return the formats that a source's files look like."""
+    contents = _read_first_json(source)
+    return [
+        name
+        for name, one in FORMATS.items()
+        if one.recognise(source) or any(one.recognise_json(content) for content in contents)
+    ]
 
 
 def _explain(source: Path) -> str:
@@ -122,15 +127,23 @@ def _explain(source: Path) -> str:
     named = name_format(source) if source.is_file() else None
     found = (source.name, *named) if named else find_format(source) if source.is_dir() else None
     *others, last = (importer.files for importer in FORMATS.values())
+    passed = list_passed_over(source) if found is None and source.is_dir() else []
+    if passed:
+        names = list_some(file.name for file in passed)
+        return f"holds {names}, COCO's files of other kinds; one that holds outlines needs no conversion: use it as it is"
     if found is None:
         lies_there = f"; {count_files(source)}" if source.is_dir() else ""
         return f"not recognised; expected {', '.join(others)} or {last}; say which with --from{lies_there}"
     file, name, advice = found
-    if advice == CONVERT:
-        advice = (
-            f"but the rest is not as its tool writes it; export it again, or say which it is with --from {'|'.join(FORMATS)}"
-        )
-    return f"{file} is {name}; {advice}"
+    if advice != CONVERT:
+        return f"{file} is {name}; {advice}"
+    inner = next(filter(_recognise, (source / file).parents[: file.count("/")]), None)
+    if inner is not None:
+        return f"{file} is {name}; name its folder: {inner}"
+    return (
+        f"{file} is {name}, but the rest is not as its tool writes it; export it again, or say which it is with "
+        f"--from {'|'.join(FORMATS)}"
+    )
 
 
 def _read_first_json(source: Path) -> list[Any]:

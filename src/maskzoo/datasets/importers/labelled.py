@@ -84,10 +84,8 @@ class Labels:
     @property
     def root(self) -> Path:
         """The folder in which pictures are looked for."""
-        if self.source.is_dir():
-            return self.source
-        folder = self.source.absolute().parent
-        return folder.parent if folder.name.casefold() in LABEL_FOLDERS else folder
+        folder = self.source if self.source.is_dir() else self.source.parent
+        return folder.absolute().parent if folder.absolute().name.casefold() in LABEL_FOLDERS else folder
 
     def read_files(self, suffix: str = ".json") -> Iterator[tuple[Path, Any]]:
         """Yield each JSON file of the source with its content; those that cannot be read are left out by name."""

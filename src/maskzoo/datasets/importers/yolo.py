@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -15,29 +15,33 @@ from maskzoo.datasets.importers.builder import DatasetBuilder, ImportOptions, re
 from maskzoo.datasets.importers.yolo_data import CLASS_LISTS, YoloData, find_data_file, read_data
 from maskzoo.datasets.layout import SPLITS
 from maskzoo.errors import MaskzooError, SourceError, count_words, list_some
-from maskzoo.images.find import find_pictures, is_hidden
+from maskzoo.images.find import IMAGE_SUFFIXES, find_pictures, is_hidden
 
 __all__ = ["is_yolo", "read_yolo"]
 
 ROUNDING = 1e-3  # of a normalised coordinate: writers round, so that 1.0000001 still means the border
+LONGEST_ROW = 1 << 20  # bytes of a row that are looked at to recognise it
 LOOKED_INTO = 500  # label files that are looked at together before they are read
+FEWEST_POSES = 3  # rows of points without a third number that can be told from outlines
 NO_LABELS = (*CLASS_LISTS, "train.txt", "val.txt", "valid.txt", "test.txt", "README.dataset.txt", "README.roboflow.txt")
 
 
 def is_yolo(source: Path) -> bool:
-    """Say whether a file or folder looks like YOLO's: it is or holds a data.yaml, or has label files in `labels`.
+    """Say whether a file or folder looks like YOLO's: it is or holds a data.yaml, or has label files.
 
-    Label files beside their pictures count where a list of classes lies with them.
+    These lie in `labels`, or beside pictures of their names.
     """
     if find_data_file(source) is not None:
         return True
     if not source.is_dir():
         return False
     places = [source / place / "labels" for place in ("", *(name for names in SPLITS.values() for name in names))]
-    texts = (text for place in places if place.is_dir() for text in _find_texts(place))
-    if any((source / name).is_file() for name in CLASS_LISTS):
-        texts = (text for text in _find_texts(source) if text.name not in NO_LABELS)
-    return any(map(_looks_like_labels, islice(texts, LOOKED_INTO)))
+    texts = [text for place in places if place.is_dir() for text in _find_texts(place)]
+    return any(map(_looks_like_labels, texts[:LOOKED_INTO] or filter(_has_picture, _find_texts(source))))
+
+
+def _has_picture(text: Path) -> bool:
+    return any(text.with_suffix(suffix).is_file() for suffix in IMAGE_SUFFIXES)
 
 
 def _find_texts(folder: Path) -> list[Path]:
@@ -45,10 +49,10 @@ def _find_texts(folder: Path) -> list[Path]:
 
 
 def _looks_like_labels(path: Path) -> bool:
-    """Say whether the first row of a text begins with a whole number, as every row of YOLO's does; True if it is empty."""
+    """Say whether the first row of a text is numbers after a whole one, as every row of YOLO's is; True if it is empty."""
     with path.open("rb") as stream:
-        row = stream.readline().split()
-    return not row or row[0].isdigit()
+        row = stream.readline(LONGEST_ROW).split()
+    return not row or (row[0].isdigit() and re.fullmatch(rb"[-+.\de]+", b"".join(row[1:5])) is not None)
 
 
 def read_yolo(source: Path, options: ImportOptions) -> dict[str, DatasetBuilder]:
@@ -92,8 +96,8 @@ def _find_label_file(picture: Path) -> Path:
     """Return where a picture's labels are: in `labels` where the picture is in the last `images`, or beside it."""
     parts = list(picture.parts)
     for place in range(len(parts) - 2, -1, -1):
-        if parts[place] == "images":
-            parts[place] = "labels"
+        if parts[place].lower() == "images":
+            parts[place] = {"IMAGES": "LABELS", "Images": "Labels"}.get(parts[place], "labels")
             break
     apart, beside = Path(*parts).with_suffix(".txt"), picture.with_suffix(".txt")
     return beside if beside.is_file() and not apart.is_file() else apart
@@ -111,15 +115,15 @@ def _check_labels(pictures: Sequence[Path], data: YoloData) -> None:
     if not rows:
         return
     found = f"{rows[0][1]}: all of {count_words(len(rows), 'row')} looked at"
-    if all(_is_pose(row) for row, _ in rows) and any(row[7::3].any() for row, _ in rows):
+    if _are_poses([row for row, _ in rows]):
         raise SourceError(
-            f"{found} are a box and key points x y visible (YOLO-pose), no outlines; expected YOLO's segmentation labels; "
+            f"{found} are a box and key points (YOLO-pose), no outlines; expected YOLO's segmentation labels; "
             "export the data set for instance segmentation"
         )
     if all((row[1:] > 1 + ROUNDING).any() for row, _ in rows) and max(row[1:].max() for row, _ in rows) > 2:
         largest = max(row[1:].max() for row, _ in rows)
         raise SourceError(
-            f"{found} have coordinates above 1, the largest {largest:g}: they look like pixels; expected parts of the "
+            f"{found} have coordinates above 1, the largest {largest:g}: they are pixels or percent; expected parts of the "
             "picture's width and height, from 0 to 1; divide x by the width and y by the height"
         )
     if all(len(row) == 9 for row, _ in rows):
@@ -144,14 +148,34 @@ def _read_numbers(file: Path) -> Iterator[NDArray[np.float64]]:
             yield row
 
 
-def _is_pose(row: NDArray[np.float64]) -> bool:
-    """Say whether a row is class, box, and points x y visible (0, 1 or 2), those that are visible in the box."""
-    if len(row) < 8 or (len(row) - 5) % 3:
+def _are_poses(rows: Sequence[NDArray[np.float64]]) -> bool:
+    """Say whether all rows are class, box, and points x y visible (0, 1 or 2) or x y; those that are seen are in the box."""
+    if len({len(row) for row in rows}) > 1 or len(rows[0]) < 8:
         return False
-    points = row[5:].reshape(-1, 3)
-    seen = points[points[:, 2] > 0, :2]
-    inside = np.abs(seen - row[1:3]) <= row[3:5] / 2 + 0.05  # points may stand out a little
-    return bool(np.isin(points[:, 2], (0, 1, 2)).all() and inside.all())
+    table = np.array(rows)
+    for size in (3, 2):
+        if (table.shape[1] - 5) % size:
+            continue
+        points = table[:, 5:].reshape(len(rows), -1, size)
+        seen = points[:, :, 2] > 0 if size == 3 else (points != 0).any(axis=2)
+        reach = table[:, None, 3:5] / 2 + 0.05  # points may stand out a little
+        inside = (np.abs(points[:, :, :2] - table[:, None, 1:3]) <= reach).all(axis=2) | ~seen
+        if not (inside.all() and seen.any()):
+            continue
+        if size == 3 and np.isin(points[:, :, 2], (0, 1, 2)).all():
+            return True
+        if size == 2 and len(rows) >= FEWEST_POSES and _stands_apart(table).mean() > 0.5:
+            return True
+    return False
+
+
+def _stands_apart(rows: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Say of each row whether its second pair is far from all others: a width and height, no point of an outline."""
+    points = rows[:, 1:].reshape(len(rows), -1, 2)
+    others = np.delete(points, 1, axis=1)
+    low, high = others.min(axis=1), others.max(axis=1)
+    second, side = points[:, 1], high - low
+    return np.asarray(((second < low - side) | (second > high + side)).any(axis=1))
 
 
 def _skip_orphans(draft: DatasetBuilder, pictures: Sequence[Path]) -> None:

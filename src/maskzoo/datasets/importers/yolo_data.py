@@ -69,9 +69,10 @@ def read_data(source: Path) -> YoloData:
         _list_folders(data)
         return data
     content = _read_darknet(file) if file.suffix == ".data" else _read_yaml(file)
-    if "kpt_shape" in content:
+    pose = next((key for key in content if str(key).startswith(("kpt_", "flip_idx"))), None)
+    if pose is not None:
         raise SourceError(
-            f"{file}: kpt_shape: the labels are key points (YOLO-pose), no outlines; expected YOLO's segmentation labels; "
+            f"{file}: {pose}: the labels are key points (YOLO-pose), no outlines; expected YOLO's segmentation labels; "
             "export the data set for instance segmentation"
         )
     data.names = _read_names(content, file)
