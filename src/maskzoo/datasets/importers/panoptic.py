@@ -150,5 +150,6 @@ def _read_ids(file: Path, size: tuple[int, int]) -> NDArray[np.int64]:
         return read_mask(file, size).numbers
     if image.size != size[::-1]:
         raise ImageError(f"{file}: {image.width} x {image.height} pixels; expected its picture's {size[1]} x {size[0]}")
-    ids: NDArray[np.int64] = np.asarray(image.convert("RGB")).astype(np.int64) @ [1, 256, 65536]
+    red, green, blue = np.moveaxis(np.asarray(image.convert("RGB")).astype(np.int64), 2, 0)
+    ids: NDArray[np.int64] = red + 256 * green + 65536 * blue
     return ids
