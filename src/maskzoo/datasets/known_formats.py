@@ -54,7 +54,7 @@ KINDS = (  # the first that fits counts
     _Kind("YouTube-VIS: outlines in videos", JSON, (r'"videos"', r'"segmentations"'), "export single frames as COCO instances"),
     _Kind("COCO results: detections of a model", JSON, (r'^\s*\[\s*\{', r'"category_id"', r'"score"'),
           "it belongs to `maskzoo eval --from-predictions`; name the annotations' file"),
-    _Kind("Cityscapes", JSON, (r'"imgHeight"', r'"objects"', r'"polygon"'), CONVERT),
+    _Kind("Cityscapes", JSON, (r'"imgHeight"', r'"objects"'), CONVERT),
     _Kind("LabelMe's format", JSON, (r'"shapes"', r'"imagePath"'), CONVERT),
     _Kind("VIA's format", JSON, (r'"regions"', r'"(filename|shape_attributes|file_attributes)"'), CONVERT),
     _Kind("VIA 3's format", JSON, (r'"project"', r'"(pid|vid|av)"', r'"config"'), CONVERT),
