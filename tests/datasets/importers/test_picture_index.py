@@ -69,6 +69,14 @@ def test_what_is_not_there_or_could_be_two_is_said(tree, named, said):
     assert result.path is None and said in result.told
 
 
+def test_between_several_of_a_name_the_folders_of_the_labels_decide_and_then_the_letters(tree):
+    assert PictureIndex(tree).find("c.png", tree / "labels/two").path == tree / "two/x/c.png"
+    for name in ("other/F.jpg", "other/f.jpg"):
+        (tree / name).parent.mkdir(exist_ok=True)
+        (tree / name).write_bytes(b"")
+    assert PictureIndex(tree).find("F.jpg", tree / "one").path == tree / "other/F.jpg"
+
+
 def test_obstacles_on_the_way_are_kept(tree):
     (tree / "broken.jpg").symlink_to(tree / "nowhere.jpg")
     index = PictureIndex(tree)

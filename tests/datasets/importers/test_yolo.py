@@ -304,15 +304,15 @@ TOOLS = {  # data.yaml or the like; where pictures and labels of a split lie; ot
                  "%s/images", "%s/labels"),
     "Roboflow's download": ({"data.yaml": f"train: cars-3/train/images\nval: cars-3/val/images\n{NAMES}"},
                             "%s/images", "%s/labels"),
-    "Kaggle": ({"data.yaml": f"path: /kaggle/input/x\ntrain: /kaggle/input/x/train/images\nval: /kaggle/input/x/val/images\n{NAMES}"},
+    "Kaggle": ({"data.yaml": f"path: /kaggle/x\ntrain: /kaggle/x/train/images\nval: /kaggle/x/val/images\n{NAMES}"},
                "%s/images", "%s/labels"),
     "Windows": ({"data.yaml": "train: D:\\x\\images\\train\nval: images\\val\n" + NAMES}, "images/%s", "labels/%s"),
     "labelImg": ({"classes.txt": "scratch\ndent\n"}, "%s", "%s"),
     "CVAT": ({"obj.data": "classes = 2\ntrain = data/train.txt\nvalid = data/val.txt\nnames = data/obj.names\n",
               "obj.names": "scratch\ndent\n", "train.txt": "data/obj_train_data/a1.jpg\ndata/obj_train_data/a2.jpg\n",
               "val.txt": "data/obj_val_data/a3.jpg\n"}, "obj_%s_data", "obj_%s_data"),
-    "lists": ({"data.yaml": f"train: train.txt\nval: val.txt\n{NAMES}", "train.txt": "./images/train/a1.jpg\n./images/train/a2.jpg\n",
-               "val.txt": "./images/val/a3.jpg\n"}, "images/%s", "labels/%s"),
+    "lists": ({"data.yaml": f"train: train.txt\nval: val.txt\n{NAMES}", "val.txt": "./images/val/a3.jpg\n",
+               "train.txt": "./images/train/a1.jpg\n./images/train/a2.jpg\n"}, "images/%s", "labels/%s"),
     "no data file": ({"obj.names": "scratch\ndent\n"}, "%s/images", "%s/labels"),
 }  # fmt: skip
 

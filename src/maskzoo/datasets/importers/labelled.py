@@ -18,7 +18,7 @@ from maskzoo.datasets.importers.builder import SPLITS, DatasetBuilder, ImportOpt
 from maskzoo.datasets.importers.drawn_shapes import Points
 from maskzoo.datasets.importers.picture_index import FoundPicture, PictureIndex, split_address
 from maskzoo.errors import AnnotationsError, ImageError, SourceError, list_some
-from maskzoo.images.find import IMAGE_SUFFIXES, find_pictures
+from maskzoo.images.find import find_pictures
 from maskzoo.images.read import read_image
 
 __all__ = ["IGNORED", "LabelledPicture", "LabelledShape", "Labels"]
@@ -208,12 +208,11 @@ class Labels:
         except (OSError, ValueError, ImageError) as error:
             return None, f"{missing}; the one inside the label file cannot be read: {error}"
         parts = split_address(picture.named) if isinstance(picture.named, str) else []
-        named = PureWindowsPath(parts[-1] if parts else picture.file.stem)
-        known = content.startswith(b"\x89PNG"), content.startswith(b"\xff\xd8")
-        suffix = ".png" if known[0] else ".jpg" if known[1] else named.suffix
-        keeps = named.suffix.lower() in ({".png"} if known[0] else {".jpg", ".jpeg"} if known[1] else IMAGE_SUFFIXES)
+        named = PureWindowsPath(parts[-1] if parts else "picture")
+        kinds = (".png",) if content.startswith(b"\x89PNG") else (".jpg", ".jpeg") if content.startswith(b"\xff\xd8") else None
+        suffix = named.suffix if kinds is None or named.suffix.lower() in kinds else kinds[0]
         folder = options.pictures / picture.file.parent.absolute().relative_to(self.root.absolute())
-        path = folder.absolute() / (named.name if keeps else f"{named.stem}{suffix}")
+        path = folder.absolute() / f"{picture.stem or named.stem}{suffix}"  # many files may call theirs by one name
         self.tell(f"Pictures that lay inside the labels, written to {options.pictures}", path.name)
         return path, (height, width)
 
