@@ -56,6 +56,7 @@ KINDS = (  # the first that fits counts
           "it belongs to `maskzoo eval --from-predictions`; name the annotations' file"),
     _Kind("Cityscapes", JSON, (r'"imgHeight"', r'"objects"'), CONVERT),
     _Kind("LabelMe's format", JSON, (r'"shapes"', r'"imagePath"'), CONVERT),
+    _Kind("VoTT's format", JSON, (r'"assets?"', r'"regions"', r'"boundingBox"')),
     _Kind("VIA's format", JSON, (r'"regions"', r'"(filename|shape_attributes|file_attributes)"'), CONVERT),
     _Kind("VIA 3's format", JSON, (r'"project"', r'"(pid|vid|av)"', r'"config"'), CONVERT),
     _Kind("Label Studio's format", JSON, (TAGGED,), CONVERT),
@@ -72,6 +73,12 @@ KINDS = (  # the first that fits counts
     _Kind("Scale AI's format", JSON, (r'"task_id"', r'"(response|annotations)"')),
     _Kind("SuperAnnotate's format", JSON, (r'"instances"', r'"className"')),
     _Kind("BDD100K's format", JSON, (r'"labels"', r'"(poly2d|box2d|rle)"'), "convert it with bdd100k.label.to_coco"),
+    _Kind("Dataloop's format", JSON, (r'"datasetId"', r'"annotations"', r'"coordinates"')),
+    _Kind("Kili's format", JSON, (r'"jsonResponse"',)),
+    _Kind("Encord's format", JSON, (r'"(object_hash|objectHash)"',)),
+    _Kind("Segments.ai's format", JSON, (r'"segmentation_bitmap"',)),
+    _Kind("ADE20K's annotation", JSON, (r'"annotation"', r'"object"', r'"polygon"'), "convert its masks to COCO instances"),
+    _Kind("SA-1B's masks: no classes", JSON, (r'"stability_score"', r'"segmentation"'), "give each mask a class"),
     _Kind("CreateML: boxes, no outlines", JSON, (r'"coordinates"', r'"(image|imagefilename)"'), "export outlines as COCO"),
     _Kind("Hugging Face's metadata of an image folder", (".jsonl",), (r'"file_name"',), "export COCO instances instead"),
     _Kind("an Amazon SageMaker manifest", (".manifest", *JSON), (r'"source-ref"',)),
@@ -80,6 +87,7 @@ KINDS = (  # the first that fits counts
     _Kind("LabelMe's XML of its first version", XML, (r"<annotation\b", r"<polygon>", r"<pt>"), TO_COCO),
     _Kind("RectLabel's XML with outlines", XML, (r"<annotation\b", r"<polygon>", r"<x1>"), CONVERT),
     _Kind("Pascal VOC XML (labelImg): boxes, no outlines", XML, (r"<annotation\b", r"<bndbox>|<filename>"), CONVERT),
+    _Kind("a slide viewer's XML (Aperio, ASAP)", XML, (r"<(ASAP_)?Annotations\b",)),
     _Kind("VIA's CSV", CSV, (r"region_shape_attributes",), CONVERT),
     _Kind("OpenImages' masks (CSV)", CSV, (r"MaskPath", r"ImageID"), "convert it to COCO with FiftyOne"),
     _Kind("OpenImages' boxes (CSV), no outlines", CSV, (r"ImageID", r"XMin"), "take OpenImages' segmentations, as COCO"),
@@ -96,7 +104,8 @@ KINDS = (  # the first that fits counts
     _Kind("an archive", (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar"), (), "unpack it, and name the folder"),
     _Kind("MATLAB's or NumPy's format", (".mat", ".npy", ".npz", ".h5", ".hdf5"), (), "write the masks as PNG files"),
     _Kind("YOLO's labels", TXT, (r"\A\d+( [-\d.]+(e-\d+)?){4,}\s*$",), CONVERT),
-    _Kind("YOLO's data file", (".yaml", ".yml"), (r"(?m)^names\s*:",), CONVERT),
+    _Kind("YOLO's data file", (".yaml", ".yml"), (r"^names\s*:",), CONVERT),
+    _Kind("darknet's data file", (".data",), (r"^\s*names\s*=",), CONVERT),
 )  # fmt: skip
 
 # Folders of pictures that are masks.

@@ -277,6 +277,9 @@ def test_what_cannot_be_looked_at_is_skipped_by_name(source):
         ({"labels/a.txt": "Car 0.00 0 -1.58 587.01\n"}, False),  # KITTI
         ({"labels/a.txt": "imagesource:GoogleEarth\n"}, False),  # DOTA
         ({"a.txt": "0 0.1 0.1"}, False),
+        ({"cars.yaml": "train: images\nnames: [cat]\n", "compose.yml": "services: {}\n"}, True),
+        ({"compose.yml": "services: {}\n"}, False),
+        ({"x.data": "1 2 3\n"}, False),
         ({"labels/._a.txt": "0 0.1"}, False),
         ({"classes.txt": "cat\n"}, False),
     ],

@@ -12,10 +12,11 @@ from typing import Any
 import yaml
 
 from maskzoo.datasets.importers.builder import SPLITS, is_within, read_text
+from maskzoo.datasets.known_formats import name_format
 from maskzoo.datasets.layout import SPLITS as SYNONYMS
 from maskzoo.datasets.layout import name_split
 from maskzoo.errors import SourceError, count_words, list_some
-from maskzoo.images.find import IMAGE_SUFFIXES, find_pictures
+from maskzoo.images.find import IMAGE_SUFFIXES, find_pictures, is_hidden
 
 __all__ = ["CLASS_LISTS", "YoloData", "find_data_file", "read_data"]
 
@@ -45,13 +46,17 @@ class YoloData:
 
 
 def find_data_file(source: Path) -> Path | None:
-    """Find the data.yaml or obj.data of a YOLO data set, which `source` is or holds; None without one."""
+    """Find the data.yaml or obj.data of a YOLO data set, which `source` is or holds; None without one.
+
+    A file of another name counts if it alone names classes.
+    """
     if source.is_file():
         return source if source.suffix.lower() in (".yaml", ".yml", ".data") else None
     named = [source / name for name in ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml", "obj.data")]
-    found = [path for path in named if path.is_file()]
-    found = found or sorted([*source.glob("[!.]*.yaml"), *source.glob("[!.]*.yml"), *source.glob("[!.]*.data")])
-    return found[0] if found and (len(found) == 1 or found[0] in named) else None
+    found = next((path for path in named if path.is_file()), None)
+    others = [path for pattern in ("*.yaml", "*.yml", "*.data") for path in source.glob(pattern)]
+    naming = [path for path in others if not is_hidden(path.name) and name_format(path) is not None]
+    return found or (naming[0] if len(naming) == 1 else None)
 
 
 def read_data(source: Path) -> YoloData:
