@@ -29,8 +29,8 @@ __all__ = ["ConvertedDataset", "ConvertedSplit", "convert_dataset"]
 
 _ABOUT = {
     "boxes": "has no boxes without an outline, so there is nothing to say about them",
-    "parts": "is no format of mask pictures",
-    "threshold": "is no format of mask pictures",
+    "parts": "tells its objects apart itself",
+    "threshold": "has no grey masks that a threshold makes sharp",
     "class_attribute": "says itself what an object's class is",
 }
 
