@@ -110,8 +110,11 @@ class Labels:
         self.told.setdefault(what, []).append(example)
 
     def to_drafts(self, options: ImportOptions) -> dict[str, DatasetBuilder]:
-        """Return a filled builder for each split. Raises SourceError, with all reasons, if there is no class."""
+        """Return a filled builder for each split. Raises SourceError, with all reasons, if there is no class or picture."""
         names = self._choose_names(options)
+        if not self.pictures:
+            nothing = f"{self.source}: no {self.tool} file in it is about a picture"
+            raise SourceError(list_some([nothing, *self._list_reasons()], 21, "\n  "))
         splits = self._choose_splits()
         drafts = {split: DatasetBuilder(names, options.boxes) for split in dict.fromkeys([*SPLITS, ""]) if split in splits}
         index = PictureIndex(self.root)
@@ -156,13 +159,16 @@ class Labels:
         names = sorted(label for label in labels if label.casefold() not in IGNORED)
         if not names:
             nothing = f"{self.source}: no {self.tool} file in it has a labelled shape"
-            reasons = [": ".join(filter(None, [str(file), row, reason])) for file, row, reason in self.skipped]
+            reasons = self._list_reasons()
             for picture in self.pictures:
                 reasons += [f"{picture.file}: {shape.row}: {shape.fault}" for shape in picture.shapes if shape.fault]
             if not reasons:
                 nothing += f"; expected shapes, each with a label ({len(self.pictures)} pictures are named)"
             raise SourceError(list_some([nothing, *reasons], 21, "\n  "))
         return names
+
+    def _list_reasons(self) -> list[str]:
+        return [": ".join(filter(None, [str(file), row, reason])) for file, row, reason in self.skipped]
 
     def _choose_splits(self) -> list[str]:
         """Return each picture's split, by the folders of the label files; "" for all where some lie elsewhere."""
