@@ -67,6 +67,8 @@ KINDS = (  # the first that fits counts
     _Kind("Supervisely's list of classes", JSON, (r'"classes"', r'"title"', r'"shape"'), CONVERT),
     _Kind("Datumaro's format", JSON, (r'"categories"', r'"items"', r'"labels?"'), CONVERT),
     _Kind("FiftyOne's own format", JSON, (r'"samples"', r'"(_cls|\$oid|filepath)"'), CONVERT),
+    _Kind("FiftyOne's detections: boxes, no outlines", JSON, (r'"classes"', r'"labels"', r'"bounding_box"'),
+          "export it with fiftyone.types.COCODetectionDataset"),
     _Kind("V7 Darwin's format", JSON, (r'"annotations"', r'"(bounding_box|slot_names)"', r'"(item|image)"')),
     _Kind("Hasty's format", JSON, (r'"export_format_version"', r'"label_classes"')),
     _Kind("Labelbox's export", JSON, (r'"(data_row|Labeled Data)"',), CONVERT),
