@@ -45,7 +45,7 @@ SAMPLES = [
     ("a.xml", "<?xml version='1.0'?><ASAP_Annotations><Annotations/></ASAP_Annotations>", "a slide viewer's XML"),
     ("a.xml", "<Annotations MicronsPerPixel='0.5'><Annotation/></Annotations>", "a slide viewer's XML"),
     ("obj.data", "classes = 2\nnames = obj.names\n", "darknet's data file"),
-    ("labels.json", '{"classes": ["a"], "labels": {"x": [{"label": 0, "bounding_box": [0, 0, 1, 1]}]}}', "FiftyOne's detections"),
+    ("labels.json", '{"classes": [], "labels": {"x": [{"label": 0, "bounding_box": []}]}}', "FiftyOne's detections"),
     ("data.yml", "train: a\nnames:\n  0: cat\n", "YOLO's data file"),
     ("metadata.jsonl", '{"file_name": "a.jpg", "objects": {"bbox": []}}', "Hugging Face"),
     ("train.tfrecord", "", "TFRecord"),
