@@ -59,6 +59,7 @@ def test_a_picture_is_found_by_what_is_left_of_its_path(tree, named, found, told
         ("c.png", "could be one/x/c.png, two/x/c.png"),
         ("c.bmp", "could be one/x/c.png"),
         ("../outside.jpg", "expected a picture in the folder"),
+        ("a" * 300 + ".jpg", "expected a picture in the folder"),
         ("gone.jpg", "expected a picture in the folder"),
         ("data:image/png;base64,AAAA", "expected the name of a picture"),
         ("/", "expected the name"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import takewhile
@@ -59,8 +60,9 @@ class PictureIndex:
             return FoundPicture(None, f"found {named!r:.80}; expected the name of a picture")
         for candidate in (near.joinpath(*parts), self.root.joinpath(*parts), near / parts[-1]):
             right_kind = candidate.suffix.lower() in IMAGE_SUFFIXES and is_within(candidate, [self.root])
-            if right_kind and candidate.is_file():
-                return FoundPicture(straighten(candidate))
+            with suppress(OSError):  # a name that is longer than any file's
+                if right_kind and candidate.is_file():
+                    return FoundPicture(straighten(candidate))
         name = parts[-1]
         uploaded = _UPLOAD.sub("", name, count=1)
         stem = Path(uploaded).stem if Path(uploaded).suffix.lower() in IMAGE_SUFFIXES else uploaded
