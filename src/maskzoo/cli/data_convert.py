@@ -44,7 +44,7 @@ def convert_data(
     kind: Annotated[Format, typer.Option("--from", help="What SOURCE is; auto looks at its files.")] = Format.auto,
     classes: Annotated[
         str | None,
-        typer.Option(metavar="NAMES|FILE", help="The classes in order: cat,dog or a text file with one a line."),
+        typer.Option(metavar="NAMES|FILE", help="In order: cat,dog or a text file; or a map (.yml): `pet: [cat, dog]`."),
     ] = None,
     boxes: Annotated[
         Boxes | None,

@@ -10,7 +10,7 @@ from PIL import Image
 import maskzoo
 from five_objects import write_pictures
 from maskzoo.datasets.coco_reader import read_annotations
-from maskzoo.errors import ArgumentError, MaskzooError, SourceError
+from maskzoo.errors import ArgumentError, ConfigError, MaskzooError, SourceError
 
 
 @pytest.fixture
@@ -101,3 +101,20 @@ def test_the_attribute_that_is_the_class_is_an_option_of_its_formats_alone(sourc
     files = {"a1.jpg1": {"filename": "a1.jpg", "size": 1, "regions": regions}}
     (tmp_path / "via/via_region_data.json").write_text(json.dumps(files))
     assert maskzoo.convert_dataset(tmp_path / "via", tmp_path / "coco", class_attribute="colour").classes == ("red",)
+
+
+def test_a_class_map_renames_merges_and_drops_the_classes_of_a_source(source, tmp_path):
+    (source / "data.yaml").write_text("train: images/train\nval: images/val\nnames: [cat, cone, dog]\n")
+    (source / "labels/train/train.txt").write_text("".join(f"{label} 0.1 0.1 0.5 0.1 0.5 0.5\n" for label in (0, 1, 2, 2)))
+    (source / "labels/val/val.txt").write_text("1 0.1 0.1 0.5 0.1 0.5 0.5\n")
+    (tmp_path / "map.yml").write_text("person: cone\npet: [dog, cat]\n")
+    made = maskzoo.convert_dataset(source, tmp_path / "coco", classes=tmp_path / "map.yml")
+    assert made.classes == ("person", "pet") and "pet from dog + cat" in made.notes[0]
+    assert read_annotations(made.splits["train"].file).labels.tolist() == [1, 0, 1, 1]
+    made = maskzoo.convert_dataset(source, tmp_path / "less", classes={"dog": None, "rest": "drop"})
+    assert (made.splits["train"].objects, made.splits["val"].objects, made.splits["val"].empty_images) == (2, 0, 1)
+    assert read_annotations(made.splits["train"].file).classes.to_classes() == {1: "dog"}
+    with pytest.raises(ConfigError, match="no class is called 'hog'; did you mean dog"):
+        maskzoo.convert_dataset(source, tmp_path / "none", classes={"pet": "hog", "rest": "drop"})
+    (tmp_path / "list.yml").write_text("- kitten\n- pylon\n- puppy\n")
+    assert maskzoo.convert_dataset(source, tmp_path / "named", classes=tmp_path / "list.yml").classes[1] == "pylon"
