@@ -61,9 +61,7 @@ def test_calls_that_cannot_be_meant_are_refused(source, tmp_path):
 def test_a_source_without_a_usable_picture_says_why(source, tmp_path):
     for path in source.rglob("*.png"):
         path.unlink()
-    with pytest.raises(
-        SourceError, match=r"no picture of the source can be used.*\n.*train is 'images/train', where no picture"
-    ):
+    with pytest.raises(SourceError, match=r"no picture of the source can be used.*\n.*images/train: no picture lies there"):
         maskzoo.convert_dataset(source, tmp_path / "coco")
 
 
