@@ -93,7 +93,7 @@ def convert_dataset(
     converted is left out and named in the result.
 
     Args:
-        source: the data set's folder, or its data.yaml (YOLO).
+        source: the data set's folder, or its label file or data.yaml.
         out: the .json to write, or a folder for one file of each split.
         format: a name as `maskzoo data convert --from` has it, such as "yolo"; left out, what the files look like.
         classes: the names in order, also as "cat,dog" or a text file with one a line; left out, those of the source. Or a
