@@ -112,11 +112,3 @@ def write_library_file(folder: Path, arch: str, state: dict[str, np.ndarray]) ->
     path, tensors = folder / f"{arch}.pth", OrderedDict((name, torch.from_numpy(array)) for name, array in state.items())
     torch.save(tensors if arch.startswith("tv_") else {"meta": {"epoch": 12}, "state_dict": tensors}, path)
     return path
-
-
-def read_library_file(path: Path) -> dict[str, np.ndarray]:
-    """Read what `write_library_file` wrote, and nothing else."""
-    if path.suffix == ".pkl":
-        return pickle.loads(path.read_bytes())["model"]
-    content = torch.load(path, weights_only=True)
-    return {name: tensor.numpy() for name, tensor in content.get("state_dict", content).items()}

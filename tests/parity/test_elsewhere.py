@@ -15,7 +15,7 @@ import pytest
 import torch
 from hotcoco import mask as coco_mask
 
-from elsewhere_files import ROWS, read_library_file, read_row_of, rule_state, write_library_file
+from elsewhere_files import ROWS, read_row_of, rule_state, write_library_file
 from maskzoo.images.batch import batch_resized
 from maskzoo.images.read import read_image
 from maskzoo.images.resize import resize_photo
@@ -25,8 +25,7 @@ from maskzoo.inference.predictor import Predictor
 from maskzoo.ops.masks import paste
 from maskzoo.ops.roi_align import assign_levels
 from maskzoo.structures import Proposals
-from maskzoo.weights.libraries import to_ours
-from maskzoo.zoo.load import build_empty, list_shapes
+from maskzoo.zoo.load import build_empty, read_weights
 from shared_data import SHARED, need_shared
 
 MAPS, HEADS = 2e-4, 1e-3
@@ -74,13 +73,12 @@ class Walk:
         short, long = info["cases"][case.name]["size"]
         self.image_id = info["cases"][case.name]["image_id"]
         self.config = read_row_of(case.arch, f"input.short_side={short}", f"input.long_side={long}")
-        network = build_empty(self.config)
         background = info["background"][f"{case.arch}_{case.name}"]
         state = rule_state(case.arch, info["weight_seed"], background)
         file = write_library_file(folder, case.arch, state)
-        tensors = to_ours(read_library_file(file), self.config.network, list_shapes(network), str(file))
+        network = build_empty(self.config)
+        network.load_state_dict(read_weights(file, self.config, network), assign=True)
         file.unlink()
-        network.load_state_dict(tensors, assign=True)
         self.predictor = Predictor(Eager(network, torch.device("cpu"), torch.float32), self.config)
         self.model, self.heads = self.predictor.backend.model, self.predictor.backend.model.heads
         self.fpn = self.config.network.heads == "fpn"

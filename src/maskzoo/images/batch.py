@@ -57,10 +57,9 @@ def _normalise(grey: NDArray[Any], settings: Input) -> NDArray[np.float32]:
     compute in float32, with mean and std in grey levels.
     """
     mean, std = np.array(settings.mean), np.array(settings.std)
-    levels: NDArray[np.float32]
     if settings.resize in ("one_factor", "rounded"):
         centred = (grey * np.float32(1 / 255) - mean).astype(np.float32)
-        levels = (centred / std).astype(np.float32)
     else:
-        levels = (grey - (255 * mean).astype(np.float32)) / (255 * std).astype(np.float32)
-    return levels
+        centred = grey - (255 * mean).astype(np.float32)
+        std = (255 * std).astype(np.float32)
+    return np.asarray(centred / std, dtype=np.float32)
