@@ -27,6 +27,10 @@ class Format(StrEnum):
     datumaro = "datumaro"
     fiftyone = "fiftyone"
     cvat = "cvat"
+    via = "via"
+    labelstudio = "labelstudio"
+    isat = "isat"
+    labelbox = "labelbox"
     cityscapes = "cityscapes"
     panoptic = "panoptic"
     voc = "voc"
@@ -35,12 +39,12 @@ class Format(StrEnum):
 
 
 def convert_data(
-    source: Annotated[Path, typer.Argument(metavar="SOURCE", help="The data set's folder, or its data.yaml (YOLO).")],
+    source: Annotated[Path, typer.Argument(metavar="SOURCE", help="The data set's folder, or its label file or data.yaml.")],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="The .json to write, or a folder for one file of each split.")],
     kind: Annotated[Format, typer.Option("--from", help="What SOURCE is; auto looks at its files.")] = Format.auto,
     classes: Annotated[
         str | None,
-        typer.Option(metavar="NAMES|FILE", help="The classes in order: cat,dog or a text file with one a line."),
+        typer.Option(metavar="NAMES|FILE", help="In order: cat,dog or a text file; or a map (.yml) of new names to old."),
     ] = None,
     boxes: Annotated[
         Boxes | None,

@@ -9,7 +9,16 @@ from maskzoo.datasets.importers.picture_index import PictureIndex, split_address
 
 @pytest.fixture
 def tree(tmp_path):
-    for name in ("a.jpg", "one/b.JPG", "one/x/c.png", "two/x/c.png", "two/d.tif", "two/ab12cd34-e.jpg", "two/é.png"):
+    for name in (
+        "a.jpg",
+        "one/b.JPG",
+        "one/x/c.png",
+        "two/x/c.png",
+        "two/d.tif",
+        "two/ab12cd34-e.jpg",
+        "two/é.png",
+        "two/my photo (1).jpg",
+    ):
         path = tmp_path / "set" / unicodedata.normalize("NFC", name)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"")
@@ -31,6 +40,7 @@ def tree(tmp_path):
         ("/data/local-files/?d=photos%2Ftwo%2Fd.tif", "two/d.tif", "another folder"),
         ("/data/upload/7/0a1b2c3d-a.jpg", "a.jpg", "prefix"),
         ("ab12cd34-e.jpg", "two/ab12cd34-e.jpg", "another folder"),
+        ("/data/upload/7/0a1b2c3d-my_photo_1.jpg", "two/my photo (1).jpg", "signs that an upload changed"),
         ("d.png", "two/d.tif", "another suffix"),
         ("two/x/c.jpeg", "two/x/c.png", "another suffix"),
         (unicodedata.normalize("NFD", "é.png"), "two/é.png", "other letters"),
@@ -49,6 +59,7 @@ def test_a_picture_is_found_by_what_is_left_of_its_path(tree, named, found, told
         ("c.png", "could be one/x/c.png, two/x/c.png"),
         ("c.bmp", "could be one/x/c.png"),
         ("../outside.jpg", "expected a picture in the folder"),
+        ("a" * 300 + ".jpg", "expected a picture in the folder"),
         ("gone.jpg", "expected a picture in the folder"),
         ("data:image/png;base64,AAAA", "expected the name of a picture"),
         ("/", "expected the name"),
@@ -57,6 +68,14 @@ def test_a_picture_is_found_by_what_is_left_of_its_path(tree, named, found, told
 def test_what_is_not_there_or_could_be_two_is_said(tree, named, said):
     result = PictureIndex(tree).find(named, tree)
     assert result.path is None and said in result.told
+
+
+def test_between_several_of_a_name_the_folders_of_the_labels_decide_and_then_the_letters(tree):
+    assert PictureIndex(tree).find("c.png", tree / "labels/two").path == tree / "two/x/c.png"
+    for name in ("other/F.jpg", "other/f.jpg"):
+        (tree / name).parent.mkdir(exist_ok=True)
+        (tree / name).write_bytes(b"")
+    assert PictureIndex(tree).find("F.jpg", tree / "one").path == tree / "other/F.jpg"
 
 
 def test_obstacles_on_the_way_are_kept(tree):

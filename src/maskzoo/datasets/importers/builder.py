@@ -136,6 +136,9 @@ class DatasetBuilder:
         kept as run lengths, as COCO has it; `attributes` are JSON values that the source says about the object.
         """
         height, width = self.sizes[image]
+        if not polygons:
+            self.skip(*origin, "has no outline")
+            return
         fault = next((fault for fault in (_find_fault(polygon, height, width) for polygon in polygons) if fault), None)
         if fault is not None:
             self.skip(*origin, fault)

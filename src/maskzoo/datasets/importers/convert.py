@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from maskzoo.datasets.class_edits import ClassEdits, is_class_map, read_class_edits
 from maskzoo.datasets.coco_reader import pack_annotations
 from maskzoo.datasets.coco_writer import advise_on_images, find_common_folder, write_coco
 from maskzoo.datasets.importers.builder import (
@@ -22,6 +23,7 @@ from maskzoo.datasets.importers.builder import (
 from maskzoo.datasets.importers.formats import FORMATS, choose_format
 from maskzoo.datasets.known_formats import count_files
 from maskzoo.errors import ArgumentError, SourceError, list_some
+from maskzoo.model_file import parse_yaml
 from maskzoo.progress import OnProgress, say_nothing
 from maskzoo.system.files import check_target, make_folder, write_file
 
@@ -50,7 +52,7 @@ class ConvertedSplit:
 class ConvertedDataset:
     """What `convert_dataset` read and wrote: the format, the classes in order, and `splits` by name.
 
-    `notes` say what a user has to know about the source and the images' place.
+    `notes` say what a user has to know about the source and the images' place, and what a class map did.
     """
 
     format: str
@@ -77,7 +79,7 @@ def convert_dataset(
     out: str | Path,
     *,
     format: str | None = None,
-    classes: str | Path | Sequence[str] | None = None,
+    classes: str | Path | Sequence[str] | Mapping[str, Any] | None = None,
     boxes: Boxes | None = None,
     parts: Parts | None = None,
     threshold: int | None = None,
@@ -91,10 +93,11 @@ def convert_dataset(
     converted is left out and named in the result.
 
     Args:
-        source: the data set's folder, or its data.yaml (YOLO).
+        source: the data set's folder, or its label file or data.yaml.
         out: the .json to write, or a folder for one file of each split.
         format: a name as `maskzoo data convert --from` has it, such as "yolo"; left out, what the files look like.
-        classes: the names in order, also as "cat,dog" or a text file with one a line; left out, those of the source.
+        classes: the names in order, also as "cat,dog" or a text file with one a line; left out, those of the source. Or a
+            class map (.yml, or a mapping): the source's classes renamed, merged, left out, in another order.
         boxes: what an object becomes that has a box and no outline: "masks" makes it a rectangular object, "crowds" a
             region that training leaves out, "skip" leaves it out. Left out, such a source is refused (LabelMe's are masks).
         parts: what the separate parts of one number in a mask picture are: "one" object together, or "each" an object.
@@ -109,6 +112,7 @@ def convert_dataset(
 
     Raises:
         ArgumentError: the format is not known, the option is not one of its own, or a class is named twice.
+        ConfigError: the class map has a fault, or does not fit the source.
         SourceError: the source is missing, not recognised or unusable as a whole, or has more splits than `out` files.
         MaskzooError: a file is there already, or cannot be written.
     """
@@ -116,8 +120,9 @@ def convert_dataset(
     name = choose_format(source, format)
     _check_options(name, {"boxes": boxes, "parts": parts, "threshold": threshold, "class_attribute": class_attribute})
     pictures = out.with_suffix("") if out.suffix.lower() == ".json" else out
+    edits = read_class_edits(classes) if isinstance(classes, str | Path | Mapping) and is_class_map(classes) else None
     options = ImportOptions(
-        None if classes is None else _read_classes(classes),
+        None if classes is None or isinstance(classes, Mapping) or edits else _read_classes(classes),
         boxes,
         parts,
         threshold,
@@ -126,10 +131,11 @@ def convert_dataset(
         on_progress,
     )
     drafts = FORMATS[name].read(source, options)
+    renamed = [] if edits is None else [_edit_classes(drafts, edits)]
     _refuse_boxes([row for draft in drafts.values() for row in draft.refused])
     files = _name_files(drafts, source, out, force)
     about = [note for draft in drafts.values() for note in draft.notes]
-    notes = tuple(dict.fromkeys([*about, *_write(drafts, files, out, force)]))
+    notes = tuple(dict.fromkeys([*renamed, *about, *_write(drafts, files, out, force)]))
     splits = {
         split or "train": ConvertedSplit(
             files[split], len(draft.pictures), draft.count_empty(), len(draft.annotations), tuple(draft.skipped)
@@ -149,6 +155,17 @@ def _check_options(name: str, given: Mapping[str, Any]) -> None:
             raise ArgumentError(f"{name} {_ABOUT[option]}; leave out --{option.replace('_', '-')}")
 
 
+def _edit_classes(drafts: Mapping[str, DatasetBuilder], edits: ClassEdits) -> str:
+    """Give all splits the classes of a class map; return what became of them."""
+    edited = edits.resolve(*(list(enumerate(draft.names)) for draft in drafts.values()))
+    for draft in drafts.values():
+        labels = [edited.labels[name] for name in draft.names]
+        rows = [row | {"category_id": labels[row["category_id"] - 1] + 1} for row in draft.annotations]
+        draft.annotations = [row for row in rows if row["category_id"]]
+        draft.names = edited.classes.names
+    return f"{edits.origin}: {edited}"
+
+
 def _refuse_boxes(rows: Sequence[str]) -> None:
     if rows:
         raise SourceError(
@@ -162,11 +179,13 @@ def _read_classes(given: str | Path | Sequence[str]) -> list[str]:
     listed: Sequence[str]
     if not isinstance(given, str | Path):
         listed = given
+    elif Path(given).suffix.lower() in (".yml", ".yaml"):
+        listed = parse_yaml(read_text(Path(given)), str(given))
     elif Path(given).is_file():
         listed = read_text(Path(given)).splitlines()
     else:
         listed = str(given).split(",")
-    names = [name.strip() for name in listed if name.strip()]
+    names = [name for name in (str(name).strip() for name in listed) if name]
     if not names or len(set(names)) != len(names):
         raise ArgumentError(f"classes are {given!r:.80}; expected names, each once (--classes)")
     return names

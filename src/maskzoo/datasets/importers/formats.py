@@ -19,11 +19,16 @@ from maskzoo.datasets.importers.cityscapes import is_cityscapes, is_cityscapes_j
 from maskzoo.datasets.importers.cvat import is_cvat, read_cvat
 from maskzoo.datasets.importers.datumaro import is_datumaro, read_datumaro
 from maskzoo.datasets.importers.fiftyone import is_fiftyone, read_fiftyone
+from maskzoo.datasets.importers.isat import is_isat, read_isat
+from maskzoo.datasets.importers.label_studio import is_label_studio, read_label_studio
+from maskzoo.datasets.importers.labelbox import has_labelbox_rows, is_labelbox, read_labelbox
 from maskzoo.datasets.importers.labelled import read_content
 from maskzoo.datasets.importers.labelme import is_labelme, read_labelme
 from maskzoo.datasets.importers.mask_pngs import is_mask_pngs, read_mask_pngs
 from maskzoo.datasets.importers.panoptic import is_panoptic, read_panoptic
 from maskzoo.datasets.importers.supervisely import is_supervisely, read_supervisely
+from maskzoo.datasets.importers.via import has_via_csv, read_via
+from maskzoo.datasets.importers.via_forms import is_via
 from maskzoo.datasets.importers.voc import is_voc, read_voc
 from maskzoo.datasets.importers.voc_xml import is_voc_xml, read_voc_xml
 from maskzoo.datasets.importers.yolo import is_yolo, read_yolo
@@ -72,6 +77,14 @@ FORMATS = {
         "FiftyOne's own export (samples.json)", _by_content, read_fiftyone, frozenset(["boxes"]), recognise_json=is_fiftyone
     ),
     "cvat": Importer("CVAT's XML 1.1", is_cvat, read_cvat, frozenset(["boxes"])),
+    "via": Importer(
+        "VIA (JSON or CSV files with regions)", has_via_csv, read_via, frozenset(["boxes", "class_attribute"]), is_via
+    ),
+    "labelstudio": Importer(
+        "Label Studio (JSON of tasks)", _by_content, read_label_studio, frozenset(["boxes"]), is_label_studio
+    ),
+    "isat": Importer("ISAT (JSON files with info and objects)", _by_content, read_isat, recognise_json=is_isat),
+    "labelbox": Importer("Labelbox (NDJSON of an export)", has_labelbox_rows, read_labelbox, frozenset(["boxes"]), is_labelbox),
     "cityscapes": Importer("Cityscapes (gtFine)", is_cityscapes, read_cityscapes, recognise_json=is_cityscapes_json),
     "panoptic": Importer("COCO panoptic (JSON and PNGs)", _by_content, read_panoptic, recognise_json=is_panoptic),
     "voc": Importer("Pascal VOC (SegmentationObject)", is_voc, read_voc),
