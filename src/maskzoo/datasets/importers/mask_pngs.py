@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from maskzoo.datasets.importers.builder import SPLITS, DatasetBuilder, ImportOptions
+from maskzoo.datasets.importers.class_lists import find_class_list
 from maskzoo.datasets.importers.mask_files import (
     MASK_SUFFIXES,
     MaskPicture,
@@ -20,7 +21,7 @@ from maskzoo.datasets.importers.mask_files import (
     read_mask,
     trace_objects,
 )
-from maskzoo.errors import ImageError, SourceError, count_words
+from maskzoo.errors import ImageError, SourceError, count_words, list_some
 from maskzoo.images.find import find_pictures, is_hidden
 
 __all__ = ["IMAGE_FOLDERS", "is_mask_pngs", "read_mask_pngs"]
@@ -96,15 +97,14 @@ def read_mask_pngs(source: Path, options: ImportOptions) -> dict[str, DatasetBui
     """Read pictures and their masks, from `source` or its folders train, val and test; all objects are of one class.
 
     The mask of `a.jpg` is `a_mask.png` or `a.png`, or any other kind of picture; or the pictures `a_mask_1.png` ..., or
-    those in a folder `a`, one for each object. The class is "object" unless `classes` names it. Pictures without a mask,
-    masks without a picture, of another size or with soft edges are skipped by name. Outlines are exactly the masks.
+    those in a folder `a`, one for each object. The class is "object" unless `classes` or a list beside the masks names it.
+    Pictures without a mask, masks without a picture, of another size or with soft edges are skipped by name. Outlines are
+    exactly the masks.
 
-    Raises SourceError if each mask has one number and some have several parts, which may be one object or several, unless
-    `parts` says it.
+    Raises SourceError if numbers have several parts that may be one object or several, unless `parts` says it; and if several
+    classes are named, so that the numbers may be these.
     """
-    names = list(options.classes or ["object"])
-    if len(names) != 1:
-        raise SourceError(f"{source}: masks do not distinguish classes, but --classes names {len(names)}; expected one name")
+    names = _choose_names(source, options.classes)
     drafts, parts = {}, _Parts()
     for split, folders in _find_splits(source).items():
         drafts[split] = DatasetBuilder(names)
@@ -121,6 +121,21 @@ def read_mask_pngs(source: Path, options: ImportOptions) -> dict[str, DatasetBui
             "all parts of a number one object"
         )
     return drafts
+
+
+def _choose_names(source: Path, given: Sequence[str] | None) -> list[str]:
+    """Return the name of the one class: the given one, that of a list beside the masks, or "object"."""
+    listed = None if given else find_class_list([source])
+    names = list(given or (listed.names if listed else ["object"]))
+    if len(names) == 1:
+        return names
+    if given:
+        raise SourceError(f"{source}: masks do not distinguish classes, but --classes names {len(names)}; expected one name")
+    raise SourceError(
+        f"{listed.origin if listed else source}: names {list_some(names)}, so that the masks' numbers may be "
+        "classes; here they have to be objects of one class; name that with --classes, or bring both kinds of masks into VOC's "
+        "form: SegmentationObject and SegmentationClass beside JPEGImages"
+    )
 
 
 def _read_split(draft: DatasetBuilder, folders: Sequence[_Folders], options: ImportOptions, parts: _Parts) -> None:
