@@ -56,7 +56,7 @@ def test_calls_that_cannot_be_meant_are_refused(source, tmp_path):
     with pytest.raises(ArgumentError, match="parts is 'all'; expected one of one, each"):
         maskzoo.convert_dataset(source, tmp_path / "coco", parts="all")
     for option in ({"parts": "one"}, {"threshold": 9}, {"class_attribute": "kind"}):
-        with pytest.raises(ArgumentError, match="yolo .*leave out --"):
+        with pytest.raises(ArgumentError, match=r"yolo .*leave out --"):
             maskzoo.convert_dataset(source, tmp_path / "coco", **option)
     with pytest.raises(SourceError, match="give a folder as OUT"):
         maskzoo.convert_dataset(source, tmp_path / "one.json")
