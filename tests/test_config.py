@@ -193,6 +193,7 @@ def test_overrides_change_one_value_and_are_checked():
     assert config.limits.detections.score == 0.3
     assert config.classes == {1: "cat"}
     assert config.input == read_row(ROW).input
+    assert read_row(ROW, ["network.roi_align.samples=2"]).network.roi_align.samples == 2  # a section that the file leaves out
     for override in ("limits.detections.scor=0.3", "limits.nothing.here=1", "limits", "input.mean=[1, 2]", "a=[", "=1"):
         with pytest.raises(ConfigError):
             read_row(ROW, [override])

@@ -26,28 +26,32 @@ MASK_SIDE = 112  # four times a network's, so that the outlines show the drawing
 
 ZOO_INTRODUCTION = """# The zoo
 
-Made from the model files in `src/maskzoo/zoo/models` by `make docs`. AP in percent, as the libraries publish it (on COCO val2017,
-unless a row's name says Cityscapes or LVIS v0.5; `-`: not published); parameters without running statistics; GFLOPs of one image of
-800 x 1216 with 1,000 proposals and 100 masks (300 for LVIS; a multiplication and an addition are two). `*` marks the most mask AP
-for a megabyte of weights, and the most for a GFLOP of work, that is, for a second at equal speed.
+Made from the model files in `src/maskzoo/zoo/models` by `make docs`. AP in percent, as the libraries publish it (on COCO
+val2017, unless a row's name says Cityscapes or LVIS v0.5; `-`: not published); parameters without running statistics; GFLOPs
+of one image of 800 x 1216 with 1,000 proposals and 100 masks (300 for LVIS; a multiplication and an addition are two). `*`
+marks the most mask AP for a megabyte of weights, and the most for a GFLOP of work, that is, for a second at equal speed.
 
-Weights are fetched from their library's own server at the first use. torchvision and mmdetection state the first digits of the file's
-SHA-256 in its name, and a file that does not begin with them is refused; what detectron2's names end in is not known to be a
-checksum, and is not compared.
+Weights are fetched from their library's own server at the first use. torchvision and mmdetection state the first digits of
+the file's SHA-256 in its name, and a file that does not begin with them is refused; what detectron2's names end in is not
+known to be a checksum, and is not compared.
 
 """
 ZOO_NOTES = {
-    "PaddleDetection": "Weights: Apache-2.0. PaddleX's names stand for rows too: `MaskRCNN-ResNet50-FPN` is "
-    "`mask_rcnn_r50_fpn_1x_coco` ([all of them](migrating.md#from-paddlex)).",
-    "torchvision": "Weights: no licence of their own is stated; the code is under BSD-3-Clause. Labels are COCO's ids 1 to 90; ten of "
-    "them are in no data set, and are called `not used 12` and so on.",
-    "detectron2": "Weights: CC BY-SA 3.0: whoever passes them on, or weights trained from them, names their origin (Wu, Kirillov, "
-    "Massa, Lo and Girshick, *Detectron2*) and keeps the licence. Names are those of the config files; those of LVIS v0.5's classes are "
-    "LVIS's own (Gupta, Dollár and Girshick, CC BY 4.0). The rows `..._LSJ` were trained with large-scale jitter: "
-    "`--set run.jitter=[0.1,2.0]` trains on so.",
-    "mmdetection": "Weights: Apache-2.0. Names are those of the config files of version 3, and the older ones are understood. It trains "
-    "weight and bias of the pytorch style's norms with fixed statistics; here norms are fixed altogether, unless you set "
-    "`network.backbone.norm=bn`.",
+    "PaddleDetection": """\
+Weights: Apache-2.0. PaddleX's names stand for rows too: `MaskRCNN-ResNet50-FPN` is `mask_rcnn_r50_fpn_1x_coco`
+([all of them](migrating.md#from-paddlex)).""",
+    "torchvision": """\
+Weights: no licence of their own is stated; the code is under BSD-3-Clause. Labels are COCO's ids 1 to 90; ten of them are in
+no data set, and are called `not used 12` and so on.""",
+    "detectron2": """\
+Weights: CC BY-SA 3.0: whoever passes them on, or weights trained from them, names their origin (Wu, Kirillov, Massa, Lo and
+Girshick, *Detectron2*) and keeps the licence. Names are those of the config files; names of LVIS v0.5's classes are LVIS's own
+(Gupta, Dollár and Girshick, CC BY 4.0). The rows `..._LSJ` were trained with large-scale jitter: `--set run.jitter=[0.1,2.0]`
+trains on so.""",
+    "mmdetection": """\
+Weights: Apache-2.0. Names are those of the config files of version 3, and the older ones are understood. It trains weight and
+bias of the pytorch style's norms with fixed statistics; here norms are fixed altogether, unless you set
+`network.backbone.norm=bn`.""",
 }
 
 
@@ -90,8 +94,8 @@ def recipes() -> str:
     """The training recipe of each row, and where its backbone's ImageNet weights come from."""
     lines = [
         "\n## Recipes\n",
-        "SGD, momentum 0.9, weight decay 0.0001 (0.00004 for LSJ). No ImageNet weights are named for other libraries' rows: begin with "
-        "`--from` a row.\n",
+        "SGD, momentum 0.9, weight decay 0.0001 (0.00004 for LSJ). Other rows than PaddleDetection's name no ImageNet weights:",
+        "begin with `--from` a row.\n",
         "| model | epochs | learning rate | images a step | / 10 after | short sides | warm-up | ImageNet weights |",
         "|---|---|---|---|---|---|---|---|",
     ]
@@ -100,10 +104,10 @@ def recipes() -> str:
         recipe, weights = config.training, config.source.imagenet.rsplit("/", 1)[-1]
         warmup = f"{recipe.warmup.iterations} from {recipe.warmup.start_factor:.3g}"
         epochs = ", ".join(map(str, recipe.milestones))
+        rate = f"{recipe.learning_rate} | {recipe.images_per_batch}"
         sides = " to ".join(map(str, sorted({min(recipe.short_sides), max(recipe.short_sides)})))
         lines.append(
-            f"| `{name}` | {recipe.epochs} | {recipe.learning_rate} | {recipe.images_per_batch} | {epochs} | {sides} | {warmup} "
-            f"| {f'`{weights}`' if weights else '-'} |"
+            f"| `{name}` | {recipe.epochs} | {rate} | {epochs} | {sides} | {warmup} | {f'`{weights}`' if weights else '-'} |"
         )
     return "\n".join(lines) + "\n"
 

@@ -1,12 +1,10 @@
 import hashlib
-import http.server
-import threading
-from functools import partial
 
 import numpy as np
 import pytest
 import torch
 
+from library_files import to_library, write_library
 from maskzoo.errors import ConfigError, DownloadError, WeightsError
 from maskzoo.model_file import read_config
 from maskzoo.models.initialization import initialize
@@ -17,7 +15,6 @@ from maskzoo.weights.rename import Layout
 from maskzoo.zoo.first_weights import make_first_weights
 from maskzoo.zoo.load import build_empty, list_shapes, load, load_network
 from maskzoo.zoo.rows import read_row
-from library_files import to_library, write_library
 from networks import C4, FPN, make_photo
 from pdparams_files import write_pdparams
 from small_runs import write_model
@@ -97,24 +94,10 @@ def check_equal(found, expected, chosen=lambda name: True):
 
 
 @pytest.fixture
-def server(tmp_path, monkeypatch):
+def server(tmp_path, serve):
     """A web server whose files lie in `tmp_path / "web"`."""
-
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, format, *args):
-            pass
-
     (tmp_path / "web").mkdir()
-    handler = partial(Quiet, directory=str(tmp_path / "web"))
-    for variable in ("no_proxy", "NO_PROXY"):
-        monkeypatch.setenv(variable, "127.0.0.1")
-    monkeypatch.delenv("MASKZOO_OFFLINE")
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+    return serve(tmp_path / "web")
 
 
 # Random weights

@@ -7,14 +7,16 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 import maskzoo
+from library_files import to_library, write_library
 from maskzoo.errors import ConfigError, DownloadError, WeightsError
 from maskzoo.model_file import dump_config
 from maskzoo.models.packing import has_fast_bfloat16
-from maskzoo.weights.checkpoint import read_checkpoint
+from maskzoo.weights.checkpoint import read_checkpoint, write_checkpoint
 from maskzoo.weights.paddledetection import list_renames
 from maskzoo.weights.rename import Layout
 from maskzoo.zoo.conversion import convert
 from maskzoo.zoo.load import load
+from maskzoo.zoo.rows import read_row
 from networks import make_photo, small_config, small_network
 from pdparams_files import write_pdparams
 
