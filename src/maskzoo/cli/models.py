@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from maskzoo.cli.options import Overrides
 from maskzoo.cli.terminal import open_stdout, print_json, start_table
 from maskzoo.errors import list_some
 from maskzoo.system.files import check_target, write_file
@@ -125,6 +126,54 @@ def copy(
     check_target(file, force=force)
     write_file(file, text.encode())
     open_stdout().print(f"Wrote {file}. Look at it: maskzoo models show {file}", soft_wrap=True)
+
+
+@app.command("import", no_args_is_help=True)
+def import_(
+    source: Annotated[Path, typer.Argument(metavar="CONFIG", help="PaddleDetection's .yml of a Mask R-CNN.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The model file to write, for example my.yml.")],
+    classes: Annotated[
+        str | None,
+        typer.Option("--classes", metavar="NAMES", help="Class names in the order of training: a file, or cat,dog."),
+    ] = None,
+    overrides: Overrides = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite FILE if it is there.")] = False,
+    json: Json = False,
+) -> None:
+    """Make a model file of a PaddleDetection config.
+
+    The files that its _BASE_ names are read too, as data: nothing in them is
+    run. Every value is shown with the key it is from, and every key that is
+    not used is named.
+
+    Examples:
+      maskzoo models import configs/mine.yml my.yml --classes names.txt
+      maskzoo convert model_final.pdparams mine.safetensors --model my.yml
+    """
+    from maskzoo.zoo.import_config import import_config
+
+    done = import_config(source, file, classes=classes, overrides=overrides or [], force=force)
+    if json:
+        print_json(done.to_dict())
+        return
+    console = open_stdout()
+    table = Table("key", "value", "from", box=None, pad_edge=False, header_style="bold")
+    for choice in done.choices:
+        value = f"{len(choice.value)}" if choice.key == "classes" else _tell(choice.value)
+        table.add_row(choice.key, value, choice.source.removeprefix(f"{source.name}: "))
+    console.print(table)
+    for note in done.notes:
+        console.print(f"Note: {note}", soft_wrap=True)
+    console.print(f"Not used: {', '.join(done.unused) or 'nothing'}", soft_wrap=True)
+    console.print(f"Wrote {file}. Look at it: maskzoo models show {file}", soft_wrap=True)
+
+
+def _tell(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_tell(inner)}" for key, inner in value.items())
+    if isinstance(value, list):
+        return f"[{', '.join(map(_tell, value))}]"
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _tabulate(library: str, rows: list[RowSummary], console: Console) -> Table:

@@ -16,6 +16,7 @@ from maskzoo.weights.recognition import Recognised
 from maskzoo.zoo.choices import Draft
 from maskzoo.zoo.detectron2_config import translate_detectron2
 from maskzoo.zoo.mmdetection_config import find_classes, translate_mmdetection
+from maskzoo.zoo.paddledetection_config import translate_paddledetection
 from maskzoo.zoo.toolkit_configs import parse_python_config, read_python_config, read_yaml_config
 from maskzoo.zoo.torchvision_options import translate_torchvision
 
@@ -218,7 +219,9 @@ def _translate(library: str, values: Mapping[str, Any], origin: str, draft: Draf
     elif library == "detectron2":
         translate_detectron2(values, origin, draft)
     else:
-        raise ConfigError(f"{origin}: configs of {library} are not read here")
+        unused = translate_paddledetection(values, origin, draft).list_unused()
+        if unused:
+            draft.notes.append(f"{origin}: not used, for they are about training or files: {list_some(sorted(unused), 12)}")
 
 
 # Class names
