@@ -180,7 +180,7 @@ def test_classes_without_names_are_numbered_and_the_note_says_how_to_name_them(w
     assert any("--classes names.txt" in note for note in done.notes)
     with pytest.raises(ConfigError, match=r"num_classes is 3, and there are 2 classes \(--classes\)"):
         import_config(write("num_classes: 3\n"), tmp_path / "other.yml", classes=["a", "b"])
-    with pytest.raises(ConfigError, match="num_classes is 0; expected 1 or more"):
+    with pytest.raises(ConfigError, match="num_classes is 0; expected 1 to"):
         import_config(write("num_classes: 0\n"), tmp_path / "other.yml")
 
 
@@ -245,7 +245,7 @@ def test_nothing_is_overwritten_unless_it_is_asked_for(write, tmp_path):
 
 
 def test_a_config_with_any_value_replaced_is_taken_or_refused_by_an_error_of_ours(write, tmp_path):
-    """Every value of every section in turn becomes something else; nothing but our own errors may come."""
+    """Every value of every section in turn becomes something else; no error but ours may come."""
     chance = random.Random(5)
     values = (None, -1, 0, 3, 1.5, "text", "", [], [1], [[1]], {}, {"a": 1}, True, 10**30, float("nan"), ["a", {"b": None}])
     whole = {key: value for content in FILES.values() for key, value in content.items()} | yaml.safe_load(
@@ -254,7 +254,7 @@ def test_a_config_with_any_value_replaced_is_taken_or_refused_by_an_error_of_our
     paths = list(list_paths(whole))
     taken = 0
     for path in paths:
-        for value in chance.sample(values, 4):
+        for value in chance.sample(values, 1):
             changed = json.loads(json.dumps(whole))
             inner = changed
             for part in path[:-1]:
@@ -268,7 +268,7 @@ def test_a_config_with_any_value_replaced_is_taken_or_refused_by_an_error_of_our
                 assert len(str(error)) < 2000
             else:
                 taken += 1
-    assert 0 < taken < 4 * len(paths)
+    assert 0 < taken < len(paths)
 
 
 def list_paths(value, path=()):

@@ -178,7 +178,11 @@ def test_an_unknown_name_is_refused_with_the_nearest():
     [
         ("model_final.pdparams", b"\x80\x04}.", r"MODEL --weights .*model_final\.pdparams.*maskzoo convert"),
         (f"{names()[0]}.pdparams", b"\x80\x04}.", rf"your \.yml: {names()[0]} --weights "),
-        ("maskrcnn_resnet50_fpn.pth", b"PK\x03\x04", r"such as torchvision's \.pth; expected PaddleDetection's"),
+        (
+            "maskrcnn_resnet50_fpn.pth",
+            b"PK\x03\x04",
+            r"another library's weights.*maskzoo convert .*maskrcnn_resnet50_fpn\.pth maskrcnn_resnet50_fpn\.safetensors",
+        ),
         ("inference.json", b'{"base_code":{"magic":"pir"', r"a network that PaddlePaddle exported"),
         ("inference.pdiparams", bytes(20) + b"\x08", r"holds tensors without names, .*expected the \.pdparams file"),
     ],

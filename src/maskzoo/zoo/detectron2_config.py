@@ -102,7 +102,7 @@ def translate_detectron2(values: Mapping[str, Any], origin: str, draft: Draft) -
 def _translate_backbone(settings: Settings, draft: Draft) -> None:
     for key, name in (("depth", "DEPTH"), ("groups", "NUM_GROUPS"), ("group_width", "WIDTH_PER_GROUP")):
         theirs = f"MODEL.RESNETS.{name}"
-        draft.confirm(f"network.backbone.{key}", settings.whole(theirs), settings.tell(theirs))
+        draft.agree(f"network.backbone.{key}", settings.whole(theirs), settings.tell(theirs))
     key = "MODEL.RESNETS.STRIDE_IN_1X1"
     draft.set("network.backbone.stride_in_1x1", settings.flag(key), settings.tell(key))
     settings.need("MODEL.RESNETS.DEFORM_ON_PER_STAGE", [False] * 4)

@@ -10,17 +10,15 @@ from typing import Any
 
 from maskzoo.config import ModelConfig
 from maskzoo.datasets.importers.convert import read_class_names
-from maskzoo.errors import ConfigError
 from maskzoo.model_file import dump_config
 from maskzoo.system.files import check_target, write_file
-from maskzoo.zoo.choices import Choice, Draft, Settings
+from maskzoo.zoo.choices import Choice, Draft
 from maskzoo.zoo.paddledetection_config import translate_paddledetection
 from maskzoo.zoo.rows import read_row
 from maskzoo.zoo.toolkit_configs import read_yaml_config
 
 __all__ = ["ImportedConfig", "import_config"]
 
-COCO_CLASSES = 80
 PRETRAINED = re.compile(r"https?://\S+_pretrained\.pdparams")  # what PaddleDetection calls ImageNet's
 
 
@@ -84,16 +82,18 @@ def import_config(
     _name(draft, source, values)
     if classes is not None:
         draft.set("classes", dict(enumerate(read_class_names(classes), 1)), "--classes")
-    settings = translate_paddledetection(values, source.name, draft)
-    if classes is None:
-        _find_classes(draft, settings)
+    unused = translate_paddledetection(values, source.name, draft)
+    if draft.get("input.resize") == "one_factor":
+        draft.notes.append(
+            "input.resize is one_factor, as published weights need it; PaddleDetection 2.6.1 and later rounds each side: for "
+            "weights that those trained --set input.resize=rounded"
+        )
     config = draft.finish(str(source), overrides)
     check_target(out, force=force)
     write_file(out, dump_config(config).encode())
-    settings.used |= {"pretrain_weights"}
     data = config.model_dump(mode="json")
     choices = tuple(Choice(key, _pick(data, key), source) for key, source in draft.sources.items())
-    return ImportedConfig(out, config, choices, tuple(settings.list_unused()), tuple(draft.notes))
+    return ImportedConfig(out, config, choices, tuple(unused), tuple(draft.notes))
 
 
 def _pick(data: Any, key: str) -> Any:
@@ -112,17 +112,3 @@ def _name(draft: Draft, source: Path, values: dict[str, Any]) -> None:
     draft.set("schedule", "own", f"name of {source.name}")
     draft.data["source"] = {"weights": "", "imagenet": "", "licence": "yours", "published": None}
     draft.set("source.imagenet", weights if imagenet else "", f"{source.name}: pretrain_weights")
-
-
-def _find_classes(draft: Draft, settings: Settings) -> None:
-    count, source = settings.whole("num_classes"), settings.tell("num_classes")
-    if count < 1:
-        raise ConfigError(f"{source} is {count}; expected 1 or more")
-    if count == COCO_CLASSES:
-        draft.set("classes", draft.get("classes"), f"{source}, as many as COCO has: its names")
-        return
-    draft.set("classes", {number: f"class {number}" for number in range(1, count + 1)}, source)
-    draft.notes.append(
-        f"the config has no class names: they are called class 1 to class {count}; name them in the order of training (of the "
-        "annotations' category ids) with --classes names.txt or --classes cat,dog"
-    )

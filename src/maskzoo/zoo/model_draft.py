@@ -68,7 +68,12 @@ def draft_model(
         _guess_detectron2(draft)
     if values is not None:
         _translate(found.library, values, origin, draft)
-    elif found.library == "mmdetection" and not published:
+    if found.library == "PaddleDetection":
+        draft.notes.append(
+            "photos are resized by one_factor, as PaddleDetection did before 2.6.1; no file says which trained it: if 2.6.1 or "
+            "later did, --set input.resize=rounded"
+        )
+    if values is None and found.library == "mmdetection" and not published:
         draft.notes.append("the file has no config: sides, limits and anchors are taken as mmdetection's usual ones")
     _set_statistics(draft, found)
     translate_torchvision(options, draft)
@@ -219,9 +224,8 @@ def _translate(library: str, values: Mapping[str, Any], origin: str, draft: Draf
     elif library == "detectron2":
         translate_detectron2(values, origin, draft)
     else:
-        unused = translate_paddledetection(values, origin, draft).list_unused()
-        if unused:
-            draft.notes.append(f"{origin}: not used, for they are about training or files: {list_some(sorted(unused), 12)}")
+        unused = translate_paddledetection(values, origin, draft)
+        draft.notes.append(f"{origin}: not used: {list_some(sorted(unused), 20)}")
 
 
 # Class names

@@ -24,6 +24,7 @@ PARTS = {  # which classes a Mask R-CNN is made of
     "BBoxPostProcess.decode": "RCNNBox",
     "BBoxPostProcess.nms.name": "MultiClassNMS",
 }
+MOST_CLASSES = 10_000
 STAGES = ("stem", "res2", "res3", "res4", "res5")
 # What PaddleDetection itself takes where a config says nothing (version 2.8).
 DEFAULTS: Mapping[str, Any] = {
@@ -98,8 +99,8 @@ DEFAULTS: Mapping[str, Any] = {
 }
 
 
-def translate_paddledetection(values: Mapping[str, Any], origin: str, draft: Draft) -> Settings:
-    """Put a config's settings into a draft; what weights have shown of the network is compared with it.
+def translate_paddledetection(values: Mapping[str, Any], origin: str, draft: Draft) -> list[str]:
+    """Put a config's settings into a draft; what weights have shown of the network must agree.
 
     Args:
         values: The config, with its bases.
@@ -107,40 +108,48 @@ def translate_paddledetection(values: Mapping[str, Any], origin: str, draft: Dra
         draft: Is changed.
 
     Returns:
-        The settings, which know what of the config was used.
+        The keys of the config that were not used.
 
     Raises:
         ConfigError: A setting is not computed here, makes no sense, or contradicts the weights.
     """
     shared = {"ResNet.norm_type": values["norm_type"]} if isinstance(values.get("norm_type"), str) else {}
     settings = Settings(name_steps(values, origin), origin, {**DEFAULTS, **shared}, "PaddleDetection")
-    settings.used.add("norm_type")
+    settings.used |= {"norm_type", "pretrain_weights"}
     settings.need("architecture", "MaskRCNN")
     for key, kind in PARTS.items():
         settings.need(key, kind, None)
     fpn = settings.need("MaskRCNN.neck", "FPN", None) == "FPN"
-    _put(draft, "network.heads", "fpn" if fpn else "c4", settings.tell("MaskRCNN.neck"))
+    draft.agree("network.heads", "fpn" if fpn else "c4", settings.tell("MaskRCNN.neck"))
     _translate_backbone(settings, draft, fpn)
     _translate_anchors(settings, draft, fpn)
     _translate_heads(settings, draft, fpn)
     _translate_limits(settings, draft)
     translate_input(settings, draft)
     translate_training(settings, draft)
-    found = settings.whole("num_classes")
-    if "classes" in draft.sources and found != len(draft.get("classes")):
+    _translate_classes(settings, draft)
+    return settings.list_unused()
+
+
+def _translate_classes(settings: Settings, draft: Draft) -> None:
+    """Names are not in a config; their number must be that of the names that are known otherwise."""
+    count, source, known = settings.whole("num_classes"), settings.tell("num_classes"), draft.get("classes")
+    if "classes" in draft.sources and count != len(known):
         raise ConfigError(
-            f"{settings.tell('num_classes')} is {found}, and there are {len(draft.get('classes'))} classes "
-            f"({draft.sources['classes']}); they must be as many"
+            f"{source} is {count}, and there are {len(known)} classes ({draft.sources['classes']}); expected as many"
         )
-    return settings
-
-
-def _put(draft: Draft, key: str, value: Any, source: str) -> None:
-    """Set a value of the network, or compare it with what the weights have shown."""
-    if draft.sources.get(key, "").startswith("file:"):
-        draft.confirm(key, value, source)
-    else:
-        draft.set(key, value, source)
+    if not 0 < count <= MOST_CLASSES:
+        raise ConfigError(f"{source} is {count}; expected 1 to {MOST_CLASSES}")
+    if "classes" in draft.sources:
+        return
+    if count == len(known):
+        draft.set("classes", known, f"{source}, as many as COCO has: its names")
+        return
+    draft.set("classes", {number: f"class {number}" for number in range(1, count + 1)}, source)
+    draft.notes.append(
+        f"{settings.origin} has no class names: they are called class 1 to class {count}; name them in the order of training "
+        "(of the annotations' category ids) with --classes names.txt or --classes cat,dog"
+    )
 
 
 def _translate_backbone(settings: Settings, draft: Draft, fpn: bool) -> None:
@@ -152,9 +161,9 @@ def _translate_backbone(settings: Settings, draft: Draft, fpn: bool) -> None:
     settings.need("ResNet.return_idx", *([[0, 1, 2, 3], None] if fpn else [[2], 2]))
     for key in ("depth", "variant", "groups"):
         value = settings.text(f"ResNet.{key}") if key == "variant" else settings.whole(f"ResNet.{key}")
-        _put(draft, f"network.backbone.{key}", value, settings.tell(f"ResNet.{key}"))
+        draft.agree(f"network.backbone.{key}", value, settings.tell(f"ResNet.{key}"))
     width = settings.whole("ResNet.base_width") if settings.whole("ResNet.groups") > 1 else 64
-    _put(draft, "network.backbone.group_width", width, settings.tell("ResNet.base_width"))
+    draft.agree("network.backbone.group_width", width, settings.tell("ResNet.base_width"))
     kind, frozen = settings.need("ResNet.norm_type", "bn", "sync_bn"), settings.flag("ResNet.freeze_norm")
     key = "ResNet.freeze_norm" if frozen else "ResNet.norm_type"
     draft.set("network.backbone.norm", "frozen" if frozen else kind, settings.tell(key))
@@ -196,11 +205,11 @@ def _translate_heads(settings: Settings, draft: Draft, fpn: bool) -> None:
         settings.need("MaskFeat.out_channel", settings.whole(channels))
         norm = settings.need("FPN.norm_type", None, "gn")
         settings.need("MaskFeat.norm_type", norm)
-        _put(draft, "network.norm", norm or "none", settings.tell("FPN.norm_type"))
-        _put(draft, "network.box_features", settings.whole("TwoFCHead.out_channel"), settings.tell("TwoFCHead.out_channel"))
+        draft.agree("network.norm", norm or "none", settings.tell("FPN.norm_type"))
+        draft.agree("network.box_features", settings.whole("TwoFCHead.out_channel"), settings.tell("TwoFCHead.out_channel"))
     settings.need("BBoxHead.with_pool", not fpn)
     settings.need("MaskHead.share_bbox_feat", not fpn)
-    _put(draft, "network.channels", settings.whole(channels), settings.tell(channels))
+    draft.agree("network.channels", settings.whole(channels), settings.tell(channels))
     for ours, theirs in (("aligned", "aligned"), ("samples", "sampling_ratio")):
         key = f"BBoxHead.roi_extractor.{theirs}"
         value = settings.flag(key) if ours == "aligned" else settings.whole(key)

@@ -33,12 +33,14 @@ def name_steps(values: Mapping[str, Any], origin: str) -> dict[str, Any]:
     named = dict(values)
     for section, key in LISTS:
         inner = named.get(section)
-        if isinstance(inner, Mapping) and isinstance(inner.get(key), list):
+        if isinstance(inner, Mapping) and inner.get(key) is not None:
             named[section] = {**inner, key: _name_list(inner[key], f"{origin}: {section}.{key}")}
     return named
 
 
-def _name_list(steps: list[Any], source: str) -> dict[str, Any]:
+def _name_list(steps: Any, source: str) -> dict[str, Any]:
+    if not isinstance(steps, list):
+        raise ConfigError(f"{source} is {steps!r:.80}; expected a list")
     named: dict[str, Any] = {}
     for step in steps:
         if isinstance(step, Mapping) and isinstance(step.get("name"), str):
@@ -83,11 +85,6 @@ def _translate_resize(settings: Settings, draft: Draft) -> None:
     short, long = _read_sides(settings.find(f"{key}.target_size"), settings.tell(f"{key}.target_size"))
     draft.set("input.short_side", short, settings.tell(f"{key}.target_size"))
     draft.set("input.long_side", long, settings.tell(f"{key}.target_size"))
-    if draft.get("input.resize") == "one_factor":
-        draft.notes.append(
-            "input.resize is one_factor, as published weights need it; PaddleDetection 2.6.1 and later rounds each side: for "
-            "weights that those trained --set input.resize=rounded"
-        )
 
 
 def _read_sides(size: Any, source: str) -> tuple[int, int]:
@@ -127,7 +124,11 @@ def _translate_schedule(settings: Settings, draft: Draft) -> None:
     draft.set("training.epochs", epochs, settings.tell("epoch"))
     found, key = settings.find(RATES) or {}, f"{RATES}.PiecewiseDecay"
     if "PiecewiseDecay" in found or not found:
-        draft.set("training.milestones", [int(one) for one in settings.numbers(f"{key}.milestones")], settings.tell(key))
+        milestones = settings.numbers(f"{key}.milestones")
+        whole = [
+            int(one) if one.is_integer() else one for one in milestones
+        ]  # what is not whole is refused with the whole file
+        draft.set("training.milestones", whole, settings.tell(key))
         draft.set("training.decay", settings.numbers(f"{key}.gamma")[0], settings.tell(key))
     else:
         draft.set("training.milestones", [max(1, epochs * 2 // 3), max(1, epochs * 11 // 12)], "two thirds, eleven twelfths")
