@@ -1,4 +1,4 @@
-"""PaddleDetection's configs become model files: all of a network, its limits and its recipe; what has no counterpart is named."""
+"""PaddleDetection's configs become model files: network, limits and recipe; what has no counterpart is named."""
 
 import json
 import random
@@ -124,7 +124,7 @@ num_classes: 7
 epoch: 30
 ResNet: {depth: 101, variant: d, freeze_at: 1, freeze_norm: false, norm_type: sync_bn, lr_mult_list: [0.05, 0.05, 0.1, 0.15]}
 BBoxPostProcess: {nms: {score_threshold: 0.2, keep_top_k: 30, nms_threshold: 0.6}}
-EvalReader:
+TestReader:
   sample_transforms:
   - Decode: {}
   - Resize: {interp: 1, target_size: [480, 640], keep_ratio: True}
@@ -160,7 +160,7 @@ use_gpu: true
     notes = "\n".join(done.notes)
     for words in (
         "CosineDecay: not used",
-        "TestReader prepares photos otherwise",
+        "EvalReader.sample_transforms prepares photos otherwise",
         "images_per_batch is 8",
         "normalises otherwise",
     ):
@@ -193,7 +193,7 @@ BBoxHead: {head: Res5Head, with_pool: true, roi_extractor: {resolution: 14}}
 MaskHead: {share_bbox_feat: true}
 MaskFeat: {num_convs: 0}
 MaskAssigner: {mask_resolution: 14}
-EvalReader: {batch_transforms: [{PadBatch: {pad_to_stride: -1}}]}
+TestReader: {batch_transforms: [{PadBatch: {pad_to_stride: -1}}]}
 """
 
 
@@ -217,11 +217,11 @@ def test_a_network_without_a_pyramid_is_one_of_c4_heads(write, tmp_path):
         ("MaskHead: {roi_extractor: {sampling_ratio: 2}}", "MaskHead.roi_extractor.sampling_ratio is 2"),
         ("RPNHead: {anchor_generator: {offset: 0.5}}", "offset is 0.5"),
         ("RPNHead: {anchor_generator: {anchor_sizes: many}}", "anchor_sizes is 'many'; expected a list of numbers"),
-        ("EvalReader: {sample_transforms: [{Resize: {target_size: [800], interp: 2, keep_ratio: true}}]}", "two sides"),
-        ("EvalReader: {sample_transforms: [{Resize: {target_size: [800, 900], keep_ratio: false}}]}", "keep_ratio is False"),
-        ("EvalReader: {sample_transforms: [{Decode: {}}, {PadResize: {}}]}", "has PadResize, which is not computed here"),
-        ("EvalReader: {sample_transforms: [{Decode: {}, Permute: {}}]}", "expected a name with its arguments"),
-        ("EvalReader: {sample_transforms: [{Decode: {}}, {Decode: {}}]}", "has Decode twice"),
+        ("TestReader: {sample_transforms: [{Resize: {target_size: [800], interp: 2, keep_ratio: true}}]}", "two sides"),
+        ("TestReader: {sample_transforms: [{Resize: {target_size: [800, 900], keep_ratio: false}}]}", "keep_ratio is False"),
+        ("TestReader: {sample_transforms: [{Decode: {}}, {PadResize: {}}]}", "has PadResize, which is not computed here"),
+        ("TestReader: {sample_transforms: [{Decode: {}, Permute: {}}]}", "expected a name with its arguments"),
+        ("TestReader: {sample_transforms: [{Decode: {}}, {Decode: {}}]}", "has Decode twice"),
         ("LearningRate: {base_lr: fast}", "base_lr is 'fast'; expected a number"),
         ("num_classes: many", "num_classes is 'many'; expected a whole number"),
         ("x: !!python/object/apply:os.system ['true']", "nothing in a config is run"),

@@ -7,7 +7,7 @@ from typing import Any
 
 from maskzoo.errors import ConfigError
 from maskzoo.zoo.choices import Draft, Settings
-from maskzoo.zoo.paddledetection_readers import name_steps, translate_input, translate_training
+from maskzoo.zoo.paddledetection_readers import READERS, name_steps, translate_input, translate_training
 
 __all__ = ["DEFAULTS", "translate_paddledetection"]
 
@@ -34,18 +34,10 @@ DEFAULTS: Mapping[str, Any] = {
     "BBoxAssigner.fg_thresh": 0.5,
     "BBoxHead.bbox_weight": [10.0, 10.0, 5.0, 5.0],
     "BBoxHead.roi_extractor.aligned": False,
-    "BBoxHead.roi_extractor.resolution": 14,
     "BBoxHead.roi_extractor.sampling_ratio": 0,
-    "BBoxHead.with_pool": False,
     "BBoxPostProcess.nms.keep_top_k": 100,
     "BBoxPostProcess.nms.nms_threshold": 0.5,
     "BBoxPostProcess.nms.score_threshold": 0.05,
-    "EvalReader.batch_transforms.PadBatch.pad_to_stride": 0,
-    "EvalReader.sample_transforms.NormalizeImage.is_scale": True,
-    "EvalReader.sample_transforms.NormalizeImage.mean": [0.485, 0.456, 0.406],
-    "EvalReader.sample_transforms.NormalizeImage.norm_type": "mean_std",
-    "EvalReader.sample_transforms.NormalizeImage.std": [0.229, 0.224, 0.225],
-    "EvalReader.sample_transforms.Resize.interp": 1,
     "FPN.extra_stage": 1,
     "FPN.has_extra_convs": False,
     "LearningRate.base_lr": 0.01,
@@ -53,13 +45,9 @@ DEFAULTS: Mapping[str, Any] = {
     "LearningRate.schedulers.LinearWarmup.steps": 500,
     "LearningRate.schedulers.PiecewiseDecay.gamma": [0.1, 0.01],
     "LearningRate.schedulers.PiecewiseDecay.milestones": [8, 11],
-    "MaskAssigner.mask_resolution": 14,
-    "MaskFeat.num_convs": 4,
     "MaskFeat.out_channel": 256,
     "MaskHead.roi_extractor.aligned": False,
-    "MaskHead.roi_extractor.resolution": 14,
     "MaskHead.roi_extractor.sampling_ratio": 0,
-    "MaskHead.share_bbox_feat": False,
     "MaskPostProcess.binary_thresh": 0.5,
     "OptimizerBuilder.optimizer.momentum": 0.9,
     "OptimizerBuilder.optimizer.type": "Momentum",
@@ -68,7 +56,6 @@ DEFAULTS: Mapping[str, Any] = {
     "RPNHead.anchor_generator.anchor_sizes": [32, 64, 128, 256, 512],
     "RPNHead.anchor_generator.aspect_ratios": [0.5, 1.0, 2.0],
     "RPNHead.anchor_generator.offset": 0.0,
-    "RPNHead.anchor_generator.strides": [16],
     "RPNHead.anchor_generator.variance": [1.0, 1.0, 1.0, 1.0],
     "RPNHead.rpn_target_assign.batch_size_per_im": 256,
     "RPNHead.rpn_target_assign.fg_fraction": 0.5,
@@ -92,10 +79,23 @@ DEFAULTS: Mapping[str, Any] = {
     "TrainReader.sample_transforms.RandomResize.random_range": False,
     "TwoFCHead.out_channel": 1024,
     "num_classes": 80,
-} | {
-    f"RPNHead.{part}.{key}": value
-    for part in ("train_proposal", "test_proposal")
-    for key, value in (("pre_nms_top_n", 12000), ("post_nms_top_n", 2000), ("nms_thresh", 0.5), ("min_size", 0.1))
+    **{
+        f"RPNHead.{part}_proposal.{key}": value
+        for part in ("train", "test")
+        for key, value in (("pre_nms_top_n", 12000), ("post_nms_top_n", 2000), ("nms_thresh", 0.5), ("min_size", 0.1))
+    },
+    **{
+        f"{reader}.{key}": value
+        for reader in READERS
+        for key, value in (
+            ("batch_transforms.PadBatch.pad_to_stride", 0),
+            ("sample_transforms.NormalizeImage.is_scale", True),
+            ("sample_transforms.NormalizeImage.mean", [0.485, 0.456, 0.406]),
+            ("sample_transforms.NormalizeImage.norm_type", "mean_std"),
+            ("sample_transforms.NormalizeImage.std", [0.229, 0.224, 0.225]),
+            ("sample_transforms.Resize.interp", 1),
+        )
+    },
 }
 
 
@@ -157,8 +157,8 @@ def _translate_backbone(settings: Settings, draft: Draft, fpn: bool) -> None:
         settings.need(f"ResNet.{key}", fixed)
     settings.need("ResNet.dcn_v2_stages", [-1], -1, [])
     settings.need("ResNet.variant", "b", "d")
-    settings.need("ResNet.num_stages", *([4, None] if fpn else [3]))
-    settings.need("ResNet.return_idx", *([[0, 1, 2, 3], None] if fpn else [[2], 2]))
+    settings.need("ResNet.num_stages", 4 if fpn else 3, None)
+    settings.need("ResNet.return_idx", *([[0, 1, 2, 3]] if fpn else [[2], 2]), None)
     for key in ("depth", "variant", "groups"):
         value = settings.text(f"ResNet.{key}") if key == "variant" else settings.whole(f"ResNet.{key}")
         draft.agree(f"network.backbone.{key}", value, settings.tell(f"ResNet.{key}"))
@@ -182,7 +182,7 @@ def _translate_anchors(settings: Settings, draft: Draft, fpn: bool) -> None:
     key = "RPNHead.anchor_generator"
     settings.need(f"{key}.offset", 0)
     settings.need(f"{key}.variance", [1, 1, 1, 1])
-    settings.need(f"{key}.strides", [4, 8, 16, 32, 64] if fpn else [16])
+    settings.need(f"{key}.strides", [4, 8, 16, 32, 64] if fpn else [16], None)
     draft.set("network.anchors.strides", [4, 8, 16, 32, 64] if fpn else [16], settings.tell(f"{key}.strides"))
     sizes = settings.find(f"{key}.anchor_sizes")
     nested = isinstance(sizes, list) and bool(sizes) and all(isinstance(row, list) for row in sizes)
@@ -194,10 +194,15 @@ def _translate_anchors(settings: Settings, draft: Draft, fpn: bool) -> None:
 def _translate_heads(settings: Settings, draft: Draft, fpn: bool) -> None:
     settings.need("BBoxHead.head", "TwoFCHead" if fpn else "Res5Head")
     settings.need("BBoxHead.bbox_weight", [10, 10, 5, 5])
-    settings.need("BBoxHead.roi_extractor.resolution", 7 if fpn else 14)
-    settings.need("MaskHead.roi_extractor.resolution", 14)
-    settings.need("MaskFeat.num_convs", 4 if fpn else 0)
-    settings.need("MaskAssigner.mask_resolution", 28 if fpn else 14)
+    for key, fixed in (
+        ("BBoxHead.roi_extractor.resolution", 7 if fpn else 14),
+        ("BBoxHead.with_pool", not fpn),
+        ("MaskHead.roi_extractor.resolution", 14),
+        ("MaskHead.share_bbox_feat", not fpn),
+        ("MaskFeat.num_convs", 4 if fpn else 0),
+        ("MaskAssigner.mask_resolution", 28 if fpn else 14),
+    ):
+        settings.need(key, fixed, None)
     channels = "FPN.out_channel" if fpn else "MaskFeat.out_channel"
     if fpn:
         for key, value in (("has_extra_convs", False), ("extra_stage", 1)):
@@ -207,8 +212,6 @@ def _translate_heads(settings: Settings, draft: Draft, fpn: bool) -> None:
         settings.need("MaskFeat.norm_type", norm)
         draft.agree("network.norm", norm or "none", settings.tell("FPN.norm_type"))
         draft.agree("network.box_features", settings.whole("TwoFCHead.out_channel"), settings.tell("TwoFCHead.out_channel"))
-    settings.need("BBoxHead.with_pool", not fpn)
-    settings.need("MaskHead.share_bbox_feat", not fpn)
     draft.agree("network.channels", settings.whole(channels), settings.tell(channels))
     for ours, theirs in (("aligned", "aligned"), ("samples", "sampling_ratio")):
         key = f"BBoxHead.roi_extractor.{theirs}"

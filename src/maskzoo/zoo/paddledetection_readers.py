@@ -8,7 +8,7 @@ from typing import Any
 from maskzoo.errors import ConfigError, list_some
 from maskzoo.zoo.choices import Draft, Settings
 
-__all__ = ["name_steps", "translate_input", "translate_training"]
+__all__ = ["READERS", "name_steps", "translate_input", "translate_training"]
 
 GPUS = 8  # for which PaddleDetection's configs state their learning rates
 INTERPOLATIONS = {2: "one_factor", 1: "opencv"}  # OpenCV's numbers of cubic and linear
@@ -20,7 +20,8 @@ RPN_KEYS = {
 }
 BOX_KEYS = {"samples": "batch_size_per_im", "foreground_fraction": "fg_fraction", "foreground_iou": "fg_thresh"}
 STEP = 32  # pixels between the short sides that stand for a range
-EVAL, TRAIN, RATES = "EvalReader.sample_transforms", "TrainReader.sample_transforms", "LearningRate.schedulers"
+READERS = ("TestReader", "EvalReader")  # the first prepares photos for prediction and for exported files
+TRAIN, RATES = "TrainReader.sample_transforms", "LearningRate.schedulers"
 LISTS = [(f"{name}Reader", f"{kind}_transforms") for name in ("Train", "Eval", "Test") for kind in ("sample", "batch")]
 LISTS.append(("LearningRate", "schedulers"))
 
@@ -57,29 +58,33 @@ def _name_list(steps: Any, source: str) -> dict[str, Any]:
 
 def translate_input(settings: Settings, draft: Draft) -> None:
     """Put into a draft how photos are prepared. Raises ConfigError for what is not computed here."""
-    steps = settings.find(EVAL) or {}
+    readers = [f"{name}.sample_transforms" for name in READERS if settings.find(f"{name}.sample_transforms")]
+    key = readers[0] if readers else f"{READERS[0]}.sample_transforms"
+    steps = settings.find(key) or {}
     if other := set(steps) - {"Decode", "Resize", "NormalizeImage", "Permute"}:
-        raise ConfigError(f"{settings.tell(EVAL)} has {list_some(sorted(other))}, which is not computed here; expected Resize")
+        raise ConfigError(f"{settings.tell(key)} has {list_some(sorted(other))}, which is not computed here; expected Resize")
     for name, kept in (("Resize", "sides"), ("NormalizeImage", "mean and deviation")):
         if name not in steps:
-            draft.notes.append(f"{settings.origin}: {EVAL} has no {name}; {kept} stay as the published networks have them")
+            draft.notes.append(f"{settings.origin}: {key} has no {name}; {kept} stay as the published networks have them")
     if "Resize" in steps:
-        _translate_resize(settings, draft)
+        _translate_resize(settings, draft, f"{key}.Resize")
     if "NormalizeImage" in steps:
-        settings.need(f"{EVAL}.NormalizeImage.norm_type", "mean_std")
-        divisor = 1.0 if settings.flag(f"{EVAL}.NormalizeImage.is_scale") else 255.0
-        for key in ("mean", "std"):
-            theirs = f"{EVAL}.NormalizeImage.{key}"
-            draft.set(f"input.{key}", [value / divisor for value in settings.numbers(theirs)], settings.tell(theirs))
-    key = "EvalReader.batch_transforms.PadBatch.pad_to_stride"
-    draft.set("input.canvas_multiple", max(1, settings.whole(key)), settings.tell(key))
-    test = "TestReader.sample_transforms"
-    if settings.has(test) and settings.find(test) != steps:
-        draft.notes.append(f"{settings.origin}: TestReader prepares photos otherwise than EvalReader, whose way was taken")
+        settings.need(f"{key}.NormalizeImage.norm_type", "mean_std")
+        divisor = 1.0 if settings.flag(f"{key}.NormalizeImage.is_scale") else 255.0
+        for name in ("mean", "std"):
+            theirs = f"{key}.NormalizeImage.{name}"
+            draft.set(f"input.{name}", [value / divisor for value in settings.numbers(theirs)], settings.tell(theirs))
+    pad = f"{key.partition('.')[0]}.batch_transforms.PadBatch.pad_to_stride"
+    draft.set("input.canvas_multiple", max(1, settings.whole(pad)), settings.tell(pad))
+    for other_key in readers[1:]:
+        if settings.find(other_key) != steps:
+            draft.notes.append(f"{settings.origin}: {other_key} prepares photos otherwise; the way of {key} was taken")
+    normalise = settings.find(f"{TRAIN}.NormalizeImage")
+    if normalise is not None and normalise != steps.get("NormalizeImage"):
+        draft.notes.append(f"{settings.origin}: {TRAIN} normalises otherwise; the way of {key} was taken")
 
 
-def _translate_resize(settings: Settings, draft: Draft) -> None:
-    key = f"{EVAL}.Resize"
+def _translate_resize(settings: Settings, draft: Draft, key: str) -> None:
     settings.need(f"{key}.keep_ratio", True)
     draft.set("input.resize", INTERPOLATIONS[settings.need(f"{key}.interp", *INTERPOLATIONS)], settings.tell(f"{key}.interp"))
     short, long = _read_sides(settings.find(f"{key}.target_size"), settings.tell(f"{key}.target_size"))
@@ -167,11 +172,9 @@ def _translate_samples(settings: Settings, draft: Draft) -> None:
         draft.set("training.flip", flip, settings.tell(f"{TRAIN}.RandomFlip") if flip else f"{settings.tell(TRAIN)}: no flip")
     if other := sorted(set(steps) - {"Decode", "RandomResize", "Resize", "RandomFlip", "NormalizeImage", "Permute"}):
         draft.notes.append(
-            f"{settings.tell(TRAIN)}: not used: {list_some(other)}; training here resizes and flips, and jitters sizes or pastes "
-            "objects with --set run.jitter=[0.1,2.0], run.copy_paste=0.5"
+            f"{settings.tell(TRAIN)}: not used: {list_some(other)}; training here resizes and flips, and jitters sizes or "
+            "pastes objects with --set run.jitter=[0.1,2.0], run.copy_paste=0.5"
         )
-    if "NormalizeImage" in steps and steps["NormalizeImage"] != (settings.find(EVAL) or {}).get("NormalizeImage"):
-        draft.notes.append(f"{settings.origin}: training normalises otherwise than EvalReader, whose way was taken")
 
 
 def _translate_sides(settings: Settings, draft: Draft, key: str) -> None:
