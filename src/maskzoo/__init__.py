@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from maskzoo.zoo.conversion import Conversion, convert
     from maskzoo.zoo.export_model import Exported, export
     from maskzoo.zoo.load import load
+    from maskzoo.zoo.import_config import ImportedConfig, import_config
     from maskzoo.zoo.rows import RowSummary, list_models, names
 
 __all__ = [
@@ -70,6 +71,7 @@ __all__ = [
     "FolderRun",
     "ImageError",
     "ImageResult",
+    "ImportedConfig",
     "Masks",
     "MaskzooError",
     "ModelConfig",
@@ -95,6 +97,7 @@ __all__ = [
     "draw_dataset",
     "evaluate",
     "export",
+    "import_config",
     "join_processes",
     "keep_freed_memory",
     "list_models",
@@ -120,6 +123,7 @@ _HOMES = {
     "Fault": "faults",
     "FolderRun": "inference.folder_run",
     "ImageResult": "inference.folder_run",
+    "ImportedConfig": "zoo.import_config",
     "Masks": "inference.prediction",
     "ModelConfig": "config",
     "Prediction": "inference.prediction",
@@ -138,6 +142,7 @@ _HOMES = {
     "draw_dataset": "datasets.draw",
     "evaluate": "evaluation.job",
     "export": "zoo.export_model",
+    "import_config": "zoo.import_config",
     "join_processes": "system.processes",
     "keep_freed_memory": "system.memory",
     "list_models": "zoo.rows",
