@@ -68,8 +68,8 @@ def load(
     Args:
         model: A row's name, your own `.yml` with `weights`, a `.safetensors` file, or an `.onnx`, `.xml` or `.pt2` file that
             `export` wrote; the last is machine code, so load none that you would not run.
-        weights: A `.safetensors` or `.pdparams` file. None: a row's published file, downloaded at the first use. Weights of
-            ours bring their `input.resize` along, which they were trained with; an override is stronger.
+        weights: A `.safetensors` file, or another library's, as for `convert`. None: a row's published file, downloaded at the
+            first use. Weights of ours bring their `input.resize` along, which they were trained with; an override is stronger.
         device: "auto" is the GPU where there is one.
         backend: "auto" is what was measured as the fastest for the type; the predictor's repr says why. A runtime other
             than PyTorch exports the network at the first use and keeps the file.
@@ -176,7 +176,8 @@ def convert(
     """Write other libraries' weights as one safe file that holds config, class names and origin as well.
 
     Args:
-        source: PaddleDetection's `.pdparams` file; no code in it is run.
+        source: PaddleDetection's `.pdparams` file, or torchvision's, detectron2's or mmdetection's `.pth`, `.pt` or `.pkl`;
+            no code in it is run.
         out: The `.safetensors` file to write.
         model: The network they belong to, a row's name or a model file; None: `source` is named as a row.
         overrides: As for `load`. No file says which PaddleDetection wrote it: for weights that 2.6.1 or later trained,
