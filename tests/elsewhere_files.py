@@ -25,6 +25,7 @@ ROWS = {
     "tv_r50_fpn": "torchvision/maskrcnn_resnet50_fpn",
     "tv_r50_fpn_v2": "torchvision/maskrcnn_resnet50_fpn_v2",
     "d2_r50_fpn": "detectron2/mask_rcnn_R_50_FPN_3x",
+    "d2_r50_fpn_lsj": "detectron2/mask_rcnn_R_50_FPN_100ep_LSJ",
     "d2_r50_c4": "detectron2/mask_rcnn_R_50_C4_3x",
     "d2_r101_fpn": "detectron2/mask_rcnn_R_101_FPN_3x",
     "d2_x101_32x8d_fpn": "detectron2/mask_rcnn_X_101_32x8d_FPN_3x",
@@ -54,7 +55,7 @@ CLASSES = (".cls_score", ".fc_cls")
 TRANSPOSED = (".conv5_mask", "mask_head.deconv", ".upsample")
 LAST_NORMS = (".bn3", "conv3.norm")
 STEMS = ("backbone.body.conv1", "stem.conv1", "backbone.conv1")
-GREY_LEVELS = ("d2_r50_fpn", "d2_r101_fpn", "d2_r50_c4", "mm_r50_fpn_caffe")  # whose pixels are not divided by a deviation
+GREY_LEVELS = ("d2_r50_fpn", "d2_r50_fpn_lsj", "d2_r101_fpn", "d2_r50_c4", "mm_r50_fpn_caffe")  # not divided by a deviation
 
 
 def rule_value(arch: str, name: str, shape: tuple[int, ...], seed: str, background: float = 16.0) -> np.ndarray:
