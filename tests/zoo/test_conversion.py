@@ -10,7 +10,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 import maskzoo
-from elsewhere_files import make_thin, read_row_of, write_library_file
+from elsewhere_files import THIN, make_thin, read_row_of, write_library_file
 from maskzoo.cli import main
 from maskzoo.errors import ArgumentError, ConfigError, WeightsError
 from maskzoo.weights.checkpoint import read_checkpoint
@@ -22,6 +22,7 @@ from pdparams_files import write_pdparams
 from small_runs import write_data
 
 SMALL = ("input.short_side=64", "input.long_side=96", "limits.detections.score=0.01")
+SEVEN = ("classes={1: a, 2: b, 3: c, 4: d, 5: e, 6: f, 7: g}", *THIN[:3], "network.backbone.group_width=64")
 CONFIG = """
 _BASE_: base/Base-RCNN-FPN.yaml
 MODEL: {MASK_ON: true, RESNETS: {DEPTH: 50, STRIDE_IN_1X1: false}, ROI_HEADS: {NUM_CLASSES: 3, SCORE_THRESH_TEST: 0.02}}
@@ -242,7 +243,12 @@ def test_mmdetection_without_meta_needs_its_style(tmp_path):
 @pytest.fixture
 def paddle(tmp_path):
     """A user's training of PaddleDetection with seven classes, its config over a base."""
-    config = small_config("mask_rcnn_r50_fpn_1x_coco", "classes={1: a, 2: b, 3: c, 4: d, 5: e, 6: f, 7: g}")
+    config = small_config(
+        "mask_rcnn_r50_fpn_1x_coco",
+        "classes={1: a, 2: b, 3: c, 4: d, 5: e, 6: f, 7: g}",
+        *THIN[:3],
+        "network.backbone.group_width=64",
+    )
     state, arrays = small_network(config).state_dict(), {}
     for entry in list_renames(config.network):
         array = state[entry.ours].numpy()
@@ -253,7 +259,7 @@ def paddle(tmp_path):
         arrays[entry.theirs] = np.ascontiguousarray(array)
     write_pdparams(tmp_path / "best_model.pdparams", arrays)
     (tmp_path / "base.yml").write_text(
-        "architecture: MaskRCNN\nMaskRCNN: {backbone: ResNet, neck: FPN}\nResNet: {depth: 50, base_width: 4}\n"
+        "architecture: MaskRCNN\nMaskRCNN: {backbone: ResNet, neck: FPN}\nResNet: {depth: 50}\nFPN: {out_channel: 16}\n"
         "RPNHead: {test_proposal: {pre_nms_top_n: 200, post_nms_top_n: 60}}\nBBoxHead: {head: TwoFCHead}\nnum_classes: 80\n"
     )
     (tmp_path / "my.yml").write_text(
@@ -268,7 +274,7 @@ def test_a_paddledetection_config_with_a_base_and_seven_classes_predicts(paddle,
     done = convert(paddle, tmp_path / "mine.safetensors", config=tmp_path / "my.yml", classes=names)
     assert (done.library, list(done.config.classes.values())) == ("PaddleDetection", names)
     assert (done.config.input.short_side, done.config.limits.proposals.before_nms) == (64, 200)
-    assert done.config.network.backbone.group_width == 4 and done.config.input.resize == "one_factor"
+    assert done.config.network.backbone.width == 8 and done.config.input.resize == "one_factor"
     assert "input.resize=rounded" in notes_of(done)
     prediction = predict(tmp_path / "mine.safetensors", tmp_path)
     alone = convert(paddle, tmp_path / "alone.safetensors", overrides=["input.short_side=64", "input.long_side=160"])

@@ -56,7 +56,9 @@ def draft_model(
     known = f"published model {row}, as the file is called" if published else f"default of {row}"
     draft = Draft(_read_row(row), known)
     for key, (value, shown) in found.settings.items():
-        if found.library != "mmdetection" or key != "network.backbone.norm":  # theirs are one kind, frozen by the config
+        if found.library == "mmdetection" and key == "network.backbone.norm":
+            continue  # theirs are one kind, frozen by the config
+        if (value, draft.get(key)) != ("bn", "sync_bn"):  # which differ in training alone
             draft.set(key, value, f"file: {shown}")
     _name(draft, source, found, published)
     _set_classes(draft, found, file, values, classes, published)
@@ -104,6 +106,8 @@ def _choose_row(found: Recognised, style: str | None, source: Path) -> str:
             return "detectron2/mask_rcnn_R_50_C4_3x"
         if shape["groups"] > 1:
             return "detectron2/mask_rcnn_X_101_32x8d_FPN_3x"
+        if shape["box_head"] == "4conv1fc":
+            return "detectron2/mask_rcnn_R_50_FPN_100ep_LSJ"
         return f"detectron2/mask_rcnn_R_{shape['depth']}_FPN_3x"
     if found.library == "PaddleDetection":
         return _choose_paddle_row(shape)
