@@ -13,6 +13,7 @@ import maskzoo
 from elsewhere_files import THIN, make_thin, read_row_of, write_library_file
 from maskzoo.cli import main
 from maskzoo.errors import ArgumentError, ConfigError, WeightsError
+from maskzoo.model_file import dump_config
 from maskzoo.weights.checkpoint import read_checkpoint
 from maskzoo.weights.paddledetection import list_renames
 from maskzoo.weights.rename import Layout
@@ -365,3 +366,20 @@ def test_a_model_that_was_not_converted_is_refused_with_the_command_that_does_it
 def test_a_bare_file_of_the_library_is_converted_as_it_was_written(tmp_path):
     path = write_library_file(tmp_path, "d2_r50_fpn", thin("d2_r50_fpn", 2))
     assert convert(path, tmp_path / "a.safetensors", overrides=SMALL).library == "detectron2"
+
+
+def test_a_model_file_says_all_and_may_have_other_class_names(detectron2, tmp_path):
+    first = convert(detectron2, tmp_path / "first.safetensors", overrides=SMALL)
+    (tmp_path / "my.yml").write_text(dump_config(first.config))
+    done = convert(detectron2, tmp_path / "a.safetensors", tmp_path / "my.yml", classes="cat,dog,hen")
+    assert list(done.config.classes.values()) == ["cat", "dog", "hen"] and done.config.network == first.config.network
+    assert source_of(done, "input.order") == str(tmp_path / "my.yml")
+    with pytest.raises(ArgumentError, match="says all of the network"):
+        convert(detectron2, tmp_path / "a.safetensors", tmp_path / "my.yml", config=tmp_path / "config.yaml")
+    with pytest.raises(WeightsError, match="is a model of maskzoo already"):
+        convert(tmp_path / "first.safetensors", tmp_path / "b.safetensors")
+
+
+def test_a_file_under_a_published_name_that_is_another_file_is_told(tmp_path):
+    path = save(tmp_path / "maskrcnn_resnet50_fpn_coco-bf2d0c1e.pth", tensors(thin("tv_r50_fpn", 90)))
+    assert "SHA-256 does not begin with bf2d0c1e" in notes_of(convert(path, tmp_path / "a.safetensors", overrides=SMALL))
