@@ -10,7 +10,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 import maskzoo
-from elsewhere_files import THIN, make_thin, read_row_of, write_library_file
+from elsewhere_files import ROWS, THIN, make_thin, read_row_of, write_library_file
 from maskzoo.cli import main
 from maskzoo.errors import ArgumentError, ConfigError, WeightsError
 from maskzoo.model_file import dump_config
@@ -69,6 +69,12 @@ def detectron2(tmp_path):
 def torchvision(tmp_path):
     """What torchvision's tutorial leaves: two rows of scores, the background's and one class's."""
     return save(tmp_path / "mask_rcnn.pth", tensors(thin("tv_r50_fpn", 1)))
+
+
+def add_counters(state):
+    """What BatchNorm2d counts beside its statistics; frozen norms have none."""
+    layers = [name.removesuffix("running_var") for name in state if name.endswith("running_var")]
+    return {f"{layer}num_batches_tracked": np.zeros((), np.int64) for layer in layers}
 
 
 def source_of(done, key):
@@ -159,8 +165,7 @@ def test_torchvisions_91_rows_with_frozen_norms_are_taken_for_the_published_ones
     done = convert(save(tmp_path / "a.pth", tensors(state)), tmp_path / "a.safetensors", overrides=SMALL)
     assert done.config.network.backbone.epsilon == 0 and "COCO_V1" in source_of(done, "network.backbone.epsilon")
     assert done.config.classes[90] == "toothbrush" and done.config.classes[12] == "not used 12" and "COCO" in notes_of(done)
-    layers = [name.removesuffix("running_var") for name in state if name.endswith("running_var")]
-    counters = {f"{layer}num_batches_tracked": np.zeros((), np.int64) for layer in layers}
+    counters = add_counters(state)
     done = convert(save(tmp_path / "b.pth", tensors(state | counters)), tmp_path / "b.safetensors", overrides=SMALL)
     assert (done.config.network.backbone.epsilon, done.config.network.backbone.norm) == (1e-5, "bn")
     assert done.left_out == {"counters of batch-norm, which only training needs": len(counters)}
@@ -337,6 +342,18 @@ def test_the_file_itself_is_never_written_over(tmp_path):
     with pytest.raises(WeightsError, match="another name"):
         convert(tmp_path / "tv.safetensors", tmp_path / "tv.safetensors")
     assert convert(tmp_path / "tv.safetensors", tmp_path / "ours.safetensors", overrides=SMALL).library == "torchvision"
+
+
+@pytest.mark.parametrize("arch", ROWS)
+def test_without_a_config_a_librarys_network_has_the_rules_of_its_published_row(arch, tmp_path):
+    row, _, state = make_thin(arch, "network.backbone.epsilon=1.0e-5")
+    style = {"mm_r50_fpn": "pytorch", "mm_r50_fpn_caffe": "caffe"}.get(arch)
+    counters = add_counters(state) if row.network.backbone.norm != "frozen" else {}
+    path = write_library_file(tmp_path, arch, state | counters)
+    done = convert(path, tmp_path / "a.safetensors", style=style, overrides=THIN[-2:])
+    assert done.config.network == row.network.model_copy(update={"box_features": done.config.network.box_features})
+    assert (done.config.input, done.config.limits) == (row.input, row.limits)
+    assert (done.used, sum(done.left_out.values())) == (len(state), len(counters))
 
 
 def run(capsys, *arguments):
