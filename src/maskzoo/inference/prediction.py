@@ -250,6 +250,7 @@ def make_prediction(
     original = boxes.astype(np.float32) / np.array([across, down] * 2)
     original = np.clip(original, np.float32(0), np.array(size[::-1] * 2, np.float32))
     chosen = (original[:, 2:] - original[:, :2] > 0).all(axis=1).nonzero()[0]
+    # DIFFERS: mmdetection returns boxes without area too.
     if order == "score":
         chosen = chosen[np.argsort(-scores[chosen], kind="stable")]
     original, found = original[chosen], labels[chosen].astype(np.int64)
