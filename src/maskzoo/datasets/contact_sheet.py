@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw
 from maskzoo.datasets.annotations import AnnotationSet
 from maskzoo.datasets.drawn_objects import describe_annotations
 from maskzoo.drawing.colours import pick_color
-from maskzoo.drawing.fonts import Line, set_text, write_name
+from maskzoo.drawing.fonts import Line, can_write, set_text, write_name
 from maskzoo.drawing.objects import draw_objects
 
 __all__ = ["Cell", "draw_sheet"]
@@ -127,8 +127,8 @@ def _draw_caption(
 
 
 def _shorten(text: str, room: float, size: int, font: str | Path | None) -> Line:
-    """Return the text, without its end if there is no room; what cannot be printed becomes a question mark."""
-    text = "".join(character if character.isprintable() else "?" for character in text)
+    """Return the text, without its end if there is no room; what no font can write becomes a question mark."""
+    text = "".join(letter if letter.isprintable() and can_write(letter, font) else "?" for letter in text)
     line = set_text(text, size, font)
     while text and line.width > room:
         text = text[: -max(1, len(text) // 20)]
