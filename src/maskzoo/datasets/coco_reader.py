@@ -13,6 +13,7 @@ from maskzoo.datasets.annotations import AnnotationSet
 from maskzoo.datasets.classes import ClassMap
 from maskzoo.datasets.rle import measure_runs, read_runs
 from maskzoo.datasets.sifted import Sifted, check_numbers, is_number, pack_rows
+from maskzoo.datasets.sound_reader import read_sound
 from maskzoo.errors import AnnotationsError
 from maskzoo.faults import NOUNS, Fault, Words
 from maskzoo.images.read import MAX_PIXELS
@@ -47,7 +48,8 @@ def read_annotations(path: str | Path) -> AnnotationSet:
     Raises AnnotationsError with every fault of the file: wrong types, unknown or repeated ids, numbers that are not
     finite or absurd, outlines that no mask code should see. What training leaves out (crowds, empty boxes) is not a fault.
     """
-    return pack_annotations(read_json(path), str(path))
+    sound = read_sound(Path(path), str(path))
+    return pack_annotations(read_json(path), str(path)) if sound is None else sound
 
 
 def pack_annotations(data: Any, source: str) -> AnnotationSet:
@@ -68,7 +70,15 @@ def sift(data: Any, source: str, split: str = "") -> Sifted:
     if not isinstance(data, dict) or not any(name in data for name in TABLES):
         found = Words("an object with none of the tables") if isinstance(data, dict) else data
         raise _refuse(source, found, "a COCO instances file: an object with the tables images, annotations and categories")
+    _name_by_address(data["images"] if isinstance(data.get("images"), list) else [])
     return _Sifter(source, split).sift(data)
+
+
+def _name_by_address(images: Sequence[Any]) -> None:
+    """Name images that have only an address, as LVIS's have: folder and file (`val2017/000000000139.jpg`) are its end."""
+    for row in images:
+        if isinstance(row, dict) and "file_name" not in row and isinstance(row.get("coco_url"), str):
+            row["file_name"] = "/".join(row["coco_url"].split("/")[-2:])
 
 
 class _Sifter:
