@@ -105,12 +105,14 @@ def _print_report(report: DatasetReport, data: Path, every: bool) -> None:
         _print("")
     total = len(report.problems)
     chosen = choose_worst(report.problems, total, total) if every else choose_worst(report.list_unexplained(), SHOWN, EACH)
-    if len(chosen) < total:
+    if not chosen and total:
+        _print(f"All {total:,} problems of single rows follow from this (--all lists them).")
+    elif len(chosen) < total:
         _print(f"The worst {len(chosen)} of {total:,} (--all lists all):")
     for fault in chosen:
         severity = CODES[fault.code].severity
         _print_fault(fault, severity, STYLES[severity])
-    if chosen:
+    if total:
         _print("")
     warnings = count_words(report.count_severities()["warning"], "warning")
     if report.errors:

@@ -67,7 +67,7 @@ def check_splits(
         facts[split] = SplitFacts(splits[split], files[split].folder if split in files else None, *numbers)
     faults += check_images(files, duplicates=duplicates, on_progress=on_progress)
     problems = tuple(sorted(faults, key=rank))  # stable: within a code as found
-    return DatasetReport(facts, problems, judgements=judge_splits(objects)), contents
+    return DatasetReport(facts, problems, judgements=judge_splits(objects, problems)), contents
 
 
 def _find_folder(part: Sifted, given: Path | None) -> Path | Fault | None:
