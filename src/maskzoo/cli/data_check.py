@@ -33,6 +33,9 @@ def check(
         Path | None,
         typer.Option(metavar="OUT", help="Write cleaned annotations to this new file, or folder for several splits."),
     ] = None,
+    crowds_as_objects: Annotated[
+        bool, typer.Option("--crowds-as-objects", help="Make crowds objects in OUT, for sets drawn with a brush.")
+    ] = False,
     page: Annotated[
         Path | None, typer.Option(metavar="FILE.html", help="Write a page with pictures of the worst problems.")
     ] = None,
@@ -59,7 +62,10 @@ def check(
     from maskzoo.dataset_checks.check import check_dataset
 
     with show_progress() as show:
-        report = check_dataset(data, images=images, duplicates=not no_duplicates, fix=fix, page=page, on_progress=show)
+        report = check_dataset(
+            data, images=images, duplicates=not no_duplicates, fix=fix, crowds_as_objects=crowds_as_objects, page=page,
+            on_progress=show,
+        )  # fmt: skip
     if json:
         print_json(report.to_dict())
     else:

@@ -25,6 +25,7 @@ def check_dataset(
     images: str | Path | None = None,
     duplicates: bool = True,
     fix: str | Path | None = None,
+    crowds_as_objects: bool = False,
     page: str | Path | None = None,
     on_progress: OnProgress = say_nothing,
 ) -> DatasetReport:
@@ -36,6 +37,7 @@ def check_dataset(
         duplicates: whether to look for images that are the same, or nearly so, in two splits, or twice in one.
         fix: a new file, or a folder for several splits, for cleaned annotations: what leaves nothing to guess is
             repaired, the rest dropped.
+        crowds_as_objects: whether crowds become objects in the cleaned annotations, as in sets drawn with a brush.
         page: an HTML file to write, with pictures of the worst problems; a page of an earlier check is overwritten.
         on_progress: is told how far the check is.
 
@@ -47,9 +49,12 @@ def check_dataset(
         SourceError: there is no data set.
         AnnotationsError: no split's file can be read as COCO instances.
         ConfigError: `images` is not a folder.
-        ArgumentError: `fix` or `page` would overwrite something, or has no name of a file of its kind.
+        ArgumentError: `fix` or `page` would overwrite something, or has no name of a file of its kind; or crowds are to
+            become objects without `fix`.
         MaskzooError: a file cannot be written, or nothing would be left in a cleaned one.
     """
+    if crowds_as_objects and fix is None:
+        raise ArgumentError("--crowds-as-objects: it changes what --fix OUT writes; give --fix OUT too")
     splits = find_splits(data)
     targets = _plan_files(None if fix is None else Path(fix), splits)
     page = None if page is None else _check_page(Path(page))
@@ -57,7 +62,7 @@ def check_dataset(
     report, contents = check_splits(splits, images=images, duplicates=duplicates, on_progress=on_progress)
     if page is not None:
         write_file(page, render_page(report, contents).encode("utf-8"))
-    fixed = fix_splits(report, contents, targets) if targets else {}
+    fixed = fix_splits(report, contents, targets, crowds=crowds_as_objects) if targets else {}
     return replace(report, data=Path(data), fixed=fixed, page=page)
 
 

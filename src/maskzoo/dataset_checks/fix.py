@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from maskzoo.dataset_checks.repairs import REPAIRS, Evidence, Outline, drop, mea
 from maskzoo.dataset_checks.report import Change, DatasetReport, Fixed
 from maskzoo.dataset_checks.split_checks import Contents, check_annotations
 from maskzoo.dataset_checks.table_checks import check_classes
+from maskzoo.dataset_checks.whole_repairs import repair_whole
 from maskzoo.datasets.coco_reader import TABLES, find_first
 from maskzoo.datasets.coco_writer import encode_json
 from maskzoo.errors import MaskzooError
@@ -22,21 +24,30 @@ from maskzoo.system.files import make_folder, write_file
 __all__ = ["fix_splits"]
 
 Row = dict[str, Any]
+WholeRepair = Callable[[dict[str, list[Any]]], tuple[list[Any], Counter[Change]]]
 ORDER = {code: place for place, code in enumerate(REPAIRS)}
 FROM_FILES = frozenset({"missing-image", "unreadable-image", "size-differs", "size-rotated"})
 LARGEST_COMMON = 2**53  # every program's JSON can hold whole numbers below
 ROUNDS = 5  # a repair may bring up another fault; from then on, a row that is still at fault is dropped
 
 
-def fix_splits(report: DatasetReport, contents: Contents, files: Mapping[str, Path]) -> dict[str, Fixed]:
+def fix_splits(
+    report: DatasetReport, contents: Contents, files: Mapping[str, Path], *, crowds: bool = False
+) -> dict[str, Fixed]:
     """Write a cleaned copy of each split's file to `files`; rows without a fault stay as they are.
+
+    With `crowds`, crowds are taken as objects.
 
     Raises MaskzooError if a file has no list of images, annotations or categories, if nothing would be left of it, or
     if one cannot be written.
     """
     cleaners = {split: _Cleaner(contents[split], facts.file, split) for split, facts in report.splits.items()}
     for split, cleaner in cleaners.items():
-        cleaner.clean([fault for fault in report.problems if fault.split == split])
+        judgements = [one for one in report.judgements if one.split in ("", split)]
+        repair = partial(
+            repair_whole, judgements=judgements, sizes_known=report.splits[split].folder is not None, crowds=crowds
+        )
+        cleaner.clean([fault for fault in report.problems if fault.split == split], repair)
     _share_categories(cleaners)
     left = [fault for fault in report.problems if fault.code == "no-images-folder"]
     sifted = {}
@@ -69,14 +80,18 @@ class _Cleaner:
         self._taken: set[int] = set()
         self._last_id = 0
 
-    def clean(self, faults: Sequence[Fault]) -> None:
+    def clean(self, faults: Sequence[Fault], repair_all: WholeRepair) -> None:
         """Clean all of it; `faults` are those of the check, for what is wrong with image files is not seen in the tables.
+
+        `repair_all` repairs what all annotations have in common.
 
         Raises MaskzooError if nothing would be left.
         """
         objects = bool(self.tables["annotations"])
         self._rewrite_numbers()
         self._repair([fault for fault in faults if fault.code in FROM_FILES])
+        self.tables["annotations"], changes = repair_all(self.tables)
+        self.changes += changes
         for number in range(2 * ROUNDS):
             found, _ = check_annotations(self.tables, str(self.file), self.split)
             last = number >= ROUNDS

@@ -14,7 +14,7 @@ from maskzoo.datasets.annotations import SMALLEST_SIDE
 from maskzoo.datasets.coco_reader import sift
 from maskzoo.datasets.sifted import is_number
 
-__all__ = ["REPAIRS", "Evidence", "Outcome", "Outline", "drop", "measure_sound", "rewrite_numbers"]
+__all__ = ["REPAIRS", "Evidence", "Outcome", "Outline", "Row", "drop", "measure_sound", "rewrite_numbers"]
 
 Row = dict[str, Any]
 WHOLE = {
@@ -130,14 +130,14 @@ _CODES: dict[Repair, tuple[str, ...]] = {
     drop: (
         *("bad-row", "bad-size", "bad-file-name", "bad-flag", "bad-runs", "no-outline", "unknown-image", "unknown-category"),
         *("missing-image", "unreadable-image", "size-differs", "duplicate-image-id", "duplicate-category-id"),
-        *("outline-outside", "outline-without-area", "box-elsewhere", "duplicate-annotation"),
+        *("outline-outside", "outline-without-area", "duplicate-annotation"),
     ),
     _number_anew: ("bad-id", "duplicate-annotation-id"),
     _name_by_id: ("bad-category-name",),
     _turn_size: ("size-rotated",),
     _leave_polygons_out: ("bad-polygon", "bad-coordinates", "far-polygon", "polygon-without-area"),
-    _take_box: ("bad-box", "far-box", "box-empty"),
-    _clip_box: ("box-outside", "box-over-edge"),
+    _take_box: ("bad-box", "far-box", "box-empty", "box-outside", "box-elsewhere", "box-differs"),
+    _clip_box: ("box-over-edge",),
     _take_area: ("bad-area", "no-area"),
 }
 # In the order in which they are tried on a row: what drops it comes first.
