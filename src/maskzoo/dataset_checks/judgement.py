@@ -128,9 +128,9 @@ LOOKS: dict[str, Look] = {
     ),
     "unused-supercategory": Look(
         "class that only groups others",
-        "{names} of {classes} classes: no object, and the others name it as their group",
+        "{names}, one of {classes} classes, has no object and stands for a group of the others",
         "the class 0 that Roboflow adds for the whole set",
-        f"it does no harm beside an output that is never used; {_CLASSES}",
+        f"leave it, at the cost of an output that is never used; or {_CLASSES}",
     ),
     "empty-classes": Look(
         "classes without an object",

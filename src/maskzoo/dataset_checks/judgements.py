@@ -39,6 +39,9 @@ def judge_splits(parts: Mapping[str, Objects], faults: Iterable[Fault] = ()) -> 
     `faults` are those of single rows and files, as far as they are known.
     """
     found = [judgement for whole in list_subjects(parts) for judge in JUDGES for judgement in judge(whole)]
+    codes = {judgement.code for judgement in found if judgement.split}
+    if "boxes-otherwise" in codes:  # then the whole set has these boxes and single ones, which are told of their splits
+        found = [one for one in found if one.split or one.code != "boxes-differ"]
     general = {judgement.code: judgement.certain for judgement in found if not judgement.split}
     kept = [one for one in found if not one.split or general.get(one.code, -1) < one.certain]
     kept += judge_shared_images(parts, faults)
