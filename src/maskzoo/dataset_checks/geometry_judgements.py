@@ -81,17 +81,20 @@ def _judge_extent(whole: WholeSet, chosen: Bools, corners: Doubles) -> Iterator[
     """Look at how far coordinates reach in their images."""
     side, reach, total = whole.side[chosen], corners[chosen][:, 2:], int(chosen.sum())
     outside, turned = find_turned(corners[chosen], side)
+    if not outside.any():
+        yield from _judge_corner(whole, chosen, corners)
+    if outside.sum() < 2:
+        return
     far = np.quantile(reach / side, 0.98, axis=0)
     rows = np.zeros(len(whole), np.bool_)
     rows[np.flatnonzero(chosen)[outside]] = True
     evidence: dict[str, Any] = {"objects": total, "outside": int(outside.sum())}
-    if outside.sum() > 1 and turned[outside].mean() >= NEARLY_ALL and turned.mean() >= NEARLY_ALL:
-        yield Judgement("axes-exchanged", True, evidence, whole.split, whole.show(rows, "segmentation"))
-    elif outside.sum() > 1 and outside.mean() >= 0.3 and far.min() > 1.1:
+    examples = whole.show(rows, "segmentation")
+    if turned[outside].mean() >= NEARLY_ALL and turned.mean() >= NEARLY_ALL:
+        yield Judgement("axes-exchanged", True, evidence, whole.split, examples)
+    elif outside.mean() >= 0.3 and far.min() > 1.1:
         evidence |= {"reach": Words("{:.2f} and {:.2f}", *far.tolist())}
-        yield Judgement("larger-scale", bool(outside.mean() > 0.5), evidence, whole.split, whole.show(rows, "segmentation"))
-    elif not outside.any():
-        yield from _judge_corner(whole, chosen, corners)
+        yield Judgement("larger-scale", bool(outside.mean() > 0.5), evidence, whole.split, examples)
 
 
 def _judge_corner(whole: WholeSet, chosen: Bools, corners: Doubles) -> Iterator[Judgement]:

@@ -44,7 +44,7 @@ def judge_splits(parts: Mapping[str, Objects], faults: Iterable[Fault] = ()) -> 
         found = [one for one in found if one.split or one.code != "boxes-differ"]
     general = {judgement.code: judgement.certain for judgement in found if not judgement.split}
     kept = [one for one in found if not one.split or general.get(one.code, -1) < one.certain]
-    kept += judge_shared_images(parts, faults)
+    kept += judge_shared_images(parts, faults) if len(parts) > 1 else ()
     order = [*LOOKS]
     return tuple(sorted(kept, key=lambda one: (not one.certain, order.index(one.code))))
 
