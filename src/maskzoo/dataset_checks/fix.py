@@ -14,7 +14,7 @@ from maskzoo.dataset_checks.repairs import REPAIRS, Evidence, Outline, drop, mea
 from maskzoo.dataset_checks.report import Change, DatasetReport, Fixed
 from maskzoo.dataset_checks.split_checks import Contents, check_annotations
 from maskzoo.dataset_checks.table_checks import check_classes
-from maskzoo.dataset_checks.whole_repairs import repair_whole
+from maskzoo.dataset_checks.whole_repairs import is_size, repair_whole, rescale
 from maskzoo.datasets.coco_reader import TABLES, find_first
 from maskzoo.datasets.coco_writer import encode_json
 from maskzoo.errors import MaskzooError
@@ -41,13 +41,19 @@ def fix_splits(
     Raises MaskzooError if a file has no list of images, annotations or categories, if nothing would be left of it, or
     if one cannot be written.
     """
-    cleaners = {split: _Cleaner(contents[split], facts.file, split) for split, facts in report.splits.items()}
+    scaled = {split: rescale(contents[split], report, split) for split in report.splits}
+    cleaners = {split: _Cleaner(scaled[split][0], facts.file, split) for split, facts in report.splits.items()}
     for split, cleaner in cleaners.items():
         judgements = [one for one in report.judgements if one.split in ("", split)]
         repair = partial(
             repair_whole, judgements=judgements, sizes_known=report.splits[split].folder is not None, crowds=crowds
         )
-        cleaner.clean([fault for fault in report.problems if fault.split == split], repair)
+        faults = [fault for fault in report.problems if fault.split == split]
+        resized = cleaner.tables["images"]  # those at the scale of their files are sound
+        cleaner.clean(
+            [one for one in faults if one.code != "size-differs" or not is_size(resized[one.place or 0], one)], repair
+        )
+        cleaner.changes += scaled[split][1]
     _share_categories(cleaners)
     left = [fault for fault in report.problems if fault.code == "no-images-folder"]
     sifted = {}

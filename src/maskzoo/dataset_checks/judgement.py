@@ -62,6 +62,13 @@ LOOKS: dict[str, Look] = {
         "annotate the images as they are, or take those that were annotated; --fix OUT does not guess the scale",
         _OUTSIDE,
     ),
+    "images-resized": Look(
+        "images that were resized after they were annotated",
+        "the files of {differ} of {images} images have {scale} times the sides that the annotations say",
+        "images that were made smaller or larger after they were annotated, without their outlines",
+        "--fix OUT scales outlines and boxes to the files where it is certain",
+        frozenset({"size-differs"}),
+    ),
     "boxes-otherwise": Look(
         "boxes that are written in another way",
         "{wrong} of {objects} boxes are not those of their outlines, and {explained} of these are when they are read as {way}",

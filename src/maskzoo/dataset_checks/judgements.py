@@ -14,6 +14,7 @@ from maskzoo.dataset_checks.content_judgements import (
     judge_shapes,
     judge_shared_images,
 )
+from maskzoo.dataset_checks.file_size_judgement import judge_file_sizes
 from maskzoo.dataset_checks.geometry_judgements import judge_boxes, judge_coordinates
 from maskzoo.dataset_checks.judgement import LOOKS, Judgement
 from maskzoo.dataset_checks.whole_set import WholeSet, list_subjects
@@ -44,7 +45,9 @@ def judge_splits(parts: Mapping[str, Objects], faults: Iterable[Fault] = ()) -> 
         found = [one for one in found if one.split or one.code != "boxes-differ"]
     general = {judgement.code: judgement.certain for judgement in found if not judgement.split}
     kept = [one for one in found if not one.split or general.get(one.code, -1) < one.certain]
+    faults = list(faults)
     kept += judge_shared_images(parts, faults) if len(parts) > 1 else ()
+    kept += judge_file_sizes(parts, faults)
     order = [*LOOKS]
     return tuple(sorted(kept, key=lambda one: (not one.certain, order.index(one.code))))
 

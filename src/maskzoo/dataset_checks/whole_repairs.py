@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
+from maskzoo.dataset_checks.file_size_judgement import is_same_shape
 from maskzoo.dataset_checks.geometry_judgements import BESIDE, find_turned
 from maskzoo.dataset_checks.judgement import LOOKS, Judgement
 from maskzoo.dataset_checks.repairs import Row, measure_sound
-from maskzoo.dataset_checks.report import Change
+from maskzoo.dataset_checks.report import Change, DatasetReport
 from maskzoo.datasets.coco_reader import find_first
+from maskzoo.datasets.rle import decode_runs, encode_mask, measure_runs, read_runs
 from maskzoo.datasets.sifted import is_number
+from maskzoo.faults import Fault, Words
 
-__all__ = ["repair_whole"]
+__all__ = ["is_size", "repair_whole", "rescale"]
 
 FULL = {"parts-of-image": 1.0, "percent-of-image": 100.0}  # what the whole side of an image is
 SAME = 1.0  # pixels: a box among wrong ones that differs less is left as it is
@@ -60,6 +63,60 @@ def repair_whole(
         changes[Change("annotations", "crowd", "taken as an object")] += len(taken)
         _measure_anew(rows, taken, "crowd", changes)
     return rows, +changes
+
+
+def rescale(content: Mapping[str, Any], report: DatasetReport, split: str) -> tuple[dict[str, Any], Counter[Change]]:
+    """Return a file's content with sizes, outlines, boxes and areas at the scale of its images, where all were resized.
+
+    Rows are neither added nor dropped. Also returns how often each change was made.
+    """
+    code, title = "images-resized", LOOKS["images-resized"].title
+    if not any(one.code == code and one.certain and one.split in ("", split) for one in report.judgements):
+        return {**content}, Counter()
+    images, rows = [*content["images"]], [*content["annotations"]]
+    scales: dict[int, tuple[Row, Row]] = {}
+    for fault in report.problems:
+        if fault.split == split and fault.code == "size-differs" and fault.place is not None and fault.image is not None:
+            before, (width, height) = images[fault.place], _read_size(fault)
+            if is_same_shape((before["width"], before["height"]), (width, height)):
+                images[fault.place] = {**before, "width": width, "height": height}
+                scales[fault.image] = before, images[fault.place]
+    changed: dict[int, Row] = {}
+    for place, row in enumerate(rows):
+        if isinstance(row, dict) and type(row.get("image_id")) is int and row["image_id"] in scales:
+            outline = _resize(row.get("segmentation"), *scales[row["image_id"]])
+            if outline is not None:
+                rows[place], changed[place] = {**row, "segmentation": outline}, scales[row["image_id"]][1]
+    changes = Counter({Change("images", title, "size of the file written"): len(scales)})
+    changes[Change("annotations", title, "outline scaled to the file")] += len(changed)
+    _measure_anew(rows, changed, code, changes)
+    return {**content, "images": images, "annotations": rows}, +changes
+
+
+def is_size(image: Row, fault: Fault) -> bool:
+    """Say whether an image's row has the size that the fault of another one expects."""
+    return (image.get("width"), image.get("height")) == _read_size(fault)
+
+
+def _read_size(fault: Fault) -> tuple[int, int]:
+    """Return width and height of the file, from the fault that says that the annotations have another size."""
+    width, height = fault.expected.values[:2] if isinstance(fault.expected, Words) else (0, 0)
+    return width, height
+
+
+def _resize(outline: Any, before: Row, after: Row) -> Any:
+    """Return an outline of an image of one size in another, None if it cannot be read."""
+    sides = np.array([after[name] / before[name] for name in ("width", "height")])
+    if _is_polygons(outline):
+        return [np.round(np.reshape(polygon, (-1, 2)) * sides, 3).ravel().tolist() for polygon in outline]
+    size = [before["height"], before["width"]]
+    runs = read_runs(outline, size) if isinstance(outline, dict) else None
+    if not isinstance(runs, bytes) or not measure_runs([runs], [size[0] * size[1]])[1][0]:
+        return None
+    mask = decode_runs(runs, size)
+    rows, columns = ((np.arange(after[name]) + 0.5) * before[name] // after[name] for name in ("height", "width"))
+    text = encode_mask(mask[rows.astype(np.int64)][:, columns.astype(np.int64)])
+    return {"size": [after["height"], after["width"]], "counts": text.decode("ascii")}
 
 
 def _scale(outline: Any, image: Row, full: float) -> list[Any] | None:
