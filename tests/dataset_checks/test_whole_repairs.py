@@ -99,6 +99,24 @@ def test_x_and_y_stay_where_no_file_says_which_is_wrong(tmp_path):
     assert all(rows[row["id"]]["segmentation"] == row["segmentation"] for row in bad["annotations"] if row["id"] in rows)
 
 
+def test_x_and_y_of_outlines_are_exchanged_back_where_their_boxes_show_it(tmp_path):
+    truth = make_set(images=10)
+    maskzoo.check_dataset(write(tmp_path, change(truth, segmentation=turn)), fix=tmp_path / "out.json")
+    assert_same(json.loads((tmp_path / "out.json").read_text())["annotations"], truth)
+
+
+@pytest.mark.parametrize("share", [0.9, 1])
+@pytest.mark.parametrize("factor", [1.5, 2, 3.7])
+def test_outlines_of_larger_images_are_scaled_where_their_boxes_show_the_scale(tmp_path, factor, share):
+    truth = make_set(images=10)
+    write_set(tmp_path, truth)
+
+    def enlarge(row, w, h):
+        return scale_outline(factor * w, factor * h)(row, w, h)
+
+    assert_same(fix(write(tmp_path, change(truth, share, segmentation=enlarge)))[0], truth)
+
+
 @pytest.mark.parametrize("runs", [True, False])
 @pytest.mark.parametrize("count", [1, 18])
 def test_crowds_become_objects_when_asked_with_boxes_and_areas_from_their_masks(tmp_path, runs, count):

@@ -52,14 +52,14 @@ LOOKS: dict[str, Look] = {
         "x and y, or width and height, exchanged",
         "{outside} of {objects} objects do not lie in their images, and nearly all would if x and y were exchanged",
         "y before x, or images whose width and height are exchanged",
-        "--fix OUT turns the sizes that the files show to be wrong; where the sizes are right it exchanges x and y",
+        "--fix OUT turns sizes that the files show to be wrong, or exchanges x and y where files or boxes prove it",
         _OUTSIDE,
     ),
     "larger-scale": Look(
         "coordinates of larger images",
-        "{outside} of {objects} objects go outside their images; they reach {reach} of the width and height",
+        "{outside} of {objects} objects go outside their images; they reach {reach} of the width and height{proof}",
         "coordinates of larger images than these: the images were made smaller after they were annotated",
-        "annotate the images as they are, or take those that were annotated; --fix OUT does not guess the scale",
+        "take the images that were annotated; --fix OUT scales outlines whose boxes show the scale, and guesses nothing",
         _OUTSIDE,
     ),
     "images-resized": Look(

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from maskzoo.dataset_checks.file_size_judgement import is_same_shape
-from maskzoo.dataset_checks.geometry_judgements import BESIDE, find_turned
+from maskzoo.dataset_checks.geometry_judgements import BESIDE, MOST, agree, find_turned
 from maskzoo.dataset_checks.judgement import LOOKS, Judgement
 from maskzoo.dataset_checks.repairs import Row, measure_sound
 from maskzoo.dataset_checks.report import Change, DatasetReport
@@ -21,6 +21,12 @@ from maskzoo.faults import Fault, Words
 __all__ = ["is_size", "repair_whole", "rescale"]
 
 FULL = {"parts-of-image": 1.0, "percent-of-image": 100.0}  # what the whole side of an image is
+ACTIONS = {
+    "parts-of-image": "outline in pixels",
+    "percent-of-image": "outline in pixels",
+    "axes-exchanged": "x and y of the outline exchanged",
+    "larger-scale": "outline scaled to its box",
+}
 SAME = 1.0  # pixels: a box among wrong ones that differs less is left as it is
 
 
@@ -35,7 +41,7 @@ def repair_whole(
         sizes_known: whether the images' sizes are those of their files, so that outlines that do not fit are wrong.
         crowds: whether crowds are taken as objects.
     """
-    codes = [one.code for one in judgements if one.certain]
+    certain = {one.code: one.evidence for one in judgements if one.certain}
     rows, images = [*tables["annotations"]], find_first(tables["images"])
     changes: Counter[Change] = Counter()
     whose = {
@@ -43,17 +49,18 @@ def repair_whole(
         for place, row in enumerate(rows)
         if isinstance(row, dict) and type(row.get("image_id")) is int and row["image_id"] in images
     }
-    for code in codes:
+    for code, evidence in certain.items():
         found: dict[int, Any] = {}
         if code in FULL:
             found = {place: _scale(rows[place].get("segmentation"), image, FULL[code]) for place, image in whose.items()}
-        elif code == "axes-exchanged" and sizes_known:
+        elif code == "axes-exchanged" and (sizes_known or evidence["boxes"] >= MOST * evidence["objects"]):
             found = _exchange(rows, whose)
+        elif code == "larger-scale" and evidence["scale"] < 1:
+            found = {place: _scale_to_box(rows[place], evidence["scale"]) for place in whose}
         changed = {place: outline for place, outline in found.items() if outline is not None}
         for place, outline in changed.items():
             rows[place] = {**rows[place], "segmentation": outline}
-        action = "outline in pixels" if code in FULL else "x and y of the outline exchanged"
-        changes[Change("annotations", LOOKS[code].title, action)] += len(changed)
+        changes[Change("annotations", LOOKS[code].title, ACTIONS.get(code, ""))] += len(changed)
         wanted = whose if code == "boxes-otherwise" else changed
         _measure_anew(rows, {place: whose[place] for place in wanted}, code, changes)
     if crowds:
@@ -131,6 +138,19 @@ def _scale(outline: Any, image: Row, full: float) -> list[Any] | None:
             return None
         scaled.append(np.round(points * side, 3).ravel().tolist())
     return scaled
+
+
+def _scale_to_box(row: Row, scale: float) -> list[Any] | None:
+    """Return polygons at another scale, None if they are not those of the object's box then."""
+    outline: Any = row.get("segmentation")
+    bbox = row.get("bbox")
+    if not _is_polygons(outline) or not (isinstance(bbox, list) and len(bbox) == 4 and all(map(is_number, bbox))):
+        return None
+    scaled = [np.reshape(polygon, (-1, 2)) * scale for polygon in outline]
+    points, box = np.concatenate(scaled), np.array([[*bbox[:2], bbox[0] + bbox[2], bbox[1] + bbox[3]]], np.float64)
+    if not agree(box, np.array([[*points.min(axis=0), *points.max(axis=0)]]))[0]:
+        return None
+    return [np.round(one, 3).ravel().tolist() for one in scaled]
 
 
 def _exchange(rows: list[Any], whose: dict[int, Row]) -> dict[int, Any]:
