@@ -7,6 +7,7 @@ counts references in them. Boxes and outlines stay as the file has them; `boxes`
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -15,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maskzoo.datasets.classes import ClassMap
-from maskzoo.datasets.layout import name_split, tell_split
+from maskzoo.datasets.layout import SPLITS, name_split, tell_split
 from maskzoo.errors import ConfigError, SourceError
 
 __all__ = [
@@ -225,12 +226,14 @@ def look_for_images(annotations: AnnotationSet, given: Path | None, split: str |
 
 
 def _list_near(file: Path) -> list[Path]:
-    names = {file.stem, *(file.stem.removeprefix(prefix) for prefix in ("instances_", "annotations_"))}
-    inner = [part for name in sorted(names, key=len) for part in (name, f"images/{name}")] + ["images", ""]
+    split = name_split(file.name) or name_split(file.parent.name, whole=True)
+    names = [file.stem, re.sub("^[a-z]+_", "", file.stem), *(SPLITS[split] if split else ())]  # of x2coco: instance_train.json
+    inner = [part for name in sorted(dict.fromkeys(names), key=len) for part in (name, f"images/{name}", f"{name}/images")]
+    inner += ["images", "data", "JPEGImages", ""]  # data: FiftyOne's
     return [base / part for part in inner for base in (file.parent, file.parent.parent)]
 
 
 def _list_inside(given: Path, split: str) -> list[Path]:
-    bases = [folder for folder in (given, given / "images") if folder.is_dir()]
+    bases = [folder for folder in (given, given / "images", given / "data") if folder.is_dir()]
     inner = [entry for base in bases for entry in sorted(base.iterdir()) if name_split(entry.name) == split and entry.is_dir()]
     return [*bases, *inner]
