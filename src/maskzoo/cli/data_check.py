@@ -15,6 +15,7 @@ from maskzoo.errors import count_words
 from maskzoo.faults import Fault, make_printable
 
 if TYPE_CHECKING:
+    from maskzoo.dataset_checks.judgement import Judgement
     from maskzoo.dataset_checks.report import DatasetReport
 
 __all__ = ["check"]
@@ -78,28 +79,40 @@ def _print_fault(fault: Fault, label: str, style: str) -> None:
     _print(Text.assemble((f"{label}: ", style), str(fault)))
 
 
+def _print_judgement(judgement: Judgement) -> None:
+    _print(Text.assemble((f"{judgement.severity}: ", STYLES[judgement.severity]), (str(judgement), "bold")))
+    for example in judgement.examples:
+        _print(f"  such as {example.name_row()}: {example.name_field()} {example.describe_found()}")
+    _print(f"  {judgement.advise()}")
+    _print("")
+
+
 def _print_report(report: DatasetReport, data: Path, every: bool) -> None:
-    from maskzoo.dataset_checks.codes import CODES, choose_worst, count_severities
+    from maskzoo.dataset_checks.codes import CODES, choose_worst
 
     for split, facts in report.splits.items():
         numbers = f"{facts.images:,} images, {facts.objects:,} objects, {facts.categories:,} categories"
         folder = "images not found" if facts.folder is None else f"images in {facts.folder}"
         _print(f"{split}: {facts.file}: {numbers}; {folder}")
-    if not report.problems:
+    if not report.problems and not report.judgements:
         _print(Text("Nothing to complain about.", "green"))
         return
     _print("")
-    open_stdout().print(_tabulate(report))
-    _print("")
+    for judgement in report.judgements:
+        _print_judgement(judgement)
+    if report.problems:
+        open_stdout().print(_tabulate(report))
+        _print("")
     total = len(report.problems)
-    chosen = choose_worst(report.problems, total if every else SHOWN, total if every else EACH)
+    chosen = choose_worst(report.problems, total, total) if every else choose_worst(report.list_unexplained(), SHOWN, EACH)
     if len(chosen) < total:
         _print(f"The worst {len(chosen)} of {total:,} (--all lists all):")
     for fault in chosen:
         severity = CODES[fault.code].severity
         _print_fault(fault, severity, STYLES[severity])
-    _print("")
-    warnings = count_words(count_severities(report.problems)["warning"], "warning")
+    if chosen:
+        _print("")
+    warnings = count_words(report.count_severities()["warning"], "warning")
     if report.errors:
         todo = f"Correct the errors, or write a cleaned copy: maskzoo data check {data} --fix OUT"
         _print(f"{count_words(report.errors, 'error')}, {warnings}. {todo}")

@@ -9,7 +9,7 @@ from typing import Literal
 
 from maskzoo.faults import Fault
 
-__all__ = ["CODES", "SEVERITIES", "Code", "choose_worst", "count_severities", "rank"]
+__all__ = ["CODES", "SEVERITIES", "Code", "Severity", "choose_worst", "count_severities", "rank"]
 
 Severity = Literal["error", "warning", "notice"]
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "notice")

@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from maskzoo.dataset_checks.codes import CODES, SEVERITIES, count_severities
+from maskzoo.dataset_checks.codes import CODES, SEVERITIES, Severity, count_severities
+from maskzoo.dataset_checks.judgement import Judgement
 from maskzoo.faults import Fault
 
 __all__ = ["Change", "DatasetReport", "Fixed", "SplitFacts"]
@@ -65,6 +66,7 @@ class DatasetReport:
         data: the data set as it was named.
         fixed: the cleaned file of each split, if cleaning was asked for.
         page: the page, if one was asked for.
+        judgements: what the set, or a split, looks like as a whole, certain ones first.
     """
 
     splits: dict[str, SplitFacts]
@@ -72,11 +74,21 @@ class DatasetReport:
     data: Path | None = None
     fixed: dict[str, Fixed] = field(default_factory=dict)
     page: Path | None = None
+    judgements: tuple[Judgement, ...] = ()
 
     @property
     def errors(self) -> int:
-        """How many problems are errors: they would stop training, or make it wrong."""
-        return count_severities(self.problems)["error"]
+        """How many problems and judgements are errors: they would stop training, or make it wrong."""
+        return self.count_severities()["error"]
+
+    def count_severities(self) -> Counter[Severity]:
+        """Return how many problems and judgements there are of each severity, errors first."""
+        found = count_severities(self.problems) + Counter(judgement.severity for judgement in self.judgements)
+        return Counter({severity: found[severity] for severity in SEVERITIES if found[severity]})
+
+    def list_unexplained(self) -> list[Fault]:
+        """Return the problems that do not only follow from what is certain of the whole."""
+        return [fault for fault in self.problems if not any(one.explains(fault) for one in self.judgements)]
 
     def count(self) -> dict[str, int]:
         """Return how many problems there are of each code that was found."""
@@ -84,11 +96,12 @@ class DatasetReport:
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON values; each problem with its severity and what to do about it."""
-        severities = count_severities(self.problems)
+        severities = self.count_severities()
         return {
             "data": self.data and str(self.data),
             "splits": {split: facts.to_dict() for split, facts in self.splits.items()},
             **{f"{severity}s": severities[severity] for severity in SEVERITIES},
+            "judgements": [judgement.to_dict() for judgement in self.judgements],
             "counts": self.count(),
             "problems": [_judge(fault) for fault in self.problems],
             "fixed": {split: fixed.to_dict() for split, fixed in self.fixed.items()} or None,

@@ -10,6 +10,7 @@ from typing import Any
 from maskzoo.dataset_checks import annotation_checks, table_checks
 from maskzoo.dataset_checks.codes import CODES, rank
 from maskzoo.dataset_checks.image_checks import ImageFiles, check_images
+from maskzoo.dataset_checks.judgements import judge_splits
 from maskzoo.dataset_checks.report import DatasetReport, SplitFacts
 from maskzoo.datasets.annotations import look_for_images
 from maskzoo.datasets.coco_reader import TABLES, read_json, sift
@@ -38,18 +39,19 @@ def check_splits(
     """
     faults: list[Fault] = []
     contents: Contents = {}
-    sifted: dict[str, Sifted] = {}
+    objects: dict[str, annotation_checks.Objects] = {}
     for number, (split, file) in enumerate(splits.items()):
         on_progress(ProgressEvent("Reading annotations", number, len(splits), "files"))
         try:
             content = read_json(file)
-            found, sifted[split] = check_annotations(content, str(file), split)
-            faults += found
+            objects[split] = annotation_checks.measure_objects(sift(content, str(file), split))
+            faults += _check_objects(objects[split])
             contents[split] = content
         except AnnotationsError as error:
             faults += [replace(fault, split=split) for fault in error.faults]
-    if not sifted:
+    if not objects:
         raise AnnotationsError(faults)
+    sifted = {split: part.sifted for split, part in objects.items()}
     unsure = {f.split for f in faults if CODES[f.code].severity == "error" and f.table in ("", "categories")}
     faults += table_checks.check_classes({split: part for split, part in sifted.items() if split not in unsure})
     files: dict[str, ImageFiles] = {}
@@ -64,7 +66,8 @@ def check_splits(
         numbers = [len(part.tables[name]) for name in TABLES]
         facts[split] = SplitFacts(splits[split], files[split].folder if split in files else None, *numbers)
     faults += check_images(files, duplicates=duplicates, on_progress=on_progress)
-    return DatasetReport(facts, tuple(sorted(faults, key=rank))), contents  # stable: within a code as found
+    problems = tuple(sorted(faults, key=rank))  # stable: within a code as found
+    return DatasetReport(facts, problems, judgements=judge_splits(objects)), contents
 
 
 def _find_folder(part: Sifted, given: Path | None) -> Path | Fault | None:
@@ -81,11 +84,14 @@ def check_annotations(data: Any, file: str, split: str) -> tuple[list[Fault], Si
 
     Raises AnnotationsError if it is not a COCO instances file at all.
     """
-    sifted = sift(data, file, split)
-    objects = annotation_checks.measure_objects(sifted)
-    faults = [*sifted.faults]
+    objects = annotation_checks.measure_objects(sift(data, file, split))
+    return _check_objects(objects), objects.sifted
+
+
+def _check_objects(objects: annotation_checks.Objects) -> list[Fault]:
+    faults = [*objects.sifted.faults]
     for check in annotation_checks.CHECKS:
         faults += check(objects)
     for check_table in table_checks.CHECKS:
-        faults += check_table(sifted)
-    return faults, sifted
+        faults += check_table(objects.sifted)
+    return faults
