@@ -41,7 +41,7 @@ def test_errors_end_with_3_a_table_the_worst_and_what_to_do(run, tmp_path):
     code, out, err = run("train.json")
     assert (code, err) == (3, "")
     assert "The worst 20 of " in out
-    assert "error: train.json: annotation 1002: iscrowd: found 'no'; expected 0 or 1" in out
+    assert "error: train.json: annotation 1002: iscrowd: found 'some'; expected 0 or 1" in out
     assert "maskzoo data check train.json --fix OUT" in out.splitlines()[-1]
     listed = run("train.json", "--all")[1]
     assert "warning: train.json: annotation 1021: area: found 3.0" in listed and "The worst" not in listed
@@ -85,7 +85,7 @@ def test_what_is_left_to_a_person_is_told(run, tmp_path):
     data["categories"][1]["name"] = "Dog"
     rewrite(file, data)
     out = run(".", "--fix", "cleaned")[1]
-    assert "left to you: val.json: category 2: name: found 'Dog'; expected 'dog', as in train" in out
+    assert "left to you: cleaned/val.json: category 2: name: found 'Dog'; expected 'dog', as in train" in out
 
 
 @pytest.mark.parametrize(

@@ -141,12 +141,15 @@ class _Rewriter:
                 written = self._find_class(row)
             value = self._find(table, written)
             if value is not None:
-                alike = _to_id(row.get(field)) == value
-                why, action = ("number", "rewritten") if alike else ("unknown-" + NOUNS[table], "told by its name or new id")
+                why, action = f"unknown-{NOUNS[table]}", "found by its name"
+                if _to_id(row.get(field)) == value:
+                    why, action = "number", "rewritten"
+                elif _type(written) in self.ids[table]:
+                    why, action = f"object whose {NOUNS[table]} has another id now", f"{field} follows it"
                 row = self._write(place, "annotations", row, {field: value}, why, action)
         row = self._write(place, "annotations", row, _read_wholes(row, ("id",)), "number", "rewritten")
-        flags = {field: _to_flag(row[field]) for field in ("iscrowd", "ignore") if field in row and row[field] not in (0, 1)}
-        flags = {field: value for field, value in flags.items() if value is not None}
+        odd = [field for field in ("iscrowd", "ignore") if field in row and row[field] not in (0, 1)]
+        flags: dict[str, Any] = {field: value for field in odd if (value := _to_flag(row[field])) is not None}
         row = self._write(place, "annotations", row, flags, "bad-flag", "read as 0 or 1")
         if describe_nesting(row.get("segmentation")) is not None:
             self._write(

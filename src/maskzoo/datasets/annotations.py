@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -237,7 +238,7 @@ def _list_near(file: Path) -> list[Path]:
     names = [file.stem, re.sub("^[a-z]+_", "", file.stem), *(SPLITS[split] if split else ())]  # of x2coco: instance_train.json
     inner = [part for name in sorted(dict.fromkeys(names), key=len) for part in (name, f"images/{name}", f"{name}/images")]
     inner += ["images", "data", "JPEGImages", ""]  # data: FiftyOne's
-    return [base / part for part in inner for base in (file.parent, file.parent.parent)]
+    return [base / part for base in (file.parent, file.parent.parent) for part in inner]
 
 
 def _list_inside(given: Path, split: str) -> list[Path]:

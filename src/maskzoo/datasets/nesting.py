@@ -90,9 +90,9 @@ def _to_point(value: Any) -> tuple[float, float] | None:
 
 def _join_columns(value: dict[str, Any]) -> list[list[float]] | None:
     for x_name, y_name in COLUMNS:
-        columns = value.get(x_name), value.get(y_name)
-        if all(isinstance(column, list) for column in columns) and len(columns[0]) == len(columns[1]) > 0:
-            return _nest([[x, y] for x, y in zip(*columns, strict=True)], 1)
+        xs, ys = value.get(x_name), value.get(y_name)
+        if isinstance(xs, list) and isinstance(ys, list) and len(xs) == len(ys) > 0:
+            return _nest([[x, y] for x, y in zip(xs, ys, strict=True)], 1)
     points = value.get("points")
     return _nest(points, 2) if isinstance(points, list) else None
 

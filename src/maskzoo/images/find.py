@@ -13,7 +13,7 @@ from typing import Any
 from maskzoo.errors import SourceError
 from maskzoo.system.files import describe_address
 
-__all__ = ["IMAGE_SUFFIXES", "find_images", "find_pictures", "is_hidden"]
+__all__ = ["IMAGE_SUFFIXES", "explain_link", "find_images", "find_pictures", "is_hidden"]
 
 IMAGE_SUFFIXES = frozenset([
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".jp2", ".j2k", ".ppm",
@@ -81,7 +81,7 @@ def find_pictures(
             continue
         for entry in entries:
             wanted = entry.suffix.lower() in suffixes
-            reason = _explain_link(entry) if entry.is_symlink() else None
+            reason = explain_link(entry)
             if reason is not None and (wanted or not entry.suffix):
                 if on_obstacle is None:
                     raise SourceError(f"{entry}: {reason}")
@@ -102,8 +102,10 @@ def _list(folder: Path) -> list[Path]:
         raise SourceError(f"{folder}: cannot be looked into ({error.strerror or error}); expected a folder") from None
 
 
-def _explain_link(link: Path) -> str | None:
-    """Return why a link leads to nothing, None if it leads to something."""
+def explain_link(link: Path) -> str | None:
+    """Return why a path is a link to nothing; None if it leads to something, or is no link."""
+    if not os.path.islink(link):  # noqa: PTH114 - False for a name too long
+        return None
     try:
         link.stat()
     except OSError as error:
