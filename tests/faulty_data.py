@@ -54,6 +54,7 @@ def rewrite(file, data):
 
 NAN = float("nan")
 SQUARE = [30, 30, 40, 30, 40, 40, 30, 40]
+OTHER = [30, 30, 42, 30, 42, 40, 30, 40]  # or two objects would be the same once they are repaired
 LINE = [5, 5, 20, 5, 12, 5]
 # One object of image 1 for each; the second value: what is left of it in a cleaned file.
 FAULTY_OBJECTS = {
@@ -64,7 +65,7 @@ FAULTY_OBJECTS = {
     "bad-box": ({"bbox": [1, 2]}, "repaired"),
     "far-box": ({"bbox": [1e6, 2, 3, 4]}, "repaired"),
     "box-outside": ({"bbox": [10, 10, 120, 16]}, "repaired"),
-    "box-elsewhere": ({"bbox": [50, 40, 10, 10]}, "dropped"),
+    "box-elsewhere": ({"bbox": [50, 40, 10, 10]}, "repaired"),
     "no-outline": ({"segmentation": []}, "dropped"),
     "bad-polygon": ({"segmentation": [SQUARE, [1, 2, 3, 4]], "bbox": [30, 30, 10, 10], "area": 100}, "repaired"),
     "bad-coordinates": ({"segmentation": [[1, 1, NAN, 2, 3, 3]]}, "dropped"),
@@ -74,9 +75,9 @@ FAULTY_OBJECTS = {
     "bad-runs": ({"segmentation": {"size": [60, 80], "counts": [4799]}}, "dropped"),
     "box-empty": ({"bbox": [10, 10, 0, 5]}, "repaired"),
     "box-over-edge": ({"bbox": [61, 10, 20, 16], "segmentation": [[61, 10, 80, 10, 80, 26, 61, 26]]}, "repaired"),
-    "box-differs": ({"bbox": [5, 5, 60, 50]}, "kept"),
+    "box-differs": ({"bbox": [5, 5, 60, 50]}, "repaired"),
     "vertices-outside": ({"segmentation": [[10, 10, 100, 10, 100, 26]], "bbox": [10, 10, 70, 16], "area": 700}, "kept"),
-    "polygon-without-area": ({"segmentation": [SQUARE, LINE], "bbox": [5, 5, 35, 35], "area": 100}, "repaired"),
+    "polygon-without-area": ({"segmentation": [OTHER, LINE], "bbox": [5, 5, 37, 35], "area": 120}, "repaired"),
     "no-area": ({"area": 0}, "repaired"),
     "area-differs": ({"area": 3}, "kept"),
     "crowd-polygons": ({"iscrowd": 1}, "kept"),

@@ -23,6 +23,8 @@ TESTED_BY = {
     "cli/terminal.py": "cli/test_cli.py",
     "dataset_checks/annotation_checks.py": "dataset_checks/test_split_checks.py",
     "dataset_checks/codes.py": "dataset_checks/test_split_checks.py",
+    "dataset_checks/content_judgements.py": "dataset_checks/test_judgements.py",
+    "dataset_checks/geometry_judgements.py": "dataset_checks/test_judgements.py",
     "dataset_checks/image_checks.py": "dataset_checks/test_split_checks.py",
     "dataset_checks/judgement.py": "dataset_checks/test_judgements.py",
     "dataset_checks/repairs.py": "dataset_checks/test_fix.py",

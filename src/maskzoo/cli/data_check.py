@@ -34,6 +34,9 @@ def check(
         Path | None,
         typer.Option(metavar="OUT", help="Write cleaned annotations to this new file, or folder for several splits."),
     ] = None,
+    crowds_as_objects: Annotated[
+        bool, typer.Option("--crowds-as-objects", help="Make crowds objects in OUT, for sets drawn with a brush.")
+    ] = False,
     page: Annotated[
         Path | None, typer.Option(metavar="FILE.html", help="Write a page with pictures of the worst problems.")
     ] = None,
@@ -60,7 +63,10 @@ def check(
     from maskzoo.dataset_checks.check import check_dataset
 
     with show_progress() as show:
-        report = check_dataset(data, images=images, duplicates=not no_duplicates, fix=fix, page=page, on_progress=show)
+        report = check_dataset(
+            data, images=images, duplicates=not no_duplicates, fix=fix, crowds_as_objects=crowds_as_objects, page=page,
+            on_progress=show,
+        )  # fmt: skip
     if json:
         print_json(report.to_dict())
     else:
@@ -106,12 +112,14 @@ def _print_report(report: DatasetReport, data: Path, every: bool) -> None:
         _print("")
     total = len(report.problems)
     chosen = choose_worst(report.problems, total, total) if every else choose_worst(report.list_unexplained(), SHOWN, EACH)
-    if len(chosen) < total:
+    if not chosen and total:
+        _print(f"All {total:,} problems of single rows follow from this (--all lists them).")
+    elif len(chosen) < total:
         _print(f"The worst {len(chosen)} of {total:,} (--all lists all):")
     for fault in chosen:
         severity = CODES[fault.code].severity
         _print_fault(fault, severity, STYLES[severity])
-    if chosen:
+    if total:
         _print("")
     warnings = count_words(report.count_severities()["warning"], "warning")
     if report.errors:

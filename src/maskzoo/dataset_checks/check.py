@@ -27,6 +27,7 @@ def check_dataset(
     images: str | Path | None = None,
     duplicates: bool = True,
     fix: str | Path | None = None,
+    crowds_as_objects: bool = False,
     page: str | Path | None = None,
     on_progress: OnProgress = say_nothing,
 ) -> DatasetReport:
@@ -38,6 +39,7 @@ def check_dataset(
         duplicates: whether to look for images that are the same, or nearly so, in two splits, or twice in one.
         fix: a new file, or a folder for several splits, for cleaned annotations: what leaves nothing to guess is
             repaired, the rest dropped. A split of which nothing would be left is not written.
+        crowds_as_objects: whether crowds become objects in the cleaned annotations, as in sets drawn with a brush.
         page: an HTML file to write, with pictures of the worst problems; a page of an earlier check is overwritten.
         on_progress: is told how far the check is.
 
@@ -49,9 +51,12 @@ def check_dataset(
         SourceError: there is no data set.
         AnnotationsError: no split's file can be read as COCO instances.
         ConfigError: `images` is not a folder.
-        ArgumentError: `fix` or `page` would overwrite something, or has no name of a file of its kind.
+        ArgumentError: `fix` or `page` would overwrite something, or has no name of a file of its kind; or crowds are to
+            become objects without `fix`.
         MaskzooError: a file cannot be written.
     """
+    if crowds_as_objects and fix is None:
+        raise ArgumentError("--crowds-as-objects: it changes what --fix OUT writes; give --fix OUT too")
     splits = find_splits(data)
     targets = _plan_files(None if fix is None else Path(fix), splits)
     page = None if page is None else _check_page(Path(page))
@@ -61,7 +66,7 @@ def check_dataset(
     report, contents = check_splits(splits, images=images, **options)
     report = replace(report, data=Path(data), page=page)
     if targets:
-        fixed, after = fix_splits(report, contents, targets, **options)
+        fixed, after = fix_splits(report, contents, targets, crowds=crowds_as_objects, **options)
         report = replace(report, fixed=fixed, after=after)
     if page is not None:
         write_file(page, render_page(report, contents).encode("utf-8"))

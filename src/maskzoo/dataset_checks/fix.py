@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from maskzoo.dataset_checks.report import Change, DatasetReport, Fixed, SplitFac
 from maskzoo.dataset_checks.rewrites import LARGEST_COMMON, Row, rewrite_tables
 from maskzoo.dataset_checks.split_checks import Contents, check_annotations, check_contents
 from maskzoo.dataset_checks.tally import count_rows
+from maskzoo.dataset_checks.whole_repairs import repair_whole
 from maskzoo.datasets.coco_reader import TABLES, find_first
 from maskzoo.datasets.coco_writer import encode_json
 from maskzoo.faults import NOUNS, Fault
@@ -23,6 +25,7 @@ from maskzoo.system.files import make_folder, write_file
 
 __all__ = ["fix_splits"]
 
+WholeRepair = Callable[[dict[str, list[Any]]], tuple[list[Any], Counter[Change]]]
 ORDER = {code: place for place, code in enumerate(REPAIRS)}
 ROUNDS = 5  # a repair may bring up another fault; from then on, a row that is still at fault is dropped
 
@@ -32,6 +35,7 @@ def fix_splits(
     contents: Contents,
     files: Mapping[str, Path],
     *,
+    crowds: bool = False,
     duplicates: bool = True,
     looks: Looks | None = None,
     on_progress: OnProgress = say_nothing,
@@ -39,14 +43,17 @@ def fix_splits(
     """Write a cleaned copy of each split's file to `files` and check it; rows without a fault stay as they are.
 
     A split of which nothing would be left is not written. Returns what was made of each split, and the report about
-    the written files, None if there are none. `looks` has what was read of images already.
+    the written files, None if there are none. With `crowds`, crowds are taken as objects. `looks` has what was read of
+    images already.
 
     Raises MaskzooError if a file cannot be written.
     """
     looks = {} if looks is None else looks
     cleaners = {split: _Cleaner(contents[split], facts, split) for split, facts in report.splits.items()}
-    for cleaner in cleaners.values():
-        cleaner.clean(looks)
+    for split, cleaner in cleaners.items():
+        judgements = [one for one in report.judgements if one.split in ("", split)]
+        repair = partial(repair_whole, judgements=judgements, sizes_known=cleaner.places is not None, crowds=crowds)
+        cleaner.clean(looks, repair)
     whole = {split: cleaner for split, cleaner in cleaners.items() if not cleaner.reason}
     _share_categories(whole)
     fixed = {split: Fixed(files[split], one.changes, (), {}, one.reason) for split, one in cleaners.items() if one.reason}
@@ -88,8 +95,11 @@ class _Cleaner:
         self._taken: set[int] = set()
         self._last_id = 0
 
-    def clean(self, looks: Looks) -> None:
-        """Clean all of it, with the files of its images, of which `looks` has some already."""
+    def clean(self, looks: Looks, repair_all: WholeRepair) -> None:
+        """Clean all of it, with the files of its images, of which `looks` has some already.
+
+        `repair_all` repairs what all annotations have in common.
+        """
         if self.reason:
             return
         objects = bool(self.tables["annotations"])
@@ -100,6 +110,8 @@ class _Cleaner:
         self._last_id = max((number for number in self._taken if 0 <= number < LARGEST_COMMON), default=0)
         self._repair(self._look_at_files(looks))
         self._sizes = {}
+        self.tables["annotations"], changes = repair_all(self.tables)
+        self.changes += changes
         for number in range(2 * ROUNDS):
             found, _ = check_annotations(self.tables, str(self.file), self.split)
             last = number >= ROUNDS

@@ -28,13 +28,139 @@ class Look:
     symptoms: frozenset[str] = frozenset()
 
 
+_BOXES = frozenset({"box-outside", "box-elsewhere", "box-differs", "far-box", "box-over-edge", "box-empty"})
+_OUTSIDE = _BOXES | {"outline-outside", "vertices-outside", "far-polygon"}
+_CLASSES = "rename, join or remove classes where the set is made"
+# In the order in which they are told, after what is certain.
 LOOKS: dict[str, Look] = {
+    "parts-of-image": Look(
+        "coordinates that are parts of the image",
+        "the {what} of {within} of {objects} objects lie within the first pixel of their images",
+        "coordinates that are parts of the image's width and height (0 to 1), not pixels",
+        "--fix OUT multiplies them by the width and height, and takes boxes and areas from the outlines",
+        _BOXES | {"area-differs", "no-area", "outline-without-area", "polygon-without-area"},
+    ),
+    "percent-of-image": Look(
+        "coordinates that are percent of the image",
+        "all {objects} objects lie in the first 100 pixels of larger images; they reach x {reach} y",
+        "coordinates that are percent of the image's width and height (0 to 100), as Label Studio has them, not pixels",
+        "--fix OUT multiplies them where boxes or areas prove it; else export the set again as COCO",
+        _BOXES | {"area-differs"},
+    ),
+    "axes-exchanged": Look(
+        "x and y, or width and height, exchanged",
+        "{outside} of {objects} objects do not lie in their images, and nearly all would if x and y were exchanged",
+        "y before x, or images whose width and height are exchanged",
+        "--fix OUT turns the sizes that the files show to be wrong; where the sizes are right it exchanges x and y",
+        _OUTSIDE,
+    ),
+    "larger-scale": Look(
+        "coordinates of larger images",
+        "{outside} of {objects} objects go outside their images; they reach {reach} of the width and height",
+        "coordinates of larger images than these: the images were made smaller after they were annotated",
+        "annotate the images as they are, or take those that were annotated; --fix OUT does not guess the scale",
+        _OUTSIDE,
+    ),
+    "boxes-otherwise": Look(
+        "boxes that are written in another way",
+        "{wrong} of {objects} boxes are not those of their outlines, and {explained} of these are when they are read as {way}",
+        "boxes given as {way}, not as x y width height",
+        "--fix OUT takes them from the outlines",
+        _BOXES,
+    ),
+    "names-otherwise": Look(
+        "file names that lead to no file",
+        "{wrong} of {images} file names lead to no file, and one file fits each of them; {begin}",
+        "names of another machine or tool: {ways}",
+        "--fix OUT writes the names of the files",
+        frozenset({"misnamed-image", "unsafe-file-name"}),
+    ),
     "all-crowds": Look(
         "objects that are all crowds",
         "all {objects} annotations are crowds (iscrowd 1), {runs} of them with run lengths of their own",
-        "objects that CVAT's brush drew: it writes each one as a crowd",
-        "training and evaluation leave crowds out, so nothing is left",
+        "objects drawn with a brush, as CVAT writes them: each one as a crowd",
+        "nothing is left to learn or to measure; --crowds-as-objects takes them as objects, with --fix OUT in a new file",
         frozenset({"crowd", "crowd-polygons", "nothing-to-learn"}),
+    ),
+    "specks": Look(
+        "objects that are specks",
+        "{specks} of {objects} objects in {images} images have at most {pixels} pixels, scattered over a larger box",
+        "mask pictures with soft edges: each grey level of a resized or JPEG mask became an object",
+        "save the masks again without smoothing (PNG, nearest neighbour), or threshold them, and convert again",
+    ),
+    "key-points": Look(
+        "key points in place of outlines",
+        "{points} of {objects} outlines are x, y and a visibility of 0, 1 or 2, or are missing beside key points",
+        "key points of a pose, not outlines",
+        "get outlines: Mask R-CNN learns masks, and key points enclose nothing",
+        frozenset({"no-outline"}),
+    ),
+    "boxes-differ": Look(
+        "boxes that are not those of their outlines",
+        "{wrong} of {objects} boxes differ from their outlines, in no single way",
+        "boxes or outlines of other objects, or from different stages of the work",
+        "--fix OUT takes them from the outlines; look at some with --page FILE.html",
+    ),
+    "many-crowds": Look(
+        "many objects that are crowds",
+        "{crowds} of {objects} annotations are crowds (iscrowd 1), {runs} of them with run lengths",
+        "objects drawn with a brush, which CVAT writes as crowds: they are left out, and their pixels count as background",
+        "--crowds-as-objects takes them as objects, with --fix OUT in a new file",
+        frozenset({"crowd", "crowd-polygons"}),
+    ),
+    "smaller-scale": Look(
+        "coordinates of smaller images",
+        "all {objects} objects lie in the upper left; they reach {reach} of the width and height",
+        "coordinates of smaller images than these: the images were enlarged after they were annotated",
+        "look at some with `maskzoo data show`; --fix OUT does not guess the scale",
+    ),
+    "rotated-rectangles": Look(
+        "outlines that are turned rectangles",
+        "{rectangles} of {objects} outlines are rectangles, most of them turned",
+        "oriented boxes, not outlines",
+        "masks learned from them are rectangles; if you want shapes, draw outlines",
+    ),
+    "rectangles": Look(
+        "outlines that are rectangles",
+        "all {objects} outlines are upright rectangles",
+        "boxes, not outlines",
+        "masks learned from them are rectangles; if you want shapes, draw outlines",
+    ),
+    "one-class": Look(
+        "one class that holds nearly everything",
+        "{objects} of {total} objects ({share}) are {name}",
+        "classes that are too uneven for the others to be learned",
+        "annotate more of the others, or leave them out",
+    ),
+    "unused-supercategory": Look(
+        "class that only groups others",
+        "{names} of {classes} classes: no object, and the others name it as their group",
+        "the class 0 that Roboflow adds for the whole set",
+        f"it does no harm beside an output that is never used; {_CLASSES}",
+    ),
+    "empty-classes": Look(
+        "classes without an object",
+        "{empty} of {classes} classes have no object: {names}",
+        "classes that were planned and not annotated, or a part of a larger set",
+        f"they cannot be learned: annotate some; or {_CLASSES}",
+    ),
+    "names-alike": Look(
+        "class names that are alike",
+        "{count} names of classes stand more than once, but for capitals and spaces: {groups}",
+        "one class under two ids",
+        _CLASSES,
+    ),
+    "background-class": Look(
+        "background as a class",
+        "{names} is a class, with {objects} objects",
+        "what a tool calls the background or a region to ignore; it would be learned as an object",
+        _CLASSES,
+    ),
+    "shared-images": Look(
+        "images that splits share",
+        "{shared} of {images} images are in {other} too",
+        "splits that were not kept apart: what is measured will be too good",
+        "keep each image in one split: `maskzoo data split` divides a set anew",
     ),
 }
 

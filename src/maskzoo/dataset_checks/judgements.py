@@ -2,34 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import numpy as np
 
 from maskzoo.dataset_checks.annotation_checks import Objects, measure_objects
-from maskzoo.dataset_checks.judgement import Judgement
+from maskzoo.dataset_checks.content_judgements import (
+    judge_classes,
+    judge_crowds,
+    judge_names,
+    judge_shapes,
+    judge_shared_images,
+)
+from maskzoo.dataset_checks.file_name_judgement import judge_file_names
+from maskzoo.dataset_checks.geometry_judgements import judge_boxes, judge_coordinates
+from maskzoo.dataset_checks.judgement import LOOKS, Judgement
 from maskzoo.dataset_checks.whole_set import WholeSet, list_subjects
 from maskzoo.datasets.annotations import AnnotationSet
 from maskzoo.datasets.sifted import Sifted
+from maskzoo.faults import Fault
 
 __all__ = ["JUDGES", "judge_annotations", "judge_splits"]
 
+JUDGES: tuple[Callable[[WholeSet], Iterator[Judgement]], ...] = (
+    judge_coordinates,
+    judge_boxes,
+    judge_crowds,
+    judge_shapes,
+    judge_classes,
+    judge_names,
+)
 
-def _judge_crowds(whole: WholeSet) -> Iterator[Judgement]:
-    if len(whole) and whole.crowd.all():
-        evidence = {"objects": len(whole), "runs": int(whole.runs.sum())}
-        yield Judgement("all-crowds", True, evidence, whole.split, whole.show(whole.crowd, "crowd", "iscrowd", 0))
 
+def judge_splits(parts: Mapping[str, Objects], faults: Iterable[Fault] = ()) -> tuple[Judgement, ...]:
+    """Judge all splits together and each by itself; certain judgements first, none of a split that the whole set has too.
 
-JUDGES: tuple[Callable[[WholeSet], Iterator[Judgement]], ...] = (_judge_crowds,)
-
-
-def judge_splits(parts: Mapping[str, Objects]) -> tuple[Judgement, ...]:
-    """Judge all splits together and each by itself; certain judgements first, none of a split that the whole set has too."""
+    `faults` are those of single rows and files, as far as they are known.
+    """
     found = [judgement for whole in list_subjects(parts) for judge in JUDGES for judgement in judge(whole)]
     general = {judgement.code: judgement.certain for judgement in found if not judgement.split}
     kept = [one for one in found if not one.split or general.get(one.code, -1) < one.certain]
-    return tuple(sorted(kept, key=lambda judgement: not judgement.certain))
+    faults = list(faults)
+    kept += [*judge_shared_images(parts, faults), *judge_file_names(parts, faults)]
+    order = [*LOOKS]
+    return tuple(sorted(kept, key=lambda one: (not one.certain, order.index(one.code))))
 
 
 def judge_annotations(splits: Mapping[str, AnnotationSet]) -> tuple[Judgement, ...]:

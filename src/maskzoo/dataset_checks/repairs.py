@@ -149,14 +149,14 @@ _CODES: dict[Repair, tuple[str, ...]] = {
         *("bad-row", "bad-file-name", "bad-flag", "bad-nesting", "bad-runs", "no-outline"),
         *("unknown-image", "unknown-category", "id-as-text", "duplicate-image-id", "duplicate-category-id"),
         *("misnamed-image", "missing-image", "unreadable-image"),
-        *("outline-outside", "outline-without-area", "box-elsewhere", "duplicate-annotation"),
+        *("outline-outside", "outline-without-area", "duplicate-annotation"),
     ),
     _number_anew: ("bad-id", "duplicate-annotation-id"),
     _name_by_id: ("bad-category-name",),
     _take_size: ("bad-size", "size-differs", "size-rotated"),
     _leave_polygons_out: ("bad-polygon", "bad-coordinates", "far-polygon", "polygon-without-area"),
-    _take_box: ("bad-box", "far-box", "box-empty"),
-    _clip_box: ("box-outside", "box-over-edge"),
+    _take_box: ("bad-box", "far-box", "box-empty", "box-outside", "box-elsewhere", "box-differs"),
+    _clip_box: ("box-over-edge",),
     _take_area: ("bad-area", "no-area"),
 }
 # In the order in which they are tried on a row: what drops it comes first.

@@ -90,7 +90,7 @@ def check_contents(
     faults += check_images(there, duplicates=duplicates, looks=looks, on_progress=on_progress)
     problems = tuple(sorted(faults, key=rank))  # stable: within a code as found
     facts = {split: SplitFacts(files[split], *_count(part), places.get(split)) for split, part in sifted.items()}
-    return DatasetReport(facts, problems, judgements=judge_splits(objects))
+    return DatasetReport(facts, problems, judgements=judge_splits(objects, problems))
 
 
 def _count(part: Sifted) -> tuple[int, int, int]:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maskzoo.dataset_checks.annotation_checks import Objects
+from maskzoo.dataset_checks.repairs import measure_sound
 from maskzoo.datasets.coco_reader import find_first
 from maskzoo.datasets.sifted import is_number
 from maskzoo.faults import Fault
@@ -48,22 +49,22 @@ class WholeSet:
     def __len__(self) -> int:
         return len(self.part)
 
-    def show(self, chosen: Bools, code: str, field: str, expected: Any = "") -> tuple[Fault, ...]:
-        """Return the first few of some objects as faults that name their rows."""
-        return tuple(self._name(row, code, field, expected) for row in np.flatnonzero(chosen)[:EXAMPLES].tolist())
+    def show(self, chosen: Bools, field: str, expected: Any = "") -> tuple[Fault, ...]:
+        """Return the first few of some objects as faults that name their rows; their code is empty."""
+        return tuple(self._name(row, field, expected) for row in np.flatnonzero(chosen)[:EXAMPLES].tolist())
 
-    def _name(self, row: int, code: str, field: str, expected: Any) -> Fault:
+    def _name(self, row: int, field: str, expected: Any) -> Fault:
         sifted, place = self.parts[int(self.part[row])].sifted, int(self.place[row])
         rows = sifted.tables["annotations"]
         one = rows[place] if place < len(rows) and isinstance(rows[place], dict) else {}
         number, image = one.get("id"), one.get("image_id")
         numbers = {name: value if type(value) is int else None for name, value in (("row", number), ("image", image))}
-        return sifted.name_file(code, field, one.get(field), expected, table="annotations", place=place, **numbers)
+        return sifted.name_file("", field, one.get(field), expected, table="annotations", place=place, **numbers)
 
 
 def list_subjects(parts: Mapping[str, Objects]) -> Iterator[WholeSet]:
     """Yield what is judged: all splits together first, then each, unless there is one only."""
-    whole = [gather(split, objects) for split, objects in parts.items()]
+    whole = [gather(split if len(parts) > 1 else "", objects) for split, objects in parts.items()]
     if len(whole) > 1:
         fields = ("place", "side", "bbox", "extent", "area", "noted", "crowd", "runs")
         joined = {name: np.concatenate([getattr(one, name) for one in whole]) for name in fields}
@@ -77,9 +78,9 @@ def gather(split: str, objects: Objects) -> WholeSet:
     sifted, packed = objects.sifted, objects.sifted.packed
     rows = sifted.tables["annotations"]
     others = np.setdiff1d(np.arange(len(rows)), sifted.annotation_places) if rows else np.zeros(0, np.int64)
-    raw = _read_rows(sifted.tables["images"], [rows[place] for place in others.tolist()])
+    raw = _read_rows(sifted.tables["images"], {place: rows[place] for place in others.tolist()})
     place = np.concatenate([sifted.annotation_places, others])
-    runs = np.concatenate([np.diff(packed.runs.first) > 0, raw[:, 12] > 0])
+    runs = np.concatenate([np.diff(packed.runs.first) > 0, raw[:, 13] > 0])
     return WholeSet(
         split,
         (objects,),
@@ -88,28 +89,32 @@ def gather(split: str, objects: Objects) -> WholeSet:
         side=np.concatenate([objects.side, raw[:, :2]]),
         bbox=np.concatenate([packed.bbox, raw[:, 2:6]]),
         extent=np.concatenate([np.where(objects.area[:, None] > 0, objects.extent, np.nan), raw[:, 6:10]]),
-        area=np.concatenate([objects.area, np.full(len(others), np.nan)]),
-        noted=np.concatenate([packed.area, raw[:, 10]]),
-        crowd=np.concatenate([packed.crowd, raw[:, 11] > 0]),
+        area=np.concatenate([objects.area, raw[:, 10]]),
+        noted=np.concatenate([packed.area, raw[:, 11]]),
+        crowd=np.concatenate([packed.crowd, raw[:, 12] > 0]),
         runs=runs,
     )
 
 
-def _read_rows(images: list[Any], rows: list[Any]) -> Doubles:
-    """Return for each row width, height, box (4), extent (4), area, crowd, runs, float64 `[N 13]`."""
-    places = find_first(images) if rows else {}
-    found = np.full((len(rows), 13), np.nan)
-    for line, row in zip(found, rows, strict=True):
+def _read_rows(images: list[Any], rows: Mapping[int, Any]) -> Doubles:
+    """Return for each row width, height, box (4), extent (4), the outline's area, area, crowd, runs, float64 `[N 14]`."""
+    places, masks = find_first(images) if rows else {}, dict[int, tuple[Any, Any]]()
+    found = np.full((len(rows), 14), np.nan)
+    for number, (line, row) in enumerate(zip(found, rows.values(), strict=True)):
         if not isinstance(row, dict):
             continue
-        number, bbox, outline = row.get("image_id"), row.get("bbox"), row.get("segmentation")
-        image = images[places[number]] if type(number) is int and number in places else {}
+        key, bbox, outline = row.get("image_id"), row.get("bbox"), row.get("segmentation")
+        image = images[places[key]] if type(key) is int and key in places else {}
         line[:2] = [_to_number(image.get(name)) for name in ("width", "height")]
         if isinstance(bbox, list) and len(bbox) == 4:
             line[2:6] = [_to_number(value) for value in bbox]
         if isinstance(outline, list):
             line[6:10] = _measure_extent(outline)
-        line[10:] = _to_number(row.get("area")), row.get("iscrowd") in (1, "1", "true", True), isinstance(outline, dict)
+        elif isinstance(outline, dict) and image:
+            masks[number] = outline, image
+        line[11:] = _to_number(row.get("area")), row.get("iscrowd") in (1, "1", "true", True), isinstance(outline, dict)
+    for number, mask in measure_sound(masks).items():
+        found[number, 6:11] = [*mask.extent, mask.area]
     return found
 
 

@@ -1,0 +1,176 @@
+"""Judge coordinates: are they pixels, x before y, of these images; and do boxes say what their outlines do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import product
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from maskzoo.dataset_checks.annotation_checks import LEAST_DEVIATION, LEAST_OVERLAP, SLIGHT_PART, SLIGHT_PIXELS
+from maskzoo.dataset_checks.judgement import Judgement
+from maskzoo.dataset_checks.whole_set import WholeSet
+from maskzoo.faults import Words
+
+__all__ = ["find_parts", "find_turned", "judge_boxes", "judge_coordinates"]
+
+Bools = NDArray[np.bool_]
+Doubles = NDArray[np.float64]
+MOST, NEARLY_ALL = 0.8, 0.95  # share of the objects that a judgement needs
+BESIDE = 0.05  # a part of the image may lie a little outside of 0 to 1
+LEAST_SIDE = 8  # pixels of an image in which nothing sound lies within one pixel
+CHANCE = 0.05  # that objects lie in a corner by chance, each anywhere in its image
+SAMPLE = 20_000  # boxes by which the way is found that all of them are written
+# In which order a box's four numbers stand for its x and y, and what they are.
+LAYOUTS: dict[str, tuple[tuple[int, ...], str]] = {
+    "x1 y1 x2 y2 (two corners)": ((0, 1, 2, 3), "corners"),
+    "centre x, centre y, width, height": ((0, 1, 2, 3), "centre"),
+    "y x height width (x and y exchanged)": ((1, 0, 3, 2), "start"),
+    "x y height width (the sides exchanged)": ((0, 1, 3, 2), "start"),
+    "y1 x1 y2 x2 (two corners, y first)": ((1, 0, 3, 2), "corners"),
+    "x1 x2 y1 y2 (two corners)": ((0, 2, 1, 3), "corners"),
+    "centre y, centre x, height, width": ((1, 0, 3, 2), "centre"),
+    "x y width height": ((0, 1, 2, 3), "start"),
+}
+UNITS = {"": 0.0, " in parts of the image (0 to 1)": 1.0, " in percent of the image": 100.0}
+
+
+def judge_coordinates(whole: WholeSet) -> Iterator[Judgement]:
+    """Say whether coordinates are parts or percent of the image, have x and y exchanged, or are of another scale."""
+    known = np.asarray(np.isfinite(whole.side).all(axis=1) & (whole.side >= LEAST_SIDE).all(axis=1))
+    outlined: Bools = known & ~whole.runs & np.isfinite(whole.extent).all(axis=1)
+    corners = whole.bbox + np.pad(whole.bbox[:, :2], ((0, 0), (2, 0)))
+    boxed: Bools = known & np.isfinite(corners).all(axis=1)
+    parts, shown = find_parts(whole.extent) & outlined, "outlines"
+    chosen, corners_of = (outlined, whole.extent) if outlined.any() else (boxed, corners)
+    if not outlined.any():
+        parts, shown = find_parts(corners) & boxed, "boxes"
+    elif parts.any() and (find_parts(whole.bbox) & boxed)[parts].mean() > MOST:
+        shown = "outlines and boxes"
+    total = int(chosen.sum())
+    if total and parts.sum() >= MOST * total and _has_fractions(corners_of[parts]):
+        evidence = {"objects": total, "within": int(parts.sum()), "what": Words(shown)}
+        field = "bbox" if shown == "boxes" else "segmentation"
+        expected = "pixels"
+        yield Judgement("parts-of-image", parts.sum() > 1, evidence, whole.split, whole.show(parts, field, expected))
+    elif total:
+        yield from _judge_extent(whole, chosen, corners_of)
+
+
+def find_parts(corners: Doubles) -> Bools:
+    """Say which corners float64 `[N 4]` lie in 0 to 1, and are not all 0; what is NaN does not."""
+    with np.errstate(invalid="ignore"):
+        inside = ((corners >= -BESIDE) & (corners <= 1 + BESIDE)).all(axis=1)
+    return np.asarray(inside & (corners > 0).any(axis=1))
+
+
+def _has_fractions(corners: Doubles) -> bool:
+    return bool((corners % 1 != 0).any(axis=1).mean() >= 0.5)
+
+
+def find_turned(extent: Doubles, side: Doubles) -> tuple[Bools, Bools]:
+    """Say which outlines do not fit into their image, and which would if x and y were exchanged, bool `[N]` each."""
+    reach, slack = extent[:, 2:], np.maximum(SLIGHT_PIXELS, SLIGHT_PART * side)
+    with np.errstate(invalid="ignore"):
+        return np.asarray((reach > side + slack).any(axis=1)), np.asarray((reach[:, ::-1] <= side + slack).all(axis=1))
+
+
+def _judge_extent(whole: WholeSet, chosen: Bools, corners: Doubles) -> Iterator[Judgement]:
+    """Look at how far coordinates reach in their images."""
+    side, reach, total = whole.side[chosen], corners[chosen][:, 2:], int(chosen.sum())
+    outside, turned = find_turned(corners[chosen], side)
+    far = np.quantile(reach / side, 0.98, axis=0)
+    rows = np.zeros(len(whole), np.bool_)
+    rows[np.flatnonzero(chosen)[outside]] = True
+    evidence: dict[str, Any] = {"objects": total, "outside": int(outside.sum())}
+    if outside.sum() > 1 and turned[outside].mean() >= NEARLY_ALL and turned.mean() >= NEARLY_ALL:
+        yield Judgement("axes-exchanged", True, evidence, whole.split, whole.show(rows, "segmentation"))
+    elif outside.sum() > 1 and outside.mean() >= 0.3 and far.min() > 1.1:
+        evidence |= {"reach": Words("{:.2f} and {:.2f}", *far.tolist())}
+        yield Judgement("larger-scale", bool(outside.mean() > 0.5), evidence, whole.split, whole.show(rows, "segmentation"))
+    elif not outside.any():
+        yield from _judge_corner(whole, chosen, corners)
+
+
+def _judge_corner(whole: WholeSet, chosen: Bools, corners: Doubles) -> Iterator[Judgement]:
+    """Find coordinates that fill a corner of the images only: percent, or those of smaller images."""
+    side, values, total = whole.side[chosen], corners[chosen], int(chosen.sum())
+    reach = values[:, 2:].max(axis=0)
+    percent = (reach <= 102).all() and (reach >= 75).all() and (side > 105).all() and _has_fractions(values)
+    if percent and np.log(1e4 / side.prod(axis=1)).sum() < np.log(CHANCE):
+        scale = side / 100
+        boxes = _overlap(whole.bbox[chosen] + np.pad(whole.bbox[chosen][:, :2], ((0, 0), (2, 0))), values * np.tile(scale, 2))
+        area = whole.noted[chosen] / np.maximum(whole.area[chosen] * scale.prod(axis=1), 1e-9)
+        certain = max((boxes > LEAST_OVERLAP).mean(), ((area > 0.9) & (area < 1.1)).mean()) >= MOST
+        evidence: dict[str, Any] = {"objects": total, "reach": Words("{:.1f} and {:.1f}", *reach.tolist())}
+        yield Judgement("percent-of-image", bool(certain), evidence, whole.split, whole.show(chosen, "segmentation", "pixels"))
+        return
+    part = (values[:, 2:] / side).max(axis=0)
+    if total >= 100 and part.max() < 0.55 and part.min() > 0.9 * part.max():
+        evidence = {"objects": total, "reach": Words("{:.2f} and {:.2f}", *part.tolist())}
+        yield Judgement("smaller-scale", False, evidence, whole.split, whole.show(chosen, "segmentation"))
+
+
+def judge_boxes(whole: WholeSet) -> Iterator[Judgement]:
+    """Say whether boxes disagree with their outlines, and if most do so in one way, in which."""
+    known = np.asarray(np.isfinite(np.column_stack([whole.bbox, whole.extent, whole.side])).all(axis=1))
+    known[known] = (whole.extent[known][:, 2:] > whole.extent[known][:, :2]).all(axis=1)
+    bbox, extent, side = whole.bbox[known], whole.extent[known], whole.side[known]
+    if not len(bbox) or (find_parts(extent) & (side >= LEAST_SIDE).all(axis=1)).mean() >= MOST:
+        return  # its coordinates are judged as a whole
+    wrong = ~_agree(_decode(bbox, side, "x y width height", 0), extent)
+    count, total = int(wrong.sum()), len(wrong)
+    if not count:
+        return
+    rows = np.zeros(len(whole), np.bool_)
+    rows[np.flatnonzero(known)[wrong]] = True
+    sample = np.flatnonzero(wrong)[:: max(1, count // SAMPLE)]
+    way, share = _find_way(bbox[sample], extent[sample], side[sample])
+    explained, examples = round(share * count), whole.show(rows, "bbox", "its outline's")
+    evidence = {"objects": total, "wrong": count, "explained": explained, "way": Words(way)}
+    if share >= MOST and count >= total / 2:
+        yield Judgement("boxes-otherwise", explained > 1, evidence, whole.split, examples)
+    elif count >= total / 100:
+        yield Judgement("boxes-differ", False, {"objects": total, "wrong": count}, whole.split, examples)
+
+
+def _find_way(bbox: Doubles, extent: Doubles, side: Doubles) -> tuple[str, float]:
+    """Return in which way of all most of the boxes agree with their outlines, and what share of them does."""
+    shares = {
+        layout + unit: _agree(_decode(bbox, side, layout, scale), extent).mean()
+        for (unit, scale), layout in product(UNITS.items(), LAYOUTS)
+    }
+    right = np.concatenate([extent[:, :2], extent[:, 2:] - extent[:, :2]], axis=1)
+    ratio = np.median(bbox.reshape(-1, 2, 2).sum(axis=1) / right.reshape(-1, 2, 2).sum(axis=1), axis=0)
+    if (ratio > 0.01).all() and ratio.max() < 1.25 * ratio.min():
+        scaled = _decode(bbox / np.tile(ratio, 2), side, "x y width height", 0)
+        name = f"x y width height at {ratio.mean():.3g} times the scale"
+        shares[name] = _agree(scaled, extent).mean()
+    best = max(shares, key=shares.__getitem__)
+    return best, float(shares[best])
+
+
+def _decode(bbox: Doubles, side: Doubles, layout: str, scale: float) -> Doubles:
+    """Return the corners of boxes that are written in some layout, in pixels or as `scale` for the whole image."""
+    order, meaning = LAYOUTS[layout]
+    values = bbox[:, order] * (np.tile(side, 2) / scale if scale else 1)
+    start, rest = values[:, :2], values[:, 2:]
+    if meaning == "corners":
+        return values
+    start = start - rest / 2 if meaning == "centre" else start
+    return np.concatenate([start, start + rest], axis=1)
+
+
+def _agree(boxes: Doubles, extent: Doubles) -> Bools:
+    """Say which boxes are those of their outlines, as the check of single boxes has it."""
+    near = np.abs(boxes - extent).max(axis=1, initial=0) <= LEAST_DEVIATION
+    return np.asarray(near | (_overlap(boxes, extent) >= LEAST_OVERLAP))
+
+
+def _overlap(boxes: Doubles, others: Doubles) -> Doubles:
+    start, end = np.maximum(boxes[:, :2], others[:, :2]), np.minimum(boxes[:, 2:], others[:, 2:])
+    common = (end - start).clip(0).prod(axis=1)
+    areas = sum((corners[:, 2:] - corners[:, :2]).clip(0).prod(axis=1) for corners in (boxes, others))
+    return np.asarray(common / np.maximum(areas - common, 1e-12))

@@ -1,0 +1,122 @@
+"""Repairs of what a whole data set has in common: they change the tables before single rows are looked at."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from maskzoo.dataset_checks.geometry_judgements import BESIDE, find_turned
+from maskzoo.dataset_checks.judgement import LOOKS, Judgement
+from maskzoo.dataset_checks.repairs import measure_sound
+from maskzoo.dataset_checks.report import Change
+from maskzoo.dataset_checks.rewrites import Row
+from maskzoo.datasets.coco_reader import find_first
+from maskzoo.datasets.sifted import is_number
+
+__all__ = ["repair_whole"]
+
+FULL = {"parts-of-image": 1.0, "percent-of-image": 100.0}  # what the whole side of an image is
+SAME = 1.0  # pixels: a box among wrong ones that differs less is left as it is
+
+
+def repair_whole(
+    tables: dict[str, list[Any]], judgements: Iterable[Judgement], *, sizes_known: bool, crowds: bool
+) -> tuple[list[Any], Counter[Change]]:
+    """Return a split's annotations with what is certain of all of them repaired, and how often each change was made.
+
+    Args:
+        tables: the split's three tables; they are not changed.
+        judgements: those that are about this split.
+        sizes_known: whether the images' sizes are those of their files, so that outlines that do not fit are wrong.
+        crowds: whether crowds are taken as objects.
+    """
+    codes = [one.code for one in judgements if one.certain]
+    rows, images = [*tables["annotations"]], find_first(tables["images"])
+    changes: Counter[Change] = Counter()
+    whose = {
+        place: tables["images"][images[row["image_id"]]]
+        for place, row in enumerate(rows)
+        if isinstance(row, dict) and type(row.get("image_id")) is int and row["image_id"] in images
+    }
+    for code in codes:
+        found: dict[int, Any] = {}
+        if code in FULL:
+            found = {place: _scale(rows[place].get("segmentation"), image, FULL[code]) for place, image in whose.items()}
+        elif code == "axes-exchanged" and sizes_known:
+            found = _exchange(rows, whose)
+        changed = {place: outline for place, outline in found.items() if outline is not None}
+        for place, outline in changed.items():
+            rows[place] = {**rows[place], "segmentation": outline}
+        action = "outline in pixels" if code in FULL else "x and y of the outline exchanged"
+        changes[Change("annotations", LOOKS[code].title, action)] += len(changed)
+        wanted = whose if code == "boxes-otherwise" else changed
+        _measure_anew(rows, {place: whose[place] for place in wanted}, code, changes)
+    if crowds:
+        taken = {place: image for place, image in whose.items() if rows[place].get("iscrowd") in (1, "1")}
+        for place in taken:
+            rows[place] = {**rows[place], "iscrowd": 0}
+        changes[Change("annotations", "crowd", "taken as an object")] += len(taken)
+        _measure_anew(rows, taken, "crowd", changes)
+    return rows, +changes
+
+
+def _scale(outline: Any, image: Row, full: float) -> list[Any] | None:
+    """Return polygons in pixels, None if one of them is no part of the image or the image's size is not known."""
+    side = np.array([value if is_number(value) else 0 for value in (image.get("width"), image.get("height"))], np.float64)
+    if not (side > 0).all() or not _is_polygons(outline):
+        return None
+    scaled = []
+    for polygon in outline:
+        points = np.array(polygon, dtype=np.float64).reshape(-1, 2) / full
+        if points.min() < -BESIDE or points.max() > 1 + BESIDE:
+            return None
+        scaled.append(np.round(points * side, 3).ravel().tolist())
+    return scaled
+
+
+def _exchange(rows: list[Any], whose: dict[int, Row]) -> dict[int, Any]:
+    """Return all polygons with y before x in the right order, nothing if they fit into their images as they are."""
+    outlines = {place: rows[place]["segmentation"] for place in whose if _is_polygons(rows[place].get("segmentation"))}
+    places = [place for place in outlines if all(is_number(whose[place].get(name)) for name in ("width", "height"))]
+    if not places:
+        return {}
+    points = {place: np.concatenate([np.reshape(polygon, (-1, 2)) for polygon in outlines[place]]) for place in places}
+    extent = np.array([[*one.min(axis=0), *one.max(axis=0)] for one in points.values()])
+    side = np.array([[whose[place]["width"], whose[place]["height"]] for place in places], dtype=np.float64)
+    outside, turned = find_turned(extent, side)
+    if not outside.any():
+        return {}
+    return {
+        place: [np.reshape(polygon, (-1, 2))[:, ::-1].ravel().tolist() for polygon in outlines[place]]
+        for place, fits in zip(places, turned.tolist(), strict=True)
+        if fits
+    }
+
+
+def _is_polygons(outline: Any) -> bool:
+    return (
+        isinstance(outline, list)
+        and bool(outline)
+        and all(isinstance(one, list) and one and len(one) % 2 == 0 and all(map(is_number, one)) for one in outline)
+    )
+
+
+def _measure_anew(rows: list[Any], whose: dict[int, Row], code: str, changes: Counter[Change]) -> None:
+    """Take boxes that differ from their outlines, and but for `boxes-otherwise` areas, from the outlines, in place."""
+    why = LOOKS[code].title if code in LOOKS else code
+    for place, outline in measure_sound(
+        {place: (rows[place].get("segmentation"), image) for place, image in whose.items()}
+    ).items():
+        x1, y1, x2, y2 = outline.extent
+        bbox = [round(value, 3) for value in (x1, y1, x2 - x1, y2 - y1)]
+        old = rows[place].get("bbox")
+        new: Row = {} if code == "boxes-otherwise" else {"area": outline.area}
+        known = isinstance(old, list) and len(old) == 4 and all(map(is_number, old))
+        slack = SAME if code == "boxes-otherwise" else 0
+        if not known or max(abs(before - after) for before, after in zip(old, bbox, strict=True)) > slack:
+            new["bbox"] = bbox
+            changes[Change("annotations", why, "box taken from the outline")] += 1
+        rows[place] = {**rows[place], **new}

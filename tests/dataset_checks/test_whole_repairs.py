@@ -1,0 +1,122 @@
+"""What a whole set has in common is repaired in a cleaned copy: the boxes, areas and flags are the truth's again."""
+
+import copy
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import maskzoo
+from judged_data import WAYS, change, make_set, scale_box, scale_outline, turn
+from maskzoo.errors import ArgumentError
+
+
+def write_set(folder, data, name="train"):
+    """Write the file and its pictures, of the sizes that `data` says."""
+    (folder / name).mkdir(parents=True)
+    for image in data["images"]:
+        Image.new("RGB", (image["width"], image["height"]), (image["id"], 9, 9)).save(folder / name / image["file_name"])
+    return write(folder, data, name)
+
+
+def write(folder, data, name="train"):
+    file = folder / f"{name}.json"
+    file.write_text(json.dumps(data))
+    return file
+
+
+def fix(file, **options):
+    """Return the rows of the cleaned copy, which has no error, and the report on the original."""
+    out = file.parent / "out.json"
+    report = maskzoo.check_dataset(file, fix=out, duplicates=False, **options)
+    again = maskzoo.check_dataset(out, images=file.parent, duplicates=False)
+    assert again.errors == 0 and again.judgements == ()
+    return json.loads(out.read_text())["annotations"], report
+
+
+def assert_same(rows, truth, slack=1.0):
+    """Compare boxes, areas and flags with the truth."""
+    assert [row["id"] for row in rows] == [row["id"] for row in truth["annotations"]]
+    boxes = [np.array([row["bbox"] for row in side]) for side in (rows, truth["annotations"])]
+    assert np.abs(boxes[0] - boxes[1]).max() <= slack
+    areas = [np.array([row["area"] for row in side]) for side in (rows, truth["annotations"])]
+    assert (np.abs(areas[0] - areas[1]) <= 0.01 * areas[1]).all() and all(row["iscrowd"] == 0 for row in rows)
+
+
+@pytest.mark.parametrize("share", [0.85, 1])
+@pytest.mark.parametrize("boxes", [True, False])
+def test_parts_of_the_image_become_pixels(tmp_path, share, boxes):
+    truth = make_set()
+    fields = {"segmentation": scale_outline(1, 1), "area": lambda row, w, h: row["area"] / w / h}
+    bad = change(truth, share, **fields, **({"bbox": scale_box(1, 1)} if boxes else {}))
+    write_set(tmp_path, truth)
+    rows, report = fix(write(tmp_path, bad))
+    assert_same(rows, truth)
+    scaled = [count for one, count in report.fixed["train"].changes.items() if one.action == "outline in pixels"]
+    assert scaled == [round(share * len(truth["annotations"]))]
+
+
+def test_percent_becomes_pixels_where_boxes_prove_it(tmp_path):
+    truth = make_set()
+    write_set(tmp_path, truth)
+    assert_same(fix(write(tmp_path, change(truth, segmentation=scale_outline(100, 100))))[0], truth)
+
+
+@pytest.mark.parametrize("runs", [False, True])
+@pytest.mark.parametrize("share", [0.8, 1])
+@pytest.mark.parametrize("way", WAYS)
+def test_boxes_are_taken_from_the_outlines_whatever_way_they_are_written_in(tmp_path, way, share, runs):
+    truth = make_set(runs=runs)
+    write_set(tmp_path, truth)
+    bad = change(truth, share, bbox=lambda row, w, h: WAYS[way](row["bbox"], w, h))
+    assert_same(fix(write(tmp_path, bad))[0], truth)
+
+
+def test_single_boxes_are_taken_from_sound_outlines_too(tmp_path):
+    truth = make_set(images=10)
+    write_set(tmp_path, truth)
+    bad = copy.deepcopy(truth)
+    for place, bbox in ((3, [0, 0, 12, 9]), (7, [200, 100, 400, 300]), (9, [1, 1, 318, 238])):
+        bad["annotations"][place]["bbox"] = bbox
+    assert_same(fix(write(tmp_path, bad))[0], truth)
+
+
+def exchange(truth):
+    return change(truth, segmentation=turn, bbox=lambda row, w, h: WAYS["y x height width"](row["bbox"], w, h))
+
+
+def test_x_and_y_are_exchanged_back_where_the_files_show_the_sizes_to_be_right(tmp_path):
+    truth = make_set(images=10)
+    write_set(tmp_path, truth)
+    assert_same(fix(write(tmp_path, exchange(truth)))[0], truth)
+
+
+def test_x_and_y_stay_where_no_file_says_which_is_wrong(tmp_path):
+    bad = exchange(make_set(images=10))
+    maskzoo.check_dataset(write(tmp_path, bad), fix=tmp_path / "out.json")
+    rows = {row["id"]: row for row in json.loads((tmp_path / "out.json").read_text())["annotations"]}
+    assert all(rows[row["id"]]["segmentation"] == row["segmentation"] for row in bad["annotations"] if row["id"] in rows)
+
+
+@pytest.mark.parametrize("runs", [True, False])
+@pytest.mark.parametrize("count", [1, 18])
+def test_crowds_become_objects_when_asked_with_boxes_and_areas_from_their_masks(tmp_path, runs, count):
+    truth = make_set(runs=runs)
+    write_set(tmp_path, truth)
+    share = count / len(truth["annotations"])
+    wrong = {"iscrowd": lambda row, w, h: 1, "bbox": lambda row, w, h: [0, 0, 5, 5], "area": lambda row, w, h: 7}
+    file = write(tmp_path, change(truth, share, **wrong))
+    rows, report = fix(file, crowds_as_objects=True)
+    assert_same(rows, truth, slack=1e-3)
+    taken = [number for one, number in report.fixed["train"].changes.items() if one.action == "taken as an object"]
+    assert taken == [count]
+
+
+def test_crowds_stay_unless_asked(tmp_path):
+    truth = make_set(runs=True)
+    file = write_set(tmp_path, change(truth, 0.5, iscrowd=lambda row, w, h: 1))
+    maskzoo.check_dataset(file, fix=tmp_path / "out.json", duplicates=False)
+    assert sum(row["iscrowd"] for row in json.loads((tmp_path / "out.json").read_text())["annotations"]) == 9
+    with pytest.raises(ArgumentError, match="--fix"):
+        maskzoo.check_dataset(file, crowds_as_objects=True)
