@@ -28,8 +28,10 @@ def judge_file_names(parts: Mapping[str, Objects], faults: Iterable[Fault]) -> I
             continue
         ways = sorted({str(way) for fault in found for way in _read_way(fault)})
         prefix = os.path.commonprefix([str(fault.found) for fault in found])
-        begin = Words("they begin with {}", prefix) if len(prefix) > 1 else Words("one is {}", found[0].found)
+        begin = Words("they begin with {}; ", prefix) if len(prefix) > 1 else Words("")
+        path = found[0].expected.values[0] if isinstance(found[0].expected, Words) else ""
         evidence = {"wrong": len(found), "images": images, "ways": [Words(way) for way in ways], "begin": begin}
+        evidence |= {"name": found[0].found, "path": path}
         yield Judgement("names-otherwise", True, evidence, split, tuple(found[:EXAMPLES]))
 
 

@@ -70,8 +70,8 @@ LOOKS: dict[str, Look] = {
     ),
     "names-otherwise": Look(
         "file names that lead to no file",
-        "{wrong} of {images} file names lead to no file, and one file fits each of them; {begin}",
-        "names of another machine or tool: {ways}",
+        "{wrong} of {images} file names lead to no file, and one file fits each; {begin}the first is {name}, its file {path}",
+        "names that were written on another machine or by another tool: {ways}",
         "--fix OUT writes the names of the files",
         frozenset({"misnamed-image", "unsafe-file-name"}),
     ),

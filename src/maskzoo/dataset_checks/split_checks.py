@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -77,15 +77,14 @@ def check_contents(
     sifted = {split: part.sifted for split, part in objects.items()}
     unsure = {f.split for f in faults if CODES[f.code].severity == "error" and f.table in ("", "categories")}
     faults += table_checks.check_classes({split: part for split, part in sifted.items() if split not in unsure})
-    places: dict[str, ImagePlaces] = {}
-    for split, part in sifted.items():
+    for part in sifted.values():
         faults += table_checks.check_trainable(part)
-        if folders is None:
-            found = _find_places(part, images)
-            faults += [found] if isinstance(found, Fault) else []
-            places |= {split: found} if isinstance(found, ImagePlaces) else {}
-        elif split in folders:
-            places[split] = ImagePlaces(folders[split])
+    if folders is None:
+        found = _find_places(sifted, images)
+        faults += [place for place in found.values() if isinstance(place, Fault)]
+        places = {split: place for split, place in found.items() if isinstance(place, ImagePlaces)}
+    else:
+        places = {split: ImagePlaces(folder) for split, folder in folders.items()}
     there = {split: ImageFiles(sifted[split], place) for split, place in places.items()}
     faults += check_images(there, duplicates=duplicates, looks=looks, on_progress=on_progress)
     problems = tuple(sorted(faults, key=rank))  # stable: within a code as found
@@ -97,17 +96,27 @@ def _count(part: Sifted) -> tuple[int, int, int]:
     return len(part.tables["images"]), len(part.tables["annotations"]), len(part.tables["categories"])
 
 
-def _find_places(part: Sifted, given: Path | None) -> ImagePlaces | Fault | None:
-    """Return where a split's images are, or that there are none; None where no image has a name."""
-    rows = [row.get("file_name") for row in part.tables["images"] if isinstance(row, dict)]
-    names = [name for name in rows if isinstance(name, str) and name]
-    if not names:
-        return None
-    folder, where = look_for_images(names, part.packed.source, given, part.split)
-    places = find_places(names, Path(part.packed.source), given, part.split, folder)
-    if places is None and given is not None:  # without any of them too: then each is told as missing
-        places = ImagePlaces(given)
-    return places or part.name_file("no-images-folder", "images", Words(where), "the folder of the images")
+def _find_places(parts: Mapping[str, Sifted], given: Path | None) -> dict[str, ImagePlaces | Fault]:
+    """Return where each split's images are, or that there are none; nothing for a split where no image has a name."""
+    names = {split: list(_list_names(part)) for split, part in parts.items()}
+    folders = {split: look_for_images(own, parts[split].packed.source, given, split) for split, own in names.items() if own}
+    found: dict[str, ImagePlaces | Fault] = {}
+    for split, (folder, where) in folders.items():
+        others = ((folders[other][0], names[other]) for other in folders if other != split)
+        taken = (place / name for place, theirs in others if place is not None for name in theirs)
+        places = find_places(names[split], Path(parts[split].packed.source), given, split, folder, taken)
+        if places is None and given is not None:  # without any of them too: then each is told as missing
+            places = ImagePlaces(given)
+        nowhere = parts[split].name_file("no-images-folder", "images", Words(where), "the folder of the images")
+        found[split] = nowhere if places is None else places
+    return found
+
+
+def _list_names(part: Sifted) -> Iterator[str]:
+    for row in part.tables["images"]:
+        name = row.get("file_name") if isinstance(row, dict) else None
+        if isinstance(name, str) and name:
+            yield name
 
 
 def check_annotations(data: Any, file: str, split: str) -> tuple[list[Fault], Sifted]:

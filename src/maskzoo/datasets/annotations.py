@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from maskzoo.datasets.classes import ClassMap
 from maskzoo.datasets.layout import SPLITS, name_split, tell_split
-from maskzoo.errors import ConfigError, SourceError
+from maskzoo.errors import ConfigError, SourceError, list_some
 
 __all__ = [
     "AnnotationSet",
@@ -217,7 +217,7 @@ def look_for_images(names: Sequence[str], source: str, given: Path | None, split
     if given is not None and not given.is_dir():
         raise ConfigError(f"{given}: no such folder; expected the folder of the images (--images)")
     folders = list_places(Path(source), given, split)
-    where = f"the first is {repr(names[0]) if names else 'no image at all'}, looked in {', '.join(map(str, folders))}"
+    where = f"the first is {repr(names[0]) if names else 'no image at all'}, looked in {list_some(map(str, folders), 6)}"
     there = [folder for folder in folders if folder.is_dir()]
     samples = names[:: len(names) // SAMPLED + 1]
     for some in (samples, names):  # all of them only where none of the others is found

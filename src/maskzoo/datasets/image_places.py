@@ -55,23 +55,21 @@ def find_places(
         given: the images' folder that the user named.
         split: the part of the data set; of two files that fit, one in a folder of this name is meant.
         folder: where some of the files are, as they are called; None if there is none.
-        taken: files that other images are called by: a name that leads nowhere does not mean these.
+        taken: files that other splits call by their right names: a name that leads nowhere does not mean these.
 
     Returns:
         The places, in `folder` or a usual folder that has all files; None if no file was found.
     """
     direct = {name for name in names if folder is not None and _is_file(folder / name)}
     lost = [name for name in dict.fromkeys(names) if name and name not in direct]
-    if not lost:
-        return ImagePlaces(folder) if folder is not None else None
     roots = [given] if given is not None else _list_roots(source)
-    if not roots:
+    if not lost or not roots:
         return ImagePlaces(folder) if folder is not None else None
-    tree = _Tree(roots, {*taken, *(_real(folder / name) for name in direct if folder is not None)}, split)
+    tree = _Tree(roots, {*map(_real, taken), *(_real(folder / name) for name in direct if folder is not None)}, split)
     found = {name: tree.find(name) for name in lost}
     owners = Counter(path for paths, _ in found.values() if len(paths) == 1 for path in paths)
     single = {name: (paths[0], how) for name, (paths, how) in found.items() if len(paths) == 1 and owners[paths[0]] == 1}
-    several = {name: [str(path) for path in paths] for name, (paths, _) in found.items() if len(paths) > 1}
+    several = {name: list(map(str, paths)) for name, (paths, _) in found.items() if paths and name not in single}
     if folder is None and not single:
         return None
     top = _choose_top([path for path, _ in single.values()], folder, list_places(source, given, split), roots)
