@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import takewhile
 
 from maskzoo.dataset_checks.annotation_checks import Objects
 from maskzoo.dataset_checks.judgement import Judgement
@@ -27,12 +27,17 @@ def judge_file_names(parts: Mapping[str, Objects], faults: Iterable[Fault]) -> I
         if len(found) < FEWEST or len(found) < MOST * images:
             continue
         ways = sorted({str(way) for fault in found for way in _read_way(fault)})
-        prefix = os.path.commonprefix([str(fault.found) for fault in found])
+        prefix = _find_prefix([str(fault.found) for fault in found])
         begin = Words("they begin with {}; ", prefix) if len(prefix) > 1 else Words("")
         path = found[0].expected.values[0] if isinstance(found[0].expected, Words) else ""
         evidence = {"wrong": len(found), "images": images, "ways": [Words(way) for way in ways], "begin": begin}
         evidence |= {"name": found[0].found, "path": path}
         yield Judgement("names-otherwise", True, evidence, split, tuple(found[:EXAMPLES]))
+
+
+def _find_prefix(names: Sequence[str]) -> str:
+    first, last = min(names), max(names)  # what these two begin with, all between them do
+    return "".join(one for one, _ in takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False)))
 
 
 def _read_way(fault: Fault) -> list[str | Words]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
+from maskzoo.dataset_checks.annotation_checks import SLIGHT_PIXELS
 from maskzoo.dataset_checks.report import Change
 from maskzoo.datasets.coco_reader import LARGEST_ID
 from maskzoo.datasets.nesting import describe_nesting, nest
@@ -44,6 +45,7 @@ class _Rewriter:
         for table in ("images", "categories"):
             self._join_rows(table)
             self._number(table)
+        self._tell_apart()
         for place, row in self._list("images"):
             self._write(place, "images", row, _read_wholes(row, ("width", "height")), "number", "rewritten")
         self.names = {"images": self._name_images(), "categories": self._name_categories()}
@@ -101,6 +103,33 @@ class _Rewriter:
                 why, action = ("number", "rewritten") if written else ("bad-id", "new id, in its objects too")
                 self._write(place, table, row, {"id": number}, why, action)
         self.ids[table] = ids
+
+    def _tell_apart(self) -> None:
+        """Give images that share an id, and each its objects, ids of their own, where each object is of one of them alone."""
+        shared: dict[Raw, list[tuple[int, Row]]] = defaultdict(list)
+        for place, row in self._list("images"):
+            shared[_type(row.get("id"))].append((place, row))
+        shared = {raw: rows for raw, rows in shared.items() if len(rows) > 1 and raw in self.ids["images"]}
+        if not shared:
+            return
+        objects: dict[Raw, list[tuple[int, Row]]] = defaultdict(list)
+        for place, row in self._list("annotations"):
+            objects[_type(row.get("image_id"))].append((place, row))
+        last = max((number for number in self.ids["images"].values() if number <= LARGEST_COMMON), default=0)
+        for raw, rows in shared.items():
+            owners = {place: [image for image, row in rows if _belongs(one, row)] for place, one in objects[raw]}
+            if not owners or not all(len(images) == 1 for images in owners.values()):
+                continue
+            numbers = {rows[0][0]: raw[1]} | {place: last + number for number, (place, _) in enumerate(rows[1:], 1)}
+            last += len(rows) - 1
+            for place, row in rows[1:]:
+                self._write(place, "images", row, {"id": numbers[place]}, "duplicate-image-id", "new id, in its objects too")
+            for place, one in objects[raw]:
+                value = {"image_id": numbers[owners[place][0]]}
+                self._write(
+                    place, "annotations", one, value, "object of one of two images with one id", "told by its place or size"
+                )
+            self.ids["images"] |= {(int, number): number for number in numbers.values()}
 
     def _name_images(self) -> dict[str, int]:
         """Return the id of each image that a file's name, its last part, or that without its ending names alone."""
@@ -177,6 +206,23 @@ class _Rewriter:
         said = {place[field] for place in places for field in CLASS_FIELDS if isinstance(place.get(field), str)}
         known = {name for name in said if self._find("categories", name) is not None}
         return known.pop() if len(known) == 1 else None
+
+
+def _belongs(one: Row, image: Row) -> bool:
+    """Say whether an object can be of an image: its run lengths have the size, its points lie inside, it names the file."""
+    said = [one[field] for field in ("file_name", "image_name") if isinstance(one.get(field), str)]
+    if said:
+        return image.get("file_name") in said
+    height, width, outline = image.get("height"), image.get("width"), one.get("segmentation")
+    if isinstance(outline, dict) and "size" in outline:
+        return bool(outline["size"] == [height, width])
+    polygons = nest(outline)
+    if polygons is None or type(height) is not int or type(width) is not int:
+        return True  # it may be
+    points = [(x, y) for polygon in polygons for x, y in zip(polygon[::2], polygon[1::2], strict=False)]
+    return all(
+        -SLIGHT_PIXELS <= x <= width + SLIGHT_PIXELS and -SLIGHT_PIXELS <= y <= height + SLIGHT_PIXELS for x, y in points
+    )
 
 
 def _type(value: Any) -> Raw:
