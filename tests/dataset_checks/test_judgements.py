@@ -210,16 +210,6 @@ def test_many_crowds_are_a_warning(count):
     assert not one.certain and one.evidence["crowds"] == count
 
 
-def test_boxes_kept_as_crowds_are_not_many_brushed_objects():
-    data = make_set(runs=True)
-    for row in data["annotations"][:6]:
-        x, y, w, h = row["bbox"]
-        mask = np.zeros((240, 320), np.uint8)
-        mask[y : y + h, x : x + w] = 1
-        row |= {"iscrowd": 1, "segmentation": {"size": [240, 320], "counts": count_runs(mask)}, "area": w * h}
-    assert judge(train=data) == {}
-
-
 def test_what_holds_for_the_whole_set_is_not_said_of_each_split():
     train, val = make_set(runs=True), make_set(runs=True, seed=1)
     val["annotations"] = [make_crowd(row) for row in val["annotations"]]

@@ -53,6 +53,9 @@ def evaluate(
     all_images: Annotated[
         bool, typer.Option("--all-images", help="Run images without an object too; published figures leave them out.")
     ] = False,
+    crowds_as_objects: Annotated[
+        bool, typer.Option("--crowds-as-objects", help="Score crowds as objects, in sets drawn with a brush.")
+    ] = False,
     from_predictions: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Score this COCO result file and run nothing; MODEL may be - then."),
@@ -111,6 +114,7 @@ def evaluate(
             overrides=override or (),
             limit=limit,
             all_images=all_images,
+            crowds_as_objects=crowds_as_objects,
             out=out,
             processes=processes,
             on_progress=show,

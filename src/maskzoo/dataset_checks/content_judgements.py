@@ -21,22 +21,19 @@ __all__ = ["judge_classes", "judge_crowds", "judge_names", "judge_shapes", "judg
 Bools = NDArray[np.bool_]
 MANY_CROWDS = 0.05  # of the objects; COCO has 1 %
 NEARLY_EVERYTHING, ENOUGH = 0.95, 100  # share of one class, and of how many objects
-SPECK, SCATTERED, SPECKS_EACH = 16, 0.35, 20  # pixels at most, part of the box at most, and how many in an image
+SPECK, SPECKS_EACH = 16, 20  # pixels at most, and how many in an image
 SAMPLE = 1000  # outlines that are looked at one by one
 NOT_OBJECTS = frozenset({"background", "bg", "ignore", "ignored", "void", "unlabeled", "unlabelled", "unknown"})
 
 
 def judge_crowds(whole: WholeSet) -> Iterator[Judgement]:
-    """Say that all objects are crowds, or that many are and look like objects of their own."""
-    sides = whole.extent[:, 2:] - whole.extent[:, :2]
-    with np.errstate(invalid="ignore"):  # a crowd that fills its box is a box without an outline
-        masks = whole.crowd & ~(whole.area >= 0.999 * sides.prod(axis=1))
+    """Say that all objects are crowds, or that many are."""
     crowds, total = int(whole.crowd.sum()), len(whole)
     evidence = {"objects": total, "crowds": crowds, "runs": int((whole.crowd & whole.runs).sum())}
     examples = whole.show(whole.crowd, "iscrowd", 0)
     if total and crowds == total:
         yield Judgement("all-crowds", True, evidence, whole.split, examples)
-    elif masks.sum() >= max(1, MANY_CROWDS * total):
+    elif crowds >= max(1, MANY_CROWDS * total):
         yield Judgement("many-crowds", False, evidence, whole.split, examples)
 
 
@@ -111,7 +108,7 @@ def judge_shapes(whole: WholeSet) -> Iterator[Judgement]:
     """Say that objects are specks of a soft edge, that outlines are rectangles, or key points."""
     sides = (whole.extent[:, 2:] - whole.extent[:, :2]).clip(1)
     with np.errstate(invalid="ignore"):
-        specks = (whole.area <= SPECK) & (whole.area < SCATTERED * sides.prod(axis=1))
+        specks = (whole.area <= SPECK) & (whole.area * SPECK < sides.prod(axis=1))  # in one piece, N pixels fill 1/N
     total, images = len(whole), sum(len(np.unique(part.sifted.packed.image_index)) for part in whole.parts)
     if total and specks.sum() >= max(SPECKS_EACH * images, total / 2):
         evidence = {"objects": total, "specks": int(specks.sum()), "images": images, "pixels": SPECK}

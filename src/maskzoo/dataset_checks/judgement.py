@@ -30,6 +30,7 @@ class Look:
 
 _BOXES = frozenset({"box-outside", "box-elsewhere", "box-differs", "far-box", "box-over-edge", "box-empty"})
 _OUTSIDE = _BOXES | {"outline-outside", "vertices-outside", "far-polygon"}
+_TAKEN = "--crowds-as-objects takes them as objects: in train, in eval, and in data check with --fix OUT"
 _CLASSES = "rename, join or remove classes where the set is made"
 # In the order in which they are told, after what is certain.
 LOOKS: dict[str, Look] = {
@@ -79,7 +80,7 @@ LOOKS: dict[str, Look] = {
         "objects that are all crowds",
         "all {objects} annotations are crowds (iscrowd 1), {runs} of them with run lengths of their own",
         "objects drawn with a brush, as CVAT writes them: each one as a crowd",
-        "nothing is left to learn or to measure; --crowds-as-objects takes them as objects, with --fix OUT in a new file",
+        f"nothing is left to learn or to measure; {_TAKEN}",
         frozenset({"crowd", "crowd-polygons", "nothing-to-learn"}),
     ),
     "specks": Look(
@@ -104,8 +105,8 @@ LOOKS: dict[str, Look] = {
     "many-crowds": Look(
         "many objects that are crowds",
         "{crowds} of {objects} annotations are crowds (iscrowd 1), {runs} of them with run lengths",
-        "objects drawn with a brush, which CVAT writes as crowds: they are left out, and their pixels count as background",
-        "--crowds-as-objects takes them as objects, with --fix OUT in a new file",
+        "objects drawn with a brush, which CVAT writes as crowds, unless they are meant to be left out",
+        _TAKEN,
         frozenset({"crowd", "crowd-polygons"}),
     ),
     "smaller-scale": Look(

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maskzoo.config import ModelConfig
+from maskzoo.dataset_checks.before_use import refuse_nonsense, take_crowds
 from maskzoo.datasets.annotations import AnnotationSet, find_image_folder
 from maskzoo.datasets.classes import ClassMap, ClassMatch, match_classes
 from maskzoo.datasets.coco_reader import read_annotations
@@ -95,6 +96,7 @@ def evaluate(
     overrides: Sequence[str] = (),
     limit: int | None = None,
     all_images: bool = False,
+    crowds_as_objects: bool = False,
     out: str | Path | None = None,
     processes: Processes | None = None,
     on_progress: OnProgress = say_nothing,
@@ -117,6 +119,7 @@ def evaluate(
         device, backend, dtype, calibrate, overrides: as for `maskzoo.load`.
         limit: run and score the first so many images only.
         all_images: run images without an object too.
+        crowds_as_objects: score crowds as objects, as in sets drawn with a brush.
         out: a folder for metrics.json and, if images were run, predictions.json and images.json.
         processes: those that share the images; all that torchrun started if left out.
         on_progress: gets downloads and images, and in notes how a file's rows were matched.
@@ -126,7 +129,7 @@ def evaluate(
 
     Raises:
         ArgumentError: arguments that do not go together.
-        AnnotationsError: all that is wrong in the annotations or the results.
+        AnnotationsError: all that is wrong in the annotations or the results, or with the data set as a whole.
         SourceError: a split or the images are not found.
         MaskzooError: as `maskzoo.load`; or a file in `out` cannot be written.
     """
@@ -142,6 +145,8 @@ def evaluate(
     with join_processes(device) if processes is None else nullcontext(processes) as processes:
         tell = on_progress if processes.rank == 0 else say_nothing
         annotations = _read_data(Path(data), split, tell)
+        annotations = take_crowds(annotations) if crowds_as_objects else annotations
+        refuse_nonsense({"": annotations}, data, "Evaluating", tell, learning=False)
         kept = None if limit is None else choose_images(annotations, all_images=all_images, limit=limit)
         chosen = annotations if kept is None else annotations.select(kept)
         folder, found = None, None

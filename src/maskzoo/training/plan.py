@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from maskzoo.config import ModelConfig, RunSettings
-from maskzoo.datasets.annotations import find_image_folder
+from maskzoo.dataset_checks.before_use import refuse_nonsense, take_crowds
+from maskzoo.datasets.annotations import AnnotationSet, find_image_folder
 from maskzoo.datasets.coco_reader import read_annotations
 from maskzoo.datasets.layout import find_splits
 from maskzoo.errors import ArgumentError, TrainingError
 from maskzoo.model_file import parse_settings
+from maskzoo.progress import OnProgress, say_nothing
 from maskzoo.system.files import hash_file
 
 __all__ = ["Plan", "change_plan", "make_plan"]
@@ -34,6 +36,15 @@ class Plan:
     start: Mapping[str, Any]
     processes: int
 
+    def read(self, split: str) -> AnnotationSet:
+        """Read the annotations of a split as the run takes them. Raises AnnotationsError with every fault of the file."""
+        return _read(self.data[split], self.settings)
+
+
+def _read(file: str | Path, settings: RunSettings) -> AnnotationSet:
+    annotations = read_annotations(file)
+    return take_crowds(annotations) if settings.crowds_as_objects else annotations
+
 
 def make_plan(
     config: ModelConfig,
@@ -44,10 +55,12 @@ def make_plan(
     val: Path | None = None,
     source: str | None = None,
     processes: int = 1,
+    on_progress: OnProgress = say_nothing,
 ) -> Plan:
     """Find the splits of `data` and their images, and make the model's classes those of the data set.
 
-    Raises SourceError where something is not found, AnnotationsError with every fault of an annotation file.
+    What the data set looks like as a whole is told in notes. Raises SourceError where something is not found,
+    AnnotationsError with every fault of an annotation file, or where the whole is nonsense for certain.
     """
     splits = find_splits(data)
     if "train" not in splits:
@@ -55,14 +68,16 @@ def make_plan(
     files = {"train": splits["train"], "val": splits.get("val") if val is None else val}
     places: dict[str, str] = {}
     classes: dict[int, str] = {}
+    found: dict[str, AnnotationSet] = {}
     for split, file in files.items():
         if file is None:
             continue
-        annotations = read_annotations(file)
+        found[split] = annotations = _read(file, settings)
         places[split] = str(file.absolute())
         places[f"{split}_images"] = str(find_image_folder(annotations, images, split).absolute())
         places[f"{split}_sha256"] = hash_file(file)
         classes = classes or annotations.classes.to_classes()  # of train
+    refuse_nonsense(found, data, "Training", on_progress, learning=True)
     if classes != dict(config.classes):
         config = config.model_copy(update={"classes": classes})
     return Plan(config, settings, places, {"from": source}, processes)

@@ -14,7 +14,6 @@ import torch
 
 from maskzoo.config import ModelConfig
 from maskzoo.datasets.annotations import select_for_training
-from maskzoo.datasets.coco_reader import read_annotations
 from maskzoo.errors import ArgumentError
 from maskzoo.model_file import parse_settings
 from maskzoo.progress import OnProgress, say_nothing
@@ -78,6 +77,7 @@ def train(
     workers: int | None = None,
     seed: int | None = None,
     freeze_depth: int | None = None,
+    crowds_as_objects: bool = False,
     device: Device = "auto",
     overrides: Sequence[str] = (),
     tensorboard: bool = False,
@@ -102,6 +102,7 @@ def train(
         epochs: in place of the recipe's, its milestones in proportion.
         batch, accumulate, workers, seed: those settings of the run; see `RunSettings`.
         freeze_depth: how many of stem, res2, res3, res4, res5 are frozen.
+        crowds_as_objects: whether crowds train as objects, as in sets drawn with a brush (`run.crowds_as_objects`).
         device: "auto" is the GPU where there is one.
         overrides: `KEY=VALUE` texts for the model file, and `run.KEY=VALUE` for the run's settings. `run.deterministic`
             stays on for the whole process.
@@ -123,6 +124,7 @@ def train(
         raise ArgumentError("expected either MODEL and DATA, or --resume RUN alone")
     shortcuts = {"batch": batch, "accumulate": accumulate, "workers": workers, "seed": seed}
     settings = [f"{key}={value}" for key, value in shortcuts.items() if value is not None]
+    settings += ["crowds_as_objects=true"] if crowds_as_objects else []
     settings += [text.removeprefix("run.") for text in overrides if text.startswith("run.")]
     changes = [text for text in overrides if not text.startswith("run.")]
     with join_processes(device) if processes is None else nullcontext(processes) as processes:
@@ -137,7 +139,9 @@ def train(
             config = _choose_config(model, changes, epochs, freeze_depth)
             places = {name: None if path is None else Path(path) for name, path in (("images", images), ("val", val))}
             begin = None if source is None else str(source)
-            plan = make_plan(config, parse_settings(settings), data, source=begin, processes=processes.count, **places)
+            tell = on_progress if processes.rank == 0 else say_nothing
+            count = processes.count
+            plan = make_plan(config, parse_settings(settings), data, source=begin, processes=count, on_progress=tell, **places)
             folder = RunFolder(processes.broadcast(choose_folder(config.name) if out is None else Path(out)))
             if processes.rank == 0:
                 folder.begin(plan)
@@ -194,7 +198,7 @@ def _run(plan: Plan, folder: RunFolder, processes: Processes, events: RunEvents,
 def _prepare(plan: Plan, folder: RunFolder, processes: Processes, events: RunEvents, keeper: Keeper, resume: bool) -> Trainer:
     """Bring model, recipe and data together, at the beginning or where the newest snapshot is."""
     settings, config = plan.settings, plan.config
-    train, dropped = select_for_training(read_annotations(plan.data["train"]), empty_images=settings.empty_images)
+    train, dropped = select_for_training(plan.read("train"), empty_images=settings.empty_images)
     loader = TrainingLoader(
         train, Path(plan.data["train_images"]), config, settings, rank=processes.rank, processes=processes.count
     )
