@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -167,16 +166,11 @@ def _print_fixed(report: DatasetReport) -> None:
 
 def _print_after(report: DatasetReport, after: DatasetReport) -> None:
     """Print what was found before and after side by side, and what can be done with the cleaned files."""
-    from maskzoo.dataset_checks.codes import CODES, rank_code
-    from maskzoo.dataset_checks.judgement import LOOKS
-
-    counts = [{**Counter(one.code for one in each.judgements), **each.count()} for each in (report, after)]
-    titles = {**{code: look.title for code, look in LOOKS.items()}, **{code: one.title for code, one in CODES.items()}}
     table = start_table("kind")
     table.add_column("before", justify="right", no_wrap=True)
     table.add_column("after", justify="right", no_wrap=True)
-    for code in sorted(counts[0].keys() | counts[1].keys(), key=rank_code):
-        table.add_row(titles[code], *(f"{each.get(code, 0):,}" for each in counts))
+    for title, before, left in report.compare():
+        table.add_row(title, f"{before:,}", f"{left:,}")
     _print("")
     open_stdout().print(table)
     _print("")

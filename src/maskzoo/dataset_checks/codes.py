@@ -9,7 +9,7 @@ from typing import Literal
 
 from maskzoo.faults import Fault
 
-__all__ = ["CODES", "SEVERITIES", "Code", "Severity", "choose_worst", "count_severities", "rank", "rank_code"]
+__all__ = ["CODES", "SEVERITIES", "Code", "Severity", "choose_worst", "count_severities", "rank"]
 
 Severity = Literal["error", "warning", "notice"]
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "notice")
@@ -107,11 +107,6 @@ _RANK = {code: place for place, code in enumerate(CODES)}
 def rank(fault: Fault) -> int:
     """Return a fault's place in an order: errors first, code by code."""
     return _RANK[fault.code]
-
-
-def rank_code(code: str) -> int:
-    """Return a code's place in that order; what is judged of a whole set stands first."""
-    return _RANK.get(code, -1)
 
 
 def count_severities(faults: Iterable[Fault]) -> Counter[Severity]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from maskzoo.dataset_checks.codes import CODES, SEVERITIES, Severity, count_severities
-from maskzoo.dataset_checks.judgement import Judgement
+from maskzoo.dataset_checks.judgement import LOOKS, Judgement
 from maskzoo.dataset_checks.tally import Tally
 from maskzoo.datasets.image_places import ImagePlaces
 from maskzoo.faults import Fault
@@ -115,6 +115,15 @@ class DatasetReport:
     def count(self) -> dict[str, int]:
         """Return how many problems there are of each code that was found."""
         return dict(Counter(fault.code for fault in self.problems))
+
+    def compare(self) -> list[tuple[str, int, int]]:
+        """Return the title of each kind of problem and judgement, and how many there were before and after cleaning."""
+        parts = (self, self.after or self)
+        before, after = (
+            Counter([*(one.code for one in each.judgements), *(one.code for one in each.problems)]) for each in parts
+        )
+        titles = {code: look.title for code, look in LOOKS.items()} | {code: kind.title for code, kind in CODES.items()}
+        return [(title, before[code], after[code]) for code, title in titles.items() if before[code] or after[code]]
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON values; each problem with its severity and what to do about it."""
