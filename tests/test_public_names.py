@@ -25,6 +25,7 @@ RAISE_NOTHING = {"keep_freed_memory", "names", "diagnose"}
 OWN_CONVERSIONS = {
     "config.py": "pydantic makes a ConfigError of them",
     "datasets/importers/labelme.py": "the importer names the shape that it skips",
+    "datasets/sound_reader.py": "the other reader names what is wrong",
     "datasets/importers/yolo.py": "the importer names the line that it skips",
     "system/json_text.py": "every reader says which file is no JSON",
     "system/files.py": "`explained` says what helps",
