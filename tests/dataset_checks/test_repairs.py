@@ -201,6 +201,30 @@ def test_ids_of_any_kind_are_only_keys(folder, ids):
     assert "unknown-image" not in report.count()  # that only follows
 
 
+def test_images_without_ids_that_objects_name_by_their_files(folder):
+    content = make_truth()
+    for row in content["images"]:
+        del row["id"]
+    for row in content["annotations"]:
+        row["image_id"] = NAMES[row["image_id"] - 1]
+    write_truth(folder, content)
+    assert read_objects(fix(folder)[0]) == list_truth()
+
+
+@pytest.mark.parametrize("flat", [True, False])
+def test_what_all_objects_have_in_common_is_judged_once_they_can_be_read(folder, flat):
+    content = make_truth()
+    for row in content["annotations"]:
+        (points,) = row["segmentation"]
+        parts = [value / (HEIGHT if place % 2 else WIDTH) for place, value in enumerate(points)]
+        row["segmentation"] = parts if flat else [parts]
+    for row in content["images"]:
+        row["width"] = row["width"] if flat else None
+    write_truth(folder, content)
+    after, report = fix(folder)
+    assert read_objects(after) == list_truth() and report.after.judgements == ()
+
+
 def test_a_large_id_is_told_with_the_limit(folder):
     content = make_truth()
     content["images"][0]["id"] = 2**64

@@ -46,6 +46,9 @@ def matched(folder, *names, **options):
         ("1a2b3c4d-a1.jpg", "prefix of an upload"),
         ("/data/upload/4/1a2b3c4d-a1.jpg", "another machine"),
         ("%61%31.jpg", "escapes"),
+        (" a1.jpg", "composed"),
+        ("a1", "ending"),
+        ("a1.png", "ending"),
     ],
 )
 def test_a_name_of_another_place_leads_to_the_one_file_that_fits(tmp_path, name, how):
@@ -129,6 +132,20 @@ def test_the_tree_is_that_of_the_folder_above_one_for_annotations(tmp_path):
 def test_hidden_files_and_names_of_nothing_fit_nothing(tmp_path):
     make(tmp_path, "images/._a.jpg", ".cache/a.jpg", "images/b.jpg")
     assert matched(tmp_path, "b.jpg", "/x/a.jpg", "..", "/") == {}
+
+
+@pytest.mark.parametrize("inner", ["masks", "SegmentationObject", "labels/train"])
+def test_a_mask_of_the_same_name_is_no_photo(tmp_path, inner):
+    make(tmp_path, "images/b.png", f"{inner}/a.png", f"{inner}/b.png")
+    assert matched(tmp_path, "b.png", "a.png") == {}
+    assert matched(tmp_path, "b.png", "a.jpg") == {}
+    name = f"C:\\set\\{inner.partition('/')[0]}\\a.png"  # unless the name says so
+    assert matched(tmp_path, "images/b.png", name) == {name: f"{inner}/a.png"}
+
+
+def test_an_ending_that_was_changed_or_left_out_is_the_last_thing_to_differ(tmp_path):
+    make(tmp_path, "images/a.jpg", "images/b.v2.png", "images/c.png", "images/c.jpg")
+    assert matched(tmp_path, "a.png", "b.v2", "x/c.bmp") == {"a.png": "a.jpg", "b.v2": "b.v2.png"}
 
 
 def test_the_folder_of_images_is_found_by_any_of_their_names(tmp_path):

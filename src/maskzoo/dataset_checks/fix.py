@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
+from maskzoo.dataset_checks.annotation_checks import measure_objects
 from maskzoo.dataset_checks.codes import CODES
 from maskzoo.dataset_checks.image_checks import Looks, look_at
+from maskzoo.dataset_checks.judgement import Judgement
+from maskzoo.dataset_checks.judgements import judge_splits
 from maskzoo.dataset_checks.repairs import REPAIRS, Evidence, Outline, drop, measure_sound
 from maskzoo.dataset_checks.report import Change, DatasetReport, Fixed, SplitFacts
 from maskzoo.dataset_checks.rewrites import LARGEST_COMMON, Row, rewrite_tables
 from maskzoo.dataset_checks.split_checks import Contents, check_annotations, check_contents
 from maskzoo.dataset_checks.tally import count_rows
 from maskzoo.dataset_checks.whole_repairs import repair_whole
-from maskzoo.datasets.coco_reader import TABLES, find_first
+from maskzoo.datasets.coco_reader import TABLES, find_first, sift
 from maskzoo.datasets.coco_writer import encode_json
 from maskzoo.faults import NOUNS, Fault
 from maskzoo.progress import OnProgress, say_nothing
@@ -25,7 +27,6 @@ from maskzoo.system.files import make_folder, write_file
 
 __all__ = ["fix_splits"]
 
-WholeRepair = Callable[[dict[str, list[Any]]], tuple[list[Any], Counter[Change]]]
 ORDER = {code: place for place, code in enumerate(REPAIRS)}
 ROUNDS = 5  # a repair may bring up another fault; from then on, a row that is still at fault is dropped
 
@@ -50,10 +51,12 @@ def fix_splits(
     """
     looks = {} if looks is None else looks
     cleaners = {split: _Cleaner(contents[split], facts, split) for split, facts in report.splits.items()}
+    for cleaner in cleaners.values():
+        cleaner.prepare(looks)
+    judgements = _judge_anew(cleaners) or report.judgements
     for split, cleaner in cleaners.items():
-        judgements = [one for one in report.judgements if one.split in ("", split)]
-        repair = partial(repair_whole, judgements=judgements, sizes_known=cleaner.places is not None, crowds=crowds)
-        cleaner.clean(looks, repair)
+        own = [one for one in judgements if one.split in ("", split)]
+        cleaner.clean(own, crowds)
     whole = {split: cleaner for split, cleaner in cleaners.items() if not cleaner.reason}
     _share_categories(whole)
     fixed = {split: Fixed(files[split], one.changes, (), {}, one.reason) for split, one in cleaners.items() if one.reason}
@@ -68,12 +71,20 @@ def fix_splits(
     options: dict[str, Any] = {"duplicates": duplicates, "on_progress": on_progress}
     after = check_contents(files, cleaned, looks=looks, folders=folders, **options)
     for split, cleaner in whole.items():
-        left = [fault for fault in (*report.problems, *after.problems) if fault.split == split]
+        left = [fault for fault in report.problems if fault.code == "no-images-folder"]
+        left = [fault for fault in (*left, *after.problems) if fault.split == split]
         left = [fault for fault in left if CODES[fault.code].severity == "error"]
-        left = [fault for fault in left if fault in after.problems or fault.code == "no-images-folder"]
         tallies = count_rows(contents[split], report.problems, cleaned[split], after.problems, cleaner.origins, split)
         fixed[split] = Fixed(files[split], cleaner.changes, tuple(left), tallies)
     return {split: fixed[split] for split in cleaners}, after
+
+
+def _judge_anew(cleaners: Mapping[str, _Cleaner]) -> tuple[Judgement, ...]:
+    """Judge the tables as they are prepared, if anything in them was changed: what was unreadable before may be judged now."""
+    if not any(cleaner.changes for cleaner in cleaners.values()):
+        return ()
+    parts = {split: sift(one.tables, str(one.file), split) for split, one in cleaners.items() if not one.reason}
+    return judge_splits({split: measure_objects(part) for split, part in parts.items()})
 
 
 class _Cleaner:
@@ -94,15 +105,12 @@ class _Cleaner:
         self._sizes: dict[int, tuple[int, int]] = {}  # height and width of files, by the images' places
         self._taken: set[int] = set()
         self._last_id = 0
+        self._objects = bool(self.tables["annotations"])
 
-    def clean(self, looks: Looks, repair_all: WholeRepair) -> None:
-        """Clean all of it, with the files of its images, of which `looks` has some already.
-
-        `repair_all` repairs what all annotations have in common.
-        """
+    def prepare(self, looks: Looks) -> None:
+        """Write what is only written otherwise, and what the files of the images say, of which `looks` has some already."""
         if self.reason:
             return
-        objects = bool(self.tables["annotations"])
         changed, self.changes = rewrite_tables(self.tables)
         for table in TABLES:
             self._put(table, changed[table])
@@ -110,7 +118,13 @@ class _Cleaner:
         self._last_id = max((number for number in self._taken if 0 <= number < LARGEST_COMMON), default=0)
         self._repair(self._look_at_files(looks))
         self._sizes = {}
-        self.tables["annotations"], changes = repair_all(self.tables)
+
+    def clean(self, judgements: Sequence[Judgement], crowds: bool) -> None:
+        """Repair what all annotations have in common, then row by row; with `crowds`, crowds become objects."""
+        if self.reason:
+            return
+        known = self.places is not None
+        self.tables["annotations"], changes = repair_whole(self.tables, judgements, sizes_known=known, crowds=crowds)
         self.changes += changes
         for number in range(2 * ROUNDS):
             found, _ = check_annotations(self.tables, str(self.file), self.split)
@@ -120,7 +134,7 @@ class _Cleaner:
             if not wanted:
                 break
             self._repair(wanted, last=last)
-        empty = [name for name in TABLES if not self.tables[name] and (objects or name != "annotations")]
+        empty = [name for name in TABLES if not self.tables[name] and (self._objects or name != "annotations")]
         self.reason = f"nothing would be left of {', '.join(empty)}: export the data set again" if empty else ""
 
     def _look_at_files(self, looks: Looks) -> list[Fault]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePosixPath
@@ -18,7 +19,9 @@ __all__ = ["LARGEST_COMMON", "Row", "rewrite_tables"]
 Row = dict[str, Any]
 Raw = tuple[type, Any]  # a value and its type: 1, 1.0, True and '1' are four
 LARGEST_COMMON = 2**53  # up to here a double stands for one whole number, and every program's JSON holds it
-FLAGS = {"": 0, "0": 0, "false": 0, "no": 0, "n": 0, "f": 0, "1": 1, "true": 1, "yes": 1, "y": 1, "t": 1}
+_NO, _YES = ("", "0", "0.0", "false", "no", "n", "f", "none", "null", "nan"), ("1", "1.0", "true", "yes", "y", "t")
+FLAGS = {**dict.fromkeys(_NO, 0), **dict.fromkeys(_YES, 1)}
+_WHOLE = re.compile(r"\s*([0-9]{1,19})(?:\.0*)?\s*")
 CLASS_FIELDS = ("category_name", "category", "class", "class_name", "label", "name", "type")
 
 
@@ -83,6 +86,7 @@ class _Rewriter:
 
     def _number(self, table: str) -> None:
         """Give each row an id that is a whole number, its own where it says one that no other row has."""
+        named = {row.get("image_id") for _, row in self._list("annotations") if isinstance(row.get("image_id"), str)}
         rows = [(place, row, _type(row.get("id"))) for place, row in self._list(table)]
         rows.sort(key=lambda item: item[2][0] is not int)  # stable: what is a number already keeps it
         ids: dict[Raw, int] = {}
@@ -91,12 +95,12 @@ class _Rewriter:
             (number for *_, (_, one) in rows if (number := _to_id(one)) is not None and number <= LARGEST_COMMON), default=0
         )
         for place, row, raw in rows:
-            if raw in ids or raw[1] is None or not isinstance(raw[1], str | int | float):
+            if raw in ids or (raw[1] is None and row.get("file_name") not in named):
                 continue  # told as given twice; or nothing that an object could name
             number = _to_id(raw[1])
             if number is None or number in taken:
                 number = last = last + 1
-            ids[raw] = number
+            ids |= {} if raw[1] is None else {raw: number}
             taken.add(number)
             if raw != (int, number):
                 written = _to_id(raw[1]) == number
@@ -235,8 +239,8 @@ def _to_id(value: Any) -> int | None:
         return value if 0 <= value <= LARGEST_ID else None
     if isinstance(value, float):
         return int(value) if value.is_integer() and 0 <= value <= LARGEST_COMMON else None
-    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 20:
-        return int(value) if int(value) <= LARGEST_ID else None
+    if isinstance(value, str) and (match := _WHOLE.fullmatch(value)):
+        return int(match[1]) if int(match[1]) <= LARGEST_ID else None
     return None
 
 

@@ -6,7 +6,7 @@ import os
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -14,10 +14,16 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from maskzoo.datasets.annotations import list_places
 from maskzoo.datasets.layout import name_split
 from maskzoo.errors import SourceError
-from maskzoo.images.find import find_pictures
+from maskzoo.images.find import IMAGE_SUFFIXES, find_pictures
 
 __all__ = ["ImagePlaces", "Match", "find_places", "split_name"]
 
+# Folders, in small letters, whose pictures have the names of photos and are none.
+NO_PHOTOS = frozenset([
+    "mask", "masks", "label", "labels", "annotations", "segmentationclass", "segmentationobject", "segmentationclasspng",
+    "segmentationobjectpng", "segmentationclassvisualization", "segmentationobjectvisualization", "gtfine", "groundtruth",
+    "thumbs", "thumbnails",
+])  # fmt: skip
 _PREFIX = re.compile(r"^[0-9a-f]{8}-(?=.)")  # Label Studio's, of a file that was uploaded
 _ADDRESS = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]+://")
 
@@ -118,7 +124,12 @@ def split_name(name: str) -> list[str]:
 
 
 def _compose(text: str) -> str:
-    return unicodedata.normalize("NFC", text)
+    return unicodedata.normalize("NFC", text).strip()
+
+
+def _drop_ending(name: str) -> str:
+    stem, point, ending = name.rpartition(".")
+    return stem if point + ending in IMAGE_SUFFIXES else name
 
 
 # What a name and a file have in common, from the strictest on, and what differs then.
@@ -128,6 +139,7 @@ _KEYS: tuple[tuple[Callable[[str], str], str], ...] = (
     (lambda part: _compose(unquote(part)), "the letters are composed otherwise (Unicode's forms NFC and NFD)"),
     (lambda part: _compose(unquote(part)).casefold(), "the capitals differ"),
     (lambda part: _PREFIX.sub("", _compose(unquote(part)).casefold()), "one has the prefix of an upload"),
+    (lambda part: _drop_ending(_compose(unquote(part)).casefold()), "the ending differs"),
 )
 
 
@@ -135,7 +147,7 @@ class _Tree:
     """All pictures under some folders, found by the last part of a name."""
 
     def __init__(self, roots: Sequence[Path], taken: set[Path], split: str) -> None:
-        self.split = split
+        self.split, self.roots = split, roots
         self.files = []
         for root in roots:
             try:
@@ -154,11 +166,18 @@ class _Tree:
         parts = split_name(name)
         for (key, how), index in zip(_KEYS, self.by_key, strict=True):
             fitting = index.get(key(parts[-1]), [])
+            own = {part.casefold() for part in parts}
+            fitting = [path for path in fitting if not self._lies_in(path, NO_PHOTOS - own)]
             if fitting:
                 ranks = [(_count_common(parts, path), self._is_of_split(path)) for path in fitting]
                 best = [path for path, rank in zip(fitting, ranks, strict=True) if rank == max(ranks)]
                 return best, _tell_form(name) or how
         return [], ""
+
+    def _lies_in(self, path: Path, names: Set[str]) -> bool:
+        """Say whether one of the folders between a root and a file has one of the names."""
+        inner = next(path.relative_to(root) for root in self.roots if path.is_relative_to(root))
+        return not names.isdisjoint(part.casefold() for part in inner.parts[:-1])
 
     def _is_of_split(self, path: Path) -> bool:
         return any(name_split(part, whole=True) == self.split for part in path.parts[:-1])
