@@ -60,7 +60,7 @@ LINE = [5, 5, 20, 5, 12, 5]
 FAULTY_OBJECTS = {
     "unknown-image": ({"image_id": 999}, "dropped"),
     "unknown-category": ({"category_id": 999}, "dropped"),
-    "bad-flag": ({"iscrowd": "no"}, "dropped"),
+    "bad-flag": ({"iscrowd": "some"}, "dropped"),
     "bad-area": ({"area": None}, "repaired"),
     "bad-box": ({"bbox": [1, 2]}, "repaired"),
     "far-box": ({"bbox": [1e6, 2, 3, 4]}, "repaired"),
@@ -83,10 +83,12 @@ FAULTY_OBJECTS = {
     "crowd-polygons": ({"iscrowd": 1}, "kept"),
     "ignored": ({"ignore": 1}, "kept"),
     "bad-id": ({"id": "seven"}, "repaired"),
+    "bad-nesting": ({"segmentation": [10, 10, 32, 10, 32, 26, 10, 26]}, "repaired"),
+    "id-as-text": ({"image_id": "1"}, "repaired"),
 }
 FAULTY_TABLES = {
     "bad-row", "duplicate-category-id", "duplicate-image-id", "duplicate-annotation-id", "bad-category-name", "bad-size",
-    "bad-file-name", "missing-image", "unreadable-image", "size-differs", "size-rotated", "same-image-twice",
+    "bad-file-name", "misnamed-image", "missing-image", "unreadable-image", "size-differs", "size-rotated", "same-image-twice",
     "duplicate-file-name", "unsafe-file-name", "duplicate-category-name", "duplicate-annotation", "crowd",
     "image-without-objects", "category-without-objects", "unnamed-image",
 }  # fmt: skip
@@ -115,9 +117,11 @@ def make_faulty(folder):
     images[5]["height"] = 0
     images[6]["file_name"] = ""
     (photos / "8.png").write_bytes((photos / "9.png").read_bytes())
+    images[8]["file_name"] = "9.PNG"
     images[9]["file_name"] = "../train/10.png"
     images.append(images[10] | {"id": 50})
-    images.append({"id": 12, "file_name": "12.png", "height": 60, "width": 79})  # which of both is image 12?
+    images.append({"id": 12, "file_name": "12.png", "height": 60, "width": 79})  # the file says which is true
+    images.append({"id": 11, "file_name": "12.png", "height": 60, "width": 80})  # which of both is image 11?
     images.append(None)
     objects += [make_object(10, 1, x=35), copy.deepcopy(objects[1]) | {"id": 500}]
     crowd = {"size": [60, 80], "counts": [600, 600, 3600]}

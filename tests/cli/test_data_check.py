@@ -11,6 +11,7 @@ from faulty_data import make_faulty, make_object, make_sound, rewrite
 from maskzoo.cli.data import app
 from maskzoo.datasets.coco_reader import read_annotations
 from maskzoo.errors import MaskzooError
+from truth_set import make_truth, write_truth
 
 
 @pytest.fixture
@@ -41,7 +42,7 @@ def test_errors_end_with_3_a_table_the_worst_and_what_to_do(run, tmp_path):
     code, out, err = run("train.json")
     assert (code, err) == (3, "")
     assert "The worst 20 of " in out
-    assert "error: train.json: annotation 1002: iscrowd: found 'no'; expected 0 or 1" in out
+    assert "error: train.json: annotation 1002: iscrowd: found 'some'; expected 0 or 1" in out
     assert "maskzoo data check train.json --fix OUT" in out.splitlines()[-1]
     listed = run("train.json", "--all")[1]
     assert "warning: train.json: annotation 1021: area: found 3.0" in listed and "The worst" not in listed
@@ -113,13 +114,42 @@ def test_the_cleaned_files_pass_and_the_inputs_stay(run, tmp_path):
     assert all(path.read_bytes() == content for path, content in before.items())
 
 
+def test_the_findings_before_and_after_stand_side_by_side_and_nothing_advises_fix_again(run, tmp_path):
+    content = make_truth()
+    content["images"][0]["file_name"] = "C:\\photos\\a1.jpg"
+    content["annotations"][0]["iscrowd"] = None
+    content["annotations"][1]["segmentation"] = []
+    write_truth(tmp_path / "set", content)
+    code, out, _ = run("set", "--fix", "cleaned.json", "--page", "page.html")
+    assert code == 3 and "--fix OUT" not in out.partition("Wrote")[2]
+    lines = {" ".join(line.split()) for line in out.splitlines()}
+    assert "iscrowd or ignore that is not 0 or 1 1 0" in lines and "object without an outline 1 0" in lines
+    assert "images: saved 1, changed 1, dropped 0, left 0 of 3" in lines
+    assert "annotations: saved 1, changed 1, dropped 1, left 0 of 5" in lines
+    assert f"maskzoo data check cleaned.json --images {tmp_path / 'set'}" in out.splitlines()[-2]
+    assert "The cleaned copy" in (tmp_path / "page.html").read_text()
+    code, out, _ = run("cleaned.json", "--images", "set")
+    assert (code, out.splitlines()[-1]) == (0, "Nothing to complain about.")
+
+
+def test_where_nothing_is_left_the_findings_are_shown_and_nothing_is_written(run, tmp_path):
+    content = make_truth()
+    for row in content["annotations"]:
+        row["segmentation"] = None
+    write_truth(tmp_path / "set", content)
+    code, out, err = run("set", "--fix", "cleaned.json")
+    assert (code, err) == (3, "") and not (tmp_path / "cleaned.json").exists()
+    assert "object without an outline" in out and "Not written: cleaned.json: nothing would be left of annotations" in out
+    assert run("set", "--fix", "cleaned.json", "--json")[0] == 3
+
+
 def test_what_is_left_to_a_person_is_told(run, tmp_path):
     make_sound(tmp_path, "train")
     file, data = make_sound(tmp_path, "val", first=50)
     data["categories"][1]["name"] = "Dog"
     rewrite(file, data)
     out = run(".", "--fix", "cleaned")[1]
-    assert "left to you: val.json: category 2: name: found 'Dog'; expected 'dog', as in train" in out
+    assert "left to you: cleaned/val.json: category 2: name: found 'Dog'; expected 'dog', as in train" in out
 
 
 @pytest.mark.parametrize(

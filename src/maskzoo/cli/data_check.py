@@ -71,7 +71,7 @@ def check(
         print_json(report.to_dict())
     else:
         _print_report(report, data, every)
-        _print_fixed(report, fix)
+        _print_fixed(report)
         if page is not None:
             _print(f"Wrote {page}")
     if report.errors:
@@ -123,8 +123,8 @@ def _print_report(report: DatasetReport, data: Path, every: bool) -> None:
         _print("")
     warnings = count_words(report.count_severities()["warning"], "warning")
     if report.errors:
-        todo = f"Correct the errors, or write a cleaned copy: maskzoo data check {data} --fix OUT"
-        _print(f"{count_words(report.errors, 'error')}, {warnings}. {todo}")
+        todo = "" if report.fixed else f" Correct the errors, or write a cleaned copy: maskzoo data check {data} --fix OUT"
+        _print(f"{count_words(report.errors, 'error')}, {warnings}.{todo}")
     else:
         _print(f"No errors, {warnings}. It can be trained on.")
 
@@ -145,13 +145,42 @@ def _tabulate(report: DatasetReport) -> Table:
     return table
 
 
-def _print_fixed(report: DatasetReport, out: Path | None) -> None:
+def _print_fixed(report: DatasetReport) -> None:
     for fixed in report.fixed.values():
         _print("")
-        _print(f"Wrote {fixed.file}: {count_words(sum(fixed.changes.values()), 'change')}")
+        if fixed.reason:
+            _print(f"Not written: {fixed.file}: {fixed.reason}")
+        else:
+            _print(f"Wrote {fixed.file}: {count_words(sum(fixed.changes.values()), 'change')}")
         for change, count in sorted(fixed.changes.items(), key=lambda item: -item[1]):
             _print(f"  {count:,} x {change}")
-        for fault in fixed.left:
+        for fault in fixed.left[:SHOWN]:
             _print_fault(fault, "left to you", "bold red")
-    if report.fixed:
-        _print(f"Check it with its images: maskzoo data check {out} --images DIR")
+        if len(fixed.left) > SHOWN:
+            _print(f"and {len(fixed.left) - SHOWN:,} more that are left to you (--json has all)")
+        for table, tally in fixed.rows.items():
+            numbers = f"saved {tally.saved:,}, changed {tally.changed:,}, dropped {tally.dropped:,}, left {tally.left:,}"
+            _print(f"{table}: {numbers} of {tally.before:,}")
+    if report.after is not None:
+        _print_after(report, report.after)
+
+
+def _print_after(report: DatasetReport, after: DatasetReport) -> None:
+    """Print what was found before and after side by side, and what can be done with the cleaned files."""
+    table = start_table("kind")
+    table.add_column("before", justify="right", no_wrap=True)
+    table.add_column("after", justify="right", no_wrap=True)
+    for title, before, left in report.compare():
+        table.add_row(title, f"{before:,}", f"{left:,}")
+    _print("")
+    open_stdout().print(table)
+    _print("")
+    files = [fixed.file for fixed in report.fixed.values() if not fixed.reason]
+    place = files[0] if len(files) == 1 else files[0].parent
+    folders = {split.folder for split in after.splits.values()}
+    where = folders.pop() if len(folders) == 1 else None
+    images = f" --images {where or 'DIR'}"
+    found = after.count_severities()
+    said = f"{count_words(after.errors, 'error')} and {count_words(found['warning'], 'warning')} are left"
+    verdict = "correct the errors first" if after.errors else f"it can be trained on with{images}"
+    _print(f"After that {said}; {verdict}. Look at it: maskzoo data check {place}{images}")

@@ -76,6 +76,13 @@ LOOKS: dict[str, Look] = {
         "--fix OUT takes them from the outlines",
         _BOXES,
     ),
+    "names-otherwise": Look(
+        "file names that lead to no file",
+        "{wrong} of {images} file names lead to no file, and one file fits each; {begin}the first is {name}, its file {path}",
+        "names that were written on another machine or by another tool: {ways}",
+        "--fix OUT writes the names of the files",
+        frozenset({"misnamed-image", "unsafe-file-name"}),
+    ),
     "all-crowds": Look(
         "objects that are all crowds",
         "all {objects} annotations are crowds (iscrowd 1), {runs} of them with run lengths of their own",

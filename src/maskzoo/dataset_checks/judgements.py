@@ -14,6 +14,7 @@ from maskzoo.dataset_checks.content_judgements import (
     judge_shapes,
     judge_shared_images,
 )
+from maskzoo.dataset_checks.file_name_judgement import judge_file_names
 from maskzoo.dataset_checks.file_size_judgement import judge_file_sizes
 from maskzoo.dataset_checks.geometry_judgements import judge_geometry
 from maskzoo.dataset_checks.judgement import LOOKS, Judgement
@@ -47,6 +48,7 @@ def judge_splits(parts: Mapping[str, Objects], faults: Iterable[Fault] = ()) -> 
     faults = list(faults)
     kept += judge_shared_images(parts, faults) if len(parts) > 1 else ()
     kept += judge_file_sizes(parts, faults)
+    kept += judge_file_names(parts, faults)
     order = [*LOOKS]
     return tuple(sorted(kept, key=lambda one: (not one.certain, order.index(one.code))))
 

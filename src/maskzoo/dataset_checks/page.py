@@ -76,11 +76,11 @@ class _Pictures:
 
     def _draw_image(self, split: str, number: int | None, row: Row) -> dict[str, Any] | None:
         facts = self.report.splits.get(split)
-        if facts is None or facts.folder is None or number is None or number not in self.first[split]:
+        if facts is None or facts.places is None or number is None or number not in self.first[split]:
             return None
         name = self.contents[split]["images"][self.first[split][number]].get("file_name")
         try:
-            pixels = read_image(facts.folder / name) if isinstance(name, str) and name else None
+            pixels = read_image(facts.places.path(name)) if isinstance(name, str) and name else None
         except (MaskzooError, UnicodeError):
             return None
         if pixels is None:

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from maskzoo.dataset_checks.codes import CODES, SEVERITIES, Severity, count_severities
-from maskzoo.dataset_checks.judgement import Judgement
+from maskzoo.dataset_checks.judgement import LOOKS, Judgement
+from maskzoo.dataset_checks.tally import Tally
+from maskzoo.datasets.image_places import ImagePlaces
 from maskzoo.faults import Fault
 
 __all__ = ["Change", "DatasetReport", "Fixed", "SplitFacts"]
@@ -17,17 +19,23 @@ __all__ = ["Change", "DatasetReport", "Fixed", "SplitFacts"]
 
 @dataclass(frozen=True, slots=True)
 class SplitFacts:
-    """A split that was checked: its file, its images' folder if that was found, and how many rows it has."""
+    """A split that was checked: its file, how many rows it has, and where its images are, if that was found."""
 
     file: Path
-    folder: Path | None
     images: int
     objects: int
     categories: int
+    places: ImagePlaces | None = None
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder of the images."""
+        return None if self.places is None else self.places.folder
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON values."""
-        return {name: str(value) if isinstance(value, Path) else value for name, value in asdict(self).items()}
+        numbers = {"images": self.images, "objects": self.objects, "categories": self.categories}
+        return {"file": str(self.file), "folder": self.folder and str(self.folder), **numbers}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,16 +52,28 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Fixed:
-    """A cleaned file: how often each change was made in it, and the errors that are left to a person."""
+    """A cleaned file: how often each change was made in it, and the errors that are left to a person.
+
+    `rows` say what became of its images and annotations. `reason` says why it was not written; empty if it was.
+    """
 
     file: Path
     changes: Mapping[Change, int]
     left: tuple[Fault, ...]
+    rows: Mapping[str, Tally] = field(default_factory=dict)
+    reason: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON values."""
         changes = [{**asdict(change), "count": count} for change, count in self.changes.items()]
-        return {"file": str(self.file), "changes": changes, "left": [_judge(fault) for fault in self.left]}
+        return {
+            "file": str(self.file),
+            "written": not self.reason,
+            "reason": self.reason,
+            "rows": {table: tally.to_dict() for table, tally in self.rows.items()},
+            "changes": changes,
+            "left": [_judge(fault) for fault in self.left],
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +87,7 @@ class DatasetReport:
         fixed: the cleaned file of each split, if cleaning was asked for.
         page: the page, if one was asked for.
         judgements: what the set, or a split, looks like as a whole, certain ones first.
+        after: what a check of the cleaned files found; None if none was written.
     """
 
     splits: dict[str, SplitFacts]
@@ -75,6 +96,7 @@ class DatasetReport:
     fixed: dict[str, Fixed] = field(default_factory=dict)
     page: Path | None = None
     judgements: tuple[Judgement, ...] = ()
+    after: DatasetReport | None = None
 
     @property
     def errors(self) -> int:
@@ -94,6 +116,15 @@ class DatasetReport:
         """Return how many problems there are of each code that was found."""
         return dict(Counter(fault.code for fault in self.problems))
 
+    def compare(self) -> list[tuple[str, int, int]]:
+        """Return the title of each kind of problem and judgement, and how many there were before and after cleaning."""
+        parts = (self, self.after or self)
+        before, after = (
+            Counter([*(one.code for one in each.judgements), *(one.code for one in each.problems)]) for each in parts
+        )
+        titles = {code: look.title for code, look in LOOKS.items()} | {code: kind.title for code, kind in CODES.items()}
+        return [(title, before[code], after[code]) for code, title in titles.items() if before[code] or after[code]]
+
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON values; each problem with its severity and what to do about it."""
         severities = self.count_severities()
@@ -105,6 +136,7 @@ class DatasetReport:
             "counts": self.count(),
             "problems": [_judge(fault) for fault in self.problems],
             "fixed": {split: fixed.to_dict() for split, fixed in self.fixed.items()} or None,
+            "after": self.after and self.after.to_dict(),
             "page": self.page and str(self.page),
         }
 

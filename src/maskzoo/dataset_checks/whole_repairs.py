@@ -11,14 +11,15 @@ import numpy as np
 from maskzoo.dataset_checks.file_size_judgement import is_same_shape
 from maskzoo.dataset_checks.geometry_judgements import BESIDE, MOST, agree, find_turned
 from maskzoo.dataset_checks.judgement import LOOKS, Judgement
-from maskzoo.dataset_checks.repairs import Row, measure_sound
+from maskzoo.dataset_checks.repairs import measure_sound
 from maskzoo.dataset_checks.report import Change, DatasetReport
+from maskzoo.dataset_checks.rewrites import Row
 from maskzoo.datasets.coco_reader import find_first
 from maskzoo.datasets.rle import decode_runs, encode_mask, measure_runs, read_runs
 from maskzoo.datasets.sifted import is_number
 from maskzoo.faults import Fault, Words
 
-__all__ = ["is_size", "repair_whole", "rescale"]
+__all__ = ["repair_whole", "rescale"]
 
 FULL = {"parts-of-image": 1.0, "percent-of-image": 100.0}  # what the whole side of an image is
 ACTIONS = {
@@ -98,11 +99,6 @@ def rescale(content: Mapping[str, Any], report: DatasetReport, split: str) -> tu
     changes[Change("annotations", title, "outline scaled to the file")] += len(changed)
     _measure_anew(rows, changed, code, changes)
     return {**content, "images": images, "annotations": rows}, +changes
-
-
-def is_size(image: Row, fault: Fault) -> bool:
-    """Say whether an image's row has the size that the fault of another one expects."""
-    return (image.get("width"), image.get("height")) == _read_size(fault)
 
 
 def _read_size(fault: Fault) -> tuple[int, int]:

@@ -7,6 +7,8 @@ counts references in them. Boxes and outlines stay as the file has them; `boxes`
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -15,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maskzoo.datasets.classes import ClassMap
-from maskzoo.datasets.layout import name_split, tell_split
-from maskzoo.errors import ConfigError, SourceError
+from maskzoo.datasets.layout import SPLITS, name_split, tell_split
+from maskzoo.errors import ConfigError, SourceError, list_some
 
 __all__ = [
     "AnnotationSet",
@@ -24,6 +26,7 @@ __all__ = [
     "Ragged",
     "find_image_folder",
     "find_trainable",
+    "list_places",
     "look_for_images",
     "select_for_training",
 ]
@@ -32,6 +35,7 @@ Bools = NDArray[np.bool_]
 Integers = NDArray[np.int64]
 Doubles = NDArray[np.float64]
 Scalar = TypeVar("Scalar", bound=np.generic)
+SAMPLED = 200  # names by which the folder of many images is found
 SMALLEST_SIDE = 1e-5  # of a box that trains, in pixels: the published loader's
 
 
@@ -200,37 +204,44 @@ def find_image_folder(annotations: AnnotationSet, given: Path | None = None, spl
 
     Raises SourceError that lists them if none holds one of the images, ConfigError if the given one is not a folder.
     """
-    folder, where = look_for_images(annotations, given, split)
+    names = [annotations.file_name(image) for image in range(len(annotations))]
+    folder, where = look_for_images(names, annotations.source, given, split)
     if folder is None:
-        raise SourceError(f"{annotations.source}: its images were not found; {where}; give their folder with --images")
+        advice = f"give their folder with --images, or see which files fit with `maskzoo data check {annotations.source}`"
+        raise SourceError(f"{annotations.source}: its images were not found; {where}; {advice}")
     return folder
 
 
-def look_for_images(annotations: AnnotationSet, given: Path | None, split: str | None) -> tuple[Path | None, str]:
-    """Return what `find_image_folder` does, or None, and which image was looked for where."""
-    file = Path(annotations.source).absolute()
-    if given is None:
-        folders, count = _list_near(file), 20
-    elif given.is_dir():
-        folders, count = _list_inside(given, split or tell_split(file)), len(annotations)
-    else:
+def look_for_images(names: Sequence[str], source: str, given: Path | None, split: str | None) -> tuple[Path | None, str]:
+    """Return what `find_image_folder` does for images of these names, or None, and which was looked for where."""
+    if given is not None and not given.is_dir():
         raise ConfigError(f"{given}: no such folder; expected the folder of the images (--images)")
-    samples = [annotations.file_name(image) for image in range(min(len(annotations), count))]
-    tried = ", ".join(str(folder) for folder in dict.fromkeys(folders))
-    where = f"the first is {repr(samples[0]) if samples else 'no image at all'}, looked in {tried}"
-    for folder in folders:
-        if any(os.path.isfile(folder / sample) for sample in samples):  # noqa: PTH113 - False for a name too long
-            return folder, where
+    folders = list_places(Path(source), given, split)
+    where = f"the first is {repr(names[0]) if names else 'no image at all'}, looked in {list_some(map(str, folders), 6)}"
+    there = [folder for folder in folders if folder.is_dir()]
+    samples = names[:: len(names) // SAMPLED + 1]
+    for some in (samples, names):  # all of them only where none of the others is found
+        counts = [sum(os.path.isfile(folder / name) for name in some) for folder in there]  # noqa: PTH113 - False for a name too long
+        if any(counts):
+            return there[counts.index(max(counts))], where
     return None, where
 
 
+def list_places(file: Path, given: Path | None, split: str | None) -> list[Path]:
+    """Return the usual folders of the images of an annotation file: in a `given` one for a split, or near the file."""
+    file = file.absolute()
+    return list(dict.fromkeys(_list_near(file) if given is None else _list_inside(given, split or tell_split(file))))
+
+
 def _list_near(file: Path) -> list[Path]:
-    names = {file.stem, *(file.stem.removeprefix(prefix) for prefix in ("instances_", "annotations_"))}
-    inner = [part for name in sorted(names, key=len) for part in (name, f"images/{name}")] + ["images", ""]
-    return [base / part for part in inner for base in (file.parent, file.parent.parent)]
+    split = name_split(file.name) or name_split(file.parent.name, whole=True)
+    names = [file.stem, re.sub("^[a-z]+_", "", file.stem), *(SPLITS[split] if split else ())]  # of x2coco: instance_train.json
+    inner = [part for name in sorted(dict.fromkeys(names), key=len) for part in (name, f"images/{name}", f"{name}/images")]
+    inner += ["images", "data", "JPEGImages", ""]  # data: FiftyOne's
+    return [base / part for base in (file.parent, file.parent.parent) for part in inner]
 
 
 def _list_inside(given: Path, split: str) -> list[Path]:
-    bases = [folder for folder in (given, given / "images") if folder.is_dir()]
+    bases = [folder for folder in (given, given / "images", given / "data") if folder.is_dir()]
     inner = [entry for base in bases for entry in sorted(base.iterdir()) if name_split(entry.name) == split and entry.is_dir()]
     return [*bases, *inner]

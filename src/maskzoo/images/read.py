@@ -166,7 +166,8 @@ def _from_stream(stream: IO[bytes], name: str, max_pixels: int) -> Pixels:
     except Image.DecompressionBombError as error:  # plugins that check for themselves: WebP, GIF
         raise ImageError(f"{name}: too large for Pillow's {kind} reader: {error} Make it smaller first") from error
     except Exception as error:  # on damaged bytes Pillow's plugins raise whatever their code runs into
-        raise ImageError(_describe_damage(name, kind, error)) from error
+        bands = _describe_bands(stream) if kind == "TIFF" and isinstance(error, SyntaxError) else None
+        raise ImageError(f"{name}: {bands}" if bands else _describe_damage(name, kind, error)) from error
 
 
 def _recognise(prefix: bytes) -> str | None:
@@ -212,6 +213,25 @@ def _check_size(name: str, width: int, height: int, max_pixels: int) -> None:
 def _describe_damage(name: str, kind: str, error: Exception) -> str:
     detail = str(error) or type(error).__name__
     return f"{name}: the {kind} is damaged or truncated: {detail}; expected a whole file; copy or download it again"
+
+
+def _describe_bands(stream: IO[bytes]) -> str | None:
+    """Say what a TIFF's pixels are that Pillow has no mode for; None if its directory cannot be read, or says it otherwise."""
+    try:
+        stream.seek(0)
+        header = stream.read(8)
+        header += stream.read(8) if header[2] == 43 else b""  # BigTIFF
+        directory = TiffImagePlugin.ImageFileDirectory_v2(header)
+        stream.seek(directory.next)
+        directory.load(stream)
+        bands, bits = int(directory.get(277, 1)), sorted(set(directory.get(258, (1,))))
+        kind = {2: " with a sign", 3: " of floating point"}.get(directory.get(339, (1,))[0], "")
+    except Exception:  # as Pillow's plugins, its directories raise whatever their code runs into
+        return None
+    if bands in (1, 3, 4) and bits in ([8], [16]) and not kind:
+        return None
+    what = f"{bands} {'band' if bands == 1 else 'bands'} of {' and '.join(map(str, bits))} bits{kind}"
+    return f"the TIFF has {what}; expected 1, 3 or 4 bands of 8 or 16 bits; choose the bands to look at and save these alone"
 
 
 def _read_orientation(exif: object) -> int:

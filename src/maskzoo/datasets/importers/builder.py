@@ -17,9 +17,10 @@ from maskzoo.datasets.mask_outlines import trace
 from maskzoo.datasets.rle import encode_polygons
 from maskzoo.datasets.sifted import LONGEST_OUTLINE
 from maskzoo.errors import ImageError, SourceError
-from maskzoo.images.find import IMAGE_SUFFIXES
+from maskzoo.images.find import find_pictures
 from maskzoo.images.read import read_image
 from maskzoo.progress import OnProgress, ProgressEvent, say_nothing
+from maskzoo.system.encodings import describe_encoding
 
 __all__ = [
     "BOXES",
@@ -224,11 +225,6 @@ def _to_number(value: float) -> float:
     return int(value) if value.is_integer() else value
 
 
-def find_pictures(folder: Path) -> list[Path]:
-    """Return the pictures in a folder and the folders in it, by name."""
-    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file())
-
-
 def measure_pictures(
     paths: Sequence[Path], on_progress: OnProgress = say_nothing
 ) -> Iterator[tuple[Path, tuple[int, int] | ImageError]]:
@@ -253,8 +249,11 @@ def read_text(path: Path) -> str:
         size = path.stat().st_size
         if size > LARGEST_TEXT:
             raise SourceError(f"{path}: {size:,} bytes; expected a text file of at most {LARGEST_TEXT:,}")
-        return path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+        content = path.read_bytes()
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise SourceError(f"{path}: cannot be read as text: {describe_encoding(content, error)}") from error
+    except OSError as error:
         raise SourceError(f"{path}: cannot be read as text: {error}; expected a UTF-8 text file") from error
 
 
