@@ -24,6 +24,7 @@ TESTED_BY = {
     "dataset_checks/annotation_checks.py": "dataset_checks/test_split_checks.py",
     "dataset_checks/codes.py": "dataset_checks/test_split_checks.py",
     "dataset_checks/content_judgements.py": "dataset_checks/test_judgements.py",
+    "dataset_checks/file_size_judgement.py": "dataset_checks/test_whole_repairs.py",
     "dataset_checks/geometry_judgements.py": "dataset_checks/test_judgements.py",
     "dataset_checks/image_checks.py": "dataset_checks/test_split_checks.py",
     "dataset_checks/judgement.py": "dataset_checks/test_judgements.py",

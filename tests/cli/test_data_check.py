@@ -56,6 +56,40 @@ def test_warnings_alone_end_with_0(run, tmp_path):
     assert code == 0 and "No errors, 1 warning. It can be trained on." in out
 
 
+def test_what_is_wrong_with_the_whole_stands_first_and_is_repaired(run, tmp_path):
+    file, data = make_sound(tmp_path)
+    truth = [row["bbox"] for row in data["annotations"]]
+    for row in data["annotations"]:
+        x, y, width, height = row["bbox"]
+        row["bbox"] = [x, y, x + width, y + height]
+    rewrite(file, data)
+    code, out, _ = run("train.json")
+    lines = [line for line in out.splitlines() if line]
+    assert code == 3 and lines[1].startswith("error: the whole set: 12 of 12 boxes are not those of their outlines")
+    assert "x1 y1 x2 y2" in lines[1] and lines[2] == "  such as annotation 10: bbox [10, 10, 30, 26]"
+    assert "All 12 problems of single rows follow from this (--all lists them)." in out
+    assert "warning: train.json: annotation 10: bbox" in run("train.json", "--all")[1]
+    code, out, _ = run("train.json", "--fix", "fixed.json")
+    assert "12 x boxes that are written in another way: box taken from the outline" in out
+    assert [row["bbox"] for row in json.loads((tmp_path / "fixed.json").read_text())["annotations"]] == truth
+    code, out, _ = run("fixed.json", "--images", "train")
+    assert code == 0 and "Nothing to complain about." in out
+
+
+def test_crowds_become_objects_when_asked(run, tmp_path):
+    file, data = make_sound(tmp_path)
+    for row in data["annotations"]:
+        row["iscrowd"] = 1
+    rewrite(file, data)
+    code, out, _ = run("train.json")
+    assert code == 3 and "all 12 annotations are crowds (iscrowd 1)" in out and "--crowds-as-objects" in out
+    code, out, _ = run("train.json", "--fix", "fixed.json", "--crowds-as-objects")
+    assert "12 x object that is a crowd: taken as an object" in out
+    assert run("fixed.json", "--images", "train")[0] == 0
+    with pytest.raises(MaskzooError, match="give --fix OUT too"):
+        run("train.json", "--crowds-as-objects")
+
+
 def test_json_is_one_object_with_everything(run, tmp_path):
     make_faulty(tmp_path)
     code, out, err = run("train.json", "--json", "--fix", "cleaned.json", "--page", "report.html")

@@ -170,6 +170,18 @@ def test_boxes_that_are_written_in_another_way_are_told_with_the_way(way, share,
     assert one.examples and one.examples[0].table == "annotations"
 
 
+def test_boxes_of_one_split_are_not_told_of_the_whole_set_in_other_words():
+    train = change(make_set(images=20), 0.05, bbox=lambda row, w, h: [0, 0, 30, 40])
+    val = change(make_set(seed=1), bbox=lambda row, w, h: WAYS["x1 y1 x2 y2"](row["bbox"], w, h))
+    assert [*judge(train=train, val=val)] == [("boxes-otherwise", "val"), ("boxes-differ", "train")]
+
+
+def test_some_boxes_in_another_way_are_a_doubt_with_the_way():
+    data = change(make_set(images=20), 0.2, bbox=lambda row, w, h: WAYS["x1 y1 x2 y2"](row["bbox"], w, h))
+    one = judge_raw(data)["boxes-otherwise"]
+    assert not one.certain and one.evidence["wrong"] == one.evidence["explained"] == 11 and "x1 y1 x2 y2" in str(one)
+
+
 def test_two_boxes_as_corners_are_certain_and_one_is_a_hint():
     def corners(row, w, h):
         return WAYS["x1 y1 x2 y2"](row["bbox"], w, h)

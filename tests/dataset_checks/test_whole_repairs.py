@@ -99,6 +99,24 @@ def test_x_and_y_stay_where_no_file_says_which_is_wrong(tmp_path):
     assert all(rows[row["id"]]["segmentation"] == row["segmentation"] for row in bad["annotations"] if row["id"] in rows)
 
 
+def test_x_and_y_of_outlines_are_exchanged_back_where_their_boxes_show_it(tmp_path):
+    truth = make_set(images=10)
+    maskzoo.check_dataset(write(tmp_path, change(truth, segmentation=turn)), fix=tmp_path / "out.json")
+    assert_same(json.loads((tmp_path / "out.json").read_text())["annotations"], truth)
+
+
+@pytest.mark.parametrize("share", [0.9, 1])
+@pytest.mark.parametrize("factor", [1.5, 2, 3.7])
+def test_outlines_of_larger_images_are_scaled_where_their_boxes_show_the_scale(tmp_path, factor, share):
+    truth = make_set(images=10)
+    write_set(tmp_path, truth)
+
+    def enlarge(row, w, h):
+        return scale_outline(factor * w, factor * h)(row, w, h)
+
+    assert_same(fix(write(tmp_path, change(truth, share, segmentation=enlarge)))[0], truth)
+
+
 @pytest.mark.parametrize("runs", [True, False])
 @pytest.mark.parametrize("count", [1, 18])
 def test_crowds_become_objects_when_asked_with_boxes_and_areas_from_their_masks(tmp_path, runs, count):
@@ -120,3 +138,45 @@ def test_crowds_stay_unless_asked(tmp_path):
     assert sum(row["iscrowd"] for row in json.loads((tmp_path / "out.json").read_text())["annotations"]) == 9
     with pytest.raises(ArgumentError, match="--fix"):
         maskzoo.check_dataset(file, crowds_as_objects=True)
+
+
+def resize(data, factor):
+    """Return the truth for files of `factor` times the sides: outlines, boxes and areas with them."""
+    data = copy.deepcopy(data)
+    for image in data["images"]:
+        image["width"], image["height"] = round(factor * image["width"]), round(factor * image["height"])
+    for row in data["annotations"]:
+        row["bbox"] = [factor * value for value in row["bbox"]]
+        row["area"] *= factor**2
+        if isinstance(row["segmentation"], list):
+            row["segmentation"] = [[factor * value for value in polygon] for polygon in row["segmentation"]]
+    return data
+
+
+@pytest.mark.parametrize("runs", [False, True])
+@pytest.mark.parametrize("factor", [0.25, 0.5, 2, 2.5])
+def test_files_that_were_resized_after_they_were_annotated_get_their_outlines_scaled(tmp_path, factor, runs):
+    data = make_set(runs=runs)
+    truth = resize(data, factor)
+    write_set(tmp_path, truth)
+    rows, report = fix(write(tmp_path, data))
+    (one,) = [one for one in report.judgements if one.code == "images-resized"]
+    assert one.certain and one.evidence == {"images": 6, "differ": 6, "scale": factor} and report.list_unexplained() == []
+    boxes = [np.array([row["bbox"] for row in side]) for side in (rows, truth["annotations"])]
+    assert np.abs(boxes[0] - boxes[1]).max() <= (2.5 if runs else 1e-2)
+    areas = [np.array([row["area"] for row in side]) for side in (rows, truth["annotations"])]
+    assert (np.abs(areas[0] - areas[1]) <= (0.1 if runs else 1e-3) * areas[1]).all()
+
+
+def test_sizes_that_were_noted_wrong_are_not_taken_for_resized_files(tmp_path):
+    truth = make_set()
+    write_set(tmp_path, truth)
+    bad = copy.deepcopy(truth)
+    for image in bad["images"]:  # the outlines reach farther than such images would
+        image["width"], image["height"] = image["width"] // 2, image["height"] // 2
+    report = maskzoo.check_dataset(write(tmp_path, bad), duplicates=False)
+    assert not [one for one in report.judgements if one.code == "images-resized" and one.certain]
+    for image in bad["images"]:
+        image["width"], image["height"] = truth["images"][0]["width"] * 2, truth["images"][0]["height"] * 2
+    report = maskzoo.check_dataset(write(tmp_path, bad), duplicates=False)
+    assert not [one for one in report.judgements if one.code == "images-resized" and one.certain]

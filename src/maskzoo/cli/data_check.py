@@ -47,7 +47,8 @@ def check(
 ) -> None:
     """Find everything that is wrong with a data set before it trains.
 
-    Looks at all splits of DATA, their annotations and every image. An error
+    Looks at all splits of DATA, their annotations and every image, and judges
+    them as a whole: boxes that are corners, coordinates from 0 to 1. An error
     would stop training or make it wrong: the exit code is 3 then. A warning is
     left out by training, or looks suspicious.
 

@@ -109,7 +109,7 @@ def judge_shapes(whole: WholeSet) -> Iterator[Judgement]:
     sides = (whole.extent[:, 2:] - whole.extent[:, :2]).clip(1)
     with np.errstate(invalid="ignore"):
         specks = (whole.area <= SPECK) & (whole.area * SPECK < sides.prod(axis=1))  # in one piece, N pixels fill 1/N
-    total, images = len(whole), sum(len(np.unique(part.sifted.packed.image_index)) for part in whole.parts)
+    total, images = len(whole), sum(np.count_nonzero(np.diff(part.sifted.packed.first)) for part in whole.parts)
     if total and specks.sum() >= max(SPECKS_EACH * images, total / 2):
         evidence = {"objects": total, "specks": int(specks.sum()), "images": images, "pixels": SPECK}
         yield Judgement("specks", True, evidence, whole.split, whole.show(specks, "segmentation"))

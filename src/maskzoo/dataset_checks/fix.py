@@ -18,7 +18,7 @@ from maskzoo.dataset_checks.report import Change, DatasetReport, Fixed, SplitFac
 from maskzoo.dataset_checks.rewrites import LARGEST_COMMON, Row, rewrite_tables
 from maskzoo.dataset_checks.split_checks import Contents, check_annotations, check_contents
 from maskzoo.dataset_checks.tally import count_rows
-from maskzoo.dataset_checks.whole_repairs import repair_whole
+from maskzoo.dataset_checks.whole_repairs import repair_whole, rescale
 from maskzoo.datasets.coco_reader import TABLES, find_first, sift
 from maskzoo.datasets.coco_writer import encode_json
 from maskzoo.faults import NOUNS, Fault
@@ -50,7 +50,11 @@ def fix_splits(
     Raises MaskzooError if a file cannot be written.
     """
     looks = {} if looks is None else looks
-    cleaners = {split: _Cleaner(contents[split], facts, split) for split, facts in report.splits.items()}
+    cleaners = {}
+    for split, facts in report.splits.items():
+        scaled, changes = rescale(contents[split], report, split)
+        cleaners[split] = _Cleaner(scaled, facts, split)
+        cleaners[split].changes += changes
     for cleaner in cleaners.values():
         cleaner.prepare(looks)
     judgements = _judge_anew(cleaners) or report.judgements
@@ -111,7 +115,8 @@ class _Cleaner:
         """Write what is only written otherwise, and what the files of the images say, of which `looks` has some already."""
         if self.reason:
             return
-        changed, self.changes = rewrite_tables(self.tables)
+        changed, changes = rewrite_tables(self.tables)
+        self.changes += changes
         for table in TABLES:
             self._put(table, changed[table])
         self._taken = set(find_first(self.tables["annotations"]))

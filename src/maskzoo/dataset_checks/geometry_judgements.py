@@ -14,7 +14,7 @@ from maskzoo.dataset_checks.judgement import Judgement
 from maskzoo.dataset_checks.whole_set import WholeSet
 from maskzoo.faults import Words
 
-__all__ = ["find_parts", "find_turned", "judge_boxes", "judge_coordinates"]
+__all__ = ["agree", "find_parts", "find_turned", "judge_geometry"]
 
 Bools = NDArray[np.bool_]
 Doubles = NDArray[np.float64]
@@ -37,12 +37,21 @@ LAYOUTS: dict[str, tuple[tuple[int, ...], str]] = {
 UNITS = {"": 0.0, " in parts of the image (0 to 1)": 1.0, " in percent of the image": 100.0}
 
 
-def judge_coordinates(whole: WholeSet) -> Iterator[Judgement]:
+def judge_geometry(whole: WholeSet) -> Iterator[Judgement]:
+    """Judge coordinates, and boxes beside outlines unless the outlines themselves are certain to be wrong."""
+    found = [*_judge_coordinates(whole)]
+    yield from found
+    if not any(one.certain for one in found):
+        yield from _judge_boxes(whole)
+
+
+def _judge_coordinates(whole: WholeSet) -> Iterator[Judgement]:
     """Say whether coordinates are parts or percent of the image, have x and y exchanged, or are of another scale."""
     known = np.asarray(np.isfinite(whole.side).all(axis=1) & (whole.side >= LEAST_SIDE).all(axis=1))
     outlined: Bools = known & ~whole.runs & np.isfinite(whole.extent).all(axis=1)
-    corners = whole.bbox + np.pad(whole.bbox[:, :2], ((0, 0), (2, 0)))
-    boxed: Bools = known & np.isfinite(corners).all(axis=1)
+    corners = _to_corners(whole.bbox)
+    has_outline = whole.runs | np.isfinite(whole.extent).all(axis=1)
+    boxed: Bools = known & np.isfinite(corners).all(axis=1) & (outlined.any() | ~has_outline.any())
     parts, shown = find_parts(whole.extent) & outlined, "outlines"
     chosen, corners_of = (outlined, whole.extent) if outlined.any() else (boxed, corners)
     if not outlined.any():
@@ -81,17 +90,24 @@ def _judge_extent(whole: WholeSet, chosen: Bools, corners: Doubles) -> Iterator[
     """Look at how far coordinates reach in their images."""
     side, reach, total = whole.side[chosen], corners[chosen][:, 2:], int(chosen.sum())
     outside, turned = find_turned(corners[chosen], side)
+    if not outside.any():
+        yield from _judge_corner(whole, chosen, corners)
+    if outside.sum() < 2:
+        return
     far = np.quantile(reach / side, 0.98, axis=0)
     rows = np.zeros(len(whole), np.bool_)
     rows[np.flatnonzero(chosen)[outside]] = True
     evidence: dict[str, Any] = {"objects": total, "outside": int(outside.sum())}
-    if outside.sum() > 1 and turned[outside].mean() >= NEARLY_ALL and turned.mean() >= NEARLY_ALL:
-        yield Judgement("axes-exchanged", True, evidence, whole.split, whole.show(rows, "segmentation"))
-    elif outside.sum() > 1 and outside.mean() >= 0.3 and far.min() > 1.1:
-        evidence |= {"reach": Words("{:.2f} and {:.2f}", *far.tolist())}
-        yield Judgement("larger-scale", bool(outside.mean() > 0.5), evidence, whole.split, whole.show(rows, "segmentation"))
-    elif not outside.any():
-        yield from _judge_corner(whole, chosen, corners)
+    examples, bbox = whole.show(rows, "segmentation"), whole.bbox[chosen]
+    if turned[outside].mean() >= NEARLY_ALL and turned.mean() >= NEARLY_ALL:
+        evidence |= {"boxes": int(agree(_to_corners(bbox), corners[chosen][:, (1, 0, 3, 2)]).sum())}
+        yield Judgement("axes-exchanged", True, evidence, whole.split, examples)
+    elif outside.mean() >= 0.3 and far.min() > 1.1:
+        scale, share = _fit_scale(bbox, corners[chosen])
+        proved = scale < 0.95 and share >= MOST
+        proof = Words(f"; at {scale:.3g} times the scale they agree with {round(share * total):,} boxes" if proved else "")
+        evidence |= {"reach": Words("{:.2f} and {:.2f}", *far.tolist()), "scale": scale if proved else 1.0, "proof": proof}
+        yield Judgement("larger-scale", bool(outside.mean() > 0.5), evidence, whole.split, examples)
 
 
 def _judge_corner(whole: WholeSet, chosen: Bools, corners: Doubles) -> Iterator[Judgement]:
@@ -101,7 +117,7 @@ def _judge_corner(whole: WholeSet, chosen: Bools, corners: Doubles) -> Iterator[
     percent = (reach <= 102).all() and (reach >= 75).all() and (side > 105).all() and _has_fractions(values)
     if percent and np.log(1e4 / side.prod(axis=1)).sum() < np.log(CHANCE):
         scale = side / 100
-        boxes = _overlap(whole.bbox[chosen] + np.pad(whole.bbox[chosen][:, :2], ((0, 0), (2, 0))), values * np.tile(scale, 2))
+        boxes = _overlap(_to_corners(whole.bbox[chosen]), values * np.tile(scale, 2))
         area = whole.noted[chosen] / np.maximum(whole.area[chosen] * scale.prod(axis=1), 1e-9)
         certain = max((boxes > LEAST_OVERLAP).mean(), ((area > 0.9) & (area < 1.1)).mean()) >= MOST
         evidence: dict[str, Any] = {"objects": total, "reach": Words("{:.1f} and {:.1f}", *reach.tolist())}
@@ -113,14 +129,14 @@ def _judge_corner(whole: WholeSet, chosen: Bools, corners: Doubles) -> Iterator[
         yield Judgement("smaller-scale", False, evidence, whole.split, whole.show(chosen, "segmentation"))
 
 
-def judge_boxes(whole: WholeSet) -> Iterator[Judgement]:
+def _judge_boxes(whole: WholeSet) -> Iterator[Judgement]:
     """Say whether boxes disagree with their outlines, and if most do so in one way, in which."""
     known = np.asarray(np.isfinite(np.column_stack([whole.bbox, whole.extent, whole.side])).all(axis=1))
     known[known] = (whole.extent[known][:, 2:] > whole.extent[known][:, :2]).all(axis=1)
     bbox, extent, side = whole.bbox[known], whole.extent[known], whole.side[known]
-    if not len(bbox) or (find_parts(extent) & (side >= LEAST_SIDE).all(axis=1)).mean() >= MOST:
-        return  # its coordinates are judged as a whole
-    wrong = ~_agree(_decode(bbox, side, "x y width height", 0), extent)
+    if not len(bbox):
+        return
+    wrong = ~agree(_decode(bbox, side, "x y width height", 0), extent)
     count, total = int(wrong.sum()), len(wrong)
     if not count:
         return
@@ -130,8 +146,8 @@ def judge_boxes(whole: WholeSet) -> Iterator[Judgement]:
     way, share = _find_way(bbox[sample], extent[sample], side[sample])
     explained, examples = round(share * count), whole.show(rows, "bbox", "its outline's")
     evidence = {"objects": total, "wrong": count, "explained": explained, "way": Words(way)}
-    if share >= MOST and count >= total / 2:
-        yield Judgement("boxes-otherwise", explained > 1, evidence, whole.split, examples)
+    if share >= MOST and (explained > 1 or total == 1) and count >= total / 100:
+        yield Judgement("boxes-otherwise", total > 1 and count >= total / 2, evidence, whole.split, examples)
     elif count >= total / 100:
         yield Judgement("boxes-differ", False, {"objects": total, "wrong": count}, whole.split, examples)
 
@@ -139,17 +155,29 @@ def judge_boxes(whole: WholeSet) -> Iterator[Judgement]:
 def _find_way(bbox: Doubles, extent: Doubles, side: Doubles) -> tuple[str, float]:
     """Return in which way of all most of the boxes agree with their outlines, and what share of them does."""
     shares = {
-        layout + unit: _agree(_decode(bbox, side, layout, scale), extent).mean()
+        layout + unit: agree(_decode(bbox, side, layout, scale), extent).mean()
         for (unit, scale), layout in product(UNITS.items(), LAYOUTS)
     }
-    right = np.concatenate([extent[:, :2], extent[:, 2:] - extent[:, :2]], axis=1)
-    ratio = np.median(bbox.reshape(-1, 2, 2).sum(axis=1) / right.reshape(-1, 2, 2).sum(axis=1), axis=0)
-    if (ratio > 0.01).all() and ratio.max() < 1.25 * ratio.min():
-        scaled = _decode(bbox / np.tile(ratio, 2), side, "x y width height", 0)
-        name = f"x y width height at {ratio.mean():.3g} times the scale"
-        shares[name] = _agree(scaled, extent).mean()
+    scale, share = _fit_scale(bbox, extent)
+    shares[f"x y width height at {scale:.3g} times the scale"] = share
     best = max(shares, key=shares.__getitem__)
     return best, float(shares[best])
+
+
+def _fit_scale(bbox: Doubles, extent: Doubles) -> tuple[float, float]:
+    """Return the scale at which most of the boxes are those of their outlines, and what share of them is."""
+    known = np.isfinite(bbox).all(axis=1) & (extent > 0).any(axis=1)
+    boxes = _to_corners(bbox[known])
+    if not len(boxes):
+        return 1.0, 0.0
+    scale = float(np.median(boxes.sum(axis=1) / extent[known].sum(axis=1)))
+    if not 0.01 < scale < 100:
+        return 1.0, 0.0
+    return scale, float(agree(boxes / scale, extent[known]).sum() / len(bbox))
+
+
+def _to_corners(bbox: Doubles) -> Doubles:
+    return np.concatenate([bbox[:, :2], bbox[:, :2] + bbox[:, 2:]], axis=1)
 
 
 def _decode(bbox: Doubles, side: Doubles, layout: str, scale: float) -> Doubles:
@@ -163,9 +191,10 @@ def _decode(bbox: Doubles, side: Doubles, layout: str, scale: float) -> Doubles:
     return np.concatenate([start, start + rest], axis=1)
 
 
-def _agree(boxes: Doubles, extent: Doubles) -> Bools:
+def agree(boxes: Doubles, extent: Doubles) -> Bools:
     """Say which boxes are those of their outlines, as the check of single boxes has it."""
-    near = np.abs(boxes - extent).max(axis=1, initial=0) <= LEAST_DEVIATION
+    with np.errstate(invalid="ignore"):  # a box that is not known agrees with nothing
+        near = np.abs(boxes - extent).max(axis=1, initial=0) <= LEAST_DEVIATION
     return np.asarray(near | (_overlap(boxes, extent) >= LEAST_OVERLAP))
 
 

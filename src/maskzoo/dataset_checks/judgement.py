@@ -52,15 +52,22 @@ LOOKS: dict[str, Look] = {
         "x and y, or width and height, exchanged",
         "{outside} of {objects} objects do not lie in their images, and nearly all would if x and y were exchanged",
         "y before x, or images whose width and height are exchanged",
-        "--fix OUT turns the sizes that the files show to be wrong; where the sizes are right it exchanges x and y",
+        "--fix OUT turns sizes that the files show to be wrong, or exchanges x and y where files or boxes prove it",
         _OUTSIDE,
     ),
     "larger-scale": Look(
         "coordinates of larger images",
-        "{outside} of {objects} objects go outside their images; they reach {reach} of the width and height",
+        "{outside} of {objects} objects go outside their images; they reach {reach} of the width and height{proof}",
         "coordinates of larger images than these: the images were made smaller after they were annotated",
-        "annotate the images as they are, or take those that were annotated; --fix OUT does not guess the scale",
+        "take the images that were annotated; --fix OUT scales outlines whose boxes show the scale, and guesses nothing",
         _OUTSIDE,
+    ),
+    "images-resized": Look(
+        "images that were resized after they were annotated",
+        "the files of {differ} of {images} images have {scale} times the sides that the annotations say",
+        "images that were made smaller or larger after they were annotated, without their outlines",
+        "--fix OUT scales outlines and boxes to the files where it is certain",
+        frozenset({"size-differs"}),
     ),
     "boxes-otherwise": Look(
         "boxes that are written in another way",
@@ -135,9 +142,9 @@ LOOKS: dict[str, Look] = {
     ),
     "unused-supercategory": Look(
         "class that only groups others",
-        "{names} of {classes} classes: no object, and the others name it as their group",
+        "{names}, one of {classes} classes, has no object and stands for a group of the others",
         "the class 0 that Roboflow adds for the whole set",
-        f"it does no harm beside an output that is never used; {_CLASSES}",
+        f"leave it, at the cost of an output that is never used; or {_CLASSES}",
     ),
     "empty-classes": Look(
         "classes without an object",

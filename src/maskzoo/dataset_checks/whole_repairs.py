@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
-from maskzoo.dataset_checks.geometry_judgements import BESIDE, find_turned
+from maskzoo.dataset_checks.file_size_judgement import is_same_shape
+from maskzoo.dataset_checks.geometry_judgements import BESIDE, MOST, agree, find_turned
 from maskzoo.dataset_checks.judgement import LOOKS, Judgement
 from maskzoo.dataset_checks.repairs import measure_sound
-from maskzoo.dataset_checks.report import Change
+from maskzoo.dataset_checks.report import Change, DatasetReport
 from maskzoo.dataset_checks.rewrites import Row
 from maskzoo.datasets.coco_reader import find_first
+from maskzoo.datasets.rle import decode_runs, encode_mask, measure_runs, read_runs
 from maskzoo.datasets.sifted import is_number
+from maskzoo.faults import Fault, Words
 
-__all__ = ["repair_whole"]
+__all__ = ["repair_whole", "rescale"]
 
 FULL = {"parts-of-image": 1.0, "percent-of-image": 100.0}  # what the whole side of an image is
+ACTIONS = {
+    "parts-of-image": "outline in pixels",
+    "percent-of-image": "outline in pixels",
+    "axes-exchanged": "x and y of the outline exchanged",
+    "larger-scale": "outline scaled to its box",
+}
 SAME = 1.0  # pixels: a box among wrong ones that differs less is left as it is
 
 
@@ -33,7 +42,7 @@ def repair_whole(
         sizes_known: whether the images' sizes are those of their files, so that outlines that do not fit are wrong.
         crowds: whether crowds are taken as objects.
     """
-    codes = [one.code for one in judgements if one.certain]
+    certain = {one.code: one.evidence for one in judgements if one.certain}
     rows, images = [*tables["annotations"]], find_first(tables["images"])
     changes: Counter[Change] = Counter()
     whose = {
@@ -41,17 +50,18 @@ def repair_whole(
         for place, row in enumerate(rows)
         if isinstance(row, dict) and type(row.get("image_id")) is int and row["image_id"] in images
     }
-    for code in codes:
+    for code, evidence in certain.items():
         found: dict[int, Any] = {}
         if code in FULL:
             found = {place: _scale(rows[place].get("segmentation"), image, FULL[code]) for place, image in whose.items()}
-        elif code == "axes-exchanged" and sizes_known:
+        elif code == "axes-exchanged" and (sizes_known or evidence["boxes"] >= MOST * evidence["objects"]):
             found = _exchange(rows, whose)
+        elif code == "larger-scale" and evidence["scale"] < 1:
+            found = {place: _scale_to_box(rows[place], evidence["scale"]) for place in whose}
         changed = {place: outline for place, outline in found.items() if outline is not None}
         for place, outline in changed.items():
             rows[place] = {**rows[place], "segmentation": outline}
-        action = "outline in pixels" if code in FULL else "x and y of the outline exchanged"
-        changes[Change("annotations", LOOKS[code].title, action)] += len(changed)
+        changes[Change("annotations", LOOKS[code].title, ACTIONS.get(code, ""))] += len(changed)
         wanted = whose if code == "boxes-otherwise" else changed
         _measure_anew(rows, {place: whose[place] for place in wanted}, code, changes)
     if crowds:
@@ -61,6 +71,55 @@ def repair_whole(
         changes[Change("annotations", "crowd", "taken as an object")] += len(taken)
         _measure_anew(rows, taken, "crowd", changes)
     return rows, +changes
+
+
+def rescale(content: Mapping[str, Any], report: DatasetReport, split: str) -> tuple[dict[str, Any], Counter[Change]]:
+    """Return a file's content with sizes, outlines, boxes and areas at the scale of its images, where all were resized.
+
+    Rows are neither added nor dropped. Also returns how often each change was made.
+    """
+    code, title = "images-resized", LOOKS["images-resized"].title
+    if not any(one.code == code and one.certain and one.split in ("", split) for one in report.judgements):
+        return {**content}, Counter()
+    images, rows = [*content["images"]], [*content["annotations"]]
+    scales: dict[int, tuple[Row, Row]] = {}
+    for fault in report.problems:
+        if fault.split == split and fault.code == "size-differs" and fault.place is not None and fault.image is not None:
+            before, (width, height) = images[fault.place], _read_size(fault)
+            if is_same_shape((before["width"], before["height"]), (width, height)):
+                images[fault.place] = {**before, "width": width, "height": height}
+                scales[fault.image] = before, images[fault.place]
+    changed: dict[int, Row] = {}
+    for place, row in enumerate(rows):
+        if isinstance(row, dict) and type(row.get("image_id")) is int and row["image_id"] in scales:
+            outline = _resize(row.get("segmentation"), *scales[row["image_id"]])
+            if outline is not None:
+                rows[place], changed[place] = {**row, "segmentation": outline}, scales[row["image_id"]][1]
+    changes = Counter({Change("images", title, "size of the file written"): len(scales)})
+    changes[Change("annotations", title, "outline scaled to the file")] += len(changed)
+    _measure_anew(rows, changed, code, changes)
+    return {**content, "images": images, "annotations": rows}, +changes
+
+
+def _read_size(fault: Fault) -> tuple[int, int]:
+    """Return width and height of the file, from the fault that says that the annotations have another size."""
+    width, height = fault.expected.values[:2] if isinstance(fault.expected, Words) else (0, 0)
+    return width, height
+
+
+def _resize(outline: Any, before: Row, after: Row) -> Any:
+    """Return an outline of an image of one size in another, None if it cannot be read."""
+    sides = np.array([after[name] / before[name] for name in ("width", "height")])
+    if _is_polygons(outline):
+        return [np.round(np.reshape(polygon, (-1, 2)) * sides, 3).ravel().tolist() for polygon in outline]
+    size = [before["height"], before["width"]]
+    runs = read_runs(outline, size) if isinstance(outline, dict) else None
+    if not isinstance(runs, bytes) or not measure_runs([runs], [size[0] * size[1]])[1][0]:
+        return None
+    mask = decode_runs(runs, size)
+    rows, columns = ((np.arange(after[name]) + 0.5) * before[name] // after[name] for name in ("height", "width"))
+    text = encode_mask(mask[rows.astype(np.int64)][:, columns.astype(np.int64)])
+    return {"size": [after["height"], after["width"]], "counts": text.decode("ascii")}
 
 
 def _scale(outline: Any, image: Row, full: float) -> list[Any] | None:
@@ -75,6 +134,19 @@ def _scale(outline: Any, image: Row, full: float) -> list[Any] | None:
             return None
         scaled.append(np.round(points * side, 3).ravel().tolist())
     return scaled
+
+
+def _scale_to_box(row: Row, scale: float) -> list[Any] | None:
+    """Return polygons at another scale, None if they are not those of the object's box then."""
+    outline: Any = row.get("segmentation")
+    bbox = row.get("bbox")
+    if not _is_polygons(outline) or not (isinstance(bbox, list) and len(bbox) == 4 and all(map(is_number, bbox))):
+        return None
+    scaled = [np.reshape(polygon, (-1, 2)) * scale for polygon in outline]
+    points, box = np.concatenate(scaled), np.array([[*bbox[:2], bbox[0] + bbox[2], bbox[1] + bbox[3]]], np.float64)
+    if not agree(box, np.array([[*points.min(axis=0), *points.max(axis=0)]]))[0]:
+        return None
+    return [np.round(one, 3).ravel().tolist() for one in scaled]
 
 
 def _exchange(rows: list[Any], whose: dict[int, Row]) -> dict[int, Any]:

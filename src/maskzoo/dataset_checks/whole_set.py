@@ -77,7 +77,10 @@ def gather(split: str, objects: Objects) -> WholeSet:
     """Put the objects of a split into arrays: sound ones from what was packed, the others from their rows."""
     sifted, packed = objects.sifted, objects.sifted.packed
     rows = sifted.tables["annotations"]
-    others = np.setdiff1d(np.arange(len(rows)), sifted.annotation_places) if rows else np.zeros(0, np.int64)
+    unsound = np.ones(len(rows), np.bool_)
+    if rows:  # of annotations that were read as sound, no row is kept
+        unsound[sifted.annotation_places] = False
+    others = np.flatnonzero(unsound)
     raw = _read_rows(sifted.tables["images"], {place: rows[place] for place in others.tolist()})
     place = np.concatenate([sifted.annotation_places, others])
     runs = np.concatenate([np.diff(packed.runs.first) > 0, raw[:, 13] > 0])
