@@ -110,7 +110,7 @@ def test_a_size_that_no_file_gives_is_that_of_the_masks(folder):
     out = folder.parent / "cleaned.json"
     report = maskzoo.check_dataset(folder.parent / "alone.json", fix=out)
     assert json.loads(out.read_text())["images"][2] | {} == make_truth()["images"][2]
-    assert report.fixed["train"].left[0].code == "no-images-folder"
+    assert report.fixed["train"].left[0].code == "no-images-folder" and report.after.errors == 1
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from maskzoo.dataset_checks.annotation_checks import measure_objects
-from maskzoo.dataset_checks.codes import CODES
+from maskzoo.dataset_checks.codes import CODES, rank
 from maskzoo.dataset_checks.image_checks import Looks, look_at
 from maskzoo.dataset_checks.judgement import Judgement
 from maskzoo.dataset_checks.judgements import judge_splits
@@ -74,10 +74,10 @@ def fix_splits(
     folders = {split: folder for split in whole if (folder := report.splits[split].folder) is not None}
     options: dict[str, Any] = {"duplicates": duplicates, "on_progress": on_progress}
     after = check_contents(files, cleaned, looks=looks, folders=folders, **options)
+    nowhere = [fault for fault in report.problems if fault.code == "no-images-folder" and fault.split in whole]
+    after = replace(after, problems=tuple(sorted([*nowhere, *after.problems], key=rank)))
     for split, cleaner in whole.items():
-        left = [fault for fault in report.problems if fault.code == "no-images-folder"]
-        left = [fault for fault in (*left, *after.problems) if fault.split == split]
-        left = [fault for fault in left if CODES[fault.code].severity == "error"]
+        left = [one for one in after.problems if one.split == split and CODES[one.code].severity == "error"]
         tallies = count_rows(contents[split], report.problems, cleaned[split], after.problems, cleaner.origins, split)
         fixed[split] = Fixed(files[split], cleaner.changes, tuple(left), tallies)
     return {split: fixed[split] for split in cleaners}, after
