@@ -137,6 +137,17 @@ def test_x_and_y_exchanged_are_certain_where_images_are_not_square(size):
     assert judge_raw(square) == {}
 
 
+def test_a_few_sloppy_outlines_do_not_make_exchanged_axes_certain():
+    data = make_set(images=40, size=(480, 640))
+    for row in data["annotations"]:  # all in the left part, which would be inside if x and y were exchanged
+        x = row["bbox"][0] / 2
+        row["segmentation"] = [[x, 100, x + 60, 100, x + 60, 180, x, 180]]
+        row["bbox"], row["area"] = [x, 100, 60, 80], 4800
+    for row in data["annotations"][:3]:
+        row["segmentation"][0][5] = row["segmentation"][0][7] = 500
+    assert not any(one.certain for one in judge_raw(data).values())
+
+
 @pytest.mark.parametrize(("factor", "certain"), [(1.15, False), (1.5, True), (2, True), (4, True)])
 def test_coordinates_of_larger_images_are_told(factor, certain):
     data = change(
@@ -281,6 +292,11 @@ def test_names_that_are_alike_are_told(names):
 def test_the_same_class_in_two_splits_is_not_alike():
     assert judge(train=make_set(), val=make_set(seed=1)) == {}
     assert ("names-alike", "") in judge(train=make_set(), val=make_set(seed=1, classes=("x", "Cat")))
+
+
+@pytest.mark.parametrize("names", [("a", "A"), ("+", "-"), ("cat", "dog"), ("cat", "cats")])
+def test_names_that_are_not_alike_are_left_alone(names):
+    assert judge(train=make_set(classes=names)) == {}
 
 
 @pytest.mark.parametrize("name", ["_background_", "background", "__ignore__", "Background", "BG", "void"])

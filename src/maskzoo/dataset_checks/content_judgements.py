@@ -23,7 +23,7 @@ MANY_CROWDS = 0.05  # of the objects; COCO has 1 %
 NEARLY_EVERYTHING, ENOUGH = 0.95, 100  # share of one class, and of how many objects
 SPECK, SPECKS_EACH = 16, 20  # pixels at most, and how many in an image
 SAMPLE = 1000  # outlines that are looked at one by one
-NOT_OBJECTS = frozenset({"background", "bg", "ignore", "ignored", "void", "unlabeled", "unlabelled", "unknown"})
+NOT_OBJECTS = frozenset({"background", "bg", "ignore", "ignored", "void", "unlabeled", "unlabelled"})
 
 
 def judge_crowds(whole: WholeSet) -> Iterator[Judgement]:
@@ -91,7 +91,8 @@ def judge_names(whole: WholeSet) -> Iterator[Judgement]:
     for part in whole.parts:
         for number, name in part.sifted.packed.classes.to_classes().items():
             alike[re.sub(r"[\s_-]+", " ", name).strip().casefold()][name, number] = None
-    groups = [names for names in alike.values() if len({number for _, number in names}) > 1]
+    # Letters that differ in their case only are classes of their own where text is read.
+    groups = [names for key, names in alike.items() if len({number for _, number in names}) > 1 and _is_doubtful(key, names)]
     if groups:
         shown = [Words(" and ".join(["{}"] * len(names)), *(name for name, _ in names)) for names in groups]
         yield Judgement("names-alike", False, {"groups": shown, "count": len(groups)})
@@ -102,6 +103,10 @@ def judge_names(whole: WholeSet) -> Iterator[Judgement]:
             counts.update(_count_classes(part.sifted))
         evidence = {"names": others, "objects": sum(counts[name] for name in others)}
         yield Judgement("background-class", False, evidence)
+
+
+def _is_doubtful(key: str, names: Iterable[tuple[str, int]]) -> bool:
+    return len(key) > 1 or len({name for name, _ in names}) == 1
 
 
 def judge_shapes(whole: WholeSet) -> Iterator[Judgement]:

@@ -50,17 +50,7 @@ def fix_splits(
     Raises MaskzooError if a file cannot be written.
     """
     looks = {} if looks is None else looks
-    cleaners = {}
-    for split, facts in report.splits.items():
-        scaled, changes = rescale(contents[split], report, split)
-        cleaners[split] = _Cleaner(scaled, facts, split)
-        cleaners[split].changes += changes
-    for cleaner in cleaners.values():
-        cleaner.prepare(looks)
-    judgements = _judge_anew(cleaners) or report.judgements
-    for split, cleaner in cleaners.items():
-        own = [one for one in judgements if one.split in ("", split)]
-        cleaner.clean(own, crowds)
+    cleaners = _clean(report, contents, looks, crowds)
     whole = {split: cleaner for split, cleaner in cleaners.items() if not cleaner.reason}
     _share_categories(whole)
     fixed = {split: Fixed(files[split], one.changes, (), {}, one.reason) for split, one in cleaners.items() if one.reason}
@@ -83,12 +73,21 @@ def fix_splits(
     return {split: fixed[split] for split in cleaners}, after
 
 
-def _judge_anew(cleaners: Mapping[str, _Cleaner]) -> tuple[Judgement, ...]:
-    """Judge the tables as they are prepared, if anything in them was changed: what was unreadable before may be judged now."""
-    if not any(cleaner.changes for cleaner in cleaners.values()):
-        return ()
-    parts = {split: sift(one.tables, str(one.file), split) for split, one in cleaners.items() if not one.reason}
-    return judge_splits({split: measure_objects(part) for split, part in parts.items()})
+def _clean(report: DatasetReport, contents: Contents, looks: Looks, crowds: bool) -> dict[str, _Cleaner]:
+    """Clean the tables of each split."""
+    cleaners = {}
+    for split, facts in report.splits.items():
+        scaled, changes = rescale(contents[split], report, split)
+        cleaners[split] = _Cleaner(scaled, facts, split)
+        cleaners[split].changes += changes
+        cleaners[split].prepare(looks)
+    judgements = report.judgements
+    if any(cleaner.changes for cleaner in cleaners.values()):  # what could not be read before can be judged now
+        parts = {split: sift(one.tables, str(one.file), split) for split, one in cleaners.items() if not one.reason}
+        judgements = judge_splits({split: measure_objects(part) for split, part in parts.items()})
+    for split, cleaner in cleaners.items():
+        cleaner.clean([one for one in judgements if one.split in ("", split)], crowds)
+    return cleaners
 
 
 class _Cleaner:

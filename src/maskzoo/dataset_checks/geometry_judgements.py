@@ -22,6 +22,7 @@ MOST, NEARLY_ALL = 0.8, 0.95  # share of the objects that a judgement needs
 BESIDE = 0.05  # a part of the image may lie a little outside of 0 to 1
 LEAST_SIDE = 8  # pixels of an image in which nothing sound lies within one pixel
 CHANCE = 0.05  # that objects lie in a corner by chance, each anywhere in its image
+MANY_OUTSIDE = 0.1  # share of the objects that exchanged axes put outside of images that are not nearly square
 SAMPLE = 20_000  # boxes by which the way is found that all of them are written
 # In which order a box's four numbers stand for its x and y, and what they are.
 LAYOUTS: dict[str, tuple[tuple[int, ...], str]] = {
@@ -101,7 +102,7 @@ def _judge_extent(whole: WholeSet, chosen: Bools, corners: Doubles) -> Iterator[
     examples, bbox = whole.show(rows, "segmentation"), whole.bbox[chosen]
     if turned[outside].mean() >= NEARLY_ALL and turned.mean() >= NEARLY_ALL:
         evidence |= {"boxes": int(agree(_to_corners(bbox), corners[chosen][:, (1, 0, 3, 2)]).sum())}
-        yield Judgement("axes-exchanged", True, evidence, whole.split, examples)
+        yield Judgement("axes-exchanged", bool(outside.mean() >= MANY_OUTSIDE), evidence, whole.split, examples)
     elif outside.mean() >= 0.3 and far.min() > 1.1:
         scale, share = _fit_scale(bbox, corners[chosen])
         proved = scale < 0.95 and share >= MOST
