@@ -34,6 +34,7 @@ TESTED_BY = {
     "dataset_checks/tally.py": "dataset_checks/test_repairs.py",
     "dataset_checks/whole_set.py": "dataset_checks/test_judgements.py",
     "datasets/contact_sheet.py": "cli/test_data_show.py",
+    "datasets/importers/via_forms.py": "datasets/importers/test_via.py",
     "datasets/sifted.py": "datasets/test_coco_reader.py",
     "evaluation/job.py": "cli/test_evaluate.py",
     "drawing/labels.py": "drawing/test_objects.py",

@@ -138,6 +138,8 @@ def _private_memory():
         ("labels/val.json", "."),
         ("annotations/instance_val.json", "val"),  # PaddleDetection's x2coco
         ("annotations/instance_val.json", "valid"),
+        ("annotations/person_keypoints_val2017.json", "val2017"),
+        ("annotations/instances_my_set.json", "images/my_set"),
         ("labels.json", "data"),  # FiftyOne
         ("val/labels.json", "val/data"),
         ("val/annotation_coco.json", "val"),  # mmdetection's balloons

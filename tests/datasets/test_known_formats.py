@@ -34,6 +34,20 @@ SAMPLES = [
     ("a.txt", "1.0 2.0 3.0 4.0 5.0 6.0 7.0 8.0 small-vehicle 1\n", "DOTA"),
     ("a.txt", "Car 0.00 0 -1.58 587.01 173.33 614.12 200.12 1.65 1.67 3.64 -0.65 1.71 46.70 -1.59\n", "KITTI"),
     ("a.txt", "001 # 0 # 0 # sky # sky # \"\"\n", "ADE20K"),
+    ("a.txt", "0 0.1 0.2 0.3 0.4 0.5 1e-05\n1 0.5 0.5 0.1 0.1\n", "YOLO's labels"),
+    ("a.json", '{"assets": {"x": {"asset": {}, "regions": [{"boundingBox": {}, "points": []}]}}}', "VoTT"),
+    ("a.json", '{"datasetId": "1", "annotations": [{"type": "segment", "coordinates": [[{"x": 1}]]}]}', "Dataloop"),
+    ("a.json", '[{"externalId": "a", "labels": [{"jsonResponse": {}}]}]', "Kili"),
+    ("a.json", '{"labels": {"objects": [{"objectHash": "x", "polygon": {}}]}}', "Encord"),
+    ("a.json", '{"dataset": {"samples": [{"labels": {"x": {"segmentation_bitmap": {}}}}]}}', "Segments.ai"),
+    ("a.json", '{"annotation": {"filename": "a.jpg", "object": [{"name": "sky", "polygon": {"x": []}}]}}', "ADE20K"),
+    ("a.json", '{"image": {}, "annotations": [{"segmentation": {}, "stability_score": 0.9}]}', "SA-1B"),
+    ("a.xml", "<?xml version='1.0'?><ASAP_Annotations><Annotations/></ASAP_Annotations>", "a slide viewer's XML"),
+    ("a.xml", "<Annotations MicronsPerPixel='0.5'><Annotation/></Annotations>", "a slide viewer's XML"),
+    ("obj.data", "classes = 2\nnames = obj.names\n", "darknet's data file"),
+    ("labels.json", '{"classes": [], "labels": {"x": [{"label": 0, "bounding_box": []}]}}', "FiftyOne's detections"),
+    ("data.yml", "train: a\nnames:\n  0: cat\n", "YOLO's data file"),
+    ("metadata.jsonl", '{"file_name": "a.jpg", "objects": {"bbox": []}}', "Hugging Face"),
     ("train.tfrecord", "", "TFRecord"),
     ("a.zip", "", "an archive"),
 ]  # fmt: skip
@@ -52,7 +66,7 @@ def test_coco_instances_and_unknown_files_have_no_other_name(tmp_path):
     data["images"][0] |= {"caption": "a cat", "regions": [], "shape_attributes": {}, "samples": []}
     data["annotations"][0]["score"] = 0.5
     assert name_format(write(tmp_path / "a.json", data)) is None
-    for name, text in {"b.json": "{}", "c.json": "", "d.txt": "0 0.1 0.2 0.3 0.4 0.5 0.6\n", "e.md": "names: x"}.items():
+    for name, text in {"b.json": "{}", "c.json": "", "d.txt": "cat\ndog\n", "f.txt": "0 1\n", "e.md": "names: x"}.items():
         (tmp_path / name).write_text(text)
         assert name_format(tmp_path / name) is None
     assert describe_folder(tmp_path) is None
@@ -74,3 +88,18 @@ def test_files_are_counted_by_kind(tmp_path):
     for name in ("a.bin", "b.bin", "c.png", "Makefile", ".hidden"):
         (tmp_path / name).touch()
     assert count_files(tmp_path) == "found 2 files (.bin), 1 file (.png), 1 file (without an ending)"
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("VOC/SegmentationObject/a.png", "VOC/SegmentationObject is Pascal VOC's masks; convert it first"),
+        ("train/masks/a.png", "train/masks is a folder of masks; convert it first"),
+        ("images/a.png", None),
+    ],
+)
+def test_folders_of_masks_have_a_name_too(tmp_path, name, said):
+    (tmp_path / name).parent.mkdir(parents=True)
+    (tmp_path / name).touch()
+    described = describe_folder(tmp_path)
+    assert described is None if said is None else described.startswith(said)

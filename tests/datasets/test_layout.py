@@ -141,6 +141,16 @@ def test_key_points_are_passed_over_on_purpose_and_that_is_said(tmp_path):
     assert find_splits(file) == {"train": file}
 
 
+def test_panoptic_and_captions_alone_are_called_by_their_names(tmp_path):
+    (tmp_path / "captions_val2017.json").write_text('{"images": [], "annotations": [{"image_id": 1, "caption": "A cat."}]}')
+    with pytest.raises(SourceError, match=r"captions_val2017.json is COCO captions: sentences, no outlines; take COCO's inst"):
+        find_splits(tmp_path)
+    (tmp_path / "captions_val2017.json").unlink()
+    write(tmp_path / "panoptic_val2017.json", make_data() | {"annotations": [{"image_id": 1, "segments_info": []}]})
+    with pytest.raises(SourceError, match=r"panoptic_val2017.json is COCO panoptic; convert it first"):
+        find_splits(tmp_path)
+
+
 @pytest.mark.parametrize("name", ["via_region_data.json", "train.json", "train/via_region_data.json", "a/b/c/labels.json"])
 def test_another_format_is_called_by_its_name_wherever_it_lies(tmp_path, name):
     (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)

@@ -13,7 +13,7 @@ from PIL import Image, ImageOps
 
 from maskzoo.errors import ImageError, SourceError
 from maskzoo.images.find import find_images
-from maskzoo.images.read import FORMATS, read_image
+from maskzoo.images.read import FORMATS, read_image, read_stored
 
 WIDTH, HEIGHT = 37, 23  # odd, so that chroma subsampling and JPEG blocks end inside the picture
 
@@ -435,3 +435,18 @@ def test_a_source_that_names_no_image_is_refused_by_name(folder, source, reason)
 
 def test_no_source_gives_no_image():
     assert find_images([]) == []
+
+
+def test_a_mask_is_read_as_it_is_stored_and_is_one_page(tmp_path):
+    palette = Image.fromarray(np.arange(HEIGHT * WIDTH, dtype=np.uint8).reshape(HEIGHT, WIDTH) % 7)
+    palette.putpalette([value for place in range(7) for value in (place, 9, 200)])
+    palette.save(tmp_path / "a.png")
+    stored = read_stored(tmp_path / "a.png")
+    assert stored.mode == "P" and np.array_equal(np.asarray(stored), np.asarray(palette))
+    RGB.save(tmp_path / "b.tif", save_all=True, append_images=[RGB])
+    with pytest.raises(ImageError, match=r"b\.tif: 2 pages; expected one picture"):
+        read_stored(tmp_path / "b.tif")
+    with pytest.raises(ImageError, match="pixels; expected at most 100"):
+        read_stored(tmp_path / "a.png", max_pixels=100)
+    with pytest.raises(ImageError, match="no such file"):
+        read_stored(tmp_path / "gone.png")

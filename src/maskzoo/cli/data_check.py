@@ -9,6 +9,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from maskzoo.cli.options import Classes
 from maskzoo.cli.progress import show_progress
 from maskzoo.cli.terminal import open_stdout, print_json, start_table
 from maskzoo.errors import count_words
@@ -29,6 +30,7 @@ def check(
     images: Annotated[
         Path | None, typer.Option(metavar="DIR", help="The images' folder, or one with a folder for each split.")
     ] = None,
+    classes: Classes = None,
     fix: Annotated[
         Path | None,
         typer.Option(metavar="OUT", help="Write cleaned annotations to this new file, or folder for several splits."),
@@ -65,8 +67,8 @@ def check(
 
     with show_progress() as show:
         report = check_dataset(
-            data, images=images, duplicates=not no_duplicates, fix=fix, crowds_as_objects=crowds_as_objects, page=page,
-            on_progress=show,
+            data, images=images, classes=classes, duplicates=not no_duplicates, fix=fix, crowds_as_objects=crowds_as_objects,
+            page=page, on_progress=show,
         )  # fmt: skip
     if json:
         print_json(report.to_dict())

@@ -16,29 +16,52 @@ __all__ = ["Format", "convert_data"]
 
 
 Boxes = Literal["masks", "crowds", "skip"]
+Parts = Literal["one", "each"]
 
 
 class Format(StrEnum):
     auto = "auto"
     yolo = "yolo"
     labelme = "labelme"
+    supervisely = "supervisely"
+    datumaro = "datumaro"
+    fiftyone = "fiftyone"
+    cvat = "cvat"
+    via = "via"
+    labelstudio = "labelstudio"
+    isat = "isat"
+    labelbox = "labelbox"
+    cityscapes = "cityscapes"
+    panoptic = "panoptic"
     voc = "voc"
+    voc_xml = "voc_xml"
     masks = "masks"
 
 
 def convert_data(
-    source: Annotated[Path, typer.Argument(metavar="SOURCE", help="The data set's folder, or its data.yaml (YOLO).")],
+    source: Annotated[Path, typer.Argument(metavar="SOURCE", help="The data set's folder, or its label file or data.yaml.")],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="The .json to write, or a folder for one file of each split.")],
     kind: Annotated[Format, typer.Option("--from", help="What SOURCE is; auto looks at its files.")] = Format.auto,
     classes: Annotated[
         str | None,
-        typer.Option(metavar="NAMES|FILE", help="The classes in order: cat,dog or a text file with one a line."),
+        typer.Option(metavar="NAMES|FILE", help="In order: cat,dog or a text file; or a map (.yml) of new names to old."),
     ] = None,
     boxes: Annotated[
         Boxes | None,
         typer.Option(
             help="What a box without an outline becomes: a rectangular object, a region that training leaves out, or nothing."
         ),
+    ] = None,
+    parts: Annotated[
+        Parts | None,
+        typer.Option(help="What the separate parts of one number in a mask picture are: one object, or each an object."),
+    ] = None,
+    threshold: Annotated[
+        int | None, typer.Option(metavar="GREY", help="Take what is above this grey of a mask picture for objects.")
+    ] = None,
+    class_attribute: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="The attribute that is an object's class, where there are several (VIA)."),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite files of OUT that are there.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,
@@ -59,7 +82,18 @@ def convert_data(
 
     given = None if kind is Format.auto else kind.value
     with show_progress() as on_progress:
-        made = convert_dataset(source, out, format=given, classes=classes, boxes=boxes, force=force, on_progress=on_progress)
+        made = convert_dataset(
+            source,
+            out,
+            format=given,
+            classes=classes,
+            boxes=boxes,
+            parts=parts,
+            threshold=threshold,
+            class_attribute=class_attribute,
+            force=force,
+            on_progress=on_progress,
+        )
     console = open_stdout()
     if json:
         print_json(made.to_dict())

@@ -13,6 +13,7 @@ from maskzoo.dataset_checks.image_checks import ImageFiles, Looks, check_images
 from maskzoo.dataset_checks.judgements import judge_splits
 from maskzoo.dataset_checks.report import DatasetReport, SplitFacts
 from maskzoo.datasets.annotations import look_for_images
+from maskzoo.datasets.class_edits import ClassEdits, edit_contents
 from maskzoo.datasets.coco_reader import read_json, sift
 from maskzoo.datasets.image_places import ImagePlaces, find_places
 from maskzoo.datasets.sifted import Sifted
@@ -29,6 +30,7 @@ def check_splits(
     splits: Mapping[str, Path],
     *,
     images: Path | None = None,
+    edits: ClassEdits | None = None,
     duplicates: bool = True,
     looks: Looks | None = None,
     on_progress: OnProgress = say_nothing,
@@ -47,6 +49,8 @@ def check_splits(
             contents[split] = read_json(file)
         except AnnotationsError as error:
             faults += [replace(fault, split=split) for fault in error.faults]
+    if edits is not None:
+        contents = edit_contents(contents, edits, on_progress)
     options: dict[str, Any] = {"duplicates": duplicates, "on_progress": on_progress}
     report = check_contents(splits, contents, images=images, looks={} if looks is None else looks, faults=faults, **options)
     return report, {split: contents[split] for split in report.splits}

@@ -141,6 +141,16 @@ class AnnotationSet:
             runs=self.runs.take(rows),
         )
 
+    def relabel(self, classes: ClassMap, labels: Integers) -> AnnotationSet:
+        """Return the data set with other classes: `labels` int64 `[C]` has the new one of each, -1 where its objects go."""
+        kept = self.select(np.ones(len(self), np.bool_), labels[self.labels] >= 0)
+        return replace(kept, classes=classes, labels=labels[kept.labels].astype(np.int32))
+
+    def count_objects(self) -> list[int]:
+        """Return how many objects each class has, crowds left out."""
+        counts: list[int] = np.bincount(self.labels[~self.crowd], minlength=len(self.classes)).tolist()
+        return counts
+
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
@@ -200,8 +210,9 @@ def find_image_folder(annotations: AnnotationSet, given: Path | None = None, spl
     """Find the folder of the images: in a `given` one, or near the annotation file, by the usual layouts.
 
     A given folder holds them itself, in `images`, or in a folder for the split (by default the one that the annotation
-    file's name says) in one of these. For `data/annotations/instances_val2017.json` the places near it are val2017,
-    images/val2017 and images, beside the file and one folder above, then these two folders themselves.
+    file's name says) in one of these. For `data/annotations/instances_val2017.json` the places near it are val2017, val,
+    valid and validation, also in or above `images`; images, data and JPEGImages; each beside the file and one folder
+    above; then these two folders themselves.
 
     Raises SourceError that lists them if none holds one of the images, ConfigError if the given one is not a folder.
     """
@@ -238,7 +249,8 @@ def list_places(file: Path, given: Path | None, split: str | None) -> list[Path]
 
 def _list_near(file: Path) -> list[Path]:
     split = name_split(file.name) or name_split(file.parent.name, whole=True)
-    names = [file.stem, re.sub("^[a-z]+_", "", file.stem), *(SPLITS[split] if split else ())]  # of x2coco: instance_train.json
+    ends = [re.sub(words, "", file.stem) for words in ("^[a-z]+_", "^([a-z]+_)+")]  # instance_train, person_keypoints_train2017
+    names = [file.stem, *ends, *(SPLITS[split] if split else ())]
     inner = [part for name in sorted(dict.fromkeys(names), key=len) for part in (name, f"images/{name}", f"{name}/images")]
     inner += ["images", "data", "JPEGImages", ""]  # data: FiftyOne's
     return [base / part for base in (file.parent, file.parent.parent) for part in inner]

@@ -16,7 +16,16 @@ from pathlib import Path
 from maskzoo.errors import count_words, list_some
 from maskzoo.images.find import IMAGE_SUFFIXES, is_hidden
 
-__all__ = ["count_files", "describe_file", "describe_folder", "holds_tables", "list_files", "name_format"]
+__all__ = [
+    "CONVERT",
+    "count_files",
+    "describe_file",
+    "describe_folder",
+    "find_format",
+    "holds_tables",
+    "list_files",
+    "name_format",
+]
 
 TABLES = (b'"images"', b'"annotations"', b'"categories"')
 PAGE = 1 << 16  # bytes at each end of a file that are looked at
@@ -45,17 +54,20 @@ KINDS = (  # the first that fits counts
     _Kind("YouTube-VIS: outlines in videos", JSON, (r'"videos"', r'"segmentations"'), "export single frames as COCO instances"),
     _Kind("COCO results: detections of a model", JSON, (r'^\s*\[\s*\{', r'"category_id"', r'"score"'),
           "it belongs to `maskzoo eval --from-predictions`; name the annotations' file"),
-    _Kind("Cityscapes", JSON, (r'"imgHeight"', r'"objects"', r'"polygon"'), CONVERT),
+    _Kind("Cityscapes", JSON, (r'"imgHeight"', r'"objects"'), CONVERT),
     _Kind("LabelMe's format", JSON, (r'"shapes"', r'"imagePath"'), CONVERT),
-    _Kind("VIA's format", JSON, (r'"regions"', r'"(shape_attributes|region_attributes|file_attributes)"'), CONVERT),
+    _Kind("VoTT's format", JSON, (r'"assets?"', r'"regions"', r'"boundingBox"')),
+    _Kind("VIA's format", JSON, (r'"regions"', r'"(filename|shape_attributes|file_attributes)"'), CONVERT),
     _Kind("VIA 3's format", JSON, (r'"project"', r'"(pid|vid|av)"', r'"config"'), CONVERT),
     _Kind("Label Studio's format", JSON, (TAGGED,), CONVERT),
+    _Kind("Label Studio's format", JSON, (r"\A\s*\[", r'"data"\s*:\s*\{', r'"annotations"'), CONVERT),
     _Kind("ISAT's format", JSON, (r'"info"', r'ISAT', r'"objects"'), CONVERT),
     _Kind("Supervisely's format", JSON, (r'"objects"', r'"(classTitle|geometryType)"'), CONVERT),
     _Kind("Supervisely's format", JSON, (r'"size"', r'"objects"', r'"tags"'), CONVERT),
     _Kind("Supervisely's list of classes", JSON, (r'"classes"', r'"title"', r'"shape"'), CONVERT),
     _Kind("Datumaro's format", JSON, (r'"categories"', r'"items"', r'"labels?"'), CONVERT),
-    _Kind("FiftyOne's own format", JSON, (r'"samples"', r'"(_cls|\$oid|filepath)"'),
+    _Kind("FiftyOne's own format", JSON, (r'"samples"', r'"(_cls|\$oid|filepath)"'), CONVERT),
+    _Kind("FiftyOne's detections: boxes, no outlines", JSON, (r'"classes"', r'"labels"', r'"bounding_box"'),
           "export it with fiftyone.types.COCODetectionDataset"),
     _Kind("V7 Darwin's format", JSON, (r'"annotations"', r'"(bounding_box|slot_names)"', r'"(item|image)"')),
     _Kind("Hasty's format", JSON, (r'"export_format_version"', r'"label_classes"')),
@@ -63,13 +75,21 @@ KINDS = (  # the first that fits counts
     _Kind("Scale AI's format", JSON, (r'"task_id"', r'"(response|annotations)"')),
     _Kind("SuperAnnotate's format", JSON, (r'"instances"', r'"className"')),
     _Kind("BDD100K's format", JSON, (r'"labels"', r'"(poly2d|box2d|rle)"'), "convert it with bdd100k.label.to_coco"),
+    _Kind("Dataloop's format", JSON, (r'"datasetId"', r'"annotations"', r'"coordinates"')),
+    _Kind("Kili's format", JSON, (r'"jsonResponse"',)),
+    _Kind("Encord's format", JSON, (r'"(object_hash|objectHash)"',)),
+    _Kind("Segments.ai's format", JSON, (r'"segmentation_bitmap"',)),
+    _Kind("ADE20K's annotation", JSON, (r'"annotation"', r'"object"', r'"polygon"'), "convert its masks to COCO instances"),
+    _Kind("SA-1B's masks: no classes", JSON, (r'"stability_score"', r'"segmentation"'), "give each mask a class"),
     _Kind("CreateML: boxes, no outlines", JSON, (r'"coordinates"', r'"(image|imagefilename)"'), "export outlines as COCO"),
+    _Kind("Hugging Face's metadata of an image folder", (".jsonl",), (r'"file_name"',), "export COCO instances instead"),
     _Kind("an Amazon SageMaker manifest", (".manifest", *JSON), (r'"source-ref"',)),
     _Kind("GeoJSON: places on a map or a slide", JSON, (r'"FeatureCollection"',)),
     _Kind("CVAT's XML", XML, (r"<annotations>", r"<(image|track)\b"), CONVERT),
     _Kind("LabelMe's XML of its first version", XML, (r"<annotation\b", r"<polygon>", r"<pt>"), TO_COCO),
-    _Kind("RectLabel's XML with outlines", XML, (r"<annotation\b", r"<polygon>", r"<x1>"), TO_COCO),
+    _Kind("RectLabel's XML with outlines", XML, (r"<annotation\b", r"<polygon>", r"<x1>"), CONVERT),
     _Kind("Pascal VOC XML (labelImg): boxes, no outlines", XML, (r"<annotation\b", r"<bndbox>|<filename>"), CONVERT),
+    _Kind("a slide viewer's XML (Aperio, ASAP)", XML, (r"<(ASAP_)?Annotations\b",)),
     _Kind("VIA's CSV", CSV, (r"region_shape_attributes",), CONVERT),
     _Kind("OpenImages' masks (CSV)", CSV, (r"MaskPath", r"ImageID"), "convert it to COCO with FiftyOne"),
     _Kind("OpenImages' boxes (CSV), no outlines", CSV, (r"ImageID", r"XMin"), "take OpenImages' segmentations, as COCO"),
@@ -85,8 +105,17 @@ KINDS = (  # the first that fits counts
     _Kind("Parquet, as Hugging Face has it", (".parquet", ".arrow"), (), "export pictures and COCO instances with `datasets`"),
     _Kind("an archive", (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar"), (), "unpack it, and name the folder"),
     _Kind("MATLAB's or NumPy's format", (".mat", ".npy", ".npz", ".h5", ".hdf5"), (), "write the masks as PNG files"),
-    _Kind("YOLO's data file", (".yaml", ".yml"), (r"(?m)^names\s*:",), CONVERT),
+    _Kind("YOLO's labels", TXT, (r"\A\d+( [-\d.]+(e-\d+)?){4,}\s*$",), CONVERT),
+    _Kind("YOLO's data file", (".yaml", ".yml"), (r"^names\s*:",), CONVERT),
+    _Kind("darknet's data file", (".data",), (r"^\s*names\s*=",), CONVERT),
 )  # fmt: skip
+
+# Folders of pictures that are masks.
+FOLDERS = {
+    **dict.fromkeys(("segmentationobject", "segmentationclass", "segmentationobjectpng"), "Pascal VOC's masks"),
+    **dict.fromkeys(("masks", "mask", "pedmasks"), "a folder of masks"),
+    "gtfine": "Cityscapes",
+}
 
 
 def name_format(file: Path) -> tuple[str, str] | None:
@@ -133,13 +162,20 @@ def describe_file(file: Path) -> str | None:
 
 def describe_folder(folder: Path) -> str | None:
     """Return which of a folder's files is of a format that is known, and what to do; None if none is."""
-    files = (file for file in list_files(folder) if file.suffix.lower() not in IMAGE_SUFFIXES)
-    for file in islice(files, LOOKED_INTO):
-        found = name_format(file)
+    found = find_format(folder)
+    return found and f"{found[0]} is {found[1]}; {_name_source(found[2], folder)}"
+
+
+def find_format(folder: Path) -> tuple[str, str, str] | None:
+    """Return the first file in a folder that is of a known format but COCO instances, its format, and what to do."""
+    files = [file.relative_to(folder) for file in list_files(folder)]
+    for file in islice((file for file in files if file.suffix.lower() not in IMAGE_SUFFIXES), LOOKED_INTO):
+        found = name_format(folder / file)
         if found is not None:
-            name, advice = found
-            return f"{file.relative_to(folder).as_posix()} is {name}; {_name_source(advice, folder)}"
-    return None
+            return file.as_posix(), *found
+    parents = dict.fromkeys(parent for file in files for parent in file.parents)
+    named = next((parent for parent in parents if parent.name.lower() in FOLDERS), None)
+    return None if named is None else (named.as_posix(), FOLDERS[named.name.lower()], CONVERT)
 
 
 def count_files(folder: Path) -> str:

@@ -12,7 +12,7 @@ from maskzoo.errors import SourceError, list_some
 from maskzoo.images.find import list_folder
 from maskzoo.system.files import describe_address
 
-__all__ = ["SPLITS", "find_splits", "name_split", "pick_split", "tell_split"]
+__all__ = ["SPLITS", "find_splits", "list_passed_over", "name_split", "pick_split", "tell_split"]
 
 SPLITS = {
     "train": ("train", "training"),
@@ -124,17 +124,21 @@ def _choose(folder: Path, split: str, candidates: list[Path]) -> Path:
     )
 
 
+def list_passed_over(folder: Path) -> list[Path]:
+    """Return the files in a folder that COCO gives other names than instances files."""
+    return [file for file in list_files(folder) if file.suffix.lower() == ".json" and file.name.startswith(OTHER_KINDS)]
+
+
 def _fail(folder: Path) -> NoReturn:
     """Raises SourceError that says why a folder has no annotations, by all that lies in it."""
-    json = [file for file in list_files(folder) if file.suffix.lower() == ".json"]
-    passed = [file for file in json if file.name.startswith(OTHER_KINDS)]
-    if passed:
+    if other := describe_folder(folder):
+        raise SourceError(f"{folder}: no COCO instances: {other}")
+    if passed := list_passed_over(folder):
         raise SourceError(
             f"{folder}: no annotations; passed over on purpose: {_list(passed, folder)}, because COCO's files of these names "
             "hold key points, captions or regions; if one holds outlines (segmentation) too, name the file itself"
         )
-    if other := describe_folder(folder):
-        raise SourceError(f"{folder}: no COCO annotations: {other}")
+    json = [file for file in list_files(folder) if file.suffix.lower() == ".json"]
     tried = ", ".join(["*train*.json", "annotations/instances_train*.json", *(f"train/{name}" for name in IN_SPLIT_FOLDER)])
     found = f"found {_list(json, folder)}, no COCO instances file" if json else f"found no JSON file: {count_files(folder)}"
     raise SourceError(

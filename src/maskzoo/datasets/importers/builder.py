@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,10 +24,12 @@ from maskzoo.system.encodings import describe_encoding
 
 __all__ = [
     "BOXES",
+    "PARTS",
     "SPLITS",
     "Boxes",
     "DatasetBuilder",
     "ImportOptions",
+    "Parts",
     "Skipped",
     "find_pictures",
     "is_within",
@@ -39,6 +41,8 @@ Points = NDArray[np.float64]
 Origin = tuple[Path, str]  # the file and the row that an object is from
 Boxes = Literal["masks", "crowds", "skip"]
 BOXES: tuple[Boxes, ...] = ("masks", "crowds", "skip")
+Parts = Literal["one", "each"]
+PARTS: tuple[Parts, ...] = ("one", "each")
 SPLITS = ("train", "val", "test")
 LARGEST_TEXT = 1 << 28  # bytes of one text file: labels of one picture, or a list of pictures
 WORKERS = 4  # threads that read pictures, outside Python's lock; a picture may take 2 GB
@@ -50,11 +54,18 @@ class ImportOptions:
 
     `classes` are the names in order, None for those that the source has. `boxes` says what a box without an outline is:
     a rectangular object (`masks`), a region that training leaves out (`crowds`), or nothing (`skip`); None refuses it.
-    `on_progress` is called for each picture.
+    `parts` says whether the separate parts of one number in a mask are `one` object or `each` an object; None refuses masks
+    where both may be meant. `threshold` is the grey above which a mask holds objects.
+    `class_attribute` names which of an object's attributes is its class, where a format has no word for it. `pictures` is
+    the folder for pictures that lie inside label files. `on_progress` is called for each picture.
     """
 
     classes: Sequence[str] | None = None
     boxes: Boxes | None = None
+    parts: Parts | None = None
+    threshold: int | None = None
+    class_attribute: str | None = None
+    pictures: Path | None = None
     on_progress: OnProgress = say_nothing
 
 
@@ -76,6 +87,8 @@ class DatasetBuilder:
 
     A reader fills it: `measure` the pictures, `add_image` each one that can be used, `add_object`, `add_mask` or `add_box`
     to it, `skip` the rest. `boxes` is the option of that name; `refused` are the rows of boxes that it does not allow.
+    `notes` are what a user has to know though nothing is left out. `embedded` are pictures that are to be written yet,
+    with what returns their bytes.
     """
 
     names: Sequence[str]
@@ -85,6 +98,8 @@ class DatasetBuilder:
     annotations: list[dict[str, Any]] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    embedded: dict[Path, Callable[[], bytes]] = field(default_factory=dict)
 
     def add_image(self, path: Path, size: tuple[int, int]) -> int:
         """Add a picture of height, width `size`; return its place, by which its objects are added."""
@@ -121,6 +136,9 @@ class DatasetBuilder:
         kept as run lengths, as COCO has it; `attributes` are JSON values that the source says about the object.
         """
         height, width = self.sizes[image]
+        if not polygons:
+            self.skip(*origin, "has no outline")
+            return
         fault = next((fault for fault in (_find_fault(polygon, height, width) for polygon in polygons) if fault), None)
         if fault is not None:
             self.skip(*origin, fault)
@@ -170,14 +188,16 @@ class DatasetBuilder:
     def add_box(
         self, image: int, label: int, box: Points, origin: Origin, *, attributes: Mapping[str, Any] | None = None
     ) -> None:
-        """Add an object of which only a box x1 y1 x2 y2 (pixels) is known, as `boxes` says; refused ones are noted."""
+        """Add an object of which only a box is known, as `boxes` says; refused ones are noted.
+
+        The box is x1 y1 x2 y2 in pixels, or its four corners in turn, where it is not upright.
+        """
         if self.boxes is None:
             self.refused.append(": ".join(map(str, origin)))
         elif self.boxes == "skip":
             self.skip(*origin, "a box without an outline")
         else:
-            x1, y1, x2, y2 = box.tolist()
-            rectangle = np.array([x1, y1, x2, y1, x2, y2, x1, y2])
+            rectangle = box[[0, 1, 2, 1, 2, 3, 0, 3]] if box.size == 4 else box
             self.add_object(image, label, [rectangle], origin, crowd=self.boxes == "crowds", attributes=attributes)
 
     def count_empty(self) -> int:

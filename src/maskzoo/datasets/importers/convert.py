@@ -2,20 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from maskzoo.datasets.class_edits import ClassEdits, is_class_map, read_class_edits
 from maskzoo.datasets.coco_reader import pack_annotations
 from maskzoo.datasets.coco_writer import advise_on_images, find_common_folder, write_coco
-from maskzoo.datasets.importers.builder import BOXES, Boxes, DatasetBuilder, ImportOptions, Skipped, read_text
+from maskzoo.datasets.importers.builder import (
+    BOXES,
+    PARTS,
+    Boxes,
+    DatasetBuilder,
+    ImportOptions,
+    Parts,
+    Skipped,
+    read_text,
+)
 from maskzoo.datasets.importers.formats import FORMATS, choose_format
+from maskzoo.datasets.known_formats import count_files
 from maskzoo.errors import ArgumentError, SourceError, list_some
+from maskzoo.model_file import parse_yaml
 from maskzoo.progress import OnProgress, say_nothing
-from maskzoo.system.files import check_target
+from maskzoo.system.files import check_target, make_folder, write_file
 
 __all__ = ["ConvertedDataset", "ConvertedSplit", "convert_dataset"]
+
+_ABOUT = {
+    "boxes": "has no boxes without an outline, so there is nothing to say about them",
+    "parts": "tells its objects apart itself",
+    "threshold": "has no grey masks that a threshold makes sharp",
+    "class_attribute": "says itself what an object's class is",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +52,7 @@ class ConvertedSplit:
 class ConvertedDataset:
     """What `convert_dataset` read and wrote: the format, the classes in order, and `splits` by name.
 
-    `notes` say what a user has to know about the images' place.
+    `notes` say what a user has to know about the source and the images' place, and what a class map did.
     """
 
     format: str
@@ -60,8 +79,11 @@ def convert_dataset(
     out: str | Path,
     *,
     format: str | None = None,
-    classes: str | Path | Sequence[str] | None = None,
+    classes: str | Path | Sequence[str] | Mapping[str, Any] | None = None,
     boxes: Boxes | None = None,
+    parts: Parts | None = None,
+    threshold: int | None = None,
+    class_attribute: str | None = None,
     force: bool = False,
     on_progress: OnProgress = say_nothing,
 ) -> ConvertedDataset:
@@ -71,12 +93,17 @@ def convert_dataset(
     converted is left out and named in the result.
 
     Args:
-        source: the data set's folder, or its data.yaml (YOLO).
+        source: the data set's folder, or its label file or data.yaml.
         out: the .json to write, or a folder for one file of each split.
-        format: "yolo", "labelme", "voc" or "masks"; left out, the one that the files look like.
-        classes: the names in order, also as "cat,dog" or a text file with one a line; left out, those of the source.
+        format: a name as `maskzoo data convert --from` has it, such as "yolo"; left out, what the files look like.
+        classes: the names in order, also as "cat,dog" or a text file with one a line; left out, those of the source. Or a
+            class map (.yml, or a mapping): the source's classes renamed, merged, left out, in another order.
         boxes: what an object becomes that has a box and no outline: "masks" makes it a rectangular object, "crowds" a
-            region that training leaves out, "skip" leaves it out. Left out, such a source is refused.
+            region that training leaves out, "skip" leaves it out. Left out, such a source is refused (LabelMe's are masks).
+        parts: what the separate parts of one number in a mask picture are: "one" object together, or "each" an object.
+            Left out, masks where both may be meant are refused.
+        threshold: the grey above which a mask picture holds objects, for masks with soft edges.
+        class_attribute: the attribute that is an object's class (VIA); left out, the only one that can be.
         force: overwrite files of `out`.
         on_progress: is called for each picture.
 
@@ -85,20 +112,30 @@ def convert_dataset(
 
     Raises:
         ArgumentError: the format is not known, the option is not one of its own, or a class is named twice.
+        ConfigError: the class map has a fault, or does not fit the source.
         SourceError: the source is missing, not recognised or unusable as a whole, or has more splits than `out` files.
         MaskzooError: a file is there already, or cannot be written.
     """
     source, out = Path(source), Path(out)
     name = choose_format(source, format)
-    if boxes is not None and boxes not in BOXES:
-        raise ArgumentError(f"boxes is {boxes!r}; expected one of {', '.join(BOXES)} (--boxes)")
-    if boxes is not None and "boxes" not in FORMATS[name].options:
-        raise ArgumentError(f"{name} has no boxes without an outline, so there is nothing to say about them; leave out --boxes")
-    options = ImportOptions(None if classes is None else _read_classes(classes), boxes, on_progress)
+    _check_options(name, {"boxes": boxes, "parts": parts, "threshold": threshold, "class_attribute": class_attribute})
+    pictures = out.with_suffix("") if out.suffix.lower() == ".json" else out
+    edits = read_class_edits(classes) if isinstance(classes, str | Path | Mapping) and is_class_map(classes) else None
+    options = ImportOptions(
+        None if classes is None or isinstance(classes, Mapping) or edits else _read_classes(classes),
+        boxes,
+        parts,
+        threshold,
+        class_attribute,
+        pictures.with_name(f"{pictures.name}_pictures"),
+        on_progress,
+    )
     drafts = FORMATS[name].read(source, options)
+    renamed = [] if edits is None else [_edit_classes(drafts, edits)]
     _refuse_boxes([row for draft in drafts.values() for row in draft.refused])
-    files = _name_files(drafts, out, force)
-    notes = _write(drafts, files, out, force)
+    files = _name_files(drafts, source, out, force)
+    about = [note for draft in drafts.values() for note in draft.notes]
+    notes = tuple(dict.fromkeys([*renamed, *about, *_write(drafts, files, out, force)]))
     splits = {
         split or "train": ConvertedSplit(
             files[split], len(draft.pictures), draft.count_empty(), len(draft.annotations), tuple(draft.skipped)
@@ -106,6 +143,27 @@ def convert_dataset(
         for split, draft in drafts.items()
     }
     return ConvertedDataset(name, tuple(next(iter(drafts.values())).names), splits, notes)
+
+
+def _check_options(name: str, given: Mapping[str, Any]) -> None:
+    """Refuse a value that an option does not have, or an option that the format does not have."""
+    for option, allowed in (("boxes", BOXES), ("parts", PARTS)):
+        if given[option] not in (None, *allowed):
+            raise ArgumentError(f"{option} is {given[option]!r}; expected one of {', '.join(allowed)} (--{option})")
+    for option, value in given.items():
+        if value is not None and option not in FORMATS[name].options:
+            raise ArgumentError(f"{name} {_ABOUT[option]}; leave out --{option.replace('_', '-')}")
+
+
+def _edit_classes(drafts: Mapping[str, DatasetBuilder], edits: ClassEdits) -> str:
+    """Give all splits the classes of a class map; return what became of them."""
+    edited = edits.resolve(*(list(enumerate(draft.names)) for draft in drafts.values()))
+    for draft in drafts.values():
+        labels = [edited.labels[name] for name in draft.names]
+        rows = [row | {"category_id": labels[row["category_id"] - 1] + 1} for row in draft.annotations]
+        draft.annotations = [row for row in rows if row["category_id"]]
+        draft.names = edited.classes.names
+    return f"{edits.origin}: {edited}"
 
 
 def _refuse_boxes(rows: Sequence[str]) -> None:
@@ -121,17 +179,19 @@ def _read_classes(given: str | Path | Sequence[str]) -> list[str]:
     listed: Sequence[str]
     if not isinstance(given, str | Path):
         listed = given
+    elif Path(given).suffix.lower() in (".yml", ".yaml"):
+        listed = parse_yaml(read_text(Path(given)), str(given))
     elif Path(given).is_file():
         listed = read_text(Path(given)).splitlines()
     else:
         listed = str(given).split(",")
-    names = [name.strip() for name in listed if name.strip()]
+    names = [name for name in (str(name).strip() for name in listed) if name]
     if not names or len(set(names)) != len(names):
         raise ArgumentError(f"classes are {given!r:.80}; expected names, each once (--classes)")
     return names
 
 
-def _name_files(drafts: Mapping[str, DatasetBuilder], out: Path, force: bool) -> dict[str, Path]:
+def _name_files(drafts: Mapping[str, DatasetBuilder], source: Path, out: Path, force: bool) -> dict[str, Path]:
     """Return the file of each split; refuse what is there before anything is written."""
     if out.suffix.lower() == ".json":
         if len(drafts) > 1:
@@ -143,18 +203,30 @@ def _name_files(drafts: Mapping[str, DatasetBuilder], out: Path, force: bool) ->
         check_target(path, force=force)
     if not any(draft.pictures for draft in drafts.values()):
         reasons = [str(row) for draft in drafts.values() for row in draft.skipped]
-        nothing = "no picture of the source can be used, so nothing was written"
+        reasons += [note for draft in drafts.values() for note in draft.notes]
+        nothing = f"{source}: no picture of the source can be used, so nothing was written"
+        reasons = reasons or [count_files(source) if source.is_dir() else "it names no picture"]
         raise SourceError(list_some([nothing, *reasons], 21, "\n  "))
     return files
 
 
-def _write(drafts: Mapping[str, DatasetBuilder], files: Mapping[str, Path], out: Path, force: bool) -> tuple[str, ...]:
+def _write(drafts: Mapping[str, DatasetBuilder], files: Mapping[str, Path], out: Path, force: bool) -> list[str]:
     """Check all splits as any other annotation file, then write them; return what a user has to know about the images."""
     pictures = [picture for draft in drafts.values() for picture in draft.pictures]
     root = find_common_folder(pictures, next(iter(files.values())))
     contents = {split: draft.to_coco(root) for split, draft in drafts.items()}
     packed = {split: pack_annotations(content, str(files[split])) for split, content in contents.items()}
+    _write_pictures({path: load for draft in drafts.values() for path, load in draft.embedded.items()}, force)
     for split, content in contents.items():
         write_coco(files[split], content, force=force)
     advice = (advise_on_images(packed[split], root, file, out) for split, file in files.items())
-    return tuple(dict.fromkeys(note for note in advice if note is not None))
+    return [note for note in advice if note is not None]
+
+
+def _write_pictures(embedded: Mapping[Path, Callable[[], bytes]], force: bool) -> None:
+    """Write the pictures that lay inside label files, after a look at all their places."""
+    for path in embedded:
+        check_target(path, force=force)
+    for path, load in embedded.items():
+        make_folder(path.parent)
+        write_file(path, load())
