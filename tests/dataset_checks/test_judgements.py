@@ -225,7 +225,7 @@ def test_a_set_of_crowds_alone_is_judged_with_the_numbers_and_named_rows(runs):
     assert "all 18 annotations are crowds (iscrowd 1)" in str(one)
 
 
-@pytest.mark.parametrize("count", [1, 2, 9, 17])
+@pytest.mark.parametrize("count", [2, 3, 9, 17])
 def test_many_crowds_are_a_warning(count):
     data = make_set(runs=True)
     data["annotations"] = [make_crowd(row) if place < count else row for place, row in enumerate(data["annotations"])]

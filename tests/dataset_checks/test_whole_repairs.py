@@ -57,10 +57,13 @@ def test_parts_of_the_image_become_pixels(tmp_path, share, boxes):
     assert scaled == [round(share * len(truth["annotations"]))]
 
 
-def test_percent_becomes_pixels_where_boxes_prove_it(tmp_path):
+@pytest.mark.parametrize("share", [0.85, 1])
+@pytest.mark.parametrize("boxes", [True, False])
+def test_percent_becomes_pixels_where_boxes_or_areas_prove_it(tmp_path, share, boxes):
     truth = make_set()
     write_set(tmp_path, truth)
-    assert_same(fix(write(tmp_path, change(truth, segmentation=scale_outline(100, 100))))[0], truth)
+    fields = {"segmentation": scale_outline(100, 100)} | ({} if boxes else {"bbox": scale_box(100, 100)})
+    assert_same(fix(write(tmp_path, change(truth, share, **fields)))[0], truth)
 
 
 @pytest.mark.parametrize("runs", [False, True])

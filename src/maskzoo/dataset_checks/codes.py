@@ -96,7 +96,7 @@ CODES: dict[str, Code] = {
     "polygon-without-area": Code("warning", "polygon without area", _FIX),
     "no-area": Code("warning", "area that is 0 or less", "training drops it; --fix OUT takes it from the outline"),
     "area-differs": Code("warning", "area that is not that of its outline", "only small, medium, large in AP depend on it"),
-    "crowd": Code("warning", "object that is a crowd", "nothing: training leaves crowds out"),
+    "crowd": Code("warning", "object that is a crowd", "training leaves it out; if a brush drew it, take --crowds-as-objects"),
     "crowd-polygons": Code("warning", "crowd given as polygons", "if it is one object, set iscrowd to 0"),
     "ignored": Code("warning", "object marked ignore", "nothing: training leaves it out"),
     "image-without-objects": Code("warning", "image without objects", "nothing: training leaves it out unless asked"),

@@ -19,7 +19,7 @@ from maskzoo.faults import Fault, Words
 __all__ = ["judge_classes", "judge_crowds", "judge_names", "judge_shapes", "judge_shared_images"]
 
 Bools = NDArray[np.bool_]
-MANY_CROWDS = 0.05  # of the objects; COCO has 1 %
+MANY_CROWDS = 0.1  # of the objects; COCO has 1 %
 NEARLY_EVERYTHING, ENOUGH = 0.95, 100  # share of one class, and of how many objects
 SPECK, SPECKS_EACH = 16, 20  # pixels at most, and how many in an image
 SAMPLE = 1000  # outlines that are looked at one by one
@@ -33,7 +33,7 @@ def judge_crowds(whole: WholeSet) -> Iterator[Judgement]:
     examples = whole.show(whole.crowd, "iscrowd", 0)
     if total and crowds == total:
         yield Judgement("all-crowds", True, evidence, whole.split, examples)
-    elif crowds >= max(1, MANY_CROWDS * total):
+    elif crowds >= MANY_CROWDS * max(1, total):
         yield Judgement("many-crowds", False, evidence, whole.split, examples)
 
 

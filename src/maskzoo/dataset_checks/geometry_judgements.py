@@ -115,19 +115,30 @@ def _judge_corner(whole: WholeSet, chosen: Bools, corners: Doubles) -> Iterator[
     """Find coordinates that fill a corner of the images only: percent, or those of smaller images."""
     side, values, total = whole.side[chosen], corners[chosen], int(chosen.sum())
     reach = values[:, 2:].max(axis=0)
-    percent = (reach <= 102).all() and (reach >= 75).all() and (side > 105).all() and _has_fractions(values)
-    if percent and np.log(1e4 / side.prod(axis=1)).sum() < np.log(CHANCE):
-        scale = side / 100
-        boxes = _overlap(_to_corners(whole.bbox[chosen]), values * np.tile(scale, 2))
-        area = whole.noted[chosen] / np.maximum(whole.area[chosen] * scale.prod(axis=1), 1e-9)
-        certain = max((boxes > LEAST_OVERLAP).mean(), ((area > 0.9) & (area < 1.1)).mean()) >= MOST
-        evidence: dict[str, Any] = {"objects": total, "reach": Words("{:.1f} and {:.1f}", *reach.tolist())}
-        yield Judgement("percent-of-image", bool(certain), evidence, whole.split, whole.show(chosen, "segmentation", "pixels"))
+    within = np.asarray((values <= 102).all(axis=1))
+    percent = within.all() and (reach >= 75).all() and (side > 105).all() and _has_fractions(values)
+    likely = percent and np.log(1e4 / side.prod(axis=1)).sum() < np.log(CHANCE)
+    proved = within & _prove_percent(whole, chosen, values, side / 100)
+    certain = proved.sum() > 1 and proved.mean() >= MOST
+    if certain or likely:
+        evidence: dict[str, Any] = {"objects": total, "within": int(within.sum()), "proved": int(proved.sum())}
+        evidence |= {"reach": Words("{:.1f} and {:.1f}", *values[within, 2:].max(axis=0).tolist())}
+        shown = whole.show(chosen, "segmentation", "pixels")
+        yield Judgement("percent-of-image", bool(certain), evidence, whole.split, shown)
         return
     part = (values[:, 2:] / side).max(axis=0)
     if total >= 100 and part.max() < 0.55 and part.min() > 0.9 * part.max():
         evidence = {"objects": total, "reach": Words("{:.2f} and {:.2f}", *part.tolist())}
         yield Judgement("smaller-scale", False, evidence, whole.split, whole.show(chosen, "segmentation"))
+
+
+def _prove_percent(whole: WholeSet, chosen: Bools, values: Doubles, scale: Doubles) -> Bools:
+    """Say which outlines agree with their box or area if they are percent, and not if they are pixels."""
+    boxes, noted, area = _to_corners(whole.bbox[chosen]), whole.noted[chosen], whole.area[chosen]
+    by_box = agree(boxes, values * np.tile(scale, 2)) & ~agree(boxes, values)
+    with np.errstate(invalid="ignore"):
+        as_percent, as_pixels = (np.abs(noted - one) <= 0.1 * one for one in (area * scale.prod(axis=1), area))
+    return np.asarray(by_box | (as_percent & ~as_pixels))
 
 
 def _judge_boxes(whole: WholeSet) -> Iterator[Judgement]:

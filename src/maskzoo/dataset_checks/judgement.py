@@ -43,7 +43,8 @@ LOOKS: dict[str, Look] = {
     ),
     "percent-of-image": Look(
         "coordinates that are percent of the image",
-        "all {objects} objects lie in the first 100 pixels of larger images; they reach x {reach} y",
+        "{within} of {objects} objects lie in the first 100 pixels of larger images, and reach {reach} in x and y; "
+        "{proved} agree with their box or area if they are percent",
         "coordinates that are percent of the image's width and height (0 to 100), as Label Studio has them, not pixels",
         "--fix OUT multiplies them where boxes or areas prove it; else export the set again as COCO",
         _BOXES | {"area-differs"},

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from maskzoo.dataset_checks.file_size_judgement import is_same_shape
-from maskzoo.dataset_checks.geometry_judgements import BESIDE, MOST, agree, find_turned
+from maskzoo.dataset_checks.geometry_judgements import BESIDE, MOST, Doubles, agree, find_turned
 from maskzoo.dataset_checks.judgement import LOOKS, Judgement
 from maskzoo.dataset_checks.repairs import measure_sound
 from maskzoo.dataset_checks.report import Change, DatasetReport
@@ -54,6 +54,7 @@ def repair_whole(
         found: dict[int, Any] = {}
         if code in FULL:
             found = {place: _scale(rows[place].get("segmentation"), image, FULL[code]) for place, image in whose.items()}
+            found = _keep_proved(found, rows, whose) if code == "percent-of-image" else found
         elif code == "axes-exchanged" and (sizes_known or evidence["boxes"] >= MOST * evidence["objects"]):
             found = _exchange(rows, whose)
         elif code == "larger-scale" and evidence["scale"] < 1:
@@ -136,14 +137,26 @@ def _scale(outline: Any, image: Row, full: float) -> list[Any] | None:
     return scaled
 
 
+def _keep_proved(outlines: Mapping[int, Any], rows: list[Any], whose: Mapping[int, Row]) -> dict[int, Any]:
+    """Return those of some outlines that agree with the box or the area of their rows."""
+    there = {place: (outline, whose[place]) for place, outline in outlines.items() if outline is not None}
+    kept = {}
+    for place, found in measure_sound(there).items():
+        box, area = _read_box(rows[place]), rows[place].get("area")
+        same = box is not None and agree(box, np.array([found.extent]))[0]
+        if same or (is_number(area) and abs(area - found.area) <= 0.1 * found.area):
+            kept[place] = there[place][0]
+    return kept
+
+
 def _scale_to_box(row: Row, scale: float) -> list[Any] | None:
     """Return polygons at another scale, None if they are not those of the object's box then."""
     outline: Any = row.get("segmentation")
-    bbox = row.get("bbox")
-    if not _is_polygons(outline) or not (isinstance(bbox, list) and len(bbox) == 4 and all(map(is_number, bbox))):
+    box = _read_box(row)
+    if not _is_polygons(outline) or box is None:
         return None
     scaled = [np.reshape(polygon, (-1, 2)) * scale for polygon in outline]
-    points, box = np.concatenate(scaled), np.array([[*bbox[:2], bbox[0] + bbox[2], bbox[1] + bbox[3]]], np.float64)
+    points = np.concatenate(scaled)
     if not agree(box, np.array([[*points.min(axis=0), *points.max(axis=0)]]))[0]:
         return None
     return [np.round(one, 3).ravel().tolist() for one in scaled]
@@ -168,6 +181,14 @@ def _exchange(rows: list[Any], whose: dict[int, Row]) -> dict[int, Any]:
     }
 
 
+def _read_box(row: Row) -> Doubles | None:
+    """Return the corners of an object's box, float64 `[1 4]`, None if it is not four numbers."""
+    bbox = row.get("bbox")
+    if not (isinstance(bbox, list) and len(bbox) == 4 and all(map(is_number, bbox))):
+        return None
+    return np.array([[*bbox[:2], bbox[0] + bbox[2], bbox[1] + bbox[3]]], np.float64)
+
+
 def _is_polygons(outline: Any) -> bool:
     return (
         isinstance(outline, list)
@@ -183,12 +204,10 @@ def _measure_anew(rows: list[Any], whose: dict[int, Row], code: str, changes: Co
         {place: (rows[place].get("segmentation"), image) for place, image in whose.items()}
     ).items():
         x1, y1, x2, y2 = outline.extent
-        bbox = [round(value, 3) for value in (x1, y1, x2 - x1, y2 - y1)]
-        old = rows[place].get("bbox")
+        old = _read_box(rows[place])
         new: Row = {} if code == "boxes-otherwise" else {"area": outline.area}
-        known = isinstance(old, list) and len(old) == 4 and all(map(is_number, old))
         slack = SAME if code == "boxes-otherwise" else 0
-        if not known or max(abs(before - after) for before, after in zip(old, bbox, strict=True)) > slack:
-            new["bbox"] = bbox
+        if old is None or np.abs(old - [x1, y1, x2, y2]).max() > slack + 1e-9:
+            new["bbox"] = [round(value, 3) for value in (x1, y1, x2 - x1, y2 - y1)]
             changes[Change("annotations", why, "box taken from the outline")] += 1
         rows[place] = {**rows[place], **new}
