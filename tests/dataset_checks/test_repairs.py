@@ -81,13 +81,13 @@ def test_a_size_is_the_files_where_the_objects_fit(folder, size):
     assert rows(report, "images").saved == 3 and rows(report).dropped == 0
 
 
-def test_a_size_that_may_be_that_of_a_smaller_copy_is_not_guessed(folder):
-    content = make_truth()
-    content["annotations"] = content["annotations"][:2]  # that all of many lie in one quarter would be no chance
-    write_truth(folder, content, size=(2 * WIDTH, 2 * HEIGHT))  # are the outlines half as large as the photos?
+def test_a_single_size_that_may_be_that_of_a_smaller_copy_is_not_guessed(folder):
+    write_truth(folder, make_truth())
+    with Image.open(folder / "a1.jpg") as image:  # are its outlines half as large as the photo?
+        larger = image.resize((2 * WIDTH, 2 * HEIGHT))
+    larger.save(folder / "a1.jpg")
     after, report = fix(folder)
-    assert after is None and report.fixed["train"].reason.startswith("nothing would be left of images")
-    assert report.count()["size-differs"] == 3 and report.after is None
+    assert report.count()["size-differs"] == 1 and read_objects(after) == list_truth()[2:]
 
 
 def test_an_object_that_does_not_fit_the_file_is_not_moved(folder):
@@ -110,7 +110,7 @@ def test_a_size_that_no_file_gives_is_that_of_the_masks(folder):
     out = folder.parent / "cleaned.json"
     report = maskzoo.check_dataset(folder.parent / "alone.json", fix=out)
     assert json.loads(out.read_text())["images"][2] | {} == make_truth()["images"][2]
-    assert report.fixed["train"].left[0].code == "no-images-folder"
+    assert report.fixed["train"].left[0].code == "no-images-folder" and report.after.errors == 1
 
 
 @pytest.mark.parametrize(
@@ -289,3 +289,31 @@ def test_a_damaged_image_is_dropped_and_the_rest_saved(folder):
     Image.new("RGB", (9, 9)).save(folder / "unnamed.png")
     after, report = fix(folder)
     assert read_objects(after) == list_truth()[2:] and report.after.count() == {"unnamed-image": 1}
+
+
+def test_splits_of_the_same_names_find_each_its_own_files(folder):
+    for split in ("train", "val"):
+        content = make_truth()
+        for row in content["images"]:
+            row["file_name"] = f"C:\\set\\{row['file_name']}" if split == "val" else row["file_name"]
+        content["categories"].reverse()
+        write_truth(folder, content, names=[f"photos/{split}/{name}" for name in NAMES], file=f"{split}.json", size=(160, 120))
+    train = json.loads((folder / "train.json").read_text())
+    for row in train["images"]:
+        row["file_name"] = f"photos/train/{row['file_name']}"
+    (folder / "train.json").write_text(json.dumps(train))
+    report = maskzoo.check_dataset(folder, fix=folder.parent / "cleaned", duplicates=False)
+    val = json.loads((folder.parent / "cleaned" / "val.json").read_text())
+    assert [row["file_name"] for row in val["images"]] == [f"photos/val/{name}" for name in NAMES]
+    assert report.after.errors == 0 and list(report.fixed) == ["train", "val"] and report.fixed["val"].rows["images"].saved == 3
+
+
+def test_a_split_of_which_nothing_is_left_does_not_stop_the_others(folder):
+    write_truth(folder, make_truth(), names=[f"train/{name}" for name in NAMES])
+    content = make_truth()
+    for row in content["annotations"]:
+        row["segmentation"] = None
+    write_truth(folder, content, names=[f"val/{name}" for name in NAMES], file="val.json")
+    report = maskzoo.check_dataset(folder, fix=folder.parent / "cleaned")
+    assert [path.name for path in (folder.parent / "cleaned").iterdir()] == ["train.json"]
+    assert report.fixed["val"].reason and not report.fixed["train"].reason and list(report.after.splits) == ["train"]

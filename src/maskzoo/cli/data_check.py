@@ -55,7 +55,8 @@ def check(
     left out by training, or looks suspicious.
 
     Your files are never changed. --fix writes a cleaned copy of the annotations:
-    it repairs what leaves nothing to guess, drops the rest and counts both.
+    it repairs what outlines, image files and names prove, drops the rest, and
+    shows what a check finds before and after.
 
     Examples:
       maskzoo data check dataset

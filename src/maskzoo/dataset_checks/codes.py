@@ -48,7 +48,9 @@ CODES: dict[str, Code] = {
     "no-images-folder": Code("error", "images that were not found at all", "give their folder with --images"),
     "misnamed-image": Code("error", "image whose name leads to no file", "--fix OUT writes the name of the one file that fits"),
     "missing-image": Code("error", "image file that is missing", "put it there, or --fix OUT drops the image"),
-    "unreadable-image": Code("error", "image file that is damaged", "copy it again, or --fix OUT drops the image"),
+    "unreadable-image": Code(
+        "error", "image file that cannot be read", "copy it again or correct its rights; --fix OUT drops it"
+    ),
     "size-differs": Code(
         "error",
         "image of another size than the annotations say",

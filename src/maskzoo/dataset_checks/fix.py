@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from maskzoo.dataset_checks.annotation_checks import measure_objects
-from maskzoo.dataset_checks.codes import CODES
+from maskzoo.dataset_checks.codes import CODES, rank
 from maskzoo.dataset_checks.image_checks import Looks, look_at
 from maskzoo.dataset_checks.judgement import Judgement
 from maskzoo.dataset_checks.judgements import judge_splits
@@ -50,15 +50,7 @@ def fix_splits(
     Raises MaskzooError if a file cannot be written.
     """
     looks = {} if looks is None else looks
-    scaled = {split: rescale(contents[split], report, split) for split in report.splits}
-    cleaners = {split: _Cleaner(scaled[split][0], facts, split) for split, facts in report.splits.items()}
-    for cleaner in cleaners.values():
-        cleaner.prepare(looks)
-    judgements = _judge_anew(cleaners) or report.judgements
-    for split, cleaner in cleaners.items():
-        own = [one for one in judgements if one.split in ("", split)]
-        cleaner.clean(own, crowds)
-        cleaner.changes += scaled[split][1]
+    cleaners = _clean(report, contents, looks, crowds)
     whole = {split: cleaner for split, cleaner in cleaners.items() if not cleaner.reason}
     _share_categories(whole)
     fixed = {split: Fixed(files[split], one.changes, (), {}, one.reason) for split, one in cleaners.items() if one.reason}
@@ -72,21 +64,30 @@ def fix_splits(
     folders = {split: folder for split in whole if (folder := report.splits[split].folder) is not None}
     options: dict[str, Any] = {"duplicates": duplicates, "on_progress": on_progress}
     after = check_contents(files, cleaned, looks=looks, folders=folders, **options)
+    nowhere = [fault for fault in report.problems if fault.code == "no-images-folder" and fault.split in whole]
+    after = replace(after, problems=tuple(sorted([*nowhere, *after.problems], key=rank)))
     for split, cleaner in whole.items():
-        left = [fault for fault in report.problems if fault.code == "no-images-folder"]
-        left = [fault for fault in (*left, *after.problems) if fault.split == split]
-        left = [fault for fault in left if CODES[fault.code].severity == "error"]
+        left = [one for one in after.problems if one.split == split and CODES[one.code].severity == "error"]
         tallies = count_rows(contents[split], report.problems, cleaned[split], after.problems, cleaner.origins, split)
         fixed[split] = Fixed(files[split], cleaner.changes, tuple(left), tallies)
     return {split: fixed[split] for split in cleaners}, after
 
 
-def _judge_anew(cleaners: Mapping[str, _Cleaner]) -> tuple[Judgement, ...]:
-    """Judge the tables as they are prepared, if anything in them was changed: what was unreadable before may be judged now."""
-    if not any(cleaner.changes for cleaner in cleaners.values()):
-        return ()
-    parts = {split: sift(one.tables, str(one.file), split) for split, one in cleaners.items() if not one.reason}
-    return judge_splits({split: measure_objects(part) for split, part in parts.items()})
+def _clean(report: DatasetReport, contents: Contents, looks: Looks, crowds: bool) -> dict[str, _Cleaner]:
+    """Clean the tables of each split."""
+    cleaners = {}
+    for split, facts in report.splits.items():
+        scaled, changes = rescale(contents[split], report, split)
+        cleaners[split] = _Cleaner(scaled, facts, split)
+        cleaners[split].changes += changes
+        cleaners[split].prepare(looks)
+    judgements = report.judgements
+    if any(cleaner.changes for cleaner in cleaners.values()):  # what could not be read before can be judged now
+        parts = {split: sift(one.tables, str(one.file), split) for split, one in cleaners.items() if not one.reason}
+        judgements = judge_splits({split: measure_objects(part) for split, part in parts.items()})
+    for split, cleaner in cleaners.items():
+        cleaner.clean([one for one in judgements if one.split in ("", split)], crowds)
+    return cleaners
 
 
 class _Cleaner:
@@ -113,7 +114,8 @@ class _Cleaner:
         """Write what is only written otherwise, and what the files of the images say, of which `looks` has some already."""
         if self.reason:
             return
-        changed, self.changes = rewrite_tables(self.tables)
+        changed, changes = rewrite_tables(self.tables)
+        self.changes += changes
         for table in TABLES:
             self._put(table, changed[table])
         self._taken = set(find_first(self.tables["annotations"]))

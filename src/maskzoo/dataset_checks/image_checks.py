@@ -117,13 +117,24 @@ def look_at(path: Path, digest: bool = False, thumbnail: bool = False) -> Look:
     try:
         pixels = read_image(path)
     except ImageError as error:
-        return Look(missing=not os.path.lexists(path), reason=explain_link(path) or str(error))
+        return Look(missing=_is_missing(path), reason=explain_link(path) or str(error))
     try:
         name = hashlib.blake2b(path.read_bytes(), digest_size=16).digest() if digest else b""
     except OSError:  # it went away since it was decoded; then it is the same as no other
         name = b""
     height, width = pixels.shape[:2]
     return Look((height, width), _read_stored_size(path), digest=name, thumbnail=make_thumbnail(pixels) if thumbnail else None)
+
+
+def _is_missing(path: Path) -> bool:
+    """Say whether there is no such file, as far as that can be seen: a folder without permission may hold it."""
+    try:
+        path.lstat()
+    except PermissionError:
+        return False
+    except (OSError, ValueError):
+        return True
+    return False
 
 
 def _judge_file(files: ImageFiles, image: int, look: Look) -> Iterator[Fault]:

@@ -47,8 +47,7 @@ def judge_splits(parts: Mapping[str, Objects], faults: Iterable[Fault] = ()) -> 
     kept = [one for one in found if not one.split or general.get(one.code, -1) < one.certain]
     faults = list(faults)
     kept += judge_shared_images(parts, faults) if len(parts) > 1 else ()
-    kept += judge_file_sizes(parts, faults)
-    kept += judge_file_names(parts, faults)
+    kept += [*judge_file_sizes(parts, faults), *judge_file_names(parts, faults)]
     order = [*LOOKS]
     return tuple(sorted(kept, key=lambda one: (not one.certain, order.index(one.code))))
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from maskzoo.datasets.classes import ClassMap
 from maskzoo.datasets.layout import SPLITS, name_split, tell_split
 from maskzoo.errors import ConfigError, SourceError, list_some
+from maskzoo.images.find import list_folder
 
 __all__ = [
     "AnnotationSet",
@@ -229,7 +230,9 @@ def look_for_images(names: Sequence[str], source: str, given: Path | None, split
         raise ConfigError(f"{given}: no such folder; expected the folder of the images (--images)")
     folders = list_places(Path(source), given, split)
     where = f"the first is {repr(names[0]) if names else 'no image at all'}, looked in {list_some(map(str, folders), 6)}"
-    there = [folder for folder in folders if folder.is_dir()]
+    there = [folder for folder in folders if os.path.isdir(folder)]  # noqa: PTH112 - False without permission
+    closed = [str(folder) for folder in there if not os.access(folder, os.R_OK | os.X_OK)]
+    where += f"; no permission to look into {list_some(closed)}" if closed else ""
     samples = names[:: len(names) // SAMPLED + 1]
     for some in (samples, names):  # all of them only where none of the others is found
         counts = [sum(os.path.isfile(folder / name) for name in some) for folder in there]  # noqa: PTH113 - False for a name too long
@@ -255,5 +258,7 @@ def _list_near(file: Path) -> list[Path]:
 
 def _list_inside(given: Path, split: str) -> list[Path]:
     bases = [folder for folder in (given, given / "images", given / "data") if folder.is_dir()]
-    inner = [entry for base in bases for entry in sorted(base.iterdir()) if name_split(entry.name) == split and entry.is_dir()]
+    inner = [
+        entry for base in bases for entry in sorted(list_folder(base)) if name_split(entry.name) == split and entry.is_dir()
+    ]
     return [*bases, *inner]

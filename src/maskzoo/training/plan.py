@@ -78,24 +78,24 @@ def make_plan(
         raise TrainingError(f"{data}: found {', '.join(splits)}; expected a train split; give its annotation file as DATA")
     files = {"train": splits["train"], "val": splits.get("val") if val is None else val}
     places: dict[str, str] = {}
-    found: list[AnnotationSet] = []
+    found: dict[str, AnnotationSet] = {}
     for split, file in files.items():
         if file is None:
             continue
-        found.append(annotations := _read(file, settings))
+        found[split] = annotations = _read(file, settings)
         places[split] = str(file.absolute())
         places[f"{split}_images"] = str(find_image_folder(annotations, images, split).absolute())
         places[f"{split}_sha256"] = hash_file(file)
     renamed, note = None, None
     if edits is not None:
-        edited = edits.resolve(*(annotations.classes.to_pairs() for annotations in found))
+        edited = edits.resolve(*(annotations.classes.to_pairs() for annotations in found.values()))
         joined, renamed, note = edited.classes, edited.to_dict(), f"{edits.origin}: {edited}"
+        found = {split: edited.edit(annotations) for split, annotations in found.items()}
     elif len(found) > 1:
-        joined, note = join_classes(found[0].classes, found[1].classes, found[1].count_objects())
+        joined, note = join_classes(found["train"].classes, found["val"].classes, found["val"].count_objects())
     else:
-        joined = found[0].classes
-    kept = found if edits is None else [edited.edit(annotations) for annotations in found]
-    notes = judge_before(data, dict(zip((split for split in files if split in places), kept, strict=True)), learning=True)
+        joined = found["train"].classes
+    notes = judge_before(data, found, learning=True)
     if joined.to_classes() != dict(config.classes):
         config = config.model_copy(update={"classes": joined.to_classes()})
     return Plan(config, settings, places, {"from": source}, processes, renamed, (*([note] if note else []), *notes))
