@@ -51,8 +51,9 @@ CHECKS: tuple[Callable[[Sifted], Iterator[Fault]], ...] = (_check_image_rows, _c
 
 
 def check_trainable(sifted: Sifted) -> Iterator[Fault]:
-    """Find a split that has nothing to learn."""
-    if not find_trainable(sifted.packed).any():
+    """Find a split that has nothing to learn, unless that follows from faults of its rows."""
+    at_fault = len(sifted.packed.ids) < len(sifted.tables["annotations"])
+    if not at_fault and not find_trainable(sifted.packed).any():
         found = Words("{} annotations, none that trains", len(sifted.tables["annotations"]))
         yield sifted.name_file("nothing-to-learn", "annotations", found, "one object at least")
 
@@ -95,7 +96,7 @@ def _name(name: str | None) -> str | Words:
 
 def _count_ids(sifted: Sifted, field: str) -> Counter[int]:
     values = (row.get(field) for row in sifted.tables["annotations"] if isinstance(row, dict))
-    return Counter(value for value in values if type(value) is int)
+    return Counter(int(value) for value in values if type(value) is int or (isinstance(value, str) and value.isdecimal()))
 
 
 def _leaves_folder(name: str) -> bool:
