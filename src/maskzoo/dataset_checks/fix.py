@@ -158,7 +158,7 @@ class _Cleaner:
                 self.changes[Change("images", why, "name of its file written")] += 1
             if look.size is not None:
                 self._sizes[place] = look.size
-            said = row.get("height"), row.get("width")
+            said: Any = (row.get("height"), row.get("width"))
             code = look.compare(said) if all(type(side) is int and side > 0 for side in said) else "bad-size"
             if code is not None:
                 code = code if look.size is not None else "missing-image" if look.missing else "unreadable-image"
