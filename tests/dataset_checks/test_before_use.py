@@ -4,17 +4,15 @@ import numpy as np
 import pytest
 
 from judged_data import WAYS, change, make_set, scale_box, scale_outline
-from maskzoo.dataset_checks.before_use import refuse_nonsense, take_crowds
+from maskzoo.dataset_checks.before_use import judge_before, take_crowds
 from maskzoo.datasets.annotations import find_trainable
 from maskzoo.datasets.coco_reader import pack_annotations
 from maskzoo.errors import AnnotationsError
 
 
 def tell(learning=True, **splits):
-    events = []
     packed = {split: pack_annotations(data, f"{split}.json") for split, data in splits.items()}
-    refuse_nonsense(packed, "photos", "Training", events.append, learning=learning)
-    return [event.note for event in events]
+    return judge_before("photos", packed, learning=learning)
 
 
 def test_nothing_is_told_of_sound_splits():

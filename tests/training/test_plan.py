@@ -39,12 +39,12 @@ def write_crowds(folder, count):
 
 
 def test_a_set_that_is_nonsense_as_a_whole_is_refused_before_the_run_begins(tmp_path):
-    config, events = read_row("mask_rcnn_r50_fpn_1x_coco"), []
+    config = read_row("mask_rcnn_r50_fpn_1x_coco")
     folder = write_crowds(tmp_path / "all", 1000)
     with pytest.raises(AnnotationsError, match=r"annotations are crowds .*--crowds-as-objects"):
         make_plan(config, RunSettings(), folder)
-    make_plan(config, RunSettings(), write_crowds(tmp_path / "some", 3), on_progress=events.append)
-    assert "annotations are crowds (iscrowd 1)" in events[0].note
+    plan = make_plan(config, RunSettings(), write_crowds(tmp_path / "some", 3))
+    assert "annotations are crowds (iscrowd 1)" in plan.notes[0]
 
 
 def test_a_plan_reads_crowds_as_objects_where_the_settings_say_so(tmp_path):

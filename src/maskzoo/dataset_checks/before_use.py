@@ -12,18 +12,15 @@ from maskzoo.dataset_checks.annotation_checks import measure_outlines
 from maskzoo.dataset_checks.judgements import judge_annotations
 from maskzoo.datasets.annotations import AnnotationSet
 from maskzoo.errors import AnnotationsError
-from maskzoo.progress import OnProgress, ProgressEvent
 
-__all__ = ["refuse_nonsense", "take_crowds"]
+__all__ = ["judge_before", "take_crowds"]
 
 # What matters to those who learn, not to those who measure on a part of the classes.
 LEARNING = frozenset({"one-class", "empty-classes", "unused-supercategory", "rectangles", "rotated-rectangles"})
 
 
-def refuse_nonsense(
-    splits: Mapping[str, AnnotationSet], data: str | Path, stage: str, on_progress: OnProgress, *, learning: bool
-) -> None:
-    """Tell in a note for each judgement what the splits of `data` look like as a whole.
+def judge_before(data: str | Path, splits: Mapping[str, AnnotationSet], *, learning: bool) -> list[str]:
+    """Return a line for each doubt about what the splits of `data` look like as a whole.
 
     Raises AnnotationsError at what is certain: a model would learn nonsense, or be measured on it.
     """
@@ -31,9 +28,8 @@ def refuse_nonsense(
     if certain := [f"{data}: {one}; {one.advise()}" for one in judgements if one.certain]:
         more = f"Look with `maskzoo data check {data}`; its --fix OUT writes a cleaned copy"
         raise AnnotationsError((), "\n".join([*certain, more]))
-    for one in judgements:
-        if learning or one.code not in LEARNING:
-            on_progress(ProgressEvent(stage, note=f"{data}: {one} (more: maskzoo data check {data})"))
+    told = [one for one in judgements if learning or one.code not in LEARNING]
+    return [f"{data}: {one} (more: maskzoo data check {data})" for one in told]
 
 
 def take_crowds(annotations: AnnotationSet) -> AnnotationSet:

@@ -65,9 +65,9 @@ def check_dataset(
     targets = _plan_files(None if fix is None else Path(fix), splits)
     page = None if page is None else _check_page(Path(page))
     images = None if images is None else Path(images)
+    edits = None if classes is None else read_class_edits(classes)
     looks: Looks = {}
     options: dict[str, Any] = {"duplicates": duplicates, "looks": looks, "on_progress": on_progress}
-    edits = None if classes is None else read_class_edits(classes)
     report, contents = check_splits(splits, images=images, edits=edits, **options)
     report = replace(report, data=Path(data), page=page)
     if targets:

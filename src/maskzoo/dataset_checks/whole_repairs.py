@@ -66,12 +66,17 @@ def repair_whole(
         wanted = whose if code == "boxes-otherwise" else changed
         _measure_anew(rows, {place: whose[place] for place in wanted}, code, changes)
     if crowds:
-        taken = {place: image for place, image in whose.items() if rows[place].get("iscrowd") in (1, "1")}
-        for place in taken:
-            rows[place] = {**rows[place], "iscrowd": 0}
-        changes[Change("annotations", "crowd", "taken as an object")] += len(taken)
-        _measure_anew(rows, taken, "crowd", changes)
+        _take_crowds(rows, whose, changes)
     return rows, +changes
+
+
+def _take_crowds(rows: list[Any], whose: Mapping[int, Row], changes: Counter[Change]) -> None:
+    """Make crowds objects, with boxes and areas from their masks, in place."""
+    taken = {place: image for place, image in whose.items() if rows[place].get("iscrowd") in (1, "1")}
+    for place in taken:
+        rows[place] = {**rows[place], "iscrowd": 0}
+    changes[Change("annotations", "crowd", "taken as an object")] += len(taken)
+    _measure_anew(rows, taken, "crowd", changes)
 
 
 def rescale(content: Mapping[str, Any], report: DatasetReport, split: str) -> tuple[dict[str, Any], Counter[Change]]:

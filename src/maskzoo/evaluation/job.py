@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maskzoo.config import ModelConfig
-from maskzoo.dataset_checks.before_use import refuse_nonsense, take_crowds
+from maskzoo.dataset_checks.before_use import judge_before, take_crowds
 from maskzoo.datasets.annotations import AnnotationSet, find_image_folder
 from maskzoo.datasets.class_edits import GivenClasses, read_class_edits
 from maskzoo.datasets.classes import ClassMap, ClassMatch, match_classes
@@ -158,11 +158,12 @@ def evaluate(
         tell = on_progress if processes.rank == 0 else say_nothing
         annotations = _read_data(Path(data), split, tell)
         annotations = take_crowds(annotations) if crowds_as_objects else annotations
-        refuse_nonsense({"": annotations}, data, "Evaluating", tell, learning=False)
         if edits is not None:
             edited = edits.resolve(annotations.classes.to_pairs())
             annotations = edited.edit(annotations)
             tell(ProgressEvent("Evaluating", note=f"{edits.origin}: {edited}"))
+        for note in judge_before(data, {"": annotations}, learning=False):
+            tell(ProgressEvent("Evaluating", note=note))
         kept = None if limit is None else choose_images(annotations, all_images=all_images, limit=limit)
         chosen = annotations if kept is None else annotations.select(kept)
         folder, found = None, None

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from maskzoo.config import ModelConfig, RunSettings
-from maskzoo.dataset_checks.before_use import refuse_nonsense, take_crowds
+from maskzoo.dataset_checks.before_use import judge_before, take_crowds
 from maskzoo.datasets.annotations import AnnotationSet, find_image_folder
 from maskzoo.datasets.class_edits import EditedClasses, GivenClasses, read_class_edits
 from maskzoo.datasets.classes import ClassMap, join_classes
@@ -16,7 +16,6 @@ from maskzoo.datasets.coco_reader import read_annotations
 from maskzoo.datasets.layout import find_splits
 from maskzoo.errors import ArgumentError, TrainingError
 from maskzoo.model_file import parse_settings
-from maskzoo.progress import OnProgress, say_nothing
 from maskzoo.system.files import hash_file
 
 __all__ = ["Plan", "change_plan", "make_plan"]
@@ -43,7 +42,7 @@ class Plan:
     notes: tuple[str, ...] = ()
 
     def read(self, split: str) -> AnnotationSet:
-        """Read the annotations of a split as the run takes them. Raises AnnotationsError with every fault of the file."""
+        """Read the annotations of a split as the run takes them, under the class map's classes if one was given."""
         annotations = _read(self.data[split], self.settings)
         if self.renamed is None:
             return annotations
@@ -65,15 +64,13 @@ def make_plan(
     source: str | None = None,
     processes: int = 1,
     classes: GivenClasses | None = None,
-    on_progress: OnProgress = say_nothing,
 ) -> Plan:
     """Find the splits of `data` and their images, and make the model's classes those of the data set.
 
-    These are the classes of both splits, joined by name, or what a class map (`classes`) makes of them. What the data
-    set looks like as a whole is told in notes.
+    These are the classes of both splits, joined by name, or what a class map (`classes`) makes of them.
 
-    Raises SourceError where something is not found, AnnotationsError with every fault of an annotation file, or where
-    the whole is nonsense for certain, ConfigError if the splits' classes disagree or the class map does not fit them.
+    Raises SourceError where something is not found, AnnotationsError with every fault of an annotation file or where a set
+    is nonsense as a whole, ConfigError if the splits' classes disagree or the class map does not fit them.
     """
     edits = None if classes is None else read_class_edits(classes)
     splits = find_splits(data)
@@ -89,18 +86,19 @@ def make_plan(
         places[split] = str(file.absolute())
         places[f"{split}_images"] = str(find_image_folder(annotations, images, split).absolute())
         places[f"{split}_sha256"] = hash_file(file)
-    refuse_nonsense(found, data, "Training", on_progress, learning=True)
     renamed, note = None, None
     if edits is not None:
         edited = edits.resolve(*(annotations.classes.to_pairs() for annotations in found.values()))
         joined, renamed, note = edited.classes, edited.to_dict(), f"{edits.origin}: {edited}"
+        found = {split: edited.edit(annotations) for split, annotations in found.items()}
     elif len(found) > 1:
         joined, note = join_classes(found["train"].classes, found["val"].classes, found["val"].count_objects())
     else:
         joined = found["train"].classes
+    notes = judge_before(data, found, learning=True)
     if joined.to_classes() != dict(config.classes):
         config = config.model_copy(update={"classes": joined.to_classes()})
-    return Plan(config, settings, places, {"from": source}, processes, renamed, (note,) if note else ())
+    return Plan(config, settings, places, {"from": source}, processes, renamed, (*([note] if note else []), *notes))
 
 
 def change_plan(plan: Plan, settings: Sequence[str], processes: int) -> Plan:
