@@ -10,7 +10,7 @@ from pathlib import Path
 from maskzoo.errors import SourceError, list_some
 from maskzoo.system.files import describe_address
 
-__all__ = ["SPLITS", "find_splits", "name_split", "pick_split", "tell_split"]
+__all__ = ["SPLITS", "find_splits", "holds_tables", "name_split", "pick_split", "tell_split"]
 
 SPLITS = {
     "train": ("train", "training"),
@@ -45,7 +45,7 @@ def find_splits(data: str | Path) -> dict[str, Path]:
     found = {split: _choose(path, split, candidates) for split, candidates in told.items() if candidates}
     if found:
         return found
-    alone = [file for file in files if _holds_tables(file)]
+    alone = [file for file in files if holds_tables(file)]
     if len(alone) == 1:
         return {"train": alone[0]}
     raise _describe_failure(path, list(files), alone)
@@ -87,7 +87,7 @@ def _choose(folder: Path, split: str, candidates: list[Path]) -> Path:
     """Return the one file; of several, the one that holds a data set's tables (results are named like their data)."""
     if len(candidates) == 1:
         return candidates[0]
-    kept = [file for file in candidates if _holds_tables(file)]
+    kept = [file for file in candidates if holds_tables(file)]
     if len(kept) == 1:
         return kept[0]
     raise SourceError(
@@ -96,7 +96,7 @@ def _choose(folder: Path, split: str, candidates: list[Path]) -> Path:
     )
 
 
-def _holds_tables(file: Path) -> bool:
+def holds_tables(file: Path) -> bool:
     """Say whether the names of all three tables stand somewhere in the file, without reading it as JSON."""
     try:
         with file.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as text:

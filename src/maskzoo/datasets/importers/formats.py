@@ -16,10 +16,12 @@ from maskzoo.datasets.importers.labelme import is_labelme, read_labelme
 from maskzoo.datasets.importers.mask_pngs import is_mask_pngs, read_mask_pngs
 from maskzoo.datasets.importers.voc import is_voc, read_voc
 from maskzoo.datasets.importers.yolo import is_yolo, read_yolo
+from maskzoo.datasets.layout import find_splits, holds_tables
+from maskzoo.datasets.predictions import is_predictions
 from maskzoo.errors import AnnotationsError, ArgumentError, SourceError
 from maskzoo.system.files import describe_address
 
-__all__ = ["FORMATS", "Importer", "choose_format"]
+__all__ = ["FORMATS", "Importer", "choose_format", "choose_source"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,32 @@ def choose_format(source: Path, given: str | None = None) -> str:
         raise SourceError(f"{source}: is COCO's format already; use it as it is")
     *others, last = (importer.files for importer in FORMATS.values())
     raise SourceError(f"{source}: not recognised; expected {', '.join(others)} or {last}; say which with --from")
+
+
+def choose_source(source: Path, given: str | None, to: str) -> str:
+    """Return what is converted: one of `FORMATS`, "predictions", or "coco" where another format is to be written.
+
+    Raises as `choose_format`.
+    """
+    if not source.exists() or given in FORMATS:
+        return choose_format(source, given)
+    if given == "predictions" or (given is None and is_predictions(source)):
+        return "predictions"
+    if to == "coco" or given not in (None, "coco"):
+        return choose_format(source, given if given != "coco" else None)
+    if given is None and not _has_tables(source):
+        return choose_format(source)
+    found = [name for name, importer in FORMATS.items() if given is None and importer.recognise(source)]
+    if found:
+        raise SourceError(f"{source}: could be {' or '.join(['coco', *found])}; say which with --from")
+    return "coco"
+
+
+def _has_tables(source: Path) -> bool:
+    try:
+        return all(map(holds_tables, find_splits(source).values()))
+    except SourceError:
+        return False
 
 
 def _is_coco(source: Path) -> bool:

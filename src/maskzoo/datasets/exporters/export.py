@@ -1,0 +1,162 @@
+"""A data set or predictions written in another format: what is asked for is checked first, what is lost is counted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import get_args
+
+from maskzoo.datasets.annotations import find_image_folder, look_for_images
+from maskzoo.datasets.coco_reader import read_json, sift, sift_sound
+from maskzoo.datasets.exporters.content import ExportJob, ExportSplit, PictureMode
+from maskzoo.datasets.exporters.formats import EXPORTERS, Exporter
+from maskzoo.datasets.layout import find_splits
+from maskzoo.datasets.predictions import read_predictions
+from maskzoo.datasets.sifted import Sifted
+from maskzoo.errors import AnnotationsError, ArgumentError, MaskzooError, SourceError
+from maskzoo.progress import OnProgress, ProgressEvent, say_nothing
+from maskzoo.system.files import check_target, make_folder
+
+__all__ = ["ExportOptions", "Exportable", "check_options", "export", "find_in", "read_coco_source", "read_prediction_source"]
+
+
+@dataclass(frozen=True, slots=True)
+class ExportOptions:
+    """What is written, and how: the format, and what happens to pictures (None: what the format needs)."""
+
+    to: str
+    pictures: PictureMode | None = None
+    force: bool = False
+    on_progress: OnProgress = say_nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Exportable:
+    """What is to be written: each split's checked content and where a picture's name leads, and what was left out already.
+
+    `model` names what made predictions, None of a data set.
+    """
+
+    splits: Mapping[str, tuple[Sifted, Callable[[str], Path | None]]]
+    model: str | None = None
+    below_score: int = 0
+
+
+def find_in(folders: Iterable[Path]) -> Callable[[str], Path | None]:
+    """Return what finds a picture's name in one of the folders, by all of it or by its last part."""
+    places = list(folders)
+
+    def find(name: str) -> Path | None:
+        parts = (name, name.replace("\\", "/").rsplit("/", 1)[-1])
+        candidates = (folder / part for part in parts for folder in places)
+        return next((path for path in candidates if path.is_file()), None)
+
+    return find
+
+
+def read_coco_source(source: Path, images: Path | None) -> Exportable:
+    """Read a COCO file or each split of a folder.
+
+    Raises as `find_splits` and `sift_sound` do, and with `images` as `find_image_folder`.
+    """
+    splits = {}
+    for split, path in find_splits(source).items():
+        sifted = sift_sound(read_json(path), str(path))
+        if images is None:
+            folder = look_for_images(sifted.packed, None, split)[0]
+        else:
+            folder = find_image_folder(sifted.packed, images, split)
+        splits[split] = (sifted, find_in([] if folder is None else [folder]))
+    return Exportable(splits)
+
+
+def read_prediction_source(source: Path, data: Path | None, images: Path | None, least: float) -> Exportable:
+    """Read results of a model as one split. Raises as `read_predictions`, and AnnotationsError for rows with a fault."""
+    content, below = read_predictions(source, data, least)
+    sifted = sift(content, str(source))
+    if sifted.faults:
+        raise AnnotationsError(sifted.faults, "are these results of another data set? Give the one that was predicted: --data")
+    near = look_for_images(sifted.packed, None, None)[0] if data is None else None
+    if data is not None and images is None:
+        near = look_for_images(sift(content | {"annotations": []}, str(data)).packed, None, None)[0]
+    folders = [folder for folder in (images, near, Path()) if folder is not None]
+    return Exportable({"train": (sifted, find_in(folders))}, model=source.stem, below_score=below)
+
+
+def check_options(out: Path, source: Path, options: ExportOptions) -> Path:
+    """Return the file or folder that is to be written. Raises ArgumentError or MaskzooError if that cannot be."""
+    if options.to not in EXPORTERS:
+        raise ArgumentError(f"the format to write is {options.to!r}; expected one of {', '.join(EXPORTERS)} (--to)")
+    if options.pictures not in (None, *get_args(PictureMode)):
+        raise ArgumentError(
+            f"pictures is {options.pictures!r}; expected one of {', '.join(get_args(PictureMode))} (--pictures)"
+        )
+    exporter = EXPORTERS[options.to]
+    if options.pictures not in (None, "none") and exporter.pictures == "none":
+        raise ArgumentError(f"{options.to} names the pictures where they are; leave out --pictures {options.pictures}")
+    if options.to == "coco":
+        return out
+    if exporter.files:
+        return _check_file(out, source, exporter, options.force)
+    if out.suffix.lower() in (".json", ".xml", ".csv", ".txt") and not out.is_dir():
+        raise MaskzooError(f"{out}: {options.to} is a folder of files; expected a folder; choose another OUT")
+    if out.exists() and source.exists() and out.samefile(source):
+        raise MaskzooError(f"{out}: is the source itself, which stays as it is; choose another OUT")
+    if out.is_dir() and any(out.iterdir()) and not options.force:
+        raise MaskzooError(f"{out}: is not empty; expected a new folder; choose another, or pass --force to write into it")
+    make_folder(out)
+    return out
+
+
+def _check_file(out: Path, source: Path, exporter: Exporter, force: bool) -> Path:
+    first, *others = exporter.files
+    file = out if out.suffix.lower() == Path(first).suffix else out / first
+    for path in (file, *(file.with_name(other) for other in others)):
+        check_target(path, force=force)
+        if path.exists() and source.exists() and path.samefile(source):
+            raise MaskzooError(f"{path}: is the source itself, which stays as it is; choose another OUT")
+    make_folder(file.parent)
+    return file
+
+
+def export(content: Exportable, out: Path, options: ExportOptions) -> tuple[ExportJob, dict[str, Path]]:
+    """Write `content` to `out`, which `check_options` gave; return what was counted, and what each split is in.
+
+    Raises SourceError if no picture is there to be described, MaskzooError if something cannot be written.
+    """
+    exporter = EXPORTERS[options.to]
+    classes, labels = _join_classes({split: sifted for split, (sifted, _) in content.splits.items()})
+    splits = {split: ExportSplit(split, *pair, labels[split]) for split, pair in content.splits.items()}
+    total = sum(map(len, splits.values()))
+    if total == 0:
+        raise SourceError(f"{out}: the source has no image, so nothing was written; expected one at least")
+    job = ExportJob(out, classes, splits, options.pictures or exporter.pictures, exporter.keeps, content.model)
+    done = 0
+
+    def count() -> None:
+        nonlocal done
+        done += 1
+        options.on_progress(ProgressEvent("Writing", done, total))
+
+    job.on_picture = count
+    files = exporter.write(job)
+    job.lost["below_score"] = content.below_score
+    job.lost["other_fields"] = sum(split.count_other_fields() for split in splits.values())
+    for known in dict.fromkeys(split.sifted.packed.classes for split in splits.values()):
+        job.lost["class_ids"] += 0 if known.ids == tuple(range(1, len(known) + 1)) else len(known)
+        job.lost["same_names"] += len(known) - len(set(known.names))
+    return job, files
+
+
+def _join_classes(splits: Mapping[str, Sifted]) -> tuple[tuple[str, ...], dict[str, Sequence[int]]]:
+    """Return the names of all splits' classes, and for each split which of them its classes are."""
+    names = list(dict.fromkeys(name for sifted in splits.values() for name in sifted.packed.classes.names))
+    for name in names:
+        if "\n" in name or "\r" in name or name != name.strip():
+            raise SourceError(
+                f"a class is called {name!r:.80}; expected a name of one line without blanks around it; rename it"
+            )
+    return tuple(names), {
+        split: [names.index(name) for name in sifted.packed.classes.names] for split, sifted in splits.items()
+    }
