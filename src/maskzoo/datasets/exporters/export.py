@@ -95,8 +95,6 @@ def check_options(out: Path, source: Path, options: ExportOptions) -> Path:
     exporter = EXPORTERS[options.to]
     if options.pictures not in (None, "none") and exporter.pictures == "none":
         raise ArgumentError(f"{options.to} names the pictures where they are; leave out --pictures {options.pictures}")
-    if options.to == "coco":
-        return out
     if exporter.files:
         return _check_file(out, source, exporter, options.force)
     if out.suffix.lower() in (".json", ".xml", ".csv", ".txt") and not out.is_dir():

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from maskzoo.datasets.exporters.content import LabelledPicture, PictureMode
-from maskzoo.errors import MaskzooError
+from maskzoo.errors import MaskzooError, count_words
 from maskzoo.system.files import explained
 
 __all__ = ["Names", "advise_on_pictures", "place_picture", "write_label"]
@@ -89,6 +89,7 @@ def _link(picture: Path, target: Path) -> None:
 def advise_on_pictures(missing: int, names: Names, where: str, tell: Callable[[str], None]) -> None:
     """Tell how many pictures are not beside the labels, and how many have another name than before."""
     if missing:
-        tell(f"{missing:,} {'picture is' if missing == 1 else 'pictures are'} not there: put them into {where}")
+        tell(f"{count_words(missing, 'picture')} {'is' if missing == 1 else 'are'} not there: put them into {where}")
     if names.changed:
-        tell(f"{names.changed:,} names were changed, because two pictures of a data set would have shared one")
+        was = "was" if names.changed == 1 else "were"
+        tell(f"{count_words(names.changed, 'name')} {was} changed, because two pictures would have shared it")
