@@ -13,6 +13,7 @@ from maskzoo.datasets.annotations import AnnotationSet
 from maskzoo.datasets.classes import ClassMap
 from maskzoo.datasets.rle import measure_runs, read_runs
 from maskzoo.datasets.sifted import Sifted, check_numbers, is_number, pack_rows
+from maskzoo.datasets.sound_reader import read_sound
 from maskzoo.errors import AnnotationsError
 from maskzoo.faults import NOUNS, Fault, Words
 from maskzoo.images.read import MAX_PIXELS
@@ -47,7 +48,8 @@ def read_annotations(path: str | Path) -> AnnotationSet:
     Raises AnnotationsError with every fault of the file: wrong types, unknown or repeated ids, numbers that are not
     finite or absurd, outlines that no mask code should see. What training leaves out (crowds, empty boxes) is not a fault.
     """
-    return pack_annotations(read_json(path), str(path))
+    sound = read_sound(Path(path), str(path))
+    return pack_annotations(read_json(path), str(path)) if sound is None else sound
 
 
 def pack_annotations(data: Any, source: str) -> AnnotationSet:

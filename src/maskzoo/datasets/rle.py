@@ -55,9 +55,8 @@ def _measure(texts: Sequence[bytes], pixels: Integers) -> tuple[Integers, NDArra
     counts, long = _decode(values, last)
     short = np.ones(len(texts), np.bool_)
     short[np.searchsorted(np.cumsum(number), long, side="right")] = False
-    inside, right_inside = _sum_counts(_pick(counts, number, 1), number // 2, 0, pixels)
-    outside, right_outside = _sum_counts(_pick(counts, number, 0), number - number // 2, 1, pixels)
-    return inside, short & right_inside & right_outside & (inside + outside == pixels)
+    sums, sound = _sum_counts(counts, number, pixels)
+    return sums[:, 1], short & sound & (sums.sum(axis=1) == pixels)
 
 
 def _decode(values: NDArray[np.uint8], last: Integers) -> tuple[Integers, Integers]:
@@ -75,41 +74,25 @@ def _decode(values: NDArray[np.uint8], last: Integers) -> tuple[Integers, Intege
     return counts, longer
 
 
-def _pick(counts: Integers, number: Integers, odd: int) -> Integers:
-    """Return every other one of each mask's `number` of counts, from its first (0) or second (1) on."""
-    parity = np.arange(len(counts)).astype(np.uint8) & 1
-    first = ((np.cumsum(number) - number) & 1).astype(np.uint8)
-    picked: Integers = counts[parity ^ np.repeat(first, number) == odd]
-    return picked
+def _sum_counts(counts: Integers, number: Integers, pixels: Integers) -> tuple[Integers, NDArray[np.bool_]]:
+    """Return the sums of each mask's counts outside and inside, int64 `[N 2]`, and whether each is between 0 and its pixels.
 
-
-def _sum_counts(counts: Integers, number: Integers, plain: int, pixels: Integers) -> tuple[Integers, NDArray[np.bool_]]:
-    """Return the sum of each mask's `number` of counts, and whether none is negative or above its pixels.
-
-    Counts are differences to the one before, but for the first `plain` of a mask. Sums that overflow have a count that
-    is found.
+    `number` says how many counts each mask has, one at least. Sums that overflow have a count that is found.
     """
-    sums, sound = np.zeros(len(number), np.int64), np.ones(len(number), np.bool_)
-    there = number > 0
-    begin = (np.cumsum(number) - number)[there]
-    if len(begin):
-        counts = _undo_differences(counts, begin, number[there], plain)
-        lowest, highest = np.minimum.reduceat(counts, begin), np.maximum.reduceat(counts, begin)
-        sound[there] = (lowest >= 0) & (highest <= pixels[there])
-        sums[there] = np.add.reduceat(counts, begin)
-    return sums, sound
-
-
-def _undo_differences(counts: Integers, begin: Integers, number: Integers, plain: int) -> Integers:
-    """Return running sums within each mask, which begins at `begin`; its first `plain` ones stand for themselves."""
-    running = counts.copy()
-    if plain:
-        running[begin] = 0
-    sums = np.cumsum(running)
-    sums -= np.repeat(sums[begin] - running[begin], number)
-    if plain:
-        sums[begin] = counts[begin]
-    return sums
+    pairs = (number + 1) // 2  # a count outside and one inside; the last may be without
+    first = np.cumsum(pairs) - pairs
+    grid: Integers = np.zeros(2 * int(pairs.sum()), np.int64)
+    grid[np.arange(len(counts)) + np.repeat(2 * first - (np.cumsum(number) - number), number)] = counts
+    plain = grid[2 * first]
+    grid = grid.reshape(-1, 2)
+    grid[first, 0] = 0  # the first count stands for itself, and so does the third: differences begin with the fourth
+    running = np.cumsum(grid, axis=0)
+    running -= np.repeat(running[first] - grid[first], pairs, axis=0)
+    running[first, 0] = plain
+    running[(first + pairs - 1)[number % 2 > 0], 1] = 0
+    lowest, highest = (extreme.reduceat(running, first, axis=0) for extreme in (np.minimum, np.maximum))
+    sums = np.add.reduceat(running, first, axis=0)
+    return sums, (lowest.min(axis=1) >= 0) & (highest.max(axis=1) <= pixels)
 
 
 def read_runs(runs: Any, size: Sequence[int]) -> bytes | tuple[str, Any, str]:

@@ -14,11 +14,22 @@ from maskzoo.datasets.annotations import AnnotationSet, Ragged
 from maskzoo.datasets.classes import ClassMap
 from maskzoo.faults import Fault, Words
 
-__all__ = ["LARGEST_NUMBER", "LONGEST_OUTLINE", "Sifted", "check_numbers", "is_number", "pack_rows"]
+__all__ = [
+    "LARGEST_NUMBER",
+    "LONGEST_OUTLINE",
+    "Columns",
+    "Sifted",
+    "check_numbers",
+    "find_order",
+    "is_number",
+    "pack_columns",
+    "pack_rows",
+]
 
 Bools = NDArray[np.bool_]
 Integers = NDArray[np.int64]
 LARGEST_NUMBER = 1e15  # of a coordinate or area: anything above is not a length in pixels
+POLYGONS_AT_ONCE = 8192  # keeps the arrays on the way small
 LONGEST_OUTLINE = 2_000_000  # pixels along one polygon; native code makes room for five points a pixel
 
 
@@ -64,6 +75,26 @@ class Sifted:
         return self.name_file(*what, table="annotations", row=number, place=place, image=image, **where)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Columns:
+    """N annotations by image, checked: as in `AnnotationSet`, but for their outlines.
+
+    `polygon_counts` say how many polygons each has, `polygon_lengths` how many numbers these; `numbers` are all of them.
+    `runs` are the compressed run lengths of those that have them, by row.
+    """
+
+    ids: Integers
+    labels: Integers
+    crowd: Bools
+    ignore: Bools
+    area: NDArray[np.float64]
+    bbox: NDArray[np.float64]
+    polygon_counts: Sequence[int]
+    polygon_lengths: Sequence[int]
+    numbers: NDArray[np.float64]
+    runs: Mapping[int, bytes]
+
+
 def pack_rows(
     source: str,
     classes: ClassMap,
@@ -74,8 +105,6 @@ def pack_rows(
 ) -> tuple[AnnotationSet, Integers]:
     """Pack rows whose types were checked; also return the place in the file of each annotation of what is packed.
 
-    It is as long as a data set has columns.
-
     Args:
         source: what names the file in messages.
         classes: the classes, by which every annotation's category has a label.
@@ -85,36 +114,69 @@ def pack_rows(
         runs: the compressed run lengths of those that have them, by place.
     """
     image_ids = np.array(sorted(images), dtype=np.int64)
-    index = np.searchsorted(image_ids, np.array([annotations[place]["image_id"] for place in places], dtype=np.int64))
-    order = np.argsort(index, kind="stable")
+    order, index = find_order(image_ids, np.array([annotations[place]["image_id"] for place in places], dtype=np.int64))
     found = np.array(places, dtype=np.int64)[order]
     rows = [annotations[place] for place in found.tolist()]
     outlines = [[] if place in runs else annotations[place]["segmentation"] for place in found.tolist()]
     polygons = [*chain.from_iterable(outlines)]
     label = {number: label for label, number in enumerate(classes.ids)}
-    bbox = np.array([row["bbox"] for row in rows], dtype=np.float64).reshape(-1, 4)
-    entries = [images[number] for number in image_ids.tolist()]
-    names = [row.get("file_name") for row in entries]
-    packed = AnnotationSet(
-        source=source,
-        classes=classes,
-        image_ids=image_ids,
-        sizes=np.array([(row["height"], row["width"]) for row in entries], dtype=np.int32).reshape(-1, 2),
-        file_names=_pack_bytes([name.encode("utf-8", "replace") if isinstance(name, str) else b"" for name in names]),
-        first=np.searchsorted(index[order], np.arange(len(image_ids) + 1)),
+    columns = Columns(
         ids=np.array([row["id"] for row in rows], dtype=np.int64),
-        image_index=index[order].astype(np.int32),
-        labels=np.array([label[row["category_id"]] for row in rows], dtype=np.int32),
+        labels=np.array([label[row["category_id"]] for row in rows], dtype=np.int64),
         crowd=np.array([row.get("iscrowd", 0) for row in rows], dtype=np.bool_),
         ignore=np.array([row.get("ignore", 0) for row in rows], dtype=np.bool_),
         area=np.array([row["area"] for row in rows], dtype=np.float64),
-        bbox=bbox,
-        boxes=_round_corners(bbox),
-        polygon_first=_to_first(map(len, outlines)),
-        polygons=Ragged(np.fromiter(chain.from_iterable(polygons), np.float64), _to_first(map(len, polygons))),
-        runs=_pack_bytes([runs.get(place, b"") for place in found.tolist()]),
+        bbox=np.array([row["bbox"] for row in rows], dtype=np.float64).reshape(-1, 4),
+        polygon_counts=[*map(len, outlines)],
+        polygon_lengths=[*map(len, polygons)],
+        numbers=np.fromiter(chain.from_iterable(polygons), np.float64),
+        runs={row: runs[place] for row, place in enumerate(found.tolist()) if place in runs},
     )
-    return packed, found
+    entries = [images[number] for number in image_ids.tolist()]
+    sizes = np.array([(row["height"], row["width"]) for row in entries], dtype=np.int64).reshape(-1, 2)
+    names = [name if isinstance(name := row.get("file_name"), str) else "" for row in entries]
+    return pack_columns(source, classes, image_ids, sizes, names, index, columns), found
+
+
+def find_order(image_ids: Integers, owners: Integers) -> tuple[Integers, Integers]:
+    """Return the order of annotations by image, else as they stand, and in that order the image's place of each.
+
+    `image_ids` ascend; `owners` are the image ids of the annotations.
+    """
+    index = np.searchsorted(image_ids, owners)
+    order = np.argsort(index, kind="stable")
+    return order, index[order]
+
+
+def pack_columns(
+    source: str,
+    classes: ClassMap,
+    image_ids: Integers,
+    sizes: Integers,
+    names: Sequence[str],
+    index: Integers,
+    columns: Columns,
+) -> AnnotationSet:
+    """Return a data set from its columns: images by ascending id, annotations by image, of which `index` has the places."""
+    return AnnotationSet(
+        source=source,
+        classes=classes,
+        image_ids=image_ids,
+        sizes=sizes.astype(np.int32),
+        file_names=_pack_bytes([name.encode("utf-8", "replace") for name in names]),
+        first=np.searchsorted(index, np.arange(len(image_ids) + 1)),
+        ids=columns.ids,
+        image_index=index.astype(np.int32),
+        labels=columns.labels.astype(np.int32),
+        crowd=columns.crowd,
+        ignore=columns.ignore,
+        area=columns.area,
+        bbox=columns.bbox,
+        boxes=_round_corners(columns.bbox),
+        polygon_first=_to_first(columns.polygon_counts),
+        polygons=Ragged(columns.numbers, _to_first(columns.polygon_lengths)),
+        runs=_pack_bytes([columns.runs.get(row, b"") for row in range(len(columns.ids))]),
+    )
 
 
 def _to_first(lengths: Iterable[int]) -> Integers:
@@ -126,10 +188,13 @@ def _pack_bytes(rows: Sequence[bytes]) -> Ragged[np.uint8]:
 
 
 def _round_corners(bbox: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Return corners rounded to 3 decimals as Python rounds them; numpy's own rounding differs at ties."""
+    """Return corners rounded to 3 decimals as Python rounds them: what is near a tie it rounds itself."""
     corners = np.concatenate([bbox[:, :2], bbox[:, :2] + bbox[:, 2:]], axis=1)
-    rounded = [round(value, 3) for value in corners.ravel().tolist()]
-    return np.array(rounded, dtype=np.float32).reshape(-1, 4)
+    thousandths = corners * 1000
+    rounded = np.rint(thousandths) / 1000
+    unsure = (np.abs(np.abs(thousandths - np.floor(thousandths)) - 0.5) < 1e-4) | (np.abs(corners) > 1e6)
+    rounded[unsure] = [round(value, 3) for value in corners[unsure].tolist()]
+    return np.asarray(rounded, np.float32)
 
 
 def is_number(value: object) -> bool:
@@ -169,15 +234,25 @@ def _find_far_boxes(packed: AnnotationSet) -> Bools:
 
 def _find_far_polygons(packed: AnnotationSet, owner: Integers) -> tuple[Bools, Bools]:
     """Which polygons have a number that is far or not finite, and which have a long way round, bool `[P]` each."""
-    points = packed.polygons.values.reshape(-1, 2)
-    first = packed.polygons.first // 2
-    row = np.repeat(np.arange(len(packed.polygons)), np.diff(first))
-    side = packed.sizes[packed.image_index[owner]][:, ::-1].astype(np.float64)[row]
+    far, long = np.zeros(len(owner), np.bool_), np.zeros(len(owner), np.bool_)
+    for start in range(0, len(owner), POLYGONS_AT_ONCE):
+        part = slice(start, start + POLYGONS_AT_ONCE)
+        first = packed.polygons.first[start : start + POLYGONS_AT_ONCE + 1]
+        points = packed.polygons.values[first[0] : first[-1]].reshape(-1, 2)
+        side = packed.sizes[packed.image_index[owner[part]]][:, ::-1].astype(np.float64)
+        far[part], long[part] = _measure_polygons(points, (first - first[0]) // 2, side)
+    return far, long
+
+
+def _measure_polygons(points: NDArray[np.float64], first: Integers, side: NDArray[np.float64]) -> tuple[Bools, Bools]:
+    count = len(first) - 1
+    row = np.repeat(np.arange(count), np.diff(first))
+    side = side[row]
     with np.errstate(invalid="ignore"):  # a NaN is far: it is not near
         bad = ~((points >= -side) & (points <= 2 * side)).all(axis=1)
-    far = np.bincount(row[bad], minlength=len(packed.polygons)) > 0
+    far = np.bincount(row[bad], minlength=count) > 0
     following = np.arange(1, len(points) + 1)
     following[first[1:] - 1] = first[:-1]  # the last point joins the first
     with np.errstate(invalid="ignore"):
         steps = np.abs(points[following] - points).max(axis=1, initial=0)
-    return far, np.bincount(row, weights=steps, minlength=len(packed.polygons)) > LONGEST_OUTLINE
+    return far, np.bincount(row, weights=steps, minlength=count) > LONGEST_OUTLINE

@@ -19,6 +19,7 @@ from maskzoo.datasets.sifted import LARGEST_NUMBER, is_number
 from maskzoo.errors import AnnotationsError
 from maskzoo.evaluation.judgement import Provenance, tell_provenance
 from maskzoo.evaluation.numbering import Numbering, number_by_ids, number_by_names
+from maskzoo.evaluation.sound_rows import SoundRows, read_sound_rows
 from maskzoo.faults import Fault, Words
 from maskzoo.inference.outputs import INDEX
 from maskzoo.inference.prediction import Prediction, check_size
@@ -101,6 +102,15 @@ class Results:
         self._areas.extend(areas.tolist())
         self.runs.extend(runs)
 
+    def fill(self, rows: SoundRows) -> None:
+        """Take the rows of a file for all there are."""
+        self._images, self._labels = array("q", rows.images.tobytes()), array("q", rows.labels.tobytes())
+        self._scores = array("d", rows.scores.tobytes())
+        if rows.boxes is not None:
+            self._boxes = array("d", rows.boxes.tobytes())
+        if rows.runs is not None:
+            self.runs, self._areas = rows.runs, array("q", rows.areas.tobytes())
+
     def bound(self, annotations: AnnotationSet) -> NDArray[np.float64]:
         """Return the boxes, float64 `[K 4]`, x y width height; of rows without them those of their masks."""
         if self.has_boxes:
@@ -173,7 +183,12 @@ def read_results(path: str | Path, annotations: AnnotationSet, keep: NDArray[np.
     """
     index = Path(path).with_name(INDEX)
     numbering = number_by_names(index, annotations) if index.exists() else number_by_ids(annotations)
-    results = check_results(read_json(path), annotations, str(path), numbering)
+    rows = read_sound_rows(Path(path), annotations, numbering)
+    if rows is None:
+        results = check_results(read_json(path), annotations, str(path), numbering)
+    else:
+        results = Results(has_boxes=rows.boxes is not None, has_masks=rows.runs is not None)
+        results.fill(rows)
     results.provenance = tell_provenance(annotations, results, numbering, keep)
     if (nonsense := results.provenance.judgement.nonsense) is not None:
         expected = Words("rows of the images that {} means by their ids", Words(numbering.source))
