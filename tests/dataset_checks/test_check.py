@@ -7,6 +7,7 @@ import pytest
 
 import maskzoo
 from faulty_data import make_faulty, make_sound
+from five_objects import HEIGHT, WIDTH, write_pictures
 
 
 @pytest.fixture
@@ -55,3 +56,45 @@ def test_the_signature_is_the_promise():
     assert list(signature.parameters) == ["data", "images", "duplicates", "fix", "page", "on_progress"]
     kinds = {name: parameter.kind.name for name, parameter in signature.parameters.items() if name != "data"}
     assert set(kinds.values()) == {"KEYWORD_ONLY"}
+
+
+LAYOUTS = {  # where tools put the annotations and the images of each split, %s being an image's name
+    "PaddleDetection x2coco": [("annotations/instance_train.json", "train/%s"), ("annotations/instance_val.json", "val/%s")],
+    "FiftyOne": [("labels.json", "data/%s")],
+    "FiftyOne with splits": [("train/labels.json", "train/data/%s"), ("validation/labels.json", "validation/data/%s")],
+    "mmdetection": [("train/annotation_coco.json", "train/%s"), ("val/annotation_coco.json", "val/%s")],
+    "Roboflow": [("train/_annotations.coco.json", "train/%s"), ("valid/_annotations.coco.json", "valid/%s")],
+    "CVAT": [("annotations/instances_default.json", "images/default/%s")],
+    "Datumaro": [("annotations/instances_train.json", "images/train/%s"), ("annotations/instances_val.json", "images/val/%s")],
+    "Label Studio": [("result.json", "images/%s")],
+    "labelme2coco": [("annotations.json", "JPEGImages/%s")],
+    "Supervisely": [("ds1/annotations/instances.json", "ds1/images/%s")],
+    "unpacked": [("set/annotations/instances_train2017.json", "set/train2017/%s")],
+    "split above": [("train/annotations/coco.json", "train/images/%s"), ("test/annotations/coco.json", "test/images/%s")],
+    "images above": [("images/train/_annotations.coco.json", "images/train/%s")],
+}
+
+
+@pytest.mark.parametrize("tool", LAYOUTS)
+def test_the_files_and_images_of_every_tools_layout_are_found(tmp_path, tool):
+    for place, (file, image) in enumerate(LAYOUTS[tool]):
+        rows = []
+        for number in range(2 - place):
+            name = f"{'ab'[place]}{number}.jpg"
+            write_pictures((tmp_path / image).parent, [name])
+            rows.append({"id": number + 1, "file_name": name, "height": HEIGHT, "width": WIDTH})
+        content = {"images": rows, "annotations": [], "categories": [{"id": 1, "name": "scratch"}]}
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / file).write_text(json.dumps(content))
+    report = maskzoo.check_dataset(tmp_path, duplicates=False)
+    assert [facts.file for facts in report.splits.values()] == [tmp_path / file for file, _ in LAYOUTS[tool]]
+    for facts, (_, image) in zip(report.splits.values(), LAYOUTS[tool], strict=True):
+        assert facts.folder.resolve() == (tmp_path / image).parent.resolve()
+    assert not {"no-images-folder", "missing-image"} & {fault.code for fault in report.problems}
+
+
+@pytest.mark.parametrize("name", ["annotations.xml", "."])
+def test_a_file_or_folder_of_another_format_is_called_by_its_name(tmp_path, name):
+    (tmp_path / "annotations.xml").write_text("<annotations><version>1.1</version><image id='0'/></annotations>")
+    with pytest.raises(maskzoo.SourceError, match=r"is CVAT's XML; convert it first: maskzoo data convert"):
+        maskzoo.check_dataset(tmp_path / name)

@@ -136,12 +136,22 @@ def _private_memory():
         ("val.json", "images"),
         ("val.json", "."),
         ("labels/val.json", "."),
+        ("annotations/instance_val.json", "val"),  # PaddleDetection's x2coco
+        ("annotations/instance_val.json", "valid"),
+        ("annotations/person_keypoints_val2017.json", "val2017"),
+        ("annotations/instances_my_set.json", "images/my_set"),
+        ("labels.json", "data"),  # FiftyOne
+        ("val/labels.json", "val/data"),
+        ("val/annotation_coco.json", "val"),  # mmdetection's balloons
+        ("annotations/my_set_validation.json", "images/validation"),
+        ("annotations/val.json", "val/images"),
+        ("annotations/all.json", "JPEGImages"),
     ],
 )
 def test_images_are_found_in_the_usual_places(tmp_path, file, folder):
     (tmp_path / folder).mkdir(parents=True, exist_ok=True)
     (tmp_path / folder / "1.png").touch()
-    (tmp_path / file).parent.mkdir(exist_ok=True)
+    (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
     found = find_image_folder(read_annotations(write(tmp_path / file, make_data())))
     assert found.resolve() == (tmp_path / folder).resolve()
 
@@ -156,6 +166,8 @@ def test_images_are_found_in_the_usual_places(tmp_path, file, folder):
         ("val/_annotations.coco.json", None, "val"),
         ("held-out.json", "val", "val2017"),
         ("held-out.json", None, "train2017"),
+        ("val.json", None, "data"),
+        ("val/annotations/all.json", None, "valid"),
     ],
 )
 def test_a_given_folder_has_the_images_itself_or_those_of_the_split_in_it(tmp_path, file, split, folder):
@@ -163,7 +175,7 @@ def test_a_given_folder_has_the_images_itself_or_those_of_the_split_in_it(tmp_pa
         (tmp_path / "photos" / place).mkdir(parents=True, exist_ok=True)
     (tmp_path / "photos" / folder / "1.png").touch()
     (tmp_path / "photos" / "test" / "1.png").touch()
-    (tmp_path / file).parent.mkdir(exist_ok=True)
+    (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
     annotations = read_annotations(write(tmp_path / file, make_data()))
     assert find_image_folder(annotations, tmp_path / "photos", split) == tmp_path / "photos" / folder
 

@@ -227,3 +227,13 @@ def test_real_annotations_are_packed_as_pycocotools_has_them(name, capsys):
         else:
             assert ours["counts"] == judge.annToRLE(row)["counts"].decode()
     assert json.dumps(packed.bbox[:3].tolist()) == json.dumps([judge.anns[n]["bbox"] for n in packed.ids[:3].tolist()])
+
+
+def test_images_of_lvis_are_named_by_the_end_of_their_address(tmp_path):
+    data = make_data()
+    for row in data["images"]:
+        row["coco_url"] = f"http://images.cocodataset.org/val2017/{row.pop('file_name')}"
+    for row in data["annotations"]:
+        del row["iscrowd"]
+    annotations = read_annotations(write(tmp_path / "lvis_v1_val.json", data))
+    assert [annotations.file_name(image) for image in range(3)] == ["val2017/2.png", "val2017/1.png", "val2017/0.png"]

@@ -39,6 +39,29 @@ def make_files(folder, *names):
         (["instances_train2017.json"], {"train": "instances_train2017.json"}),
         (["annotations.json"], {"train": "annotations.json"}),
         (["annotations/all.json"], {"train": "annotations/all.json"}),
+        (
+            ["annotations/instance_train.json", "annotations/instance_val.json"],  # PaddleDetection's x2coco
+            {"train": "annotations/instance_train.json", "val": "annotations/instance_val.json"},
+        ),
+        (["labels.json"], {"train": "labels.json"}),  # FiftyOne
+        (["train/labels.json", "validation/labels.json"], {"train": "train/labels.json", "val": "validation/labels.json"}),
+        (
+            ["train/annotation_coco.json", "val/annotation_coco.json"],  # mmdetection's balloons
+            {"train": "train/annotation_coco.json", "val": "val/annotation_coco.json"},
+        ),
+        (
+            ["set/annotations/instances_train.json", "set/annotations/instances_test.json"],  # one folder deeper
+            {"train": "set/annotations/instances_train.json", "test": "set/annotations/instances_test.json"},
+        ),
+        (
+            ["train/annotations/coco.json", "test/annotations/coco.json"],
+            {"train": "train/annotations/coco.json", "test": "test/annotations/coco.json"},
+        ),
+        (
+            ["images/train/_annotations.coco.json", "images/valid/_annotations.coco.json"],
+            {"train": "images/train/_annotations.coco.json", "val": "images/valid/_annotations.coco.json"},
+        ),
+        (["export/v2/project-coco.json"], {"train": "export/v2/project-coco.json"}),  # Labelbox: one file, any name
     ],
 )
 def test_the_usual_layouts_are_known(tmp_path, files, expected):
@@ -94,12 +117,57 @@ def test_several_files_that_say_nothing_are_an_error_that_names_them(tmp_path):
         find_splits(tmp_path)
 
 
-def test_nothing_found_is_an_error_that_says_what_was_looked_for(tmp_path):
-    with pytest.raises(SourceError, match=r"looked for .*instances_train.*found no JSON file"):
+def test_nothing_found_is_an_error_that_says_what_was_looked_for_and_what_lies_there(tmp_path):
+    with pytest.raises(SourceError, match=r"looked for .*instances_train.*found no JSON file: the folder is empty"):
         find_splits(tmp_path)
-    (tmp_path / "labelme.json").write_text('{"shapes": []}')
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "a.jpg").touch()
+    with pytest.raises(SourceError, match=r"found 1 file \(.jpg\), pictures without annotations"):
+        find_splits(tmp_path)
+    (tmp_path / "valid" / "more").mkdir(parents=True)
+    (tmp_path / "valid" / "more" / "settings.json").write_text('{"a": 1}')
     (tmp_path / "empty.json").touch()
-    with pytest.raises(SourceError, match=r"found empty.json, labelme.json, no COCO instances file.*data convert"):
+    with pytest.raises(SourceError, match=r"found empty.json, valid/more/settings.json, no COCO instances file.*data convert"):
         find_splits(tmp_path)
     with pytest.raises(SourceError, match="no such file or folder"):
         find_splits(Path("nowhere") / "at all")
+
+
+def test_key_points_are_passed_over_on_purpose_and_that_is_said(tmp_path):
+    make_files(tmp_path, "annotations/person_keypoints_train2017.json")
+    with pytest.raises(SourceError, match=r"on purpose: annotations/person_keypoints_train2017.json.*name the file itself"):
+        find_splits(tmp_path)
+    file = tmp_path / "annotations/person_keypoints_train2017.json"
+    assert find_splits(file) == {"train": file}
+
+
+def test_panoptic_and_captions_alone_are_called_by_their_names(tmp_path):
+    (tmp_path / "captions_val2017.json").write_text('{"images": [], "annotations": [{"image_id": 1, "caption": "A cat."}]}')
+    with pytest.raises(SourceError, match=r"captions_val2017.json is COCO captions: sentences, no outlines; take COCO's inst"):
+        find_splits(tmp_path)
+    (tmp_path / "captions_val2017.json").unlink()
+    write(tmp_path / "panoptic_val2017.json", make_data() | {"annotations": [{"image_id": 1, "segments_info": []}]})
+    with pytest.raises(SourceError, match=r"panoptic_val2017.json is COCO panoptic; convert it first"):
+        find_splits(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["via_region_data.json", "train.json", "train/via_region_data.json", "a/b/c/labels.json"])
+def test_another_format_is_called_by_its_name_wherever_it_lies(tmp_path, name):
+    (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / name).write_text('{"a.jpg1": {"filename": "a.jpg", "regions": [{"shape_attributes": {}}]}}')
+    with pytest.raises(SourceError, match=r"is VIA's format; convert it first: maskzoo data convert"):
+        find_splits(tmp_path)
+    with pytest.raises(SourceError, match=r"this is VIA's format"):
+        find_splits(tmp_path / name)
+
+
+def test_a_file_too_deep_and_hidden_ones_are_not_found(tmp_path):
+    make_files(tmp_path, "a/b/c/d/instances_train.json", ".old/instances_train.json")
+    with pytest.raises(SourceError, match="found no JSON file"):
+        find_splits(tmp_path)
+
+
+def test_links_in_a_circle_are_walked_once(tmp_path):
+    make_files(tmp_path, "set/annotations/instances_train.json")
+    (tmp_path / "set" / "again").symlink_to(tmp_path / "set")
+    assert find_splits(tmp_path) == {"train": tmp_path / "set/annotations/instances_train.json"}

@@ -1,7 +1,9 @@
+import os
+
 import pytest
 
 from maskzoo.errors import SourceError
-from maskzoo.images.find import find_images
+from maskzoo.images.find import find_images, find_pictures
 
 
 @pytest.fixture
@@ -46,3 +48,60 @@ def test_a_source_without_images_is_an_error_that_says_what_to_give(source, mess
     monkeypatch.chdir(folder)
     with pytest.raises(SourceError, match=message):
         find_images([source])
+
+
+@pytest.fixture
+def tree(tmp_path):
+    names = ["a.JPG", "b/c.TiFF", "._a.jpg", ".ipynb_checkpoints/a-checkpoint.jpg", "__MACOSX/a.jpg", ".DS_Store", "notes.txt"]
+    for name in names:
+        path = tmp_path / "set" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"")
+    return tmp_path / "set"
+
+
+def names(folder, *arguments):
+    return [path.relative_to(folder).as_posix() for path in find_pictures(folder, *arguments)]
+
+
+def test_a_walk_finds_pictures_at_any_depth_in_any_capitals_and_passes_over_hidden_ones(tree):
+    assert names(tree) == ["a.JPG", "b/c.TiFF"]
+    assert names(tree, {".txt"}) == ["notes.txt"]
+
+
+def test_a_walk_follows_links_to_folders_and_never_in_a_circle(tree, tmp_path):
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / "d.png").write_bytes(b"")
+    (tree / "part").symlink_to(tmp_path / "store")
+    (tmp_path / "store" / "up").symlink_to(tree)
+    assert names(tree) == ["a.JPG", "b/c.TiFF", "part/d.png"]
+
+
+def test_what_a_walk_cannot_look_at_is_named_for_what_it_is(tree):
+    (tree / "gone.jpg").symlink_to(tree / "elsewhere.jpg")
+    (tree / "circle.jpg").symlink_to(tree / "circle.jpg")
+    (tree / "old.md").symlink_to("nowhere.md")  # no picture: nothing is lost
+    told = {}
+    found = find_pictures(tree, on_obstacle=lambda path, reason: told.setdefault(path.name, reason))
+    assert [path.name for path in found] == ["a.JPG", "c.TiFF"] and len(told) == 2
+    assert told["gone.jpg"].startswith("a link that leads nowhere, to ") and "circle" in told["circle.jpg"]
+    with pytest.raises(SourceError, match="a link that leads"):
+        find_pictures(tree)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may look into every folder")
+def test_a_folder_without_permission_is_named_so(tree):
+    (tree / "b").chmod(0)
+    told = []
+    try:
+        find_pictures(tree, on_obstacle=lambda path, reason: told.append((path.name, reason)))
+        with pytest.raises(SourceError, match="b: no permission to look into this folder"):
+            find_images([str(tree / "b")])
+    finally:
+        (tree / "b").chmod(0o755)
+    assert told == [("b", "no permission to look into this folder; change its rights, or move it away")]
+
+
+def test_a_walk_begins_in_a_folder(tree):
+    with pytest.raises(SourceError, match=r"a\.JPG: cannot be looked into"):
+        find_pictures(tree / "a.JPG")

@@ -13,7 +13,7 @@ from PIL import Image, ImageOps
 
 from maskzoo.errors import ImageError, SourceError
 from maskzoo.images.find import find_images
-from maskzoo.images.read import FORMATS, read_image
+from maskzoo.images.read import FORMATS, read_image, read_stored
 
 WIDTH, HEIGHT = 37, 23  # odd, so that chroma subsampling and JPEG blocks end inside the picture
 
@@ -309,6 +309,36 @@ def tiff_header(width: int, height: int) -> bytes:
     return b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + b"\0\0\0\0"
 
 
+def make_tiff(bands: int, bits: int, form: int = 1, planar: int = 1) -> bytes:
+    """Write a sound TIFF of 2 x 2 zeros."""
+    pixels, many = bytes(4 * bands * bits // 8), struct.pack(f"<{bands}H", *[bits] * bands)
+    tags = [
+        (256, 3, 1, 2), (257, 3, 1, 2), (258, 3, bands, 0), (259, 3, 1, 1), (262, 3, 1, 1 if bands < 3 else 2),
+        (273, 4, 1, 8), (277, 3, 1, bands), (278, 3, 1, 2), (279, 4, 1, len(pixels)), (284, 3, 1, planar), (339, 3, 1, form),
+    ]  # fmt: skip
+    end = 8 + len(pixels) + 2 + 12 * len(tags) + 4
+    tags[2] = (258, 3, bands, end) if bands > 2 else (258, 3, bands, struct.unpack("<I", many.ljust(4, b"\0"))[0])
+    entries = b"".join(struct.pack("<HHII", *tag) for tag in tags)
+    return b"II*\0" + struct.pack("<I", 8 + len(pixels)) + pixels + struct.pack("<H", len(tags)) + entries + bytes(4) + many
+
+
+@pytest.mark.parametrize(
+    ("tiff", "message"),
+    [
+        (make_tiff(5, 8), "the TIFF has 5 bands of 8 bits; expected 1, 3 or 4 bands of 8 or 16 bits"),
+        (make_tiff(7, 16), "the TIFF has 7 bands of 16 bits; expected 1, 3 or 4"),
+        (make_tiff(2, 16), "the TIFF has 2 bands of 16 bits; expected 1, 3 or 4"),
+        (make_tiff(3, 32, form=3), "the TIFF has 3 bands of 32 bits of floating point; expected"),
+        (make_tiff(5, 8)[:30], "damaged or truncated"),
+    ],
+    ids=["5 bands", "7 bands", "2 bands", "float", "truncated"],
+)
+def test_a_sound_tiff_of_other_pixels_is_not_called_damaged(tiff, message):
+    assert read_image(make_tiff(3, 8)).shape == (2, 2, 3)
+    with pytest.raises(ImageError, match=message):
+        read_image(tiff)
+
+
 @pytest.mark.parametrize("make", [png_header, tiff_header])
 def test_the_size_limit_holds_before_a_pixel_is_decoded(make):
     with pytest.raises(ImageError, match=r"20001 x 10000 is 200,010,000 pixels; expected at most 200,000,000"):
@@ -405,3 +435,18 @@ def test_a_source_that_names_no_image_is_refused_by_name(folder, source, reason)
 
 def test_no_source_gives_no_image():
     assert find_images([]) == []
+
+
+def test_a_mask_is_read_as_it_is_stored_and_is_one_page(tmp_path):
+    palette = Image.fromarray(np.arange(HEIGHT * WIDTH, dtype=np.uint8).reshape(HEIGHT, WIDTH) % 7)
+    palette.putpalette([value for place in range(7) for value in (place, 9, 200)])
+    palette.save(tmp_path / "a.png")
+    stored = read_stored(tmp_path / "a.png")
+    assert stored.mode == "P" and np.array_equal(np.asarray(stored), np.asarray(palette))
+    RGB.save(tmp_path / "b.tif", save_all=True, append_images=[RGB])
+    with pytest.raises(ImageError, match=r"b\.tif: 2 pages; expected one picture"):
+        read_stored(tmp_path / "b.tif")
+    with pytest.raises(ImageError, match="pixels; expected at most 100"):
+        read_stored(tmp_path / "a.png", max_pixels=100)
+    with pytest.raises(ImageError, match="no such file"):
+        read_stored(tmp_path / "gone.png")

@@ -18,13 +18,23 @@ __all__ = ["Format", "convert_data"]
 Boxes = Literal["masks", "crowds", "skip"]
 Pictures = Literal["link", "copy", "none"]
 Target = Literal["coco", "yolo", "labelme", "voc", "via", "cvat", "labelstudio", "masks", "csv"]
+Parts = Literal["one", "each"]
 
 
 class Format(StrEnum):
     auto = "auto"
     yolo = "yolo"
     labelme = "labelme"
+    supervisely = "supervisely"
+    datumaro = "datumaro"
+    fiftyone = "fiftyone"
+    cvat = "cvat"
+    via = "via"
+    labelstudio = "labelstudio"
+    isat = "isat"
+    labelbox = "labelbox"
     voc = "voc"
+    voc_xml = "voc_xml"
     masks = "masks"
     coco = "coco"
     predictions = "predictions"
@@ -58,6 +68,17 @@ def convert_data(
     ] = None,
     score: Annotated[
         float | None, typer.Option(min=0, max=1, metavar="P", help="Leave out predictions below this score.")
+    ] = None,
+    parts: Annotated[
+        Parts | None,
+        typer.Option(help="What the separate parts of one number in a mask picture are: one object, or each an object."),
+    ] = None,
+    threshold: Annotated[
+        int | None, typer.Option(metavar="GREY", help="Take what is above this grey of a mask picture for objects.")
+    ] = None,
+    class_attribute: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="The attribute that is an object's class, where there are several (VIA)."),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite files of OUT that are there.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,
@@ -93,6 +114,9 @@ def convert_data(
             pictures=pictures,
             data=data,
             score=score,
+            parts=parts,
+            threshold=threshold,
+            class_attribute=class_attribute,
             force=force,
             on_progress=on_progress,
         )

@@ -7,6 +7,7 @@ counts references in them. Boxes and outlines stay as the file has them; `boxes`
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -15,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maskzoo.datasets.classes import ClassMap
-from maskzoo.datasets.layout import name_split, tell_split
+from maskzoo.datasets.layout import SPLITS, name_split, tell_split
 from maskzoo.errors import ConfigError, SourceError
 
 __all__ = [
@@ -195,8 +196,9 @@ def find_image_folder(annotations: AnnotationSet, given: Path | None = None, spl
     """Find the folder of the images: in a `given` one, or near the annotation file, by the usual layouts.
 
     A given folder holds them itself, in `images`, or in a folder for the split (by default the one that the annotation
-    file's name says) in one of these. For `data/annotations/instances_val2017.json` the places near it are val2017,
-    images/val2017 and images, beside the file and one folder above, then these two folders themselves.
+    file's name says) in one of these. For `data/annotations/instances_val2017.json` the places near it are val2017, val,
+    valid and validation, also in or above `images`; images, data and JPEGImages; each beside the file and one folder
+    above; then these two folders themselves.
 
     Raises SourceError that lists them if none holds one of the images, ConfigError if the given one is not a folder.
     """
@@ -225,12 +227,15 @@ def look_for_images(annotations: AnnotationSet, given: Path | None, split: str |
 
 
 def _list_near(file: Path) -> list[Path]:
-    names = {file.stem, *(file.stem.removeprefix(prefix) for prefix in ("instances_", "annotations_"))}
-    inner = [part for name in sorted(names, key=len) for part in (name, f"images/{name}")] + ["images", ""]
+    split = name_split(file.name) or name_split(file.parent.name, whole=True)
+    ends = [re.sub(words, "", file.stem) for words in ("^[a-z]+_", "^([a-z]+_)+")]  # instance_train, person_keypoints_train2017
+    names = [file.stem, *ends, *(SPLITS[split] if split else ())]
+    inner = [part for name in sorted(dict.fromkeys(names), key=len) for part in (name, f"images/{name}", f"{name}/images")]
+    inner += ["images", "data", "JPEGImages", ""]  # data: FiftyOne's
     return [base / part for part in inner for base in (file.parent, file.parent.parent)]
 
 
 def _list_inside(given: Path, split: str) -> list[Path]:
-    bases = [folder for folder in (given, given / "images") if folder.is_dir()]
+    bases = [folder for folder in (given, given / "images", given / "data") if folder.is_dir()]
     inner = [entry for base in bases for entry in sorted(base.iterdir()) if name_split(entry.name) == split and entry.is_dir()]
     return [*bases, *inner]

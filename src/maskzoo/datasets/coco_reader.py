@@ -75,7 +75,15 @@ def sift(data: Any, source: str, split: str = "") -> Sifted:
     if not isinstance(data, dict) or not any(name in data for name in TABLES):
         found = Words("an object with none of the tables") if isinstance(data, dict) else data
         raise _refuse(source, found, "a COCO instances file: an object with the tables images, annotations and categories")
+    _name_by_address(data["images"] if isinstance(data.get("images"), list) else [])
     return _Sifter(source, split).sift(data)
+
+
+def _name_by_address(images: Sequence[Any]) -> None:
+    """Name images that have only an address, as LVIS's have: folder and file (`val2017/000000000139.jpg`) are its end."""
+    for row in images:
+        if isinstance(row, dict) and "file_name" not in row and isinstance(row.get("coco_url"), str):
+            row["file_name"] = "/".join(row["coco_url"].split("/")[-2:])
 
 
 class _Sifter:

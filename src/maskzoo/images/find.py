@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import glob
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from maskzoo.errors import SourceError
 from maskzoo.system.files import describe_address
 
-__all__ = ["IMAGE_SUFFIXES", "find_images"]
+__all__ = ["IMAGE_SUFFIXES", "find_images", "find_pictures", "is_hidden"]
 
 IMAGE_SUFFIXES = frozenset([
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".jp2", ".j2k", ".ppm",
@@ -38,12 +39,87 @@ def find_images(sources: Sequence[str]) -> list[Path]:
     return list(found.values())
 
 
+def is_hidden(name: str) -> bool:
+    """Say whether a file or folder is some program's own by its name: `._a.jpg`, `.ipynb_checkpoints`, `__MACOSX`."""
+    return name.startswith(".") or name == "__MACOSX"
+
+
+def find_pictures(
+    folder: Path,
+    suffixes: Collection[str] = IMAGE_SUFFIXES,
+    on_obstacle: Callable[[Path, str], None] | None = None,
+) -> list[Path]:
+    """Return the files of some kinds (pictures, by default) in a folder and the folders in it, by path.
+
+    Hidden files and folders are passed over. Links to folders are followed; a folder that several links lead to is
+    walked once, so that none leads in a circle.
+
+    Args:
+        folder: where to begin.
+        suffixes: the endings of the files' names, in small letters; capitals in a name do not matter.
+        on_obstacle: is told what cannot be looked at, and why: a folder without permission, a link that leads nowhere or
+            in a circle. Without it the first one is an error.
+
+    Raises:
+        SourceError: `folder` itself cannot be listed; or anything in it, if `on_obstacle` is not given.
+    """
+    found: list[Path] = []
+    seen: set[tuple[int, int]] = set()
+    waiting = [folder]
+    while waiting:
+        place = waiting.pop()
+        try:
+            status = place.stat()
+            if (status.st_dev, status.st_ino) in seen:
+                continue
+            seen.add((status.st_dev, status.st_ino))
+            entries = [entry for entry in _list(place) if not is_hidden(entry.name)]
+        except (SourceError, OSError) as error:
+            if place == folder or on_obstacle is None:
+                raise SourceError(str(error)) from error
+            on_obstacle(place, str(error).removeprefix(f"{place}: "))
+            continue
+        for entry in entries:
+            wanted = entry.suffix.lower() in suffixes
+            reason = _explain_link(entry) if entry.is_symlink() else None
+            if reason is not None and (wanted or not entry.suffix):
+                if on_obstacle is None:
+                    raise SourceError(f"{entry}: {reason}")
+                on_obstacle(entry, reason)
+            elif entry.is_dir():
+                waiting.append(entry)
+            elif wanted and entry.is_file():
+                found.append(entry)
+    return sorted(found)
+
+
+def _list(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except PermissionError:
+        raise SourceError(f"{folder}: no permission to look into this folder; change its rights, or move it away") from None
+    except OSError as error:
+        raise SourceError(f"{folder}: cannot be looked into ({error.strerror or error}); expected a folder") from None
+
+
+def _explain_link(link: Path) -> str | None:
+    """Return why a link leads to nothing, None if it leads to something."""
+    try:
+        link.stat()
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            return "a link that leads in a circle; delete or correct it"
+        reason = "nowhere" if isinstance(error, FileNotFoundError) else f"where nothing can be read ({error.strerror})"
+        return f"a link that leads {reason}, to {str(link.readlink())!r}; delete or correct it"
+    return None
+
+
 def _expand(source: str) -> list[Path]:
     if address := describe_address(source):
         raise SourceError(address)
     path = Path(source)
     if source and path.is_dir():
-        images = _select_images(entry for entry in path.iterdir() if not entry.name.startswith("."))
+        images = _select_images(entry for entry in _list(path) if not is_hidden(entry.name))
         if not images:
             raise SourceError(
                 f"{source}: the folder holds no image; expected files that end in {_list_suffixes()}. "

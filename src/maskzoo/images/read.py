@@ -10,7 +10,7 @@ import io
 import struct
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 import numpy as np
 from PIL import (
@@ -28,9 +28,10 @@ from PIL import (
 from maskzoo.errors import ImageError
 from maskzoo.system.files import describe_address
 
-__all__ = ["FORMATS", "MAX_PIXELS", "read_image"]
+__all__ = ["FORMATS", "MAX_PIXELS", "read_image", "read_stored"]
 
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
+Made = TypeVar("Made")
 MAX_PIXELS = 200_000_000  # 200 megapixels: above any camera of today, and about 2 GB while it is decoded
 
 
@@ -110,17 +111,33 @@ def read_image(source: str | Path | bytes | Image.Image | np.ndarray[Any, Any], 
     if isinstance(source, np.ndarray):
         return _from_array(source, max_pixels)
     if isinstance(source, Image.Image):
-        return _from_pil(source, f"PIL image {getattr(source, 'filename', '')}".rstrip(), max_pixels)
+        name = f"PIL image {getattr(source, 'filename', '')}".rstrip()
+        _load(source, name, max_pixels)
+        return _to_upright_rgb(source, name)
     if isinstance(source, bytes):
-        return _from_stream(io.BytesIO(source), f"image of {len(source)} bytes", max_pixels)
+        return _from_stream(io.BytesIO(source), f"image of {len(source)} bytes", max_pixels, _to_upright_rgb)
     if isinstance(source, (str, Path)):
         if address := describe_address(source):
             raise ImageError(address)
-        return _from_file(Path(source), max_pixels)
+        return _from_file(Path(source), max_pixels, _to_upright_rgb)
     raise ImageError(
         f"image: found an object of type {type(source).__name__}; expected a path, the bytes of an image file, "
         "a PIL image, or a uint8 RGB array (H, W, 3)"
     )
+
+
+def read_stored(path: Path, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
+    """Read a file of one page as its pixels are stored: in their own mode, no EXIF orientation applied. For masks.
+
+    Raises ImageError as `read_image` does, and for a file of several pages.
+    """
+
+    def keep(image: Image.Image, name: str) -> Image.Image:
+        if (pages := getattr(image, "n_frames", 1)) > 1:
+            raise ImageError(f"{name}: {pages} pages; expected one picture; save each page as a file of its own")
+        return image.copy()
+
+    return _from_file(path, max_pixels, keep)
 
 
 def _from_array(array: np.ndarray[Any, Any], max_pixels: int) -> Pixels:
@@ -136,19 +153,19 @@ def _from_array(array: np.ndarray[Any, Any], max_pixels: int) -> Pixels:
     return np.ascontiguousarray(array[:, :, :3])
 
 
-def _from_file(path: Path, max_pixels: int) -> Pixels:
+def _from_file(path: Path, max_pixels: int, make: Callable[[Image.Image, str], Made]) -> Made:
     try:
         if path.is_dir():
             raise ImageError(f"{path}: is a folder; expected an image file; give the files in it one by one")
         with path.open("rb") as stream:
-            return _from_stream(stream, str(path), max_pixels)
+            return _from_stream(stream, str(path), max_pixels, make)
     except FileNotFoundError:
         raise ImageError(f"{path}: no such file; expected an image file; check the spelling and the current folder") from None
     except (OSError, ValueError) as error:  # ValueError: a null character in the name
         raise ImageError(f"{path}: the file cannot be opened: {error}; check its permissions") from error
 
 
-def _from_stream(stream: IO[bytes], name: str, max_pixels: int) -> Pixels:
+def _from_stream(stream: IO[bytes], name: str, max_pixels: int, make: Callable[[Image.Image, str], Made]) -> Made:
     prefix = stream.read(16)
     if not prefix:
         raise ImageError(f"{name}: is empty, 0 bytes; expected an image file; copy or download it again")
@@ -160,13 +177,15 @@ def _from_stream(stream: IO[bytes], name: str, max_pixels: int) -> Pixels:
         )
     try:
         with _open(kind, stream) as image:
-            return _from_pil(image, name, max_pixels, kind)
+            _load(image, name, max_pixels, kind)
+            return make(image, name)
     except ImageError:
         raise
     except Image.DecompressionBombError as error:  # plugins that check for themselves: WebP, GIF
         raise ImageError(f"{name}: too large for Pillow's {kind} reader: {error} Make it smaller first") from error
     except Exception as error:  # on damaged bytes Pillow's plugins raise whatever their code runs into
-        raise ImageError(_describe_damage(name, kind, error)) from error
+        bands = _describe_bands(stream) if kind == "TIFF" and isinstance(error, SyntaxError) else None
+        raise ImageError(f"{name}: {bands}" if bands else _describe_damage(name, kind, error)) from error
 
 
 def _recognise(prefix: bytes) -> str | None:
@@ -183,7 +202,7 @@ def _open(kind: str, stream: IO[bytes]) -> Image.Image:
     return _READERS[kind](stream, "")  # without a file name Pillow maps no file into memory
 
 
-def _from_pil(image: Image.Image, name: str, max_pixels: int, kind: str = "") -> Pixels:
+def _load(image: Image.Image, name: str, max_pixels: int, kind: str = "") -> None:
     _check_size(name, *image.size, max_pixels)
     if kind == "TIFF":  # its reader would check Pillow's global limit while it makes this room for the pixels
         image.im = Image.new(image.mode, getattr(image, "_tile_size", image.size)).im
@@ -193,6 +212,9 @@ def _from_pil(image: Image.Image, name: str, max_pixels: int, kind: str = "") ->
         if kind:
             raise
         raise ImageError(_describe_damage(name, "image", error)) from error
+
+
+def _to_upright_rgb(image: Image.Image, name: str) -> Pixels:
     transposition = _TRANSPOSITIONS.get(_read_orientation(image.info.get("exif")))
     if transposition is not None:
         image = image.transpose(transposition)
@@ -212,6 +234,25 @@ def _check_size(name: str, width: int, height: int, max_pixels: int) -> None:
 def _describe_damage(name: str, kind: str, error: Exception) -> str:
     detail = str(error) or type(error).__name__
     return f"{name}: the {kind} is damaged or truncated: {detail}; expected a whole file; copy or download it again"
+
+
+def _describe_bands(stream: IO[bytes]) -> str | None:
+    """Say what a TIFF's pixels are that Pillow has no mode for; None if its directory cannot be read, or says it otherwise."""
+    try:
+        stream.seek(0)
+        header = stream.read(8)
+        header += stream.read(8) if header[2] == 43 else b""  # BigTIFF
+        directory = TiffImagePlugin.ImageFileDirectory_v2(header)
+        stream.seek(directory.next)
+        directory.load(stream)
+        bands, bits = int(directory.get(277, 1)), sorted(set(directory.get(258, (1,))))
+        kind = {2: " with a sign", 3: " of floating point"}.get(directory.get(339, (1,))[0], "")
+    except Exception:  # as Pillow's plugins, its directories raise whatever their code runs into
+        return None
+    if bands in (1, 3, 4) and bits in ([8], [16]) and not kind:
+        return None
+    what = f"{bands} {'band' if bands == 1 else 'bands'} of {' and '.join(map(str, bits))} bits{kind}"
+    return f"the TIFF has {what}; expected 1, 3 or 4 bands of 8 or 16 bits; choose the bands to look at and save these alone"
 
 
 def _read_orientation(exif: object) -> int:

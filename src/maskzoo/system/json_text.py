@@ -11,6 +11,8 @@ from typing import Any
 
 import msgspec
 
+from maskzoo.system.encodings import describe_encoding
+
 __all__ = ["UNUSUAL", "has_keys", "parse_json", "without_collecting"]
 
 # A string with what makes it a key, or the beginning or the end of an object.
@@ -64,7 +66,10 @@ def without_collecting() -> Iterator[None]:
 
 
 def _parse_slowly(content: bytes) -> Any:
-    text = content.decode(json.detect_encoding(content), "surrogatepass").removeprefix("\ufeff")
+    try:
+        text = content.decode(json.detect_encoding(content), "surrogatepass").removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        raise ValueError(describe_encoding(content, error)) from None
     repeats = 0
 
     def to_dict(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -47,10 +47,24 @@ def test_calls_that_cannot_be_meant_are_refused(source, tmp_path):
         maskzoo.convert_dataset(source, tmp_path / "coco", format="pascal")
     with pytest.raises(ArgumentError, match="each once"):
         maskzoo.convert_dataset(source, tmp_path / "coco", classes="cat,cat")
-    with pytest.raises(ArgumentError, match="labelme has no boxes without an outline"):
-        maskzoo.convert_dataset(source, tmp_path / "coco", format="labelme", boxes="masks")
+    with pytest.raises(ArgumentError, match="voc has no boxes without an outline"):
+        maskzoo.convert_dataset(source, tmp_path / "coco", format="voc", boxes="masks")
     with pytest.raises(ArgumentError, match="boxes is 'all'; expected one of masks, crowds, skip"):
         maskzoo.convert_dataset(source, tmp_path / "coco", boxes="all")
     with pytest.raises(SourceError, match="give a folder as OUT"):
         maskzoo.convert_dataset(source, tmp_path / "one.json")
     assert not (tmp_path / "coco").exists()
+
+
+def test_a_source_without_a_usable_picture_says_why(source, tmp_path):
+    for path in source.rglob("*.png"):
+        path.unlink()
+    with pytest.raises(
+        SourceError, match=r"no picture of the source can be used.*\n.*train is 'images/train', where no picture"
+    ):
+        maskzoo.convert_dataset(source, tmp_path / "coco")
+
+
+def test_what_the_source_says_wrongly_is_a_note(source, tmp_path):
+    (source / "data.yaml").write_text("train: images/train\nval: images/val\ntest: images/test\nnames: [cat]\n")
+    assert "test was left out" in maskzoo.convert_dataset(source, tmp_path / "coco").notes[0]

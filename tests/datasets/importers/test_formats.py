@@ -13,7 +13,13 @@ LABELME = json.dumps({"shapes": [], "imagePath": "a.png"})
 LOOKS = {
     "yolo": {"data.yaml": "names: [a]"},
     "labelme": {"some/a.json": LABELME},
+    "cvat": {"annotations.xml": "<annotations><image name='a'/></annotations>"},
+    "via": {"train/via_region_data.json": json.dumps({"a.png9": {"filename": "a.png", "size": 9, "regions": {}}})},
+    "labelstudio": {"project-1.json": json.dumps([{"data": {"image": "a.png"}, "annotations": []}])},
+    "isat": {"a.json": json.dumps({"info": {"description": "ISAT", "name": "a.png"}, "objects": []})},
+    "labelbox": {"export.ndjson": json.dumps({"data_row": {}, "projects": {}}) + "\n"},
     "voc": {"VOC2012/SegmentationObject/a.png": ""},
+    "voc_xml": {"Annotations/a.xml": "<annotation><filename>a</filename></annotation>"},
     "masks": {"PNGImages/a.png": "", "PedMasks/a_mask.png": ""},
 }
 
@@ -42,11 +48,39 @@ def test_two_formats_in_one_folder_ask_the_user(tmp_path):
         choose_format(make(tmp_path, LOOKS["yolo"] | LOOKS["labelme"]))
 
 
-@pytest.mark.parametrize(("name", "said"), [("", "not recognised"), ("gone", "no such file"), ("coco.json", "already")])
+@pytest.mark.parametrize(("name", "said"), [("empty", "not recognised"), ("gone", "no such file"), ("coco.json", "already")])
 def test_anything_else_is_refused_with_what_would_be_expected(tmp_path, name, said):
     make(tmp_path, {"coco.json": json.dumps(make_data())})
+    (tmp_path / "empty").mkdir()
     with pytest.raises(SourceError, match=said):
         choose_format(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("a.json", '{"export_format_version": "1.1", "label_classes": []}', "is Hasty's format; export it as COCO instances"),
+        ("set/train.tfrecord", "", "train.tfrecord is TFRecord"),
+        (
+            "sub/a.json",
+            '[{"annotations": [{"coordinates": {}}], "image": "a.jpg"}]',
+            "sub/a.json is CreateML: boxes, no outlines;",
+        ),
+        ("a.bin", "", r"expected YOLO .* with --from; found 1 file \(.bin\)"),
+    ],
+)
+def test_a_format_that_is_not_imported_is_called_by_its_name(tmp_path, name, text, said):
+    with pytest.raises(SourceError, match=said):
+        choose_format(make(tmp_path, {name: text}))
+    if not name.endswith(".bin"):
+        with pytest.raises(SourceError, match=said.rpartition("/")[2]):
+            choose_format(tmp_path / name)
+
+
+def test_a_folder_of_coco_files_needs_no_conversion(tmp_path):
+    make(tmp_path, {"annotations/instances_train.json": json.dumps(make_data())})
+    with pytest.raises(SourceError, match=r"is COCO's format already \(instances_train.json\); use it as it is"):
+        choose_format(tmp_path)
 
 
 def test_a_format_that_is_named_is_taken_if_it_is_known(tmp_path):
@@ -57,3 +91,15 @@ def test_a_format_that_is_named_is_taken_if_it_is_known(tmp_path):
 
 def test_the_command_line_offers_every_format():
     assert [name.value for name in Format] == ["auto", *FORMATS, "coco", "predictions"]
+
+
+def test_a_data_set_one_folder_deeper_is_pointed_at(tmp_path):
+    make(tmp_path / "unpacked" / "cars", {"data.yaml": "names: [a]"})
+    with pytest.raises(SourceError, match=r"cars/data.yaml is YOLO's data file; name its folder: .*unpacked/cars$"):
+        choose_format(tmp_path / "unpacked")
+
+
+def test_cocos_files_of_other_kinds_need_no_conversion(tmp_path):
+    make(tmp_path, {"annotations/person_keypoints_train2017.json": json.dumps(make_data())})
+    with pytest.raises(SourceError, match=r"holds person_keypoints_train2017.json, COCO's files of other kinds; .* use it as"):
+        choose_format(tmp_path)

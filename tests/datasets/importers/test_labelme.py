@@ -123,7 +123,8 @@ def test_paths_of_another_machine_are_found_beside_the_file_and_none_leads_out(t
     draft = read_labelme(tmp_path / "set", ImportOptions())[""]
     assert [path.name for path in draft.pictures] == ["a.png"]
     assert [row.file.rsplit("/", 1)[-1] for row in draft.skipped] == ["b.json", "c.json"]
-    assert {row.row for row in draft.skipped} == {"imagePath"}
+    assert "'../out.png'; expected a picture in the folder" in draft.skipped[0].reason
+    assert "found 5; expected the name of a picture" in draft.skipped[1].reason
 
 
 def test_labels_in_their_own_folder_find_pictures_in_another(tmp_path):
@@ -143,3 +144,54 @@ def test_files_that_are_no_labels_are_named_and_nothing_at_all_is_refused(tmp_pa
     skipped = read_labelme(tmp_path, ImportOptions())[""].skipped
     assert [row.file.rsplit("/", 1)[-1] for row in skipped] == ["bad.json", "other.json", "b.json"]
     assert "as " + str(tmp_path / "a.json") in skipped[2].reason
+
+
+def test_x_anylabeling_adds_kinds_of_shapes_and_fields(tmp_path):
+    shapes = [
+        shape("leaf", [[10, 5], [30, 15], [25, 25], [5, 15]], "rotation", direction=0.3, score=None, kie_linking=[]),
+        shape("leaf", [[1, 1], [9, 2], [9, 9], [1, 9]], "quadrilateral", difficult=True, attributes={"age": "old"}),
+        shape("leaf", [[1, 1], [9, 1], [9, 9], [1, 9]], "rectangle", score=0.7, flags={"torn": True, "wet": False}),
+        shape("leaf", [[1, 1], [9, 2]], "linestrip"),
+        shape("leaf", [[x, y] for x in (1, 9) for y in (1, 9)] * 2, "cuboid"),
+    ]
+    write(tmp_path, "a", shapes, imageHeight=-1, imageWidth=-1)
+    draft = read_labelme(tmp_path, ImportOptions())[""]
+    assert [row["bbox"] for row in draft.annotations] == [[5, 5, 25, 20], [1, 1, 8, 8], [1, 1, 8, 8]]
+    assert [row.get("attributes") for row in draft.annotations] == [
+        None,
+        {"difficult": True, "attributes": {"age": "old"}},
+        {"score": 0.7, "flags": {"torn": True}},
+    ]
+    assert ["'linestrip' has no area" in draft.skipped[0].reason, "'cuboid' has no area" in draft.skipped[1].reason] == [
+        True
+    ] * 2
+    assert any("Rectangles are taken for outlines" in note and "2 of them" in note for note in draft.notes)
+    assert len(read_labelme(tmp_path, ImportOptions(boxes="skip"))[""].annotations) == 1
+    assert [row["iscrowd"] for row in read_labelme(tmp_path, ImportOptions(boxes="crowds"))[""].annotations] == [1, 0, 1]
+
+
+def test_pictures_of_old_folders_other_suffixes_or_inside_the_file_are_found_and_told(tmp_path):
+    write(tmp_path / "json", "a", [shape("leaf", TRIANGLE)], imagePath="a.bmp", imageData=None)
+    write(tmp_path / "json", "b", [shape("leaf", TRIANGLE)], imagePath="IMG_77.jpg", imageData=None)
+    (tmp_path / "photos").mkdir()
+    for name in "ab":
+        (tmp_path / f"json/{name}.png").rename(tmp_path / f"photos/{name}.png")
+    write(tmp_path / "json", "c", [shape("leaf", TRIANGLE)])
+    inside = base64.b64encode((tmp_path / "json/c.png").read_bytes()).decode()
+    write(tmp_path / "json", "c", [shape("leaf", TRIANGLE)], imageData=inside)
+    (tmp_path / "json/c.png").unlink()
+    draft = read_labelme(tmp_path, ImportOptions(pictures=tmp_path / "out"))[""]
+    assert draft.skipped == [] and len(draft.annotations) == 3
+    assert draft.pictures == [tmp_path / "photos/a.png", tmp_path / "photos/b.png", tmp_path / "out/json/c.png"]
+    assert [note.split(":")[0] for note in draft.notes] == [
+        "Pictures found with another suffix than the labels say",
+        "Pictures found by the name of the label file",
+        f"Pictures that lay inside the labels, written to {tmp_path / 'out'}",
+    ]
+
+
+def test_where_no_picture_is_found_that_is_said_and_not_that_shapes_are_missing(tmp_path):
+    write(tmp_path, "a", [shape("leaf", TRIANGLE)], imagePath="gone.jpg", imageData=None)
+    (tmp_path / "a.png").unlink()
+    draft = read_labelme(tmp_path, ImportOptions())[""]
+    assert draft.names == ["leaf"] and ["'gone.jpg'; expected a picture" in row.reason for row in draft.skipped] == [True]

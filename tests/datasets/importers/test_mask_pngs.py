@@ -6,8 +6,8 @@ import pytest
 from PIL import Image
 
 from maskzoo.datasets.importers.builder import ImportOptions
-from maskzoo.datasets.importers.mask_pngs import read_mask_pngs, read_numbers, trace_objects
-from maskzoo.errors import ImageError, SourceError
+from maskzoo.datasets.importers.mask_pngs import is_mask_pngs, read_mask_pngs
+from maskzoo.errors import SourceError
 
 
 def save(path, array):
@@ -42,20 +42,44 @@ def test_each_number_is_an_object_with_exactly_its_pixels(tmp_path, dtype):
     assert draft.annotations[0]["bbox"] == [3, 2, 9, 6]
 
 
+@pytest.mark.parametrize("name", ["a1_mask.tif", "a1.TIF", "a1.bmp", "a1_masks.PNG", "a1.npy"])
+def test_a_mask_is_found_whatever_kind_of_picture_it_is(tmp_path, name):
+    save(tmp_path / "images/a1.JPG", np.zeros((20, 30, 3), np.uint8))
+    (tmp_path / "masks").mkdir()
+    if name.endswith("npy"):
+        np.save(tmp_path / "masks" / name, make_numbers(np.int32))
+    else:
+        save(tmp_path / "masks" / name, make_numbers())
+    draft = read_mask_pngs(tmp_path, ImportOptions())[""]
+    assert draft.skipped == [] and len(draft.annotations) == 3
+
+
+def test_each_colour_is_an_object_and_transparent_pixels_are_none(tmp_path):
+    colours = np.zeros((20, 30, 4), np.uint8)
+    colours[..., 3] = 255
+    colours[2:8, 3:12, :3] = (200, 10, 0)
+    colours[9:15, 3:12, :3] = (0, 10, 200)
+    colours[9:15, 10:12, 3] = 0
+    save(tmp_path / "images/a.png", np.zeros((20, 30, 3), np.uint8))
+    save(tmp_path / "masks/a.png", colours)
+    draft = read_mask_pngs(tmp_path, ImportOptions())[""]
+    assert [row["bbox"] for row in draft.annotations] == [[3, 9, 7, 6], [3, 2, 9, 6]]
+
+
 def test_pictures_and_masks_that_do_not_pair_are_named(tmp_path):
     photo = np.zeros((20, 30, 3), np.uint8)
     for name in ("good", "alone", "turned", "coloured", "torn"):
         save(tmp_path / f"images/{name}.jpg", photo)
     save(tmp_path / "masks/good.png", make_numbers())
     save(tmp_path / "masks/turned.png", make_numbers().T.copy())
-    save(tmp_path / "masks/coloured.png", photo)
+    Image.fromarray(photo).convert("CMYK").save(tmp_path / "masks/coloured.tif")
     save(tmp_path / "masks/orphan.png", make_numbers())
     (tmp_path / "masks/torn.png").write_bytes((tmp_path / "masks/good.png").read_bytes()[:60])
     draft = read_mask_pngs(tmp_path, ImportOptions())[""]
     assert [path.name for path in draft.pictures] == ["good.jpg"] and list(draft.names) == ["object"]
     reasons = {row.file.rsplit("/", 1)[-1]: row.reason for row in draft.skipped}
-    assert sorted(reasons) == ["alone.jpg", "coloured.png", "orphan.png", "torn.png", "turned.png"]
-    assert "no mask" in reasons["alone.jpg"] and "20 x 30" in reasons["turned.png"] and "colours" in reasons["coloured.png"]
+    assert sorted(reasons) == ["alone.jpg", "coloured.tif", "orphan.png", "torn.png", "turned.png"]
+    assert "no mask" in reasons["alone.jpg"] and "20 x 30" in reasons["turned.png"] and "CMYK" in reasons["coloured.tif"]
 
 
 def test_folders_of_splits_are_splits(tmp_path):
@@ -75,14 +99,74 @@ def test_masks_cannot_be_of_two_classes_and_need_their_folders(tmp_path):
         read_mask_pngs(tmp_path, ImportOptions(["a", "b"]))
 
 
-def test_a_file_that_is_no_png_is_refused_with_its_name(tmp_path):
-    (tmp_path / "a.png").write_bytes(b"text")
-    with pytest.raises(ImageError, match=r"a\.png: cannot be read as PNG"):
-        read_numbers(tmp_path / "a.png", (20, 30))
+def make_binary(parts):
+    mask = np.zeros((20, 30), np.uint8)
+    for part in range(parts):
+        mask[2 + 6 * part : 6 + 6 * part, 3:12] = 255
+    return mask
 
 
-def test_objects_come_by_rising_number_without_those_ignored():
-    numbers = np.array([[3, 0, 255], [1, 1, 3]])
-    found = list(trace_objects(numbers, (255,)))
-    assert [one.number for one in found] == [1, 3]
-    assert found[0].pixels.tolist() == [3, 4] and len(found[1].polygons) == 2
+def make_set(folder, masks):
+    for place, mask in enumerate(masks):
+        save(folder / f"images/{place}.png", np.zeros((*mask.shape[:2], 3), np.uint8))
+        save(folder / f"masks/{place}.png", mask)
+    return folder
+
+
+def test_whether_separate_parts_of_one_number_are_one_object_is_asked_and_not_guessed(tmp_path):
+    source = make_set(tmp_path, [make_binary(1), make_binary(3)])
+    with pytest.raises(SourceError, match=r"1\.png: 3 separate parts of one number, and 1 of 2 numbers .*--parts each"):
+        read_mask_pngs(source, ImportOptions())
+    each, one = (read_mask_pngs(source, ImportOptions(parts=parts))[""].annotations for parts in ("each", "one"))
+    assert [row["area"] for row in each] == [36] * 4 and [row["area"] for row in one] == [36, 108]
+    assert is_mask_pngs(source)
+
+
+def test_numbers_of_classes_with_several_parts_are_not_taken_for_objects(tmp_path):
+    classes = make_binary(3) // 255
+    classes[14:18, 20:24] = classes[2:6, 20:24] = 2
+    with pytest.raises(SourceError, match="2 of 2 numbers in the masks have several"):
+        read_mask_pngs(make_set(tmp_path, [classes]), ImportOptions())
+
+
+def test_binary_masks_of_one_part_each_are_objects(tmp_path):
+    draft = read_mask_pngs(make_set(tmp_path, [make_binary(1), make_binary(1)]), ImportOptions())[""]
+    assert [row["image_id"] for row in draft.annotations] == [1, 2] and draft.skipped == []
+
+
+def test_a_mask_with_soft_edges_is_left_out_with_its_evidence_and_a_threshold_makes_it_sharp(tmp_path):
+    small = Image.new("L", (60, 50))
+    small.paste(255, (5, 6, 30, 40))
+    source = make_set(tmp_path, [np.asarray(small.resize((143, 117), Image.Resampling.BILINEAR))])
+    (skipped,) = read_mask_pngs(source, ImportOptions())[""].skipped
+    assert "most on a few pixels: looks like a mask with soft edges" in skipped.reason
+    assert "--threshold 127 takes what is above 127" in skipped.reason
+    draft = read_mask_pngs(source, ImportOptions(threshold=127))[""]
+    assert [row["bbox"] for row in draft.annotations] == [[12, 14, 60, 80]] and draft.skipped == []
+
+
+@pytest.mark.parametrize("below", ["", "val"])
+def test_masks_of_one_object_each_lie_in_a_folder_for_each_photo(tmp_path, below):
+    for photo, boxes in (("p1", [(1, 2), (9, 3)]), ("p2", [(5, 5)])):
+        save(tmp_path / below / photo / f"images/{photo}.png", np.zeros((20, 30, 3), np.uint8))
+        for place, (x, y) in enumerate(boxes):
+            mask = np.zeros((20, 30), np.uint8)
+            mask[y : y + 4, x : x + 6] = 255
+            save(tmp_path / below / photo / f"masks/m{place}.png", mask)
+    (draft,) = read_mask_pngs(tmp_path, ImportOptions()).values()
+    assert [(row["image_id"], row["bbox"]) for row in draft.annotations] == [
+        (1, [1, 2, 6, 4]), (1, [9, 3, 6, 4]), (2, [5, 5, 6, 4]),
+    ]  # fmt: skip
+    save(tmp_path / below / "p1/masks/m2.png", make_numbers())
+    (draft,) = read_mask_pngs(tmp_path, ImportOptions()).values()
+    assert len(draft.pictures) == 1 and "has 3 objects; expected one in each" in draft.skipped[0].reason
+
+
+def test_a_folder_of_masks_may_have_the_name_of_its_photo(tmp_path):
+    save(tmp_path / "images/a.png", np.zeros((20, 30, 3), np.uint8))
+    save(tmp_path / "images/b.png", np.zeros((20, 30, 3), np.uint8))
+    for place in (1, 2):
+        save(tmp_path / f"masks/a/{place}.png", make_binary(place))
+    draft = read_mask_pngs(tmp_path, ImportOptions())[""]
+    assert [row["area"] for row in draft.annotations] == [36, 72]
+    assert [row.reason[:11] for row in draft.skipped] == ["has no mask"]

@@ -7,7 +7,7 @@ from PIL import Image
 import maskzoo
 from maskzoo.datasets.coco_reader import pack_annotations
 from maskzoo.datasets.importers.builder import ImportOptions
-from maskzoo.datasets.importers.yolo import read_yolo
+from maskzoo.datasets.importers.yolo import is_yolo, read_yolo
 from maskzoo.errors import SourceError
 
 TRIANGLE = "1 0.1 0.2 0.5 0.2 0.5 0.6"
@@ -102,8 +102,9 @@ def test_a_list_file_names_pictures_and_may_not_lead_out(source):
     (source / "data.yaml").write_text("train: train.txt\nnames: [cat, dog]\n")
     (source / "train.txt").write_text("./images/train/a.png\n\nimages/val/c.png\n")
     assert [path.name for path in read_yolo(source, ImportOptions())["train"].pictures] == ["a.png", "c.png"]
-    (source / "train.txt").write_text("images/train/a.png\n../../secret.png\n")
-    with pytest.raises(SourceError, match=r"train\.txt: line 2: found '\.\./\.\./secret\.png'"):
+    save(source.parent / "secret.png")
+    (source / "train.txt").write_text("images/train/a.png\n../secret.png\n")
+    with pytest.raises(SourceError, match=r"train\.txt: line 2: found '\.\./secret\.png'"):
         read_yolo(source, ImportOptions())
 
 
@@ -152,3 +153,143 @@ def test_sizes_are_those_of_the_picture_turned_upright(source):
     draft = read_yolo(source, ImportOptions())["val"]
     assert draft.sizes == [(40, 20)]
     assert draft.annotations[0]["bbox"] == [2, 8, 8, 16]
+
+
+def label(source, rows, name="labels/train/a.txt"):
+    (source / name).write_text("\n".join(rows) + "\n")
+    return read_yolo(source, ImportOptions())
+
+
+@pytest.fixture
+def one(source):
+    """The same without its second split, whose rows would be looked at too."""
+    (source / "data.yaml").write_text("train: images/train\nnames: [cat, dog]\n")
+    return source
+
+
+@pytest.mark.parametrize("points", [1, 2, 4, 17])
+def test_rows_of_key_points_are_refused_by_name_without_kpt_shape_too(one, points):
+    rows = [
+        "0 0.5 0.5 0.4 0.4 " + " ".join(["0.4 0.6 2", "0 0 0", "0.55 0.5 1"][k % 3] for k in range(points)) for _ in range(3)
+    ]
+    with pytest.raises(SourceError, match=r"a\.txt: all of 3 rows looked at are a box and key points \(YOLO-pose"):
+        label(one, rows)
+
+
+@pytest.mark.parametrize("count", [3, 4, 17])
+def test_rows_of_key_points_without_visibility_are_refused_too(one, count):
+    random = np.random.default_rng(count)
+    rows = []
+    for _ in range(5):
+        (width, height), (x, y) = random.uniform(0.05, 0.3, 2), random.uniform(0.3, 0.7, 2)
+        points = random.uniform(-0.5, 0.5, (count, 2)) * (width, height) + (x, y)
+        rows.append(" ".join(f"{value:.4f}" for value in [x, y, width, height, *points.ravel()]))
+    with pytest.raises(SourceError, match="key points"):
+        label(one, [f"0 {row}" for row in rows])
+
+
+@pytest.mark.parametrize("count", [5, 6, 8, 20])
+@pytest.mark.parametrize("radius", [0.02, 0.1, 0.3])
+def test_outlines_of_as_many_points_each_are_no_key_points(one, count, radius):
+    random = np.random.default_rng(count)
+    angle = np.arange(count) / count * 2 * np.pi
+    rows = []
+    for _ in range(20):
+        centre = random.uniform(radius, 1 - radius, 2)
+        points = centre + radius * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+        rows.append("0 " + " ".join(f"{value:.4f}" for value in points.ravel()))
+    assert len(label(one, rows)["train"].annotations) == 20
+
+
+@pytest.mark.parametrize(("key", "value"), [("kpt_shape", "[17, 3]"), ("flip_idx", "[0, 2, 1]"), ("kpt_names", "{0: [a]}")])
+def test_key_points_are_refused_by_the_data_file(source, key, value):
+    (source / "data.yaml").write_text(f"train: images/train\nnames: [cat]\n{key}: {value}\n")
+    with pytest.raises(SourceError, match=rf"data\.yaml: {key}: the labels are key points"):
+        read_yolo(source, ImportOptions())
+
+
+@pytest.mark.parametrize(
+    "row",
+    ["0 0 0 1 0 1 1 0 1 0 0.5", "1 0.5 0.5 0.4 0.4 0.9 0.9 1 0.1 0.1 1", "1 0.2 0.2 0.9 0.2 0.9 0.9 0.2 0.9 0 0"],
+)
+def test_an_outline_that_touches_the_border_is_no_row_of_key_points(one, row):
+    assert len(label(one, [TRIANGLE, row])["train"].annotations) == 2
+    assert len(label(one, [row])["train"].annotations) == 1
+
+
+def test_pixels_instead_of_parts_are_refused_by_name(one):
+    with pytest.raises(
+        SourceError, match=r"all of 2 rows .* the largest 39: they are pixels or percent; .*divide x by the width"
+    ):
+        label(one, ["1 4 4 20 4 20 12", "0 1 1 39 1 39 19 1 19"])
+    (skipped,) = label(one, [TRIANGLE, "1 4 4 20 4 20 12"])["train"].skipped
+    assert skipped.row == "line 2" and "20, which looks like pixels" in skipped.reason
+    (skipped,) = label(one, ["1 0.1 0.2 1.2 0.2 0.5 0.6"])["train"].skipped  # only outside
+    assert "outside of 0 to 1;" in skipped.reason
+
+
+def test_four_points_in_every_row_are_told_as_perhaps_oriented_boxes(one):
+    square = "1 0.1 0.2 0.5 0.2 0.5 0.6 0.1 0.6"
+    draft = label(one, [square, square])["train"]
+    assert len(draft.annotations) == 2 and "all of 2 rows looked at have four points" in draft.notes[0]
+    assert not any("four points" in note for note in label(one, [square, TRIANGLE])["train"].notes)
+
+
+def test_a_score_at_the_end_of_a_row_is_named(one):
+    skipped = label(one, [TRIANGLE, "0 0.1 0.1 0.5 0.5 0.5 0.1 0.93", "0 0.5 0.5 0.2 0.2 0.93"])["train"].skipped
+    assert [row.row for row in skipped] == ["line 2", "line 3"]
+    assert all("a score at the end?" in row.reason for row in skipped)
+
+
+def test_classes_that_no_object_has_are_told(source):
+    (source / "data.yaml").write_text("train: images/train\nval: images/val\nnames: [shapes, dog, cat]\nnc: 3\n")
+    notes = label(source, [TRIANGLE])["train"].notes
+    assert notes == ["classes without an object: 'shapes' (0), 'cat' (2)"]
+
+
+def test_hidden_files_of_other_programs_are_passed_over(source):
+    for name in ("images/train/._a.png", "images/train/.ipynb_checkpoints/a-checkpoint.png", "images/train/__MACOSX/a.png"):
+        save(source / name)
+    for name in ("labels/train/._a.txt", "labels/train/.a.txt.swp", "labels/train/classes.txt", "images/train/Thumbs.db"):
+        (source / name).write_text("cat")
+    draft = read_yolo(source, ImportOptions())["train"]
+    assert [path.name for path in draft.pictures] == ["a.png", "b.png"] and draft.skipped == []
+
+
+def test_what_cannot_be_looked_at_is_skipped_by_name(source):
+    (source / "images/train/gone.png").symlink_to(source / "nowhere.png")
+    (skipped,) = read_yolo(source, ImportOptions())["train"].skipped
+    assert skipped.file.endswith("gone.png") and "leads nowhere" in skipped.reason
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({"labels/a.txt": "0 0.1 0.1 0.5 0.5 0.5 0.1\n"}, True),
+        ({"labels/a.txt": ""}, True),
+        ({"training/labels/a.txt": "0 0.1"}, True),
+        ({"train/a.jpg": "", "train/a.txt": "0 0.1 0.1 0.5 1e-5\n"}, True),
+        ({"train/a.jpg": "", "train/a.txt": "1 photo of a cat\n"}, False),  # a caption
+        ({"a.txt": "0 0.1 0.1", "a.png": "", "classes.txt": "cat\n"}, True),
+        ({"obj.data": "names = obj.names\n"}, True),
+        ({"labels/a.txt": "Car 0.00 0 -1.58 587.01\n"}, False),  # KITTI
+        ({"labels/a.txt": "imagesource:GoogleEarth\n"}, False),  # DOTA
+        ({"a.txt": "0 0.1 0.1"}, False),
+        ({"labels/._a.txt": "0 0.1"}, False),
+        ({"classes.txt": "cat\n"}, False),
+    ],
+)
+def test_yolo_is_recognised_by_its_rows(tmp_path, files, expected):
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert is_yolo(tmp_path) is expected
+
+
+@pytest.mark.parametrize(("images", "labels"), [("Images", "Labels"), ("IMAGES", "LABELS")])
+def test_folders_in_capitals_are_found(tmp_path, images, labels):
+    save(tmp_path / images / "train" / "a.png")
+    (tmp_path / labels / "train").mkdir(parents=True)
+    (tmp_path / labels / "train" / "a.txt").write_text(TRIANGLE)
+    (tmp_path / "data.yaml").write_text(f"train: {images}/train\nnames: [cat, dog]\n")
+    assert len(read_yolo(tmp_path, ImportOptions())["train"].annotations) == 1

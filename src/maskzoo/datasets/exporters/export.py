@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import get_args
 
 from maskzoo.datasets.annotations import find_image_folder, look_for_images
 from maskzoo.datasets.coco_reader import read_json, sift, sift_sound
+from maskzoo.datasets.coco_writer import find_smallest_folder
+from maskzoo.datasets.converted import ConvertedDataset, ConvertedSplit
 from maskzoo.datasets.exporters.content import ExportJob, ExportSplit, PictureMode
 from maskzoo.datasets.exporters.formats import EXPORTERS, Exporter
+from maskzoo.datasets.importers.builder import DatasetBuilder, Skipped
 from maskzoo.datasets.layout import find_splits
 from maskzoo.datasets.predictions import read_predictions
 from maskzoo.datasets.sifted import Sifted
@@ -18,7 +21,16 @@ from maskzoo.errors import AnnotationsError, ArgumentError, MaskzooError, Source
 from maskzoo.progress import OnProgress, ProgressEvent, say_nothing
 from maskzoo.system.files import check_target, make_folder
 
-__all__ = ["ExportOptions", "Exportable", "check_options", "export", "find_in", "read_coco_source", "read_prediction_source"]
+__all__ = [
+    "ExportOptions",
+    "Exportable",
+    "check_options",
+    "export",
+    "find_in",
+    "read_coco_source",
+    "read_drafts",
+    "read_prediction_source",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +47,14 @@ class ExportOptions:
 class Exportable:
     """What is to be written: each split's checked content and where a picture's name leads, and what was left out already.
 
-    `model` names what made predictions, None of a data set.
+    `model` names what made predictions, None of a data set; `skipped`, by split, and `notes` are of reading it.
     """
 
     splits: Mapping[str, tuple[Sifted, Callable[[str], Path | None]]]
     model: str | None = None
     below_score: int = 0
+    skipped: Mapping[str, tuple[Skipped, ...]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 def find_in(folders: Iterable[Path]) -> Callable[[str], Path | None]:
@@ -69,6 +83,17 @@ def read_coco_source(source: Path, images: Path | None) -> Exportable:
             folder = find_image_folder(sifted.packed, images, split)
         splits[split] = (sifted, find_in([] if folder is None else [folder]))
     return Exportable(splits)
+
+
+def read_drafts(drafts: Mapping[str, DatasetBuilder], source: str, out: Path) -> Exportable:
+    """Take what was imported from `source`; names start from the smallest folder of all pictures."""
+    root = find_smallest_folder((picture for draft in drafts.values() for picture in draft.pictures), out)
+    find = find_in([root])
+    return Exportable(
+        {split or "train": (sift_sound(draft.to_coco(root), source), find) for split, draft in drafts.items()},
+        skipped={split or "train": tuple(draft.skipped) for split, draft in drafts.items()},
+        notes=tuple(note for draft in drafts.values() for note in draft.notes),
+    )
 
 
 def read_prediction_source(source: Path, data: Path | None, images: Path | None, least: float) -> Exportable:
@@ -118,10 +143,10 @@ def _check_file(out: Path, source: Path, exporter: Exporter, force: bool) -> Pat
     return file
 
 
-def export(content: Exportable, out: Path, options: ExportOptions) -> tuple[ExportJob, dict[str, Path]]:
-    """Write `content` to `out`, which `check_options` gave; return what was counted, and what each split is in.
+def export(content: Exportable, source: str, out: Path, options: ExportOptions) -> ConvertedDataset:
+    """Write `content`, of the format `source`, to `out`, which `check_options` gave; return what was written and lost.
 
-    Raises SourceError if no picture is there to be described, MaskzooError if something cannot be written.
+    Raises SourceError if there is no image, MaskzooError if something cannot be written.
     """
     exporter = EXPORTERS[options.to]
     classes, labels = _join_classes({split: sifted for split, (sifted, _) in content.splits.items()})
@@ -130,21 +155,21 @@ def export(content: Exportable, out: Path, options: ExportOptions) -> tuple[Expo
     if total == 0:
         raise SourceError(f"{out}: the source has no image, so nothing was written; expected one at least")
     job = ExportJob(out, classes, splits, options.pictures or exporter.pictures, exporter.keeps, content.model)
-    done = 0
-
-    def count() -> None:
-        nonlocal done
-        done += 1
-        options.on_progress(ProgressEvent("Writing", done, total))
-
-    job.on_picture = count
+    job.on_picture = lambda: options.on_progress(ProgressEvent("Writing", job.images.total(), total))
     files = exporter.write(job)
     job.lost["below_score"] = content.below_score
     job.lost["other_fields"] = sum(split.count_other_fields() for split in splits.values())
     for known in dict.fromkeys(split.sifted.packed.classes for split in splits.values()):
         job.lost["class_ids"] += 0 if known.ids == tuple(range(1, len(known) + 1)) else len(known)
         job.lost["same_names"] += len(known) - len(set(known.names))
-    return job, files
+    made = {
+        split: ConvertedSplit(
+            file, job.images[split], job.empty_images[split], job.objects[split], content.skipped.get(split, ())
+        )
+        for split, file in files.items()
+    }
+    notes = tuple(dict.fromkeys([*content.notes, *job.notes]))
+    return ConvertedDataset(source, classes, made, notes, options.to, {what: n for what, n in job.lost.items() if n})
 
 
 def _join_classes(splits: Mapping[str, Sifted]) -> tuple[tuple[str, ...], dict[str, Sequence[int]]]:

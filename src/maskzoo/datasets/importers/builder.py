@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,16 +17,19 @@ from maskzoo.datasets.mask_outlines import trace
 from maskzoo.datasets.rle import encode_polygons
 from maskzoo.datasets.sifted import LONGEST_OUTLINE
 from maskzoo.errors import ImageError, SourceError
-from maskzoo.images.find import IMAGE_SUFFIXES
+from maskzoo.images.find import find_pictures
 from maskzoo.images.read import read_image
 from maskzoo.progress import OnProgress, ProgressEvent, say_nothing
+from maskzoo.system.encodings import describe_encoding
 
 __all__ = [
     "BOXES",
+    "PARTS",
     "SPLITS",
     "Boxes",
     "DatasetBuilder",
     "ImportOptions",
+    "Parts",
     "Skipped",
     "find_pictures",
     "is_within",
@@ -38,6 +41,8 @@ Points = NDArray[np.float64]
 Origin = tuple[Path, str]  # the file and the row that an object is from
 Boxes = Literal["masks", "crowds", "skip"]
 BOXES: tuple[Boxes, ...] = ("masks", "crowds", "skip")
+Parts = Literal["one", "each"]
+PARTS: tuple[Parts, ...] = ("one", "each")
 SPLITS = ("train", "val", "test")
 LARGEST_TEXT = 1 << 28  # bytes of one text file: labels of one picture, or a list of pictures
 WORKERS = 4  # threads that read pictures, outside Python's lock; a picture may take 2 GB
@@ -49,11 +54,18 @@ class ImportOptions:
 
     `classes` are the names in order, None for those that the source has. `boxes` says what a box without an outline is:
     a rectangular object (`masks`), a region that training leaves out (`crowds`), or nothing (`skip`); None refuses it.
-    `on_progress` is called for each picture.
+    `parts` says whether the separate parts of one number in a mask are `one` object or `each` an object; None refuses masks
+    where both may be meant. `threshold` is the grey above which a mask holds objects.
+    `class_attribute` names which of an object's attributes is its class, where a format has no word for it. `pictures` is
+    the folder for pictures that lie inside label files. `on_progress` is called for each picture.
     """
 
     classes: Sequence[str] | None = None
     boxes: Boxes | None = None
+    parts: Parts | None = None
+    threshold: int | None = None
+    class_attribute: str | None = None
+    pictures: Path | None = None
     on_progress: OnProgress = say_nothing
 
 
@@ -75,6 +87,8 @@ class DatasetBuilder:
 
     A reader fills it: `measure` the pictures, `add_image` each one that can be used, `add_object`, `add_mask` or `add_box`
     to it, `skip` the rest. `boxes` is the option of that name; `refused` are the rows of boxes that it does not allow.
+    `notes` are what a user has to know though nothing is left out. `embedded` are pictures that are to be written yet,
+    with what returns their bytes.
     """
 
     names: Sequence[str]
@@ -84,6 +98,8 @@ class DatasetBuilder:
     annotations: list[dict[str, Any]] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    embedded: dict[Path, Callable[[], bytes]] = field(default_factory=dict)
 
     def add_image(self, path: Path, size: tuple[int, int]) -> int:
         """Add a picture of height, width `size`; return its place, by which its objects are added."""
@@ -169,14 +185,16 @@ class DatasetBuilder:
     def add_box(
         self, image: int, label: int, box: Points, origin: Origin, *, attributes: Mapping[str, Any] | None = None
     ) -> None:
-        """Add an object of which only a box x1 y1 x2 y2 (pixels) is known, as `boxes` says; refused ones are noted."""
+        """Add an object of which only a box is known, as `boxes` says; refused ones are noted.
+
+        The box is x1 y1 x2 y2 in pixels, or its four corners in turn, where it is not upright.
+        """
         if self.boxes is None:
             self.refused.append(": ".join(map(str, origin)))
         elif self.boxes == "skip":
             self.skip(*origin, "a box without an outline")
         else:
-            x1, y1, x2, y2 = box.tolist()
-            rectangle = np.array([x1, y1, x2, y1, x2, y2, x1, y2])
+            rectangle = box[[0, 1, 2, 1, 2, 3, 0, 3]] if box.size == 4 else box
             self.add_object(image, label, [rectangle], origin, crowd=self.boxes == "crowds", attributes=attributes)
 
     def count_empty(self) -> int:
@@ -224,11 +242,6 @@ def _to_number(value: float) -> float:
     return int(value) if value.is_integer() else value
 
 
-def find_pictures(folder: Path) -> list[Path]:
-    """Return the pictures in a folder and the folders in it, by name."""
-    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file())
-
-
 def measure_pictures(
     paths: Sequence[Path], on_progress: OnProgress = say_nothing
 ) -> Iterator[tuple[Path, tuple[int, int] | ImageError]]:
@@ -253,8 +266,11 @@ def read_text(path: Path) -> str:
         size = path.stat().st_size
         if size > LARGEST_TEXT:
             raise SourceError(f"{path}: {size:,} bytes; expected a text file of at most {LARGEST_TEXT:,}")
-        return path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+        content = path.read_bytes()
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise SourceError(f"{path}: cannot be read as text: {describe_encoding(content, error)}") from error
+    except OSError as error:
         raise SourceError(f"{path}: cannot be read as text: {error}; expected a UTF-8 text file") from error
 
 

@@ -1,49 +1,97 @@
 """The formats that can be imported: how each is recognised, and what reads it.
 
-A format is a module with two functions: one that says whether a file or folder looks like it, and one that reads it and
-returns a filled `DatasetBuilder` for each split ("" where there are none).
+A format is a module with two functions: one that says whether a file or folder looks like it (or the content of a JSON file,
+which is then read once for all formats), and one that reads it and returns a filled `DatasetBuilder` for each split (""
+where there are none).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
-from maskzoo.datasets.coco_reader import read_json
 from maskzoo.datasets.importers.builder import DatasetBuilder, ImportOptions
+from maskzoo.datasets.importers.cvat import is_cvat, read_cvat
+from maskzoo.datasets.importers.datumaro import is_datumaro, read_datumaro
+from maskzoo.datasets.importers.fiftyone import is_fiftyone, read_fiftyone
+from maskzoo.datasets.importers.isat import is_isat, read_isat
+from maskzoo.datasets.importers.label_studio import is_label_studio, read_label_studio
+from maskzoo.datasets.importers.labelbox import has_labelbox_rows, is_labelbox, read_labelbox
+from maskzoo.datasets.importers.labelled import read_content
 from maskzoo.datasets.importers.labelme import is_labelme, read_labelme
 from maskzoo.datasets.importers.mask_pngs import is_mask_pngs, read_mask_pngs
+from maskzoo.datasets.importers.supervisely import is_supervisely, read_supervisely
+from maskzoo.datasets.importers.via import has_via_csv, read_via
+from maskzoo.datasets.importers.via_forms import is_via
 from maskzoo.datasets.importers.voc import is_voc, read_voc
+from maskzoo.datasets.importers.voc_xml import is_voc_xml, read_voc_xml
 from maskzoo.datasets.importers.yolo import is_yolo, read_yolo
-from maskzoo.datasets.layout import find_splits, holds_tables
+from maskzoo.datasets.known_formats import CONVERT, count_files, find_format, holds_tables, name_format
+from maskzoo.datasets.layout import find_splits, list_passed_over
 from maskzoo.datasets.predictions import is_predictions
-from maskzoo.errors import AnnotationsError, ArgumentError, SourceError
+from maskzoo.errors import AnnotationsError, ArgumentError, SourceError, list_some
+from maskzoo.images.find import find_pictures
 from maskzoo.system.files import describe_address
 
 __all__ = ["FORMATS", "Importer", "choose_format", "choose_source"]
 
+TRIED = 20  # JSON files of a folder that are looked into
+
 
 @dataclass(frozen=True, slots=True)
 class Importer:
-    """One format: its files in a reader's words, and its two functions.
+    """One format: its files in a reader's words, and its functions.
 
-    `options` are the fields of `ImportOptions` that only some formats take.
+    `recognise` is called with the file or folder, `recognise_json` with the content of its first JSON files; one of them is
+    enough. `options` are the fields of `ImportOptions` that only some formats take.
     """
 
     files: str
     recognise: Callable[[Path], bool]
     read: Callable[[Path, ImportOptions], dict[str, DatasetBuilder]]
     options: frozenset[str] = frozenset()
+    recognise_json: Callable[[Any], bool] = lambda content: False
+
+
+def _by_content(source: Path) -> bool:
+    return False
 
 
 FORMATS = {
     "yolo": Importer("YOLO (data.yaml, or labels/*.txt)", is_yolo, read_yolo, frozenset(["boxes"])),
-    "labelme": Importer("LabelMe (JSON files with shapes)", is_labelme, read_labelme),
+    "labelme": Importer(
+        "LabelMe (JSON files with shapes)", _by_content, read_labelme, frozenset(["boxes"]), recognise_json=is_labelme
+    ),
+    "supervisely": Importer(
+        "Supervisely (meta.json, ann, img)", _by_content, read_supervisely, frozenset(["boxes"]), recognise_json=is_supervisely
+    ),
+    "datumaro": Importer(
+        "Datumaro (annotations/default.json)", _by_content, read_datumaro, frozenset(["boxes"]), recognise_json=is_datumaro
+    ),
+    "fiftyone": Importer(
+        "FiftyOne's own export (samples.json)", _by_content, read_fiftyone, frozenset(["boxes"]), recognise_json=is_fiftyone
+    ),
+    "cvat": Importer("CVAT's XML 1.1", is_cvat, read_cvat, frozenset(["boxes"])),
+    "via": Importer(
+        "VIA (JSON or CSV files with regions)", has_via_csv, read_via, frozenset(["boxes", "class_attribute"]), is_via
+    ),
+    "labelstudio": Importer(
+        "Label Studio (JSON of tasks)", _by_content, read_label_studio, frozenset(["boxes"]), is_label_studio
+    ),
+    "isat": Importer("ISAT (JSON files with info and objects)", _by_content, read_isat, recognise_json=is_isat),
+    "labelbox": Importer("Labelbox (NDJSON of an export)", has_labelbox_rows, read_labelbox, frozenset(["boxes"]), is_labelbox),
     "voc": Importer("Pascal VOC (SegmentationObject)", is_voc, read_voc),
+    "voc_xml": Importer("Pascal VOC's XML", is_voc_xml, read_voc_xml, frozenset(["boxes"])),
     # VOC's masks are numbered PNGs as well.
     "masks": Importer(
-        "a folder of pictures beside one of masks", lambda path: is_mask_pngs(path) and not is_voc(path), read_mask_pngs
+        "a folder of pictures beside one of masks",
+        lambda path: is_mask_pngs(path) and not is_voc(path),
+        read_mask_pngs,
+        frozenset(["parts", "threshold"]),
     ),
 }
 
@@ -62,15 +110,50 @@ def choose_format(source: Path, given: str | None = None) -> str:
         if given not in FORMATS:
             raise ArgumentError(f"the format is {given!r}; expected one of {', '.join(FORMATS)}")
         return given
-    found = [name for name, importer in FORMATS.items() if importer.recognise(source)]
+    found = _recognise(source)
     if len(found) == 1:
         return found[0]
     if found:
         raise SourceError(f"{source}: could be {' or '.join(found)}; say which with --from")
-    if source.is_file() and _is_coco(source):
-        raise SourceError(f"{source}: is COCO's format already; use it as it is")
+    raise SourceError(f"{source}: {_explain(source)}")
+
+
+def _recognise(source: Path) -> list[str]:
+    """Return the formats that a source's files look like."""
+    contents = _read_first_json(source)
+    return [
+        name
+        for name, one in FORMATS.items()
+        if one.recognise(source) or any(one.recognise_json(content) for content in contents)
+    ]
+
+
+def _explain(source: Path) -> str:
+    """Say what a source is that none of `FORMATS` recognises."""
+    with suppress(SourceError):
+        files = find_splits(source).values()
+        if any(map(holds_tables, files)):
+            return f"is COCO's format already ({list_some(file.name for file in files)}); use it as it is"
+    named = name_format(source) if source.is_file() else None
+    found = (source.name, *named) if named else find_format(source) if source.is_dir() else None
     *others, last = (importer.files for importer in FORMATS.values())
-    raise SourceError(f"{source}: not recognised; expected {', '.join(others)} or {last}; say which with --from")
+    passed = list_passed_over(source) if found is None and source.is_dir() else []
+    if passed:
+        names = list_some(file.name for file in passed)
+        return f"holds {names}, COCO's files of other kinds; one that holds outlines needs no conversion: use it as it is"
+    if found is None:
+        lies_there = f"; {count_files(source)}" if source.is_dir() else ""
+        return f"not recognised; expected {', '.join(others)} or {last}; say which with --from{lies_there}"
+    file, name, advice = found
+    if advice != CONVERT:
+        return f"{file} is {name}; {advice}"
+    inner = next(filter(_recognise, (source / file).parents[: file.count("/")]), None)
+    if inner is not None:
+        return f"{file} is {name}; name its folder: {inner}"
+    return (
+        f"{file} is {name}, but the rest is not as its tool writes it; export it again, or say which it is with "
+        f"--from {'|'.join(FORMATS)}"
+    )
 
 
 def choose_source(source: Path, given: str | None, to: str) -> str:
@@ -86,7 +169,7 @@ def choose_source(source: Path, given: str | None, to: str) -> str:
         return choose_format(source, given if given != "coco" else None)
     if given is None and not _has_tables(source):
         return choose_format(source)
-    found = [name for name, importer in FORMATS.items() if given is None and importer.recognise(source)]
+    found = _recognise(source) if given is None else []
     if found:
         raise SourceError(f"{source}: could be {' or '.join(['coco', *found])}; say which with --from")
     return "coco"
@@ -99,9 +182,12 @@ def _has_tables(source: Path) -> bool:
         return False
 
 
-def _is_coco(source: Path) -> bool:
-    try:
-        content = read_json(source)
-    except AnnotationsError:
-        return False
-    return isinstance(content, dict) and {"images", "annotations", "categories"} <= content.keys()
+def _read_first_json(source: Path) -> list[Any]:
+    """Return the contents of the first JSON files of a source that can be read."""
+    suffixes = {".json"}
+    files = find_pictures(source, suffixes, lambda path, reason: None) if source.is_dir() else [source]
+    contents = []
+    for path in islice((path for path in files if path.suffix.lower() in suffixes), TRIED):
+        with suppress(OSError, AnnotationsError, SourceError):
+            contents.append(read_content(path))
+    return contents

@@ -1,139 +1,184 @@
-"""Masks as pictures: PNG files whose pixel is the number of the object, 0 for none (as Penn-Fudan's pedestrians)."""
+"""Masks as pictures: a pixel is the number or colour of its object, 0 or black for none (as Penn-Fudan's pedestrians).
+
+Or each object has a picture of its own, in a folder for each photo (as the Data Science Bowl of 2018 has it).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-from PIL import PngImagePlugin
+from maskzoo.datasets.importers.builder import SPLITS, DatasetBuilder, ImportOptions
+from maskzoo.datasets.importers.mask_files import (
+    MASK_SUFFIXES,
+    MaskPicture,
+    NumberedObject,
+    find_soft_edges,
+    read_mask,
+    trace_objects,
+)
+from maskzoo.errors import ImageError, SourceError, count_words
+from maskzoo.images.find import find_pictures, is_hidden
 
-from maskzoo.datasets.importers.builder import SPLITS, DatasetBuilder, ImportOptions, find_pictures
-from maskzoo.datasets.mask_outlines import trace
-from maskzoo.errors import ImageError, SourceError
-from maskzoo.images.read import MAX_PIXELS
-from maskzoo.progress import OnProgress
+__all__ = ["IMAGE_FOLDERS", "is_mask_pngs", "read_mask_pngs"]
 
-__all__ = ["NumberedObject", "is_mask_pngs", "read_mask_pngs", "read_numbers", "trace_objects"]
-
-Integers = NDArray[np.int64]
 IMAGE_FOLDERS = ("PNGImages", "images", "JPEGImages", "image", "imgs", "img")
 MASK_FOLDERS = ("PedMasks", "masks", "mask", "instances")
 ENDINGS = ("_mask", "_masks", "_instances", "")  # of a mask's name after its picture's
 
 
-class NumberedObject(NamedTuple):
-    """The pixels of one number: its outlines, and `pixels` int64, their places in the flattened picture."""
+class _Folders(NamedTuple):
+    """Folders of pictures and of their masks; those `of_one_photo` are beside others of the same kind."""
 
-    number: int
-    polygons: list[NDArray[np.float64]]
-    pixels: Integers
+    images: Path
+    masks: Path
+    of_one_photo: bool = False
+
+
+@dataclass(slots=True)
+class _Parts:
+    """What tells whether a number with separate parts is one object: how many there are, and how a photo's are told apart."""
+
+    several: list[str] = field(default_factory=list)  # numbers with several parts
+    numbers: int = 0
+    told_apart: bool = False  # some photo has several numbers, or several masks
+
+    def is_unknown(self) -> bool:
+        """Say whether it cannot be known: the masks may hold classes, or only what is no background."""
+        return bool(self.several) and (not self.told_apart or 2 * len(self.several) > self.numbers)
 
 
 def is_mask_pngs(source: Path) -> bool:
-    """Say whether a folder, or its folder of a split, holds a folder of pictures beside one of masks."""
+    """Say whether a folder holds a folder of pictures beside one of masks; or its folders do, of splits or of each photo."""
     return bool(_find_splits(source))
 
 
-def _find_splits(source: Path) -> dict[str, tuple[Path, Path]]:
-    """Return the folders of pictures and of masks of each split, "" where there are none."""
+def _find_splits(source: Path) -> dict[str, list[_Folders]]:
+    """Return the folders of pictures and of masks in each split, "" where there are none."""
     alone = _find_folders(source)
     if alone is not None:
-        return {"": alone}
-    found = {split: _find_folders(source / split) for split in SPLITS}
-    return {split: folders for split, folders in found.items() if folders is not None}
+        return {"": [alone]}
+    inner = {split: folders for split in SPLITS if (folders := _find_folders(source / split)) is not None}
+    if inner:
+        return {split: [folders] for split, folders in inner.items()}
+    found = {split: _find_photo_folders(source / split) for split in ("", *SPLITS)}
+    return {split: folders for split, folders in found.items() if folders}
 
 
-def _find_folders(source: Path) -> tuple[Path, Path] | None:
+def _find_folders(source: Path) -> _Folders | None:
     """Find the folders of pictures and of masks in a folder, by their usual names; None without them."""
     if not source.is_dir():
         return None
     inner = {path.name.casefold(): path for path in sorted(source.iterdir()) if path.is_dir()}
     images = next((inner[name.casefold()] for name in IMAGE_FOLDERS if name.casefold() in inner), None)
     masks = next((inner[name.casefold()] for name in MASK_FOLDERS if name.casefold() in inner), None)
-    return None if images is None or masks is None else (images, masks)
+    return None if images is None or masks is None else _Folders(images, masks)
+
+
+def _find_photo_folders(source: Path) -> list[_Folders]:
+    inner = sorted(path for path in source.iterdir() if not is_hidden(path.name)) if source.is_dir() else []
+    return [folders._replace(of_one_photo=True) for path in inner if (folders := _find_folders(path)) is not None]
 
 
 def read_mask_pngs(source: Path, options: ImportOptions) -> dict[str, DatasetBuilder]:
     """Read pictures and their masks, from `source` or its folders train, val and test; all objects are of one class.
 
-    The mask of `a.jpg` is `a.png` or `a_mask.png`. The class is "object" unless `classes` names it. Pictures without a
-    mask, masks without a picture or of another size are skipped by name. Outlines are exactly the masks.
+    The mask of `a.jpg` is `a.png` or `a_mask.png`, or any other kind of picture; or the pictures in a folder `a`, one for each
+    object. The class is "object" unless `classes` names it. Pictures without a mask, masks without a picture, of another
+    size or with soft edges are skipped by name. Outlines are exactly the masks.
+
+    Raises SourceError if each mask has one number and some have several parts, which may be one object or several, unless
+    `parts` says it.
     """
     names = list(options.classes or ["object"])
     if len(names) != 1:
         raise SourceError(f"{source}: masks do not distinguish classes, but --classes names {len(names)}; expected one name")
-    drafts = {}
+    drafts, parts = {}, _Parts()
     for split, folders in _find_splits(source).items():
         drafts[split] = DatasetBuilder(names)
-        _read_split(drafts[split], *folders, options.on_progress)
+        _read_split(drafts[split], folders, options, parts)
     if not drafts:
         raise SourceError(
             f"{source}: no folder of pictures ({', '.join(IMAGE_FOLDERS)}) beside one of masks "
             f"({', '.join(MASK_FOLDERS)}); name them so"
         )
+    if parts.is_unknown() and options.parts is None:
+        raise SourceError(
+            f"{parts.several[0]} of one number, and {len(parts.several)} of {count_words(parts.numbers, 'number')} in the "
+            "masks have several; nothing says whether the parts are one object; --parts each makes each one an object, "
+            "--parts one all parts of a number"
+        )
     return drafts
 
 
-def _read_split(draft: DatasetBuilder, images: Path, masks: Path, on_progress: OnProgress) -> None:
-    pairs: dict[Path, Path] = {}
-    for path in find_pictures(images):
-        stem = path.relative_to(images).with_suffix("")
-        candidates = [masks / stem.parent / f"{stem.name}{ending}.png" for ending in ENDINGS]
-        mask = next((candidate for candidate in candidates if candidate.is_file()), None)
-        if mask is None:
-            draft.skip(path, "", f"has no mask; expected {candidates[0].name} or {candidates[-1].name} in {masks}")
+def _read_split(draft: DatasetBuilder, folders: Sequence[_Folders], options: ImportOptions, parts: _Parts) -> None:
+    pairs = {picture: masks for one in folders for picture, masks in _pair(draft, one).items()}
+    for path, size in draft.measure(list(pairs), options.on_progress):
+        read: list[tuple[MaskPicture, list[NumberedObject]]] = []
+        for mask in pairs[path]:
+            try:
+                read.append(_read_objects(mask, size, options.threshold, alone=len(pairs[path]) == 1))
+            except ImageError as error:
+                draft.skip(mask, "", error)
+                break
         else:
-            pairs[path] = mask
-    used = set(pairs.values())
-    for mask in find_pictures(masks):
+            image = draft.add_image(path, size)
+            parts.told_apart |= sum(len(objects) for _, objects in read) > 1
+            for picture, objects in read:
+                for one in objects:
+                    _add(draft, image, picture, one, options, parts)
+
+
+def _add(
+    draft: DatasetBuilder, image: int, mask: MaskPicture, one: NumberedObject, options: ImportOptions, parts: _Parts
+) -> None:
+    parts.numbers += 1
+    if len(one.polygons) > 1:
+        parts.several.append(f"{mask.path}: {len(one.polygons)} separate parts")
+    row = f"object {mask.describe(one.number)}"
+    if options.parts == "each":
+        for polygon in one.polygons:
+            draft.add_object(image, 0, [polygon], (mask.path, row))
+    else:
+        draft.add_object(image, 0, one.polygons, (mask.path, row), area=len(one.pixels))
+
+
+def _pair(draft: DatasetBuilder, folders: _Folders) -> dict[Path, list[Path]]:
+    """Return the masks of each picture; skip the pictures and masks that stand alone."""
+    images, masks, of_one_photo = folders
+    files, pictures = find_pictures(masks, MASK_SUFFIXES), find_pictures(images)
+    by_name = {mask.relative_to(masks).with_suffix(""): mask for mask in reversed(files)}
+    inside: dict[Path, list[Path]] = {}
+    for mask in files:
+        inside.setdefault(mask.relative_to(masks).parent, []).append(mask)
+    pairs: dict[Path, list[Path]] = {}
+    for path in pictures:
+        stem = path.relative_to(images).with_suffix("")
+        named = [by_name[name] for ending in ENDINGS if (name := stem.parent / f"{stem.name}{ending}") in by_name]
+        found = files if of_one_photo and len(pictures) == 1 else named[:1] or inside.get(stem, [])
+        if found:
+            pairs[path] = found
+        else:
+            draft.skip(path, "", f"has no mask; expected {stem.name}.png or {stem.name}_mask.png in {masks}")
+    used = {mask for found in pairs.values() for mask in found}
+    for mask in files:
         if mask not in used:
             draft.skip(mask, "", "there is no picture of this name")
-    for path, size in draft.measure(list(pairs), on_progress):
-        try:
-            numbers = read_numbers(pairs[path], size)
-        except ImageError as error:
-            draft.skip(pairs[path], "", error)
-            continue
-        image = draft.add_image(path, size)
-        for one in trace_objects(numbers):
-            draft.add_object(image, 0, one.polygons, (pairs[path], f"object {one.number}"), area=len(one.pixels))
+    return pairs
 
 
-def read_numbers(path: Path, size: tuple[int, int]) -> Integers:
-    """Read a PNG's stored numbers, int64 `[H W]`: palette places or 8 or 16 bits of grey, as they are in the file.
-
-    Raises ImageError if it is not such a PNG, or not of the picture's height, width `size`.
-    """
-    try:
-        with path.open("rb") as stream, PngImagePlugin.PngImageFile(stream, "") as image:
-            if image.width * image.height > MAX_PIXELS or image.size != size[::-1]:
-                found = f"{image.width} x {image.height}"
-                raise ImageError(f"{path}: {found} pixels; expected its picture's {size[1]} x {size[0]}")
-            if image.mode not in ("1", "L", "P", "I") and not image.mode.startswith("I;16"):
-                raise ImageError(
-                    f"{path}: pixels are colours ({image.mode}); expected object numbers: grey of 8 or 16 bits, or a palette"
-                )
-            return np.asarray(image).astype(np.int64)
-    except ImageError:
-        raise
-    except Exception as error:  # on damaged bytes Pillow raises whatever its code runs into
-        raise ImageError(f"{path}: cannot be read as PNG: {str(error) or type(error).__name__}") from error
-
-
-def trace_objects(numbers: NDArray[Any], ignored: Sequence[int] = ()) -> Iterator[NumberedObject]:
-    """Give the object of each number in `[H W]` but 0 and the `ignored`, in rising order."""
-    flat = numbers.ravel()
-    order = np.argsort(flat, kind="stable")
-    found, first = np.unique(flat[order], return_index=True)
-    for number, pixels in zip(found.tolist(), np.split(order, first[1:]), strict=True):
-        if number == 0 or number in ignored:
-            continue
-        y, x = np.divmod(pixels, numbers.shape[1])
-        top, left = int(y.min()), int(x.min())
-        crop = np.zeros((int(y.max()) + 1 - top, int(x.max()) + 1 - left), np.uint8)
-        crop[y - top, x - left] = 1
-        polygons = [polygon + np.tile([left, top], len(polygon) // 2) for polygon in trace(crop)]
-        yield NumberedObject(number, polygons, pixels)
+def _read_objects(
+    path: Path, size: tuple[int, int], threshold: int | None, *, alone: bool
+) -> tuple[MaskPicture, list[NumberedObject]]:
+    """Read a mask and its objects; one that is not `alone` is the mask of one object."""
+    mask = read_mask(path, size, threshold)
+    if evidence := find_soft_edges(mask):
+        raise ImageError(
+            f"{path}: {evidence}; --threshold 127 takes what is above 127 for objects; or export the masks without smoothing"
+        )
+    objects = list(trace_objects(mask.numbers))
+    if not alone and len(objects) != 1:
+        raise ImageError(f"{path}: has {count_words(len(objects), 'object')}; expected one in each of the photo's masks")
+    return mask, objects

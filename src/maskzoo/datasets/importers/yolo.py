@@ -3,182 +3,179 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
-from maskzoo.datasets.importers.builder import (
-    SPLITS,
-    DatasetBuilder,
-    ImportOptions,
-    find_pictures,
-    is_within,
-    read_text,
-)
-from maskzoo.errors import MaskzooError, SourceError
-from maskzoo.images.find import IMAGE_SUFFIXES
+from maskzoo.datasets.importers.builder import DatasetBuilder, ImportOptions, read_text
+from maskzoo.datasets.importers.yolo_data import CLASS_LISTS, YoloData, find_data_file, read_data
+from maskzoo.datasets.layout import SPLITS
+from maskzoo.errors import MaskzooError, SourceError, count_words, list_some
+from maskzoo.images.find import IMAGE_SUFFIXES, find_pictures, is_hidden
 
-__all__ = ["find_data_file", "is_yolo", "read_yolo"]
+__all__ = ["is_yolo", "read_yolo"]
 
-LARGEST_DATA_FILE = 1 << 20  # bytes of data.yaml
 ROUNDING = 1e-3  # of a normalised coordinate: writers round, so that 1.0000001 still means the border
-FOLDERS = {"train": ("train",), "val": ("val", "valid", "validation"), "test": ("test",)}
+LONGEST_ROW = 1 << 20  # bytes of a row that are looked at to recognise it
+LOOKED_INTO = 500  # label files that are looked at together before they are read
+FEWEST_POSES = 3  # rows of points without a third number that can be told from outlines
+NO_LABELS = (*CLASS_LISTS, "train.txt", "val.txt", "valid.txt", "test.txt", "README.dataset.txt", "README.roboflow.txt")
 
 
 def is_yolo(source: Path) -> bool:
-    """Say whether a file or folder looks like YOLO's: it is or holds a data.yaml, or has folders of label files."""
-    places = ("", "train", "valid", "val", "test")
-    texts = (text for place in places for text in (source / place / "labels").rglob("*.txt"))
-    return find_data_file(source) is not None or next(texts, None) is not None
+    """Say whether a file or folder looks like YOLO's: it is or holds a data.yaml, or has label files.
+
+    These lie in `labels`, or beside pictures of their names.
+    """
+    if find_data_file(source) is not None:
+        return True
+    if not source.is_dir():
+        return False
+    places = [source / place / "labels" for place in ("", *(name for names in SPLITS.values() for name in names))]
+    texts = [text for place in places if place.is_dir() for text in _find_texts(place)]
+    return any(map(_looks_like_labels, texts[:LOOKED_INTO] or filter(_has_picture, _find_texts(source))))
 
 
-def find_data_file(source: Path) -> Path | None:
-    """Find the data.yaml of a YOLO data set, which `source` is or holds; None without one."""
-    if source.is_file():
-        return source if source.suffix.lower() in (".yaml", ".yml") else None
-    named = [source / name for name in ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml")]
-    found = [path for path in named if path.is_file()]
-    found = found or sorted([*source.glob("*.yaml"), *source.glob("*.yml")])
-    return found[0] if found and (len(found) == 1 or found[0] in named) else None
+def _has_picture(text: Path) -> bool:
+    return any(text.with_suffix(suffix).is_file() for suffix in IMAGE_SUFFIXES)
+
+
+def _find_texts(folder: Path) -> list[Path]:
+    return find_pictures(folder, {".txt"}, lambda path, reason: None)
+
+
+def _looks_like_labels(path: Path) -> bool:
+    """Say whether the first row of a text is numbers after a whole one, as every row of YOLO's is; True if it is empty."""
+    with path.open("rb") as stream:
+        row = stream.readline(LONGEST_ROW).split()
+    return not row or (row[0].isdigit() and re.fullmatch(rb"[-+.\de]+", b"".join(row[1:5])) is not None)
 
 
 def read_yolo(source: Path, options: ImportOptions) -> dict[str, DatasetBuilder]:
-    """Read a YOLO segmentation data set, a folder or its data.yaml, split by split ("" where there are none).
+    """Read a YOLO segmentation data set, a folder or its data file, split by split ("" where there are none).
 
     A picture without a label file is one without objects. Rows `class x1 y1 x2 y2 ...` become polygons; rows of a box
-    (`class x y width height`) have no outline: they raise SourceError that counts them, or become rectangles with
-    `boxes`. Rows that make no sense are skipped by name.
+    (`class x y width height`) have no outline and are what `boxes` says. Rows that make no sense are skipped by name.
+    Labels of another kind (key points, pixels) raise SourceError.
     """
-    data_file = find_data_file(source)
-    content = {} if data_file is None else _read_data_file(data_file)
-    folder = source if source.is_dir() else source.parent
-    names = _read_names(content, data_file, folder) if options.classes is None else list(options.classes)
+    data = read_data(source)
+    names = data.names if options.classes is None else list(options.classes)
+    if names is None:
+        raise SourceError(
+            f"{data.file or data.folder}: no names of the classes; expected names in data.yaml, or {CLASS_LISTS[0]} or "
+            f"{CLASS_LISTS[1]} beside the data; or give them in order: --classes cat,dog"
+        )
+    pictures = [path for split in data.splits.values() for path in split]
+    _check_labels(pictures, data)
     drafts: dict[str, DatasetBuilder] = {}
-    splits = _list_splits(content, data_file, folder)
-    _check_labels([path for pictures in splits.values() for path in pictures])
-    for split, pictures in splits.items():
+    for split, paths in data.splits.items():
         draft = drafts[split] = DatasetBuilder(names, options.boxes)
         reader = _Reader(draft)
-        for path, size in draft.measure(pictures, options.on_progress):
+        for path, size in draft.measure(paths, options.on_progress):
             reader.read_labels(_find_label_file(path), draft.add_image(path, size))
-        _skip_orphans(draft, pictures)
+        _skip_orphans(draft, paths)
+    first = next(iter(drafts.values()))
+    for path, reason in data.obstacles.items():
+        first.skip(path, "", reason)
+    first.notes += [*data.notes, *_note_unused(names, drafts)]
     return drafts
 
 
-def _read_data_file(path: Path) -> dict[str, Any]:
-    try:
-        if path.stat().st_size > LARGEST_DATA_FILE:
-            raise SourceError(f"{path}: {path.stat().st_size:,} bytes; expected at most {LARGEST_DATA_FILE:,}")
-        text = read_text(path)
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.SafeLoader)):
-            raise SourceError(f"{path}: holds an alias (*name), which can nest into gigabytes; write the value out")
-        content = yaml.safe_load(text)
-    except (OSError, yaml.YAMLError, RecursionError, ValueError) as error:  # ValueError: a date that does not exist
-        raise SourceError(f"{path}: not valid YAML: {error}") from error
-    if not isinstance(content, dict):
-        raise SourceError(f"{path}: found {type(content).__name__}; expected a mapping with names, train and val")
-    return content
-
-
-def _read_names(content: dict[str, Any], data_file: Path | None, folder: Path) -> list[str]:
-    names = content.get("names")
-    if data_file is None:
-        listed = folder / "classes.txt"
-        if not listed.is_file():
-            raise SourceError(
-                f"{folder}: holds no data.yaml and no classes.txt; expected the classes' names there; "
-                "or give them in order: --classes cat,dog"
-            )
-        names = [line.strip() for line in read_text(listed).splitlines() if line.strip()]
-    if isinstance(names, dict) and sorted(names, key=str) == sorted(range(len(names)), key=str):
-        names = [names[number] for number in range(len(names))]
-    if not isinstance(names, list) or not names or not all(isinstance(name, str | int) and str(name) for name in names):
-        raise SourceError(f"{data_file or folder}: names is {names!r:.80}; expected a list of names, or 0: name, 1: name ...")
-    return [str(name) for name in names]
-
-
-def _list_splits(content: dict[str, Any], data_file: Path | None, folder: Path) -> dict[str, list[Path]]:
-    """Return the pictures of each split that the data file names, else of those that are folders, else all."""
-    if data_file is None:
-        splits = {split: _find_split_folder(folder, split) for split in SPLITS}
-        found = {split: find_pictures(path) for split, path in splits.items() if path is not None}
-        return found or {"": find_pictures(folder / "images" if (folder / "images").is_dir() else folder)}
-    root = _find_root(content, data_file)
-    named: dict[str, list[Path]] = {}
-    for split in SPLITS:
-        value = content.get(split)
-        values = value if isinstance(value, list) else [value] if value else []
-        if not all(isinstance(value, str) for value in values):
-            raise SourceError(f"{data_file}: {split} is {value!r:.80}; expected a folder, a list file, or a list of them")
-        if values:
-            pictures = [path for value in values for path in _list_pictures(value, root, data_file, split)]
-            named[split] = list(dict.fromkeys(pictures))
-    if not named:
-        raise SourceError(f"{data_file}: names no pictures; expected train: images/train or the like")
-    return named
-
-
-def _find_split_folder(folder: Path, split: str) -> Path | None:
-    candidates = [folder / part for name in FOLDERS[split] for part in (f"images/{name}", f"{name}/images")]
-    return next((path for path in candidates if path.is_dir()), None)
-
-
-def _find_root(content: dict[str, Any], data_file: Path) -> Path:
-    """Return the folder that the data file's paths start from: its `path` if that is there, else its own folder."""
-    path = content.get("path")
-    if isinstance(path, str) and "\0" not in path and (data_file.parent / path).is_dir():
-        return data_file.parent / path
-    return data_file.parent
-
-
-def _list_pictures(value: str, root: Path, data_file: Path, split: str) -> list[Path]:
-    if "\0" in value:
-        raise SourceError(f"{data_file}: {split} is {value!r:.80}; expected a path")
-    # Some exports write ../train/images where train/images beside data.yaml is meant.
-    candidates = [root / value, data_file.parent / value, data_file.parent / value.removeprefix("../")]
-    found = next((path for path in candidates if path.exists()), None)
-    if found is None:
-        raise SourceError(f"{data_file}: {split} is {value!r}; expected a folder or list file, looked for {candidates[0]}")
-    if found.is_dir():
-        return find_pictures(found)
-    if found.suffix.lower() != ".txt":
-        return [found]
-    pictures = []
-    for number, line in enumerate(read_text(found).splitlines(), 1):
-        if not line.strip():
-            continue
-        path = found.parent / line.strip()
-        if "\0" in line or path.suffix.lower() not in IMAGE_SUFFIXES or not is_within(path, (root, found.parent)):
-            raise SourceError(
-                f"{found}: line {number}: found {line.strip()!r:.80}; expected a picture in {root}; correct the list"
-            )
-        pictures.append(path)
-    return pictures
+def _note_unused(names: Sequence[str], drafts: dict[str, DatasetBuilder]) -> list[str]:
+    """Say which classes have no object: exports write names that nothing has (Roboflow's class 0)."""
+    used = {row["category_id"] - 1 for draft in drafts.values() for row in draft.annotations}
+    unused = [f"{name!r} ({place})" for place, name in enumerate(names) if place not in used]
+    return [f"classes without an object: {list_some(unused)}"] if used and unused else []
 
 
 def _find_label_file(picture: Path) -> Path:
     """Return where a picture's labels are: in `labels` where the picture is in the last `images`, or beside it."""
     parts = list(picture.parts)
     for place in range(len(parts) - 2, -1, -1):
-        if parts[place] == "images":
-            parts[place] = "labels"
+        if parts[place].lower() == "images":
+            parts[place] = {"IMAGES": "LABELS", "Images": "Labels"}.get(parts[place], "labels")
             break
     apart, beside = Path(*parts).with_suffix(".txt"), picture.with_suffix(".txt")
     return beside if beside.is_file() and not apart.is_file() else apart
 
 
-def _check_labels(pictures: Sequence[Path]) -> None:
-    """Refuse pictures without any labels: these lie where nobody looks, and all pictures would be without objects."""
-    if pictures and not any(_find_label_file(path).is_file() for path in pictures):
+def _check_labels(pictures: Sequence[Path], data: YoloData) -> None:
+    """Refuse pictures without any labels, which lie where nobody looks, and labels that are of another kind as a whole."""
+    files = [path for path in map(_find_label_file, pictures) if path.is_file()]
+    if pictures and not files:
         raise SourceError(
             f"{_find_label_file(pictures[0])}: no such file, and none for any other of {len(pictures)} pictures; expected "
             "labels in a folder `labels` like the pictures' `images`, or beside the pictures"
         )
+    rows = [(row, file) for file in files[:LOOKED_INTO] for row in _read_numbers(file)]
+    if not rows:
+        return
+    found = f"{rows[0][1]}: all of {count_words(len(rows), 'row')} looked at"
+    if _are_poses([row for row, _ in rows]):
+        raise SourceError(
+            f"{found} are a box and key points (YOLO-pose), no outlines; expected YOLO's segmentation labels; "
+            "export the data set for instance segmentation"
+        )
+    if all((row[1:] > 1 + ROUNDING).any() for row, _ in rows) and max(row[1:].max() for row, _ in rows) > 2:
+        largest = max(row[1:].max() for row, _ in rows)
+        raise SourceError(
+            f"{found} have coordinates above 1, the largest {largest:g}: they are pixels or percent; expected parts of the "
+            "picture's width and height, from 0 to 1; divide x by the width and y by the height"
+        )
+    if all(len(row) == 9 for row, _ in rows):
+        data.note(
+            f"{found} have four points: if the labels are oriented boxes (YOLO-OBB), the masks are only rectangles; "
+            "expected outlines"
+        )
+
+
+def _read_numbers(file: Path) -> Iterator[NDArray[np.float64]]:
+    """Give the rows of a label file that are numbers."""
+    try:
+        lines = read_text(file).splitlines()
+    except MaskzooError:
+        return
+    for line in lines:
+        try:
+            row = np.array([float(value) for value in line.split()])
+        except ValueError:
+            continue
+        if len(row) >= 5 and np.isfinite(row).all():
+            yield row
+
+
+def _are_poses(rows: Sequence[NDArray[np.float64]]) -> bool:
+    """Say whether all rows are class, box, and points x y visible (0, 1 or 2) or x y; those that are seen are in the box."""
+    if len({len(row) for row in rows}) > 1 or len(rows[0]) < 8:
+        return False
+    table = np.array(rows)
+    for size in (3, 2):
+        if (table.shape[1] - 5) % size:
+            continue
+        points = table[:, 5:].reshape(len(rows), -1, size)
+        seen = points[:, :, 2] > 0 if size == 3 else (points != 0).any(axis=2)
+        reach = table[:, None, 3:5] / 2 + 0.05  # points may stand out a little
+        inside = (np.abs(points[:, :, :2] - table[:, None, 1:3]) <= reach).all(axis=2) | ~seen
+        if not (inside.all() and seen.any()):
+            continue
+        if size == 3 and np.isin(points[:, :, 2], (0, 1, 2)).all():
+            return True
+        if size == 2 and len(rows) >= FEWEST_POSES and _stands_apart(table).mean() > 0.5:
+            return True
+    return False
+
+
+def _stands_apart(rows: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Say of each row whether its second pair is far from all others: a width and height, no point of an outline."""
+    points = rows[:, 1:].reshape(len(rows), -1, 2)
+    others = np.delete(points, 1, axis=1)
+    low, high = others.min(axis=1), others.max(axis=1)
+    second, side = points[:, 1], high - low
+    return np.asarray(((second < low - side) | (second > high + side)).any(axis=1))
 
 
 def _skip_orphans(draft: DatasetBuilder, pictures: Sequence[Path]) -> None:
@@ -186,7 +183,7 @@ def _skip_orphans(draft: DatasetBuilder, pictures: Sequence[Path]) -> None:
     expected = {_find_label_file(path) for path in pictures}
     for folder in sorted({path.parent for path in expected}):
         for path in sorted(folder.glob("*.txt")):
-            if path not in expected and path.name != "classes.txt":
+            if path not in expected and path.name not in NO_LABELS and not is_hidden(path.name):
                 draft.skip(path, "", "there is no picture of this name")
 
 
@@ -223,10 +220,12 @@ class _Reader:
             raise ValueError(f"class {fields[0]:.20}; expected a whole number from 0 to {len(self.draft.names) - 1}")
         is_box = len(values) == 5
         if not is_box and (len(values) < 7 or len(values) % 2 == 0):
-            raise ValueError(f"{len(values)} numbers; expected a class and x y of 3 points or more")
+            score = ": a score at the end?" if len(values) >= 6 and len(values) % 2 == 0 else ""
+            raise ValueError(f"{len(values)} numbers{score}; expected a class and x y of 3 points or more")
         points = _to_corners(values[1:]) if is_box else values[1:]
         if not ((points >= -ROUNDING) & (points <= 1 + ROUNDING)).all():
-            raise ValueError("a coordinate outside of 0 to 1; expected parts of the picture's width and height")
+            like_pixels = f", {points.max():g}, which looks like pixels" if 2 < points.max() < math.inf else ""
+            raise ValueError(f"a coordinate outside of 0 to 1{like_pixels}; expected parts of the picture's width and height")
         height, width = self.draft.sizes[image]
         pixels = (points.clip(0, 1).reshape(-1, 2) * (width, height)).ravel()
         if is_box:

@@ -1,0 +1,134 @@
+"""Lists of classes that lie beside a data set's masks, and which number or colour of a mask is which class.
+
+A list of names (`class_names.txt`, `classes.txt`, `labels.txt`: labelme's and others) numbers its lines; the background
+is number 0, with a line or without. `labelmap.txt` (CVAT's and Datumaro's VOC form) has lines `name:red,green,blue:parts:
+actions`; without a colour, VOC's colour of the line's number is meant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from maskzoo.datasets.importers.builder import read_text
+from maskzoo.errors import SourceError, list_some
+
+__all__ = [
+    "CLASS_FILES",
+    "ClassList",
+    "choose_classes",
+    "find_class_list",
+    "is_no_class",
+    "pack_colour",
+    "parse_class_list",
+    "voc_colour",
+]
+
+CLASS_FILES = ("labelmap.txt", "class_names.txt", "classes.txt", "labels.txt")
+BLACK = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ClassList:
+    """The classes' names in order, the number and the colour (`pack_colour`) of each in masks, and where it is from."""
+
+    origin: str
+    names: tuple[str, ...]
+    numbers: dict[int, str]
+    colours: dict[int, str]
+
+
+def is_no_class(name: str) -> bool:
+    """Say whether a label names what is no object: `_background_`, `background`, `__ignore__`, `ignore`."""
+    return name.strip(" _").casefold() in ("background", "ignore")
+
+
+def pack_colour(red: int, green: int, blue: int) -> int:
+    """Return a colour as one number."""
+    return red << 16 | green << 8 | blue
+
+
+def find_class_list(folders: Sequence[Path]) -> ClassList | None:
+    """Read the list of classes in the first of the folders that has one. Raises SourceError if two in it disagree."""
+    for folder in folders:
+        paths = [folder / name for name in CLASS_FILES if (folder / name).is_file()]
+        found = [parse_class_list(read_text(path).splitlines(), str(path)) for path in paths]
+        for other in found[1:]:
+            if other.names != found[0].names:
+                raise SourceError(
+                    f"{other.origin}: names {list_some(other.names)}, but {paths[0].name} beside it "
+                    f"names {list_some(found[0].names)}; expected the same classes; keep the right one"
+                )
+        if found:
+            return found[0]
+    return None
+
+
+def parse_class_list(lines: Sequence[str], origin: str) -> ClassList:
+    """Return the classes that the lines of a list name. Raises SourceError that begins with `origin` if they make no sense."""
+    rows = [line.strip() for line in lines if line.strip()]
+    coloured = [row for row in rows if not row.startswith("#") and row.count(":") == 3]
+    if coloured and all(row.startswith("#") or row in coloured for row in rows):
+        return _parse_labelmap(coloured, origin)
+    while rows and rows[0].strip(" _").casefold() == "ignore":  # labelme's number -1
+        del rows[0]
+    rows = rows[1:] if rows and is_no_class(rows[0]) else rows
+    for row in rows:
+        if is_no_class(row):
+            raise SourceError(f"{origin}: {row!r} stands after a class; expected it first, where it is number 0; move it there")
+    return _make(rows, dict(enumerate(rows, 1)), {}, origin)
+
+
+def _parse_labelmap(rows: Sequence[str], origin: str) -> ClassList:
+    numbers: dict[int, str] = {}
+    colours: dict[int, str] = {}
+    for place, row in enumerate(rows):
+        name, text = (part.strip() for part in row.split(":")[:2])
+        parts = [int(part) if part.strip().isascii() and part.strip().isdigit() else 256 for part in text.split(",")]
+        if text and (len(parts) != 3 or max(parts) > 255):
+            raise SourceError(f"{origin}: the colour of {name!r:.60} is {text!r:.40}; expected red,green,blue from 0 to 255")
+        colour = pack_colour(*parts) if text else voc_colour(place)
+        if is_no_class(name):
+            continue
+        if colour in colours or colour == BLACK:
+            other = colours.get(colour, "the background")
+            raise SourceError(f"{origin}: {name!r:.60} has the colour of {other!r:.60}, {text}; expected one of its own")
+        numbers[place], colours[colour] = name, name
+    return _make(list(numbers.values()), numbers, colours, origin)
+
+
+def _make(names: Sequence[str], numbers: dict[int, str], colours: dict[int, str], origin: str) -> ClassList:
+    twice = next((name for place, name in enumerate(names) if name in names[:place]), None)
+    if twice is not None or not names:
+        found = "names no class" if twice is None else f"names {twice!r:.60} twice"
+        raise SourceError(f"{origin}: {found}; expected one class a line, each once")
+    return ClassList(origin, tuple(names), numbers, colours)
+
+
+def voc_colour(number: int) -> int:
+    """Return the colour of a number in VOC's palette: its bits, three at a time, are the highest of red, green and blue."""
+    colour = [0, 0, 0]
+    for bit in range(8):
+        for channel in range(3):
+            colour[channel] |= (number >> (3 * bit + channel) & 1) << (7 - bit)
+    return pack_colour(*colour)
+
+
+def choose_classes(listed: ClassList | None, given: Sequence[str] | None) -> ClassList | None:
+    """Return the classes that masks have: those `listed` beside them, of which `given` names some or all in another order.
+
+    Without a list the `given` names are those of the numbers 1, 2, ... Raises SourceError if the two disagree.
+    """
+    if given is None:
+        return listed
+    wanted = parse_class_list(given, "--classes")
+    if listed is None:
+        return wanted
+    unknown = [name for name in wanted.names if name not in listed.names]
+    if unknown:
+        raise SourceError(
+            f"{listed.origin}: names the classes {list_some(listed.names)}, but --classes has {list_some(unknown)}; expected "
+            "names of that file, which says what the masks' numbers mean; correct the one that is wrong"
+        )
+    return replace(listed, names=wanted.names)

@@ -1,0 +1,62 @@
+"""XML of annotation tools: elements and attributes, nothing that leads outside of the file or grows in memory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from xml.etree.ElementTree import Element, TreeBuilder
+from xml.parsers import expat
+
+from maskzoo.errors import SourceError
+
+__all__ = ["read_numbers", "read_xml"]
+
+LARGEST_FILE = 1 << 29  # bytes; the elements take several times as much memory
+DEEPEST = 50  # elements in each other: annotation tools write five
+
+
+def read_xml(path: Path) -> Element:
+    """Return the root of an XML file. Raises SourceError if there is none that is safe to read.
+
+    A document type is refused, because its entities may be other files, or a few bytes that stand for gigabytes.
+    """
+    tree, parser, depth = TreeBuilder(), expat.ParserCreate(), 0
+
+    def start(tag: str, attributes: dict[str, str]) -> None:
+        nonlocal depth
+        depth += 1
+        if depth > DEEPEST:
+            raise SourceError(f"{path}: elements are nested more than {DEEPEST} deep; expected annotations; export it again")
+        tree.start(tag, attributes)
+
+    def end(tag: str) -> None:
+        nonlocal depth
+        depth -= 1
+        tree.end(tag)
+
+    def refuse(*_: Any) -> None:
+        raise SourceError(f"{path}: has a document type (<!DOCTYPE), which may stand for other files; remove that line")
+
+    parser.StartElementHandler, parser.EndElementHandler, parser.CharacterDataHandler = start, end, tree.data
+    parser.StartDoctypeDeclHandler, parser.buffer_text = refuse, True
+    try:
+        if path.stat().st_size > LARGEST_FILE:
+            raise SourceError(f"{path}: {path.stat().st_size:,} bytes; expected at most {LARGEST_FILE:,}; export it in parts")
+        with path.open("rb") as stream:
+            parser.ParseFile(stream)
+        return tree.close()
+    except expat.ExpatError as error:
+        raise SourceError(f"{path}: no XML: {error}; export it again") from error
+    except (OSError, ValueError, LookupError) as error:  # the last two: an encoding that Python does not have
+        raise SourceError(f"{path}: cannot be read: {error}") from error
+
+
+def read_numbers(texts: list[str | None], names: str) -> list[float]:
+    """Return texts as numbers. Raises ValueError that names the fields and what was found in them."""
+    try:
+        numbers = [float(text or "") for text in texts]
+    except ValueError:
+        numbers = []
+    if not numbers or not all(abs(number) < 1e9 for number in numbers):  # a NaN is not below it either
+        raise ValueError(f"{names} are {', '.join(map(str, texts))!r:.80}; expected finite numbers")
+    return numbers
