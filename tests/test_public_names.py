@@ -29,6 +29,7 @@ OWN_CONVERSIONS = {
     "datasets/importers/fiftyone.py": "the importer names the shape that it skips",
     "datasets/importers/labelled.py": "the importer names the shape that it skips",
     "datasets/importers/labelme.py": "the importer names the shape that it skips",
+    "datasets/importers/cityscapes.py": "the importer names the polygon that it skips",
     "datasets/importers/cvat.py": "the importer names the shape that it skips",
     "datasets/importers/voc_xml.py": "the importer names the object that it skips",
     "datasets/importers/xml_files.py": "the importer names the shape that it skips",

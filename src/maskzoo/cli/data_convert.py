@@ -33,6 +33,8 @@ class Format(StrEnum):
     labelstudio = "labelstudio"
     isat = "isat"
     labelbox = "labelbox"
+    cityscapes = "cityscapes"
+    panoptic = "panoptic"
     voc = "voc"
     voc_xml = "voc_xml"
     masks = "masks"

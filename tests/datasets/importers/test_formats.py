@@ -18,6 +18,8 @@ LOOKS = {
     "labelstudio": {"project-1.json": json.dumps([{"data": {"image": "a.png"}, "annotations": []}])},
     "isat": {"a.json": json.dumps({"info": {"description": "ISAT", "name": "a.png"}, "objects": []})},
     "labelbox": {"export.ndjson": json.dumps({"data_row": {}, "projects": {}}) + "\n"},
+    "cityscapes": {"gtFine/train/a/a_gtFine_polygons.json": json.dumps({"imgHeight": 9, "imgWidth": 9, "objects": []})},
+    "panoptic": {"annotations/panoptic_val.json": json.dumps({"annotations": [{"segments_info": []}]})},
     "voc": {"VOC2012/SegmentationObject/a.png": ""},
     "voc_xml": {"Annotations/a.xml": "<annotation><filename>a</filename></annotation>"},
     "masks": {"PNGImages/a.png": "", "PedMasks/a_mask.png": ""},

@@ -120,10 +120,10 @@ def _read_frames(path: Path, root: Element) -> Iterator[LabelledPicture]:
     for track in root.iterfind("track"):
         subset = track.get("subset", subset)
         for shape in track:
-            number = shape.get("frame", "")
-            if number.isdecimal() and shape.get("outside") != "1":
+            frame = shape.get("frame", "")
+            if frame.isdecimal() and shape.get("outside") != "1":
                 shape.attrib.setdefault("group_id", track.get("group_id", ""))
-                frames[int(number)].append((shape, track.get("label"), {"track_id": track.get("id", "")}))
+                frames[int(frame)].append((shape, track.get("label"), {"track_id": track.get("id", "")}))
     if root.find("track") is None:
         return
     pictures = _find_frames(path.parent)

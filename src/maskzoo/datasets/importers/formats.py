@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from maskzoo.datasets.importers.builder import DatasetBuilder, ImportOptions
+from maskzoo.datasets.importers.cityscapes import is_cityscapes, is_cityscapes_json, read_cityscapes
 from maskzoo.datasets.importers.cvat import is_cvat, read_cvat
 from maskzoo.datasets.importers.datumaro import is_datumaro, read_datumaro
 from maskzoo.datasets.importers.fiftyone import is_fiftyone, read_fiftyone
@@ -24,6 +25,7 @@ from maskzoo.datasets.importers.labelbox import has_labelbox_rows, is_labelbox, 
 from maskzoo.datasets.importers.labelled import read_content
 from maskzoo.datasets.importers.labelme import is_labelme, read_labelme
 from maskzoo.datasets.importers.mask_pngs import is_mask_pngs, read_mask_pngs
+from maskzoo.datasets.importers.panoptic import is_panoptic, read_panoptic
 from maskzoo.datasets.importers.supervisely import is_supervisely, read_supervisely
 from maskzoo.datasets.importers.via import has_via_csv, read_via
 from maskzoo.datasets.importers.via_forms import is_via
@@ -84,6 +86,8 @@ FORMATS = {
     ),
     "isat": Importer("ISAT (JSON files with info and objects)", _by_content, read_isat, recognise_json=is_isat),
     "labelbox": Importer("Labelbox (NDJSON of an export)", has_labelbox_rows, read_labelbox, frozenset(["boxes"]), is_labelbox),
+    "cityscapes": Importer("Cityscapes (gtFine)", is_cityscapes, read_cityscapes, recognise_json=is_cityscapes_json),
+    "panoptic": Importer("COCO panoptic (JSON and PNGs)", _by_content, read_panoptic, recognise_json=is_panoptic),
     "voc": Importer("Pascal VOC (SegmentationObject)", is_voc, read_voc),
     "voc_xml": Importer("Pascal VOC's XML", is_voc_xml, read_voc_xml, frozenset(["boxes"])),
     # VOC's masks are numbered PNGs as well.
