@@ -17,14 +17,21 @@ from maskzoo.datasets.mask_outlines import trace
 from maskzoo.errors import AnnotationsError, ArgumentError, MaskzooError, SourceError
 
 NAMES = ("cat", "dog", "big tree")
-READ_BACK = {"yolo": None, "labelme": NAMES, "voc": NAMES}
+READ_BACK = ("yolo", "labelme", "voc", "via", "cvat", "labelstudio", "masks")
+APART = ("via", "cvat", "labelstudio")  # these name pictures that stay where they are
 
 
 def go_and_return(file, folder, to):
     made = convert_dataset(file, folder / to, to=to)
-    back = convert_dataset(folder / to, folder / f"{to}.json", format=to, classes=READ_BACK[to])
-    assert back.skipped == []
+    classes, images = NAMES if to in ("via", "labelstudio") else None, file.parent if to in APART else None
+    back = convert_dataset(folder / to, folder / f"{to}.json", classes=classes, images=images)
+    assert back.skipped == [] and back.classes[: len(made.classes)] == made.classes and back.format == to
     return made, list_objects(folder / f"{to}.json")
+
+
+def describe(objects):
+    """Return what is said about each object, attributes as texts: VIA and CVAT know nothing else."""
+    return sorted((*one[:3], sorted((name, str(value).lower()) for name, value in one[3].items())) for one in objects)
 
 
 @pytest.mark.parametrize("to", READ_BACK)
@@ -35,6 +42,8 @@ def test_a_data_set_comes_back_the_same(tmp_path, to):
     assert (made.format, made.to, made.classes) == ("coco", to, NAMES)
     objects = [one for one in before if not one[2]] if to in ("yolo", "voc") else before
     assert compare_sets(objects, after) == [] and len(after) == len(objects)
+    if to not in ("yolo", "voc"):
+        assert describe(after) == describe(before)
     split = made.splits["train"]
     assert (split.images, split.empty_images) == (4, 1)
 
@@ -74,8 +83,8 @@ def test_a_large_mask_becomes_a_polygon_of_few_points_that_is_near_enough(centre
     exact = sum(len(polygon) // 2 for polygon in trace(mask))
     points = sum(len(shape["points"]) for shape in shapes)
     assert points <= exact
-    if mask.sum() > 10000 and bend < 0.1:
-        assert points < exact / 3
+    if mask.sum() > 1000 and bend < 0.1:
+        assert points < exact / 2
 
 
 def test_what_a_format_does_not_hold_is_counted(tmp_path):
@@ -188,6 +197,7 @@ def test_faults_stop_it_with_the_way_to_mend_them(tmp_path):
     file.write_text(json.dumps(data))
     with pytest.raises(AnnotationsError, match="maskzoo data check"):
         convert_dataset(file, tmp_path / "yolo", to="yolo")
+    assert not (tmp_path / "yolo").exists()
 
 
 def test_a_folder_that_could_be_two_formats_is_asked_for(tmp_path):

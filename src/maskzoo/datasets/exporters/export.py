@@ -19,7 +19,7 @@ from maskzoo.datasets.predictions import read_predictions
 from maskzoo.datasets.sifted import Sifted
 from maskzoo.errors import AnnotationsError, ArgumentError, MaskzooError, SourceError
 from maskzoo.progress import OnProgress, ProgressEvent, say_nothing
-from maskzoo.system.files import check_target, make_folder
+from maskzoo.system.files import check_folder, check_target, make_folder
 
 __all__ = [
     "ExportOptions",
@@ -128,7 +128,7 @@ def check_options(out: Path, source: Path, options: ExportOptions) -> Path:
         raise MaskzooError(f"{out}: is the source itself, which stays as it is; choose another OUT")
     if out.is_dir() and any(out.iterdir()) and not options.force:
         raise MaskzooError(f"{out}: is not empty; expected a new folder; choose another, or pass --force to write into it")
-    make_folder(out)
+    check_folder(out)
     return out
 
 
@@ -139,7 +139,6 @@ def _check_file(out: Path, source: Path, exporter: Exporter, force: bool) -> Pat
         check_target(path, force=force)
         if path.exists() and source.exists() and path.samefile(source):
             raise MaskzooError(f"{path}: is the source itself, which stays as it is; choose another OUT")
-    make_folder(file.parent)
     return file
 
 
@@ -155,6 +154,7 @@ def export(content: Exportable, source: str, out: Path, options: ExportOptions) 
     if total == 0:
         raise SourceError(f"{out}: the source has no image, so nothing was written; expected one at least")
     job = ExportJob(out, classes, splits, options.pictures or exporter.pictures, exporter.keeps, content.model)
+    make_folder(out.parent if exporter.files else out)
     job.on_picture = lambda: options.on_progress(ProgressEvent("Writing", job.images.total(), total))
     files = exporter.write(job)
     job.lost["below_score"] = content.below_score

@@ -6,15 +6,16 @@ and blue. They have 8 bits: 0 is the background, and 255 void, which belongs to 
 
 from __future__ import annotations
 
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from maskzoo.datasets.exporters.content import ExportJob, LabelledPicture
 from maskzoo.datasets.exporters.numbered import encode_numbers, find_all_pixels, paint_numbers
 from maskzoo.datasets.exporters.outlines import Pixels
 from maskzoo.datasets.exporters.places import Names, advise_on_pictures, place_picture, write_label
+from maskzoo.datasets.importers.class_lists import voc_colour
 from maskzoo.errors import SourceError
 from maskzoo.system.files import make_folder, write_file
 
@@ -31,19 +32,20 @@ def write_voc(job: ExportJob) -> dict[str, Path]:
             f"{job.out}: {len(job.classes)} classes; Pascal VOC's pictures hold at most {MOST}: convert it --to masks or csv"
         )
     names, missing, lists = Names(flat=True), 0, {}
-    colours = _make_palette()
+    colours = [(code >> 16, code >> 8 & 255, code & 255) for code in map(voc_colour, range(VOID + 1))]
+    palette = bytes(chain.from_iterable(colours))
     for split in job.splits:
         stems = []
         for picture in job.pictures(split):
             name = names.name(picture)
             stems.append(name.stem)
             missing += not place_picture(picture.path, job.out / "JPEGImages" / name, job.mode)
-            _write_masks(job, picture, name.stem, colours.tobytes())
+            _write_masks(job, picture, name.stem, palette)
         lists[split] = stems
     advise_on_pictures(missing, names, str(job.out / "JPEGImages"), job.notes.append)
     write_file(job.out / "class_names.txt", "".join(f"{name}\n" for name in ("_background_", *job.classes)).encode())
     rows = enumerate(("background", *job.classes))
-    labels = [f"{name}:{','.join(map(str, colours[number].tolist()))}::\n" for number, name in rows]
+    labels = [f"{name}:{','.join(map(str, colours[number]))}::\n" for number, name in rows]
     write_file(job.out / "labelmap.txt", "".join(["# label:color_rgb:parts:actions\n", *labels]).encode())
     sets = job.out / "ImageSets" / "Segmentation"
     make_folder(sets)
@@ -66,11 +68,3 @@ def _write_masks(job: ExportJob, picture: LabelledPicture, stem: str, palette: b
     classes[1 : len(objects) + 1] = [one.label + 1 for one, _ in objects]
     write_label(job.out / "SegmentationObject" / f"{stem}.png", encode_numbers(numbers, palette))
     write_label(job.out / "SegmentationClass" / f"{stem}.png", encode_numbers(classes[numbers], palette))
-
-
-def _make_palette() -> NDArray[np.uint8]:
-    """Return VOC's colours, uint8 `[256 3]`."""
-    number = np.arange(256)[:, None] >> np.arange(0, 24, 3)  # [256 8], three bits each
-    bits = (number[:, :, None] >> np.arange(3)) & 1  # red, green, blue
-    colours: NDArray[np.uint8] = (bits << np.arange(7, -1, -1)[:, None]).sum(axis=1).astype(np.uint8)
-    return colours

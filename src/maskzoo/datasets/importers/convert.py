@@ -40,6 +40,7 @@ _ABOUT = {
     "parts": "is no format of mask pictures",
     "threshold": "is no format of mask pictures",
     "class_attribute": "says itself what an object's class is",
+    "images": "has its pictures in its own folder",
 }
 
 
@@ -81,7 +82,8 @@ def convert_dataset(
             Left out, masks where both may be meant are refused.
         threshold: the grey above which a mask picture holds objects, for masks with soft edges.
         class_attribute: the attribute that is an object's class (VIA); left out, the only one that can be.
-        images: the folder of the images of a COCO source or of predictions, where it is not near.
+        images: the folder of the images, where it is not near: of a COCO source, of predictions, or of labels that name
+            pictures in another folder.
         pictures: "link", "copy" or "none": what is put beside the labels where `to` needs the pictures there.
         data: the COCO file that was predicted, for a result file without its images.json.
         score: predictions below it are left out.
@@ -99,16 +101,18 @@ def convert_dataset(
     source, out = Path(source), Path(out)
     name = choose_source(source, format, to)
     choices: dict[str, Any] = {"boxes": boxes, "parts": parts, "threshold": threshold, "class_attribute": class_attribute}
+    folder = None if images is None else Path(images)
     writing = ExportOptions(to, pictures, force, on_progress)
     if name in ("coco", "predictions"):
         _refuse_options(name, classes=classes, **choices, **({"data": data, "score": score} if name == "coco" else {}))
-        target, folder = check_options(out, source, writing), None if images is None else Path(images)
+        target = check_options(out, source, writing)
         index = None if data is None else Path(data)
         content = (
             read_coco_source(source, folder) if name == "coco" else read_prediction_source(source, index, folder, score or 0)
         )
         return export(content, name, target, writing)
-    _refuse_options(name, images=images, data=data, score=score)
+    _refuse_options(name, data=data, score=score)
+    choices["images"] = folder
     _check_options(name, choices)
     stem = out.with_suffix("") if out.suffix.lower() == ".json" else out
     options = ImportOptions(

@@ -41,6 +41,7 @@ from maskzoo.system.files import describe_address
 
 __all__ = ["FORMATS", "Importer", "choose_format", "choose_source"]
 
+FOR_LABELS = frozenset(["boxes", "images"])  # options of labels that name their pictures
 TRIED = 20  # JSON files of a folder that are looked into
 
 
@@ -65,31 +66,27 @@ def _by_content(source: Path) -> bool:
 
 FORMATS = {
     "yolo": Importer("YOLO (data.yaml, or labels/*.txt)", is_yolo, read_yolo, frozenset(["boxes"])),
-    "labelme": Importer(
-        "LabelMe (JSON files with shapes)", _by_content, read_labelme, frozenset(["boxes"]), recognise_json=is_labelme
-    ),
+    "labelme": Importer("LabelMe (JSON files with shapes)", _by_content, read_labelme, FOR_LABELS, recognise_json=is_labelme),
     "supervisely": Importer(
-        "Supervisely (meta.json, ann, img)", _by_content, read_supervisely, frozenset(["boxes"]), recognise_json=is_supervisely
+        "Supervisely (meta.json, ann, img)", _by_content, read_supervisely, FOR_LABELS, recognise_json=is_supervisely
     ),
     "datumaro": Importer(
-        "Datumaro (annotations/default.json)", _by_content, read_datumaro, frozenset(["boxes"]), recognise_json=is_datumaro
+        "Datumaro (annotations/default.json)", _by_content, read_datumaro, FOR_LABELS, recognise_json=is_datumaro
     ),
     "fiftyone": Importer(
-        "FiftyOne's own export (samples.json)", _by_content, read_fiftyone, frozenset(["boxes"]), recognise_json=is_fiftyone
+        "FiftyOne's own export (samples.json)", _by_content, read_fiftyone, FOR_LABELS, recognise_json=is_fiftyone
     ),
-    "cvat": Importer("CVAT's XML 1.1", is_cvat, read_cvat, frozenset(["boxes"])),
-    "via": Importer(
-        "VIA (JSON or CSV files with regions)", has_via_csv, read_via, frozenset(["boxes", "class_attribute"]), is_via
+    "cvat": Importer("CVAT's XML 1.1", is_cvat, read_cvat, FOR_LABELS),
+    "via": Importer("VIA (JSON or CSV files with regions)", has_via_csv, read_via, FOR_LABELS | {"class_attribute"}, is_via),
+    "labelstudio": Importer("Label Studio (JSON of tasks)", _by_content, read_label_studio, FOR_LABELS, is_label_studio),
+    "isat": Importer(
+        "ISAT (JSON files with info and objects)", _by_content, read_isat, frozenset(["images"]), recognise_json=is_isat
     ),
-    "labelstudio": Importer(
-        "Label Studio (JSON of tasks)", _by_content, read_label_studio, frozenset(["boxes"]), is_label_studio
-    ),
-    "isat": Importer("ISAT (JSON files with info and objects)", _by_content, read_isat, recognise_json=is_isat),
-    "labelbox": Importer("Labelbox (NDJSON of an export)", has_labelbox_rows, read_labelbox, frozenset(["boxes"]), is_labelbox),
+    "labelbox": Importer("Labelbox (NDJSON of an export)", has_labelbox_rows, read_labelbox, FOR_LABELS, is_labelbox),
     "cityscapes": Importer("Cityscapes (gtFine)", is_cityscapes, read_cityscapes, recognise_json=is_cityscapes_json),
     "panoptic": Importer("COCO panoptic (JSON and PNGs)", _by_content, read_panoptic, recognise_json=is_panoptic),
     "voc": Importer("Pascal VOC (SegmentationObject)", is_voc, read_voc),
-    "voc_xml": Importer("Pascal VOC's XML", is_voc_xml, read_voc_xml, frozenset(["boxes"])),
+    "voc_xml": Importer("Pascal VOC's XML", is_voc_xml, read_voc_xml, FOR_LABELS),
     # VOC's masks are numbered PNGs as well.
     "masks": Importer(
         "a folder of pictures beside one of masks",

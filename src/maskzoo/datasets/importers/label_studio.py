@@ -130,7 +130,8 @@ def _read_picture(path: Path, row: str, named: str, results: list[dict[str, Any]
         drawn.add(number)
         own = [text for name, found in value.items() if name.endswith("labels") and isinstance(found, list) for text in found]
         shapes.append(_read_region(f"region {number}", result, kind, own if "id" not in result else texts.get(number, [])))
-        shapes[-1].attributes = answers.get(number, {}) if "id" in result else {}
+        meta = result.get("meta")
+        shapes[-1].attributes = (meta if isinstance(meta, dict) else {}) | (answers.get(number, {}) if "id" in result else {})
         height, width = result.get("original_height"), result.get("original_width")
         if isinstance(height, int) and isinstance(width, int):
             sizes[height, width] += 1

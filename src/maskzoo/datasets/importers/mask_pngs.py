@@ -5,12 +5,13 @@ Or each object has a picture of its own, in a folder for each photo (as the Data
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
 from maskzoo.datasets.importers.builder import SPLITS, DatasetBuilder, ImportOptions
+from maskzoo.datasets.importers.class_lists import find_class_list
 from maskzoo.datasets.importers.mask_files import (
     MASK_SUFFIXES,
     MaskPicture,
@@ -19,6 +20,7 @@ from maskzoo.datasets.importers.mask_files import (
     read_mask,
     trace_objects,
 )
+from maskzoo.datasets.importers.object_table import TABLE, TableRow, read_object_table
 from maskzoo.errors import ImageError, SourceError, count_words
 from maskzoo.images.find import find_pictures, is_hidden
 
@@ -26,6 +28,7 @@ __all__ = ["IMAGE_FOLDERS", "is_mask_pngs", "read_mask_pngs"]
 
 IMAGE_FOLDERS = ("PNGImages", "images", "JPEGImages", "image", "imgs", "img")
 MASK_FOLDERS = ("PedMasks", "masks", "mask", "instances")
+Table = dict[tuple[Path, int], TableRow]
 ENDINGS = ("_mask", "_masks", "_instances", "")  # of a mask's name after its picture's
 
 
@@ -83,7 +86,9 @@ def _find_photo_folders(source: Path) -> list[_Folders]:
 
 
 def read_mask_pngs(source: Path, options: ImportOptions) -> dict[str, DatasetBuilder]:
-    """Read pictures and their masks, from `source` or its folders train, val and test; all objects are of one class.
+    """Read pictures and their masks, from `source` or its folders train, val and test.
+
+    All objects are of one class, unless a table beside the masks (`objects.csv`) says what each number is.
 
     The mask of `a.jpg` is `a.png` or `a_mask.png`, or any other kind of picture; or the pictures in a folder `a`, one for each
     object. The class is "object" unless `classes` names it. Pictures without a mask, masks without a picture, of another
@@ -92,13 +97,15 @@ def read_mask_pngs(source: Path, options: ImportOptions) -> dict[str, DatasetBui
     Raises SourceError if each mask has one number and some have several parts, which may be one object or several, unless
     `parts` says it.
     """
-    names = list(options.classes or ["object"])
-    if len(names) != 1:
+    splits = _find_splits(source)
+    tables = {split: _read_table(folders) for split, folders in splits.items()}
+    names = _choose_names(source, splits, tables, options)
+    if len(names) != 1 and (None in tables.values() or not tables):
         raise SourceError(f"{source}: masks do not distinguish classes, but --classes names {len(names)}; expected one name")
     drafts, parts = {}, _Parts()
-    for split, folders in _find_splits(source).items():
+    for split, folders in splits.items():
         drafts[split] = DatasetBuilder(names)
-        _read_split(drafts[split], folders, options, parts)
+        _read_split(drafts[split], folders, options, parts if (table := tables[split]) is None else table)
     if not drafts:
         raise SourceError(
             f"{source}: no folder of pictures ({', '.join(IMAGE_FOLDERS)}) beside one of masks "
@@ -113,7 +120,25 @@ def read_mask_pngs(source: Path, options: ImportOptions) -> dict[str, DatasetBui
     return drafts
 
 
-def _read_split(draft: DatasetBuilder, folders: Sequence[_Folders], options: ImportOptions, parts: _Parts) -> None:
+def _read_table(folders: Sequence[_Folders]) -> Table | None:
+    """Return the table beside a folder of masks, by the masks' whole paths."""
+    if len(folders) != 1:
+        return None
+    table = read_object_table(folders[0].masks.parent)
+    return None if table is None else {(folders[0].masks / mask, number): row for (mask, number), row in table.items()}
+
+
+def _choose_names(
+    source: Path, splits: Mapping[str, Sequence[_Folders]], tables: Mapping[str, Table | None], options: ImportOptions
+) -> list[str]:
+    used = {row.label for table in tables.values() for row in (table or {}).values()}
+    if options.classes or not used:
+        return list(options.classes or ["object"])
+    listed = find_class_list([source, *(folders[0].masks.parent for folders in splits.values())])
+    return list(listed.names) if listed is not None and used <= set(listed.names) else sorted(used)
+
+
+def _read_split(draft: DatasetBuilder, folders: Sequence[_Folders], options: ImportOptions, known: _Parts | Table) -> None:
     pairs = {picture: masks for one in folders for picture, masks in _pair(draft, one).items()}
     for path, size in draft.measure(list(pairs), options.on_progress):
         read: list[tuple[MaskPicture, list[NumberedObject]]] = []
@@ -125,10 +150,14 @@ def _read_split(draft: DatasetBuilder, folders: Sequence[_Folders], options: Imp
                 break
         else:
             image = draft.add_image(path, size)
-            parts.told_apart |= sum(len(objects) for _, objects in read) > 1
+            if isinstance(known, _Parts):
+                known.told_apart |= sum(len(objects) for _, objects in read) > 1
             for picture, objects in read:
                 for one in objects:
-                    _add(draft, image, picture, one, options, parts)
+                    if isinstance(known, _Parts):
+                        _add(draft, image, picture, one, options, known)
+                    else:
+                        _add_known(draft, image, picture, one, known.get((picture.path, one.number)))
 
 
 def _add(
@@ -143,6 +172,16 @@ def _add(
             draft.add_object(image, 0, [polygon], (mask.path, row))
     else:
         draft.add_object(image, 0, one.polygons, (mask.path, row), area=len(one.pixels))
+
+
+def _add_known(draft: DatasetBuilder, image: int, mask: MaskPicture, one: NumberedObject, row: TableRow | None) -> None:
+    origin = (mask.path, f"object {mask.describe(one.number)}")
+    if row is None or row.label not in draft.names:
+        found = "does not name it" if row is None else f"says it is {row.label!r:.60}, which is not one of the classes"
+        draft.skip(*origin, f"{TABLE} {found}")
+        return
+    label = draft.names.index(row.label)
+    draft.add_object(image, label, one.polygons, origin, area=len(one.pixels), attributes=row.attributes)
 
 
 def _pair(draft: DatasetBuilder, folders: _Folders) -> dict[Path, list[Path]]:

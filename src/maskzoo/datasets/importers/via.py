@@ -113,6 +113,8 @@ class _Attributes:
                 for _, region in _list_regions(file):
                     self.regions += 1
                     for name, value in _read_values(region, content).items():
+                        if name == "group_id":
+                            continue
                         self.counts[name] = self.counts.get(name, 0) + 1
                         self.values.setdefault(name, set()).add(str(value))
 
@@ -157,13 +159,20 @@ def _read_region(
 ) -> LabelledShape:
     values = _read_values(region, content)
     label = values.pop(chosen, "") if chosen is not None else next(iter(options.classes or ("",)))
+    group = values.pop("group_id", None)  # VIA has no groups; this is the name that others give theirs
     shape = region.get("shape_attributes")
     kind = shape.get("name") if isinstance(shape, dict) else None
     fault = "" if label else f"has no value of the attribute {chosen!r}"
     if isinstance(label, list):
         fault = f"is {' and '.join(map(str, label))} at once; expected one class"
     return LabelledShape(
-        label, row, partial(_draw, shape, kind), is_box=kind in ("rect", "rectangle"), attributes=values, fault=fault
+        label,
+        row,
+        partial(_draw, shape, kind),
+        is_box=kind in ("rect", "rectangle"),
+        group=str(group) if group else None,
+        attributes=values,
+        fault=fault,
     )
 
 
