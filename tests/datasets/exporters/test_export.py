@@ -68,6 +68,29 @@ def test_any_masks_come_back_the_same(to, numbers, traced):
         assert compare_sets(list_objects(file)[: len(masks)], after) == [] and len(after) == len(masks)
 
 
+@pytest.mark.parametrize("to", READ_BACK)
+def test_names_of_files_and_classes_in_any_letters_come_back(tmp_path, to):
+    mask, names = make_masks()["blob"], ("猫 & <Hund>", "a:b, 'c'", '"#"')
+    pictures = {"ä b#1%+.png": [(mask, 0, {})], "in dir/c&d'e;f.jpg": [(mask, 1, {}), (make_masks()["ring"], 2, {})]}
+    file = write_set(tmp_path / "set", pictures, names=names)
+    convert_dataset(file, tmp_path / to, to=to)
+    images = file.parent if to in APART else None
+    back = convert_dataset(tmp_path / to, tmp_path / "back.json", images=images)
+    assert back.skipped == [] and set(back.classes) == set(names)
+    assert compare_sets(list_objects(file), list_objects(tmp_path / "back.json")) == []
+
+
+def test_classes_and_attributes_that_mean_something_else_there_are_told(tmp_path):
+    more = {"attributes": {"group_id": 3, "class": "big", "old": True}}
+    file = write_set(tmp_path / "set", {"a.png": [(make_masks()["blob"], 0, more)]}, names=("_background_", "cat"))
+    made = convert_dataset(file, tmp_path / "via", to="via")
+    assert made.lost["attributes"] == 1 and any("'_background_' means what is no object" in note for note in made.notes)
+    (region,) = next(iter(json.loads((tmp_path / "via/via_region_data.json").read_text())["_via_img_metadata"].values()))[
+        "regions"
+    ]
+    assert region["region_attributes"] == {"class": "_background_", "old": "true"}
+
+
 @settings(deadline=None, max_examples=60)
 @given(centre=st.tuples(st.floats(20, 180), st.floats(20, 180)), radius=st.floats(2, 150), bend=st.floats(0, 0.6))
 def test_a_large_mask_becomes_a_polygon_of_few_points_that_is_near_enough(centre, radius, bend):

@@ -14,6 +14,7 @@ from maskzoo.datasets.converted import ConvertedDataset, ConvertedSplit
 from maskzoo.datasets.exporters.content import ExportJob, ExportSplit, PictureMode
 from maskzoo.datasets.exporters.formats import EXPORTERS, Exporter
 from maskzoo.datasets.importers.builder import DatasetBuilder, Skipped
+from maskzoo.datasets.importers.class_lists import is_no_class
 from maskzoo.datasets.layout import find_splits
 from maskzoo.datasets.predictions import read_predictions
 from maskzoo.datasets.sifted import Sifted
@@ -168,7 +169,8 @@ def export(content: Exportable, source: str, out: Path, options: ExportOptions) 
         )
         for split, file in files.items()
     }
-    notes = tuple(dict.fromkeys([*content.notes, *job.notes]))
+    nothing = [f"The class {name!r} means what is no object in many tools; rename it" for name in classes if is_no_class(name)]
+    notes = tuple(dict.fromkeys([*content.notes, *job.notes, *nothing]))
     return ConvertedDataset(source, classes, made, notes, options.to, {what: n for what, n in job.lost.items() if n})
 
 

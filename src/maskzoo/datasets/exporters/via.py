@@ -13,6 +13,7 @@ from maskzoo.system.files import make_folder, write_file
 __all__ = ["FILE", "write_via"]
 
 FILE = "via_region_data.json"
+OWN = ("class", "group_id")  # attributes with a meaning here; an object's own of these names are lost
 
 
 def write_via(job: ExportJob) -> dict[str, Path]:
@@ -48,6 +49,8 @@ def _list_regions(job: ExportJob, picture: LabelledPicture) -> list[dict[str, An
 
 
 def _describe(job: ExportJob, one: LabelledObject) -> dict[str, str]:
+    job.lost["attributes"] += not one.attributes.keys().isdisjoint(OWN)
+    one.attributes.pop("group_id", None)
     return {name: to_text(value) for name, value in one.describe().items()} | {"class": job.classes[one.label]}
 
 

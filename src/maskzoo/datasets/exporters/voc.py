@@ -6,6 +6,7 @@ and blue. They have 8 bits: 0 is the background, and 255 void, which belongs to 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
 
@@ -26,7 +27,7 @@ MOST = 254  # classes, and objects of one picture
 
 
 def write_voc(job: ExportJob) -> dict[str, Path]:
-    """Write the pictures of numbers, class_names.txt and labelmap.txt, and, last, the list of each split."""
+    """Write the pictures of numbers, class_names.txt, labelmap.txt if it can hold the names, and, last, the splits' lists."""
     if len(job.classes) > MOST:
         raise SourceError(
             f"{job.out}: {len(job.classes)} classes; Pascal VOC's pictures hold at most {MOST}: convert it --to masks or csv"
@@ -44,14 +45,20 @@ def write_voc(job: ExportJob) -> dict[str, Path]:
         lists[split] = stems
     advise_on_pictures(missing, names, str(job.out / "JPEGImages"), job.notes.append)
     write_file(job.out / "class_names.txt", "".join(f"{name}\n" for name in ("_background_", *job.classes)).encode())
-    rows = enumerate(("background", *job.classes))
-    labels = [f"{name}:{','.join(map(str, colours[number]))}::\n" for number, name in rows]
-    write_file(job.out / "labelmap.txt", "".join(["# label:color_rgb:parts:actions\n", *labels]).encode())
+    if not any(":" in name or name.startswith("#") for name in job.classes):
+        _write_labelmap(job, colours)
     sets = job.out / "ImageSets" / "Segmentation"
     make_folder(sets)
     for split, stems in lists.items():
         write_file(sets / f"{split}.txt", "".join(f"{stem}\n" for stem in stems).encode())
     return {split: sets / f"{split}.txt" for split in lists}
+
+
+def _write_labelmap(job: ExportJob, colours: Sequence[tuple[int, int, int]]) -> None:
+    """Write the classes with their colours, as CVAT has them."""
+    rows = enumerate(("background", *job.classes))
+    labels = [f"{name}:{','.join(map(str, colours[number]))}::\n" for number, name in rows]
+    write_file(job.out / "labelmap.txt", "".join(["# label:color_rgb:parts:actions\n", *labels]).encode())
 
 
 def _write_masks(job: ExportJob, picture: LabelledPicture, stem: str, palette: bytes) -> None:
