@@ -85,9 +85,8 @@ def test_classes_and_attributes_that_mean_something_else_there_are_told(tmp_path
     file = write_set(tmp_path / "set", {"a.png": [(make_masks()["blob"], 0, more)]}, names=("_background_", "cat"))
     made = convert_dataset(file, tmp_path / "via", to="via")
     assert made.lost["attributes"] == 1 and any("'_background_' means what is no object" in note for note in made.notes)
-    (region,) = next(iter(json.loads((tmp_path / "via/via_region_data.json").read_text())["_via_img_metadata"].values()))[
-        "regions"
-    ]
+    content = json.loads((tmp_path / "via/via_region_data.json").read_text())
+    ((region,),) = (entry["regions"] for entry in content["_via_img_metadata"].values())
     assert region["region_attributes"] == {"class": "_background_", "old": "true"}
 
 
