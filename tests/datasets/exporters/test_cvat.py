@@ -5,7 +5,7 @@ import xml.etree.ElementTree as ElementTree
 import numpy as np
 import pytest
 
-from labelled_sets import make_pictures, measure_iou, write_set
+from labelled_sets import make_masks, make_pictures, measure_iou, write_set
 from maskzoo.datasets.importers.convert import convert_dataset
 from maskzoo.datasets.rle import rasterize_polygons
 from maskzoo.errors import MaskzooError
@@ -43,7 +43,18 @@ def test_the_file_has_all_objects_and_every_attribute_stands_with_its_label(tmp_
     assert [tag.tag for tag in images["in/b.jpg"]] == ["mask", "polygon", "mask", "mask"]
     ring, house = [{inner.get("name"): inner.text for inner in tag} for tag in images["in/b.jpg"]][:2]
     assert ring == {"score": "0.5"} and house == {"colour": "red & <blue>", "age": "3"}
-    assert (images["empty.png"].get("width"), images["empty.png"].get("subset")) == ("60", "train")
+    assert (images["empty.png"].get("width"), images["empty.png"].get("subset")) == ("60", None)
+
+
+def test_splits_are_subsets(tmp_path):
+    mask = make_masks()["blob"]
+    write_set(tmp_path / "set", {"a.png": [(mask, 0, {})]}, file="train.json")
+    write_set(tmp_path / "set", {"b.png": [(mask, 1, {})]}, file="val.json")
+    convert_dataset(tmp_path / "set", tmp_path / "out.xml", to="cvat")
+    root = ElementTree.parse(tmp_path / "out.xml").getroot()
+    assert {tag.get("name"): tag.get("subset") for tag in root.iterfind("image")} == {"a.png": "train", "b.png": "val"}
+    back = convert_dataset(tmp_path / "out.xml", tmp_path / "back", images=tmp_path / "set")
+    assert list(back.splits) == ["train", "val"]
 
 
 def test_a_name_that_xml_cannot_hold_is_named(tmp_path):

@@ -28,6 +28,7 @@ def test_numbers_classes_and_void_have_vocs_colours(tmp_path):
     assert palette[:15] == [0, 0, 0, 128, 0, 0, 0, 128, 0, 128, 128, 0, 0, 0, 128] and palette[-3:] == [224, 224, 192]
     assert (tmp_path / "out/class_names.txt").read_text() == "_background_\ncat\ndog\nbig tree\n"
     assert (tmp_path / "out/labelmap.txt").read_text().splitlines()[1:3] == ["background:0,0,0::", "cat:128,0,0::"]
+    assert (tmp_path / "out/labelmap.txt").read_text().endswith("\nignore:224,224,192::\n")
     assert (tmp_path / "out/ImageSets/Segmentation/train.txt").read_text() == "a\nb\nc\nempty\n"
     assert made.lost["crowds"] == 1
 

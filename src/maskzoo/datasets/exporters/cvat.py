@@ -39,7 +39,7 @@ def _write_parts(job: ExportJob) -> Iterator[str]:
     yield '<?xml version="1.0" encoding="utf-8"?>\n<annotations>\n  <version>1.1</version>\n'
     yield f"  <meta>\n    <task>\n      <name>{escape(job.out.stem)}</name>\n"
     yield f"      <size>{sum(map(len, job.splits.values()))}</size>\n      <mode>annotation</mode>\n"
-    yield f"      <subset>{escape(next(iter(job.splits)))}</subset>\n      <labels>\n"
+    yield "      <labels>\n"
     attributes = "".join(
         f"<attribute><name>{escape(name)}</name><mutable>False</mutable><input_type>text</input_type>"
         "<default_value></default_value><values></values></attribute>"
@@ -51,7 +51,8 @@ def _write_parts(job: ExportJob) -> Iterator[str]:
     number = 0
     for split in job.splits:
         for picture in job.pictures(split):
-            place = f'subset={quoteattr(split)} width="{picture.size[1]}" height="{picture.size[0]}"'
+            subset = "" if list(job.splits) == ["train"] else f"subset={quoteattr(split)} "  # other readers want none then
+            place = f'{subset}width="{picture.size[1]}" height="{picture.size[0]}"'
             yield f'  <image id="{number}" name={quoteattr(picture.name)} {place}>\n'
             yield from (_write_object(job, one, picture) for one in picture.objects)
             yield "  </image>\n"

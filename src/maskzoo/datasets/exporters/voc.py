@@ -56,7 +56,8 @@ def write_voc(job: ExportJob) -> dict[str, Path]:
 
 def _write_labelmap(job: ExportJob, colours: Sequence[tuple[int, int, int]]) -> None:
     """Write the classes with their colours, as CVAT has them."""
-    rows = enumerate(("background", *job.classes))
+    rows = [*enumerate(("background", *job.classes))]
+    rows = [*rows, (VOID, "ignore")] if job.lost["crowds"] else rows  # some readers want a name for every colour
     labels = [f"{name}:{','.join(map(str, colours[number]))}::\n" for number, name in rows]
     write_file(job.out / "labelmap.txt", "".join(["# label:color_rgb:parts:actions\n", *labels]).encode())
 
