@@ -67,6 +67,8 @@ TESTED_BY = {
     "training/step_inputs.py": "training/test_trainer.py",
     "training/targets.py": "parity/test_training.py",
     "weights/pickles.py": "weights/test_pdparams.py",
+    "weights/object_pickles.py": "weights/test_foreign.py",
+    "weights/torch_files.py": "weights/test_foreign.py",
     "zoo/backend_choice.py": "zoo/test_load.py",
     "zoo/export_model.py": "exporting/test_verify.py",
     "zoo/transfer.py": "zoo/test_first_weights.py",

@@ -39,6 +39,7 @@ OWN_CONVERSIONS = {
     "datasets/importers/label_studio.py": "the importer names the region that it skips",
     "datasets/importers/labelbox.py": "the importer names the object that it skips",
     "datasets/importers/via.py": "the importer names the region that it skips",
+    "datasets/sound_reader.py": "the other reader names what is wrong",
     "datasets/importers/yolo.py": "the importer names the line that it skips",
     "system/json_text.py": "every reader says which file is no JSON",
     "system/files.py": "`explained` says what helps",

@@ -64,10 +64,6 @@ _POLYGONS = msgspec.json.Decoder(list[list[list[float]]])
 _BOXES = msgspec.json.Decoder(list[tuple[float, float, float, float]])
 
 
-class _UnsoundError(Exception):
-    """Something is wrong, or written in a way that only the other reader knows."""
-
-
 def read_sound(path: Path, source: str) -> AnnotationSet | None:
     """Return the data set that a COCO instances file holds, or None unless every value of it is sound.
 
@@ -81,13 +77,13 @@ def read_sound(path: Path, source: str) -> AnnotationSet | None:
         everywhere = np.arange(len(packed.ids))
         _require(next(check_numbers(Sifted({}, packed, [], everywhere, everywhere, "")), None) is None)
         return packed
-    except (_UnsoundError, OverflowError, OSError, *UNUSUAL):
+    except (ValueError, OverflowError, OSError, *UNUSUAL):
         return None
 
 
 def _require(sound: object) -> None:
     if not sound:
-        raise _UnsoundError
+        raise ValueError("something is wrong, or written in a way that only the other reader knows")
 
 
 def _read_file(path: Path) -> _File:

@@ -15,7 +15,7 @@ from maskzoo.errors import WeightsError
 from maskzoo.system.files import describe_address
 from maskzoo.weights.pickles import AGAIN, MAX_AXES, Stored, name_kind, read_pickle, to_text
 
-__all__ = ["MAX_FILE_BYTES", "looks_like_page", "read_pdparams", "refuse_foreign"]
+__all__ = ["MAX_FILE_BYTES", "check_there", "looks_like_page", "read_pdparams", "refuse_foreign", "refuse_unreadable"]
 
 Array = NDArray[Any]
 
@@ -50,7 +50,7 @@ def read_pdparams(path: str | Path) -> dict[str, Array]:
 
 def refuse_foreign(path: Path) -> None:
     """Raise WeightsError where there is no file, or certainly not a `.pdparams`: what it seems to be and what to do."""
-    _check_there(path)
+    check_there(path)
     try:
         with path.open("rb") as file:
             _refuse_foreign(file.read(_HEAD))
@@ -65,13 +65,14 @@ def looks_like_page(head: bytes) -> bool:
     return _PAGE.match(head[:_HEAD]) is not None
 
 
-def _check_there(path: Path) -> None:
+def check_there(path: Path) -> None:
+    """Raise WeightsError that says what is in the place of a file."""
     if not os.path.isfile(path):  # noqa: PTH113 - a folder, a device that never ends, a name too long
         raise WeightsError(describe_address(path) or f"{path}: no such file; expected the path of a weights file")
 
 
 def _read_bytes(path: Path) -> bytes:
-    _check_there(path)
+    check_there(path)
     try:
         size = path.stat().st_size
         if size <= MAX_FILE_BYTES:
@@ -83,6 +84,18 @@ def _read_bytes(path: Path) -> bytes:
 
 def _refuse_foreign(head: bytes) -> None:
     """Refuse what is certainly not a `.pdparams`, with what it seems to be and what to do."""
+    refuse_unreadable(head)
+    if head.startswith((b"PK\x03\x04", b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.")):  # zip; its older magic number
+        raise WeightsError(
+            "looks like a PyTorch file (or another zip archive), such as torchvision's .pth; expected PaddleDetection's "
+            "weights (.pdparams) or maskzoo's (.safetensors): those of torchvision and other libraries are not read"
+        )
+    if head[8:9] == b"{" and head[4:8] == bytes(4):  # the header's length, 8 bytes; then the header, JSON
+        raise WeightsError("looks like a safetensors file; expected Paddle weights (.pdparams)")
+
+
+def refuse_unreadable(head: bytes) -> None:
+    """Refuse a file that begins so if no weights can be read from its kind, with what it seems to be and what to do."""
     if not head:
         raise WeightsError(f"is empty; expected Paddle weights; {AGAIN}")
     if _EXPORTED.match(head):
@@ -93,13 +106,6 @@ def _refuse_foreign(head: bytes) -> None:
     if looks_like_page(head):
         kind = "JSON text" if head.lstrip().startswith(b"{") else "an HTML page"
         raise WeightsError(f"looks like {kind}: expected weights; if it was downloaded, the address answered so: {AGAIN}")
-    if head.startswith((b"PK\x03\x04", b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.")):  # zip; its older magic number
-        raise WeightsError(
-            "looks like a PyTorch file (or another zip archive), such as torchvision's .pth; expected PaddleDetection's "
-            "weights (.pdparams) or maskzoo's (.safetensors): those of torchvision and other libraries are not read"
-        )
-    if head[8:9] == b"{" and head[4:8] == bytes(4):  # the header's length, 8 bytes; then the header, JSON
-        raise WeightsError("looks like a safetensors file; expected Paddle weights (.pdparams)")
     if head.startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"7z\xbc\xaf")) or head[257:262] == b"ustar":
         raise WeightsError("looks like a packed archive; expected Paddle weights (.pdparams): unpack it first")
     if head.startswith(bytes(16)) and head[20:21] == b"\x08":  # versions 0, no levels; its description's length, then that

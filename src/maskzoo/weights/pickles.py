@@ -8,6 +8,7 @@ fixed meaning, calls nothing, and refuses everything else. It runs over 300 line
 from __future__ import annotations
 
 import math
+import mmap
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,7 +20,19 @@ from numpy.typing import NDArray
 
 from maskzoo.errors import WeightsError
 
-__all__ = ["AGAIN", "MAX_AXES", "Stored", "name_kind", "read_pickle", "to_text"]
+__all__ = [
+    "ACTIONS",
+    "AGAIN",
+    "GLOBALS",
+    "MAX_AXES",
+    "Machine",
+    "Stored",
+    "Symbol",
+    "name_kind",
+    "read_pickle",
+    "run_machine",
+    "to_text",
+]
 
 MAX_STEPS = 1_000_000  # the published files take about 20,000
 MAX_NAME = 1000
@@ -41,13 +54,17 @@ def read_pickle(data: bytes) -> Any:
     Protocols 0 to 5, written under Python 2 or 3. Keys of a dict are text, each once. Python 2's str comes as bytes or
     memoryview. Raises WeightsError (without the file's name) for anything else, whatever the bytes.
     """
-    machine = _Machine(data)
+    return run_machine(Machine(data))
+
+
+def run_machine(machine: Machine) -> Any:
+    """Return what the machine's pickle describes. Raises WeightsError alone, whatever the bytes."""
     try:
         return machine.run()
     except MemoryError:
         machine.stack.clear()  # what was built so far: the message needs memory too
         machine.memo.clear()
-        raise WeightsError(f"needs more memory than there is (MemoryError), for a file of {len(data)} bytes") from None
+        raise WeightsError(f"needs more memory than there is (MemoryError), for a file of {len(machine.data)} bytes") from None
     except (ValueError, OverflowError, RecursionError) as error:
         raise machine.damage(f"{type(error).__name__}: {error}"[:200]) from None
 
@@ -61,11 +78,11 @@ def to_text(value: Any) -> str:
 
 def name_kind(value: Any) -> str:
     """Name the kind of a value without showing it: it may be large, or contain itself."""
-    names = {Stored: "an array", _DType: "an array's type", _Symbol: "a global name", memoryview: "bytes"}
+    names = {Stored: "an array", _DType: "an array's type", Symbol: "a global name", memoryview: "bytes"}
     return names.get(type(value), type(value).__name__)
 
 
-class _Symbol(Enum):
+class Symbol(Enum):
     """What a global name in the file means here. None of them is the function of that name."""
 
     NDARRAY = auto()
@@ -80,23 +97,23 @@ class _Symbol(Enum):
     EVAL = auto()
 
 
-_GLOBALS = {  # NumPy 1 says numpy.core, NumPy 2 numpy._core; protocols 0 to 2 say __builtin__, later ones builtins
-    "numpy ndarray": _Symbol.NDARRAY,
-    "numpy dtype": _Symbol.DTYPE,
-    "numpy.core.multiarray _reconstruct": _Symbol.RECONSTRUCT,
-    "numpy._core.multiarray _reconstruct": _Symbol.RECONSTRUCT,
-    "numpy.core.multiarray scalar": _Symbol.SCALAR,
-    "numpy._core.multiarray scalar": _Symbol.SCALAR,
-    "numpy.core.numeric _frombuffer": _Symbol.FROMBUFFER,
-    "numpy._core.numeric _frombuffer": _Symbol.FROMBUFFER,
-    "_codecs encode": _Symbol.ENCODE,
-    "__builtin__ bytes": _Symbol.BYTES,
-    "builtins bytes": _Symbol.BYTES,
-    "collections OrderedDict": _Symbol.DICT,
-    "__builtin__ tuple": _Symbol.TUPLE,
-    "builtins tuple": _Symbol.TUPLE,
-    "__builtin__ eval": _Symbol.EVAL,
-    "builtins eval": _Symbol.EVAL,
+GLOBALS = {  # NumPy 1 says numpy.core, NumPy 2 numpy._core; protocols 0 to 2 say __builtin__, later ones builtins
+    "numpy ndarray": Symbol.NDARRAY,
+    "numpy dtype": Symbol.DTYPE,
+    "numpy.core.multiarray _reconstruct": Symbol.RECONSTRUCT,
+    "numpy._core.multiarray _reconstruct": Symbol.RECONSTRUCT,
+    "numpy.core.multiarray scalar": Symbol.SCALAR,
+    "numpy._core.multiarray scalar": Symbol.SCALAR,
+    "numpy.core.numeric _frombuffer": Symbol.FROMBUFFER,
+    "numpy._core.numeric _frombuffer": Symbol.FROMBUFFER,
+    "_codecs encode": Symbol.ENCODE,
+    "__builtin__ bytes": Symbol.BYTES,
+    "builtins bytes": Symbol.BYTES,
+    "collections OrderedDict": Symbol.DICT,
+    "__builtin__ tuple": Symbol.TUPLE,
+    "builtins tuple": Symbol.TUPLE,
+    "__builtin__ eval": Symbol.EVAL,
+    "builtins eval": Symbol.EVAL,
 }
 
 
@@ -106,10 +123,13 @@ class _DType:
     order: str | None = None
 
 
-class _Machine:
+class Machine:
     """The part of the pickle machine that builds plain values and arrays: a stack, marks on it, and a memo."""
 
-    def __init__(self, data: bytes) -> None:
+    max_steps = MAX_STEPS
+    longest = 8  # bytes of a whole number
+
+    def __init__(self, data: bytes | mmap.mmap) -> None:
         self.data = data
         self.view = memoryview(data)
         self.position = 0
@@ -118,19 +138,20 @@ class _Machine:
         self.memo: dict[int, Any] = {}
         # Every value is stored once; protocols 0 to 2 turn text into bytes first. A file that needs more is a bomb.
         self.budget = 2 * len(data)
+        self.actions = ACTIONS
 
     def run(self) -> Any:
-        for _ in range(MAX_STEPS):
+        for _ in range(self.max_steps):
             opcode = bytes(self.take(1))
             if opcode == b".":
                 return self.finish()
             if opcode in _CONSTANTS:
                 self.stack.append(_CONSTANTS[opcode])
-            elif opcode in _ACTIONS:
-                _ACTIONS[opcode](self)
+            elif opcode in self.actions:
+                self.actions[opcode](self)
             else:
                 raise self.damage(f"found {opcode!r}, expected one of the opcodes that a file of arrays has")
-        raise WeightsError(f"more than {MAX_STEPS} steps, far more than any weights file takes: do not use it")
+        raise WeightsError(f"more than {self.max_steps} steps, far more than any weights file takes: do not use it")
 
     def finish(self) -> Any:
         value = self.pop()
@@ -164,7 +185,7 @@ class _Machine:
 
     def long(self, layout: str) -> int:
         raw = self.take(self.number(layout))
-        if len(raw) > 8:
+        if len(raw) > self.longest:
             raise self.damage(f"a whole number of {len(raw)} bytes")
         return int.from_bytes(raw, "little", signed=True)
 
@@ -241,39 +262,39 @@ class _Machine:
                 f"holds PyTorch's objects ({full[:100]!r}), as checkpoints of other libraries do; expected Paddle weights "
                 "(.pdparams): choose a row of `maskzoo models`. Nothing of it was run"
             )
-        if full not in _GLOBALS:
+        if full not in GLOBALS:
             raise WeightsError(
                 f"refers to {full[:100]!r}, which is not part of an array; expected arrays only. "
                 "The file may be hostile: nothing of it was run; do not open it with other tools"
             )
-        self.push(_GLOBALS[full])
+        self.push(GLOBALS[full])
 
     def reduce(self) -> None:
         symbol, arguments = self.pop_many(2)
-        if type(arguments) is not tuple or not isinstance(symbol, _Symbol):
+        if type(arguments) is not tuple or not isinstance(symbol, Symbol):
             raise self.damage(f"a call of {name_kind(symbol)}")
         self.push(self.interpret(symbol, arguments))
 
-    def interpret(self, symbol: _Symbol, arguments: tuple[Any, ...]) -> Any:
+    def interpret(self, symbol: Symbol, arguments: tuple[Any, ...]) -> Any:
         match symbol, arguments:
-            case _Symbol.RECONSTRUCT, (_Symbol.NDARRAY, (0,), kind) if to_text(kind) == "b":
+            case Symbol.RECONSTRUCT, (Symbol.NDARRAY, (0,), kind) if to_text(kind) == "b":
                 return Stored()
-            case _Symbol.DTYPE, (code, bool() | int(), bool() | int()):
+            case Symbol.DTYPE, (code, bool() | int(), bool() | int()):
                 return self.name_dtype(to_text(code))
-            case _Symbol.FROMBUFFER, (raw, _DType() as dtype, shape, ("C" | "F") as order):
+            case Symbol.FROMBUFFER, (raw, _DType() as dtype, shape, ("C" | "F") as order):
                 return Stored(self.view_array(shape, dtype, order == "F", raw))
-            case _Symbol.SCALAR, (_DType() as dtype, raw):
+            case Symbol.SCALAR, (_DType() as dtype, raw):
                 return Stored(self.view_array((), dtype, False, raw))
-            case _Symbol.ENCODE, (str() as text, "latin1"):
+            case Symbol.ENCODE, (str() as text, "latin1"):
                 self.spend(len(text))
                 return text.encode("latin1")
-            case _Symbol.BYTES, ():
+            case Symbol.BYTES, ():
                 return b""
-            case _Symbol.DICT, ():
+            case Symbol.DICT, ():
                 return {}
-            case _Symbol.TUPLE, ((name, Stored() as array),):  # Paddle's tensor outside a state dict: (name, array)
+            case Symbol.TUPLE, ((name, Stored() as array),):  # Paddle's tensor outside a state dict: (name, array)
                 return (to_text(name), array)
-            case _Symbol.EVAL, ("data", {"data": Stored() as array} as scope) if len(scope) == 1:
+            case Symbol.EVAL, ("data", {"data": Stored() as array} as scope) if len(scope) == 1:
                 return array  # how some Paddle versions wrap a tensor: the expression "data" where data is the array
         raise WeightsError(
             f"calls {symbol.name.lower()} with values that no array has; expected what NumPy and Paddle write. "
@@ -316,9 +337,9 @@ class _Machine:
 
 
 _CONSTANTS: dict[bytes, Any] = {b"N": None, b"\x88": True, b"\x89": False, b")": ()}
-_ACTIONS: dict[bytes, Callable[[_Machine], None]] = {
-    b"\x80": _Machine.check_protocol,
-    b"\x95": _Machine.skip_frame,
+ACTIONS: dict[bytes, Callable[[Machine], None]] = {
+    b"\x80": lambda m: m.check_protocol(),
+    b"\x95": lambda m: m.skip_frame(),
     # numbers; I00 and I01 are False and True of protocols 0 and 1
     b"I": lambda m: m.push(int(m.line())),
     b"L": lambda m: m.push(int(m.line().rstrip(b"L"))),
@@ -352,7 +373,7 @@ _ACTIONS: dict[bytes, Callable[[_Machine], None]] = {
     b"a": lambda m: m.extend([m.pop()]),
     b"e": lambda m: m.extend(m.pop_to_mark()),
     b"}": lambda m: m.push({}),
-    b"d": _Machine.make_dict,
+    b"d": lambda m: m.make_dict(),
     b"s": lambda m: m.set_items(list(m.pop_many(2))),
     b"u": lambda m: m.set_items(m.pop_to_mark()),
     # memo
@@ -366,6 +387,6 @@ _ACTIONS: dict[bytes, Callable[[_Machine], None]] = {
     # names
     b"c": lambda m: m.name_global(m.line(), m.line()),
     b"\x93": lambda m: m.name_global(*m.pop_many(2)),
-    b"R": _Machine.reduce,
-    b"b": _Machine.build,
+    b"R": lambda m: m.reduce(),
+    b"b": lambda m: m.build(),
 }
