@@ -122,8 +122,11 @@ def _make_row(image, category, box, polygons, random):
     }
 
 
-def judge(data, rows, kind):
-    """Return pycocotools' twelve numbers, -1 as None. For masks, the mask's area decides between small and large."""
+def judge(data, rows, kind, categories=None):
+    """Return pycocotools' twelve numbers, -1 as None, of some `categories` (ids) or all.
+
+    For masks, the mask's area decides between small and large.
+    """
     if kind == "segm":
         rows = [{key: value for key, value in row.items() if key != "bbox"} for row in rows]
     with contextlib.redirect_stdout(io.StringIO()):
@@ -131,6 +134,8 @@ def judge(data, rows, kind):
         truth.dataset = json.loads(json.dumps(data)) | {"info": {}}
         truth.createIndex()
         evaluator = COCOeval(truth, truth.loadRes(json.loads(json.dumps(rows))), kind)
+        if categories is not None:
+            evaluator.params.catIds = list(categories)
         evaluator.evaluate()
         evaluator.accumulate()
         evaluator.summarize()

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from maskzoo.config import ModelConfig, RunSettings, _Section
 from maskzoo.errors import ConfigError, suggest
 
-__all__ = ["dump_config", "parse_config", "parse_settings", "read_config"]
+__all__ = ["dump_config", "parse_config", "parse_settings", "parse_yaml", "read_config"]
 
 MAX_MODEL_FILE_BYTES = 1 << 20  # the published files have about 6 KB
 _FOREIGN = re.compile(r"^(_BASE_\s*:\s*\[|(architecture|[A-Z]\w*Reader|OptimizerBuilder)\s*:)", re.MULTILINE)
@@ -26,7 +26,7 @@ class _Loader(yaml.SafeLoader):
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
             mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
-            raise yaml.composer.ComposerError(None, None, "aliases (*name) are not allowed in a model file", mark)
+            raise yaml.composer.ComposerError(None, None, "aliases (*name) are not allowed here", mark)
         return super().compose_node(parent, index)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
@@ -71,10 +71,7 @@ def parse_config(text: str, origin: str, overrides: Sequence[str] = ()) -> Model
             f"{origin}: a PaddleDetection config; expected a maskzoo model file. Take the row's name (`maskzoo models` lists "
             "them), or `maskzoo models copy NAME my.yml` and bring your changes over"
         )
-    try:
-        data = yaml.load(text, _Loader)  # a SafeLoader: builds plain values only
-    except (yaml.YAMLError, RecursionError) as error:
-        raise ConfigError(f"{origin}: not valid YAML: {error}") from error
+    data = parse_yaml(text, origin)
     if not isinstance(data, dict):
         raise ConfigError(f"{origin}: expected a mapping of sections, found {type(data).__name__}")
     for override in overrides:
@@ -83,6 +80,14 @@ def parse_config(text: str, origin: str, overrides: Sequence[str] = ()) -> Model
         return ModelConfig.model_validate_json(_to_json(data, origin))
     except ValidationError as error:
         raise ConfigError("\n".join(f"{origin}: {line}" for line in _explain(error, ModelConfig))) from None
+
+
+def parse_yaml(text: str, origin: str) -> Any:
+    """Return the plain values of a YAML text. Raises ConfigError that names `origin` if it is not valid or repeats a key."""
+    try:
+        return yaml.load(text, _Loader)  # a SafeLoader: builds plain values only
+    except (yaml.YAMLError, RecursionError) as error:
+        raise ConfigError(f"{origin}: not valid YAML: {error}") from error
 
 
 def parse_settings(overrides: Sequence[str] = (), base: RunSettings | None = None) -> RunSettings:

@@ -155,3 +155,24 @@ def test_help_comes_without_heavy_imports():
         "sys.exit(any(name in sys.modules for name in ('torch', 'cv2', 'numpy')))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_class_map_is_checked_and_written(run, tmp_path):
+    for split, first in (("train", 1), ("val", 50)):
+        file, data = make_sound(tmp_path, split, first=first)
+        names = [row["name"] for row in data["categories"]]
+        if split == "val":
+            data["categories"] = [row | {"id": 7 - place} for place, row in enumerate(data["categories"])]
+            for row in data["annotations"]:
+                row["category_id"] = 7 - [one["name"] for one in data["categories"]].index(names[row["category_id"] - 1])
+        rewrite(file, data)
+    (tmp_path / "map.yml").write_text(f"thing: [{', '.join(names)}]\n")
+    code, out, err = run("train.json", "--classes", "map.yml", "--fix", "one.json")
+    assert code == 0 and "1 categories" in out and f"thing from {' + '.join(names)}" in err
+    assert read_annotations("one.json").classes.names == ("thing",)
+    assert run(".", "--classes", "map.yml", "--fix", "cleaned")[0] == 0
+    train, val = (read_annotations(f"cleaned/{split}.json") for split in ("train", "val"))
+    assert train.classes == val.classes and len(train.ids) == len(val.ids) == 12
+    (tmp_path / "map.yml").write_text(f"{names[0]}:\n")
+    with pytest.raises(MaskzooError, match=f"does not say what becomes of {names[1]}"):
+        run(".", "--classes", "map.yml")

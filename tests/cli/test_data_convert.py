@@ -83,9 +83,11 @@ def test_labelme_and_voc_are_converted(run, tmp_path):
 
     numbers = np.zeros((20, 40))
     numbers[2:9, 3:12] = 1
-    save(tmp_path / "voc/SegmentationObject/2007_000032.png", numbers)
-    save(tmp_path / "voc/SegmentationClass/2007_000032.png", numbers * 15)
-    save(tmp_path / "voc/JPEGImages/2007_000032.jpg", np.zeros((20, 40, 3)))
+    save(tmp_path / "voc/SegmentationObject/a.png", numbers)
+    classes = numbers * 15
+    classes[0, 0] = 255  # void pixels are VOC's
+    save(tmp_path / "voc/SegmentationClass/a.png", classes)
+    save(tmp_path / "voc/JPEGImages/a.jpg", np.zeros((20, 40, 3)))
     assert run(tmp_path / "voc", tmp_path / "voc.json")[0] == 0
     annotations = read_annotations(tmp_path / "voc.json")
     assert annotations.classes.names[annotations.labels[0]] == "person"

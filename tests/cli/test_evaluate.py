@@ -169,10 +169,64 @@ def test_other_ids_of_the_same_names_are_matched_and_other_names_are_an_error(ru
     assert "by name" in printed["classes_matched"] and before["classes_matched"] is None
     assert printed["box"] == before["box"] and printed["mask"] == before["mask"]
 
-    data["categories"][0]["name"] = "zebra"
+    for row, name in zip(data["categories"], ("zebra", "comb", "hat", "cup", "bowl"), strict=True):
+        row["name"] = name
     write(tmp_path / "val.json", data)
     code, out, err = run(model, "val.json")
-    assert (code, out) == (1, "") and "zebra" in err and "person" in err
+    assert (code, out) == (1, "") and "no class in common" in err and "zebra" in err and "person" in err
+
+
+def test_a_part_of_the_models_classes_and_unknown_ones_give_the_numbers_of_the_common_ones(run, model, data, tmp_path):
+    """As on a set of people and cars: other ids, other capitals, a class that the model does not know, an empty one."""
+    assert run(model, "val.json", "--json", "--out", "whole")[0] == 0
+    rows = json.loads((tmp_path / "whole" / "predictions.json").read_text())
+    whole = json.loads(json.dumps(data))
+    data["categories"] = [
+        {"id": 0, "name": "shapes"},
+        {"id": 1, "name": "Car"},
+        {"id": 2, "name": "cone"},
+        {"id": 3, "name": "PERSON"},
+    ]
+    new = {3: 1, 1: 3, 7: 2, 18: 2, 90: 2}
+    for row in data["annotations"]:
+        row["category_id"] = new[row["category_id"]]
+    write(tmp_path / "val.json", data)
+    code, out, err = run(model, "val.json", "--json", "--out", "part")
+    assert (code, err) == (0, "")
+    printed = json.loads(out)
+    for name, kind in (("box", "bbox"), ("mask", "segm")):
+        expected = judge(whole, rows, kind, [1, 3])[0]
+        np.testing.assert_allclose(np.array(list(printed[name].values()), float), np.array(expected, float), rtol=0, atol=1e-9)
+    cones = sum(row["category_id"] == 2 and not row["iscrowd"] for row in data["annotations"])
+    assert printed["classes_left_out"] == [
+        {"id": 0, "name": "shapes", "objects": 0}, {"id": 2, "name": "cone", "objects": cones},
+    ]  # fmt: skip
+    assert [row["name"] for row in printed["classes"]] == ["Car", "PERSON"] and printed["images_run"] == 3
+    assert printed["detections"] + printed["detections_left_out"] == len(rows)
+    written = json.loads((tmp_path / "part" / "predictions.json").read_text())
+    assert {row["category_id"] for row in written} <= {1, 3} and len(written) == printed["detections"]
+
+    out = run(model, "val.json", "--page", "page.html")[1]
+    assert any(line.split()[:4] == ["cone", str(cones), "left", "out"] for line in out.splitlines())
+    for part in ("train, dog, toothbrush", f"cone ({cones} objects)", "'Car' for 'car'", "of other classes left out"):
+        assert part in out
+    code, out, _ = run("-", "val.json", "--from-predictions", "part/predictions.json", "--json")
+    again = json.loads(out)
+    assert again["box"] == printed["box"] and again["mask"] == printed["mask"]
+
+
+def test_a_class_map_gives_the_data_the_names_of_the_model(run, model, data, tmp_path):
+    before = json.loads(run(model, "val.json", "--json")[1])
+    for row, name in zip(data["categories"], ("Mensch", "Auto", "Zug", "Hund", "Bürste"), strict=True):
+        row["name"] = name
+    write(tmp_path / "val.json", data)
+    (tmp_path / "map.yml").write_text("person: Mensch\ncar: Auto\ntrain: Zug\ndog: Hund\ntoothbrush: Bürste\n", "utf-8")
+    code, out, err = run(model, "val.json", "--json", "--classes", "map.yml")
+    assert code == 0 and "map.yml: 5 classes: person from Mensch" in err
+    printed = json.loads(out)
+    assert printed["box"] == before["box"] and printed["classes"] == before["classes"]
+    code, _, err = run(model, "val.json", "--classes", "dog,cat")
+    assert code == 2 and "expected a class map" in err
 
 
 def test_an_override_reaches_the_model_and_is_said(run, model, data):
@@ -187,8 +241,8 @@ def test_an_override_reaches_a_checkpoint_that_is_not_run_too(run, model, data, 
     code, _, err = run(model, "val.json", "--from-predictions", "rows.json", "--set", "limits.detections.totl=2")
     assert code == 1 and "total" in err
     other = "classes={1: person, 3: car, 7: train, 18: dog, 90: comb}"
-    code, _, err = run(model, "val.json", "--from-predictions", "rows.json", "--set", other)
-    assert code == 1 and "comb" in err  # its classes are no longer those of the data
+    code, out, _ = run(model, "val.json", "--from-predictions", "rows.json", "--set", other)
+    assert code == 0 and "does not have: comb" in out  # its classes are no longer those of the data
 
 
 def test_of_a_folder_the_val_split_is_taken_unless_another_is_named(run, data, tmp_path):

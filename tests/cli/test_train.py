@@ -74,3 +74,16 @@ def test_without_tensorboard_the_error_says_how_to_install_it(inputs, tmp_path):
     model, data = inputs
     said = train(model, data, "--from", "none", "--tensorboard", "--out", tmp_path / "run", code=1)
     assert "pip install 'maskzoo[track]'" in said
+
+
+def test_classes_of_a_map_are_trained_measured_and_kept_with_the_run(inputs, tmp_path):
+    model, data = inputs
+    (tmp_path / "map.yml").write_text("round: disk\ndrop: square\n")
+    common = ["--from", "none", "--epochs", 1, "--workers", 0, "--set", "run.empty_images=true", "--out", tmp_path / "run"]
+    said = train(model, data, "--classes", tmp_path / "map.yml", *common)
+    assert "1 class: round from disk; left out: square" in said
+    assert read_config(tmp_path / "run" / "model.yml").classes == {6: "round"}
+    numbers = json.loads((tmp_path / "run" / "best-metrics.json").read_text())
+    assert [row["name"] for row in numbers["classes"]] == ["round"]
+    assert "round" in (tmp_path / "run" / "report.html").read_text()
+    assert "cannot change with --resume" in train("--resume", tmp_path / "run", "--classes", tmp_path / "map.yml", code=2)

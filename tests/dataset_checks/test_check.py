@@ -53,7 +53,7 @@ def test_nothing_is_written_or_printed_unless_asked_for(faulty, capsys):
 
 def test_the_signature_is_the_promise():
     signature = inspect.signature(maskzoo.check_dataset)
-    assert list(signature.parameters) == ["data", "images", "duplicates", "fix", "page", "on_progress"]
+    assert list(signature.parameters) == ["data", "images", "classes", "duplicates", "fix", "page", "on_progress"]
     kinds = {name: parameter.kind.name for name, parameter in signature.parameters.items() if name != "data"}
     assert set(kinds.values()) == {"KEYWORD_ONLY"}
 

@@ -73,7 +73,8 @@ def test_classes_are_matched_by_the_names_of_the_index(tmp_path):
     assert list(results.to_rows(annotations)) == rows
     assert "matched by name" in results.provenance.doubts[0]
 
-    index["categories"][0]["name"] = "zebra"
+    for row in index["categories"]:
+        row["name"] = f"zebra {row['id']}"
     write(tmp_path / "images.json", index)
     with pytest.raises(ConfigError, match=r"images\.json.*zebra"):
         read_results(tmp_path / "rows.json", annotations)

@@ -1,10 +1,13 @@
 """Where a run finds its data."""
 
+import json
+
 import pytest
 
 from maskzoo.config import RunSettings
-from maskzoo.errors import SourceError
+from maskzoo.errors import ConfigError, SourceError
 from maskzoo.training.plan import make_plan
+from maskzoo.training.run_folder import RunFolder
 from maskzoo.zoo.rows import read_row
 from small_runs import write_data
 
@@ -21,3 +24,60 @@ def test_annotations_written_elsewhere_find_both_splits_in_one_given_folder(tmp_
     ]
     with pytest.raises(SourceError, match=r"train\.json: its images were not found.*--images"):
         make_plan(config, RunSettings(), tmp_path / "cleaned", images=tmp_path / "cleaned")
+
+
+def write_classes(folder, split, names, objects):
+    """Write a split whose categories are `names`, with an object of each class in `objects`."""
+    write_data(folder, **{"train": 0, "val": 0, split: len(objects)})
+    content = json.loads((folder / f"{split}.json").read_text())
+    content["categories"] = [{"id": number, "name": name} for number, name in names.items()]
+    rows = {row["image_id"]: row for row in content["annotations"]}
+    number = {name: number for number, name in names.items()}
+    content["annotations"] = [row | {"category_id": number[name]} for row, name in zip(rows.values(), objects, strict=True)]
+    (folder / f"{split}.json").write_text(json.dumps(content))
+
+
+def plan_classes(folder, **options):
+    return make_plan(read_row("mask_rcnn_r50_fpn_1x_coco"), RunSettings(), folder, **options)
+
+
+def test_a_class_that_val_lacks_is_joined_by_name_and_said(tmp_path):
+    write_classes(tmp_path, "train", {1: "scratch", 2: "dent"}, ["scratch", "dent", "scratch"])
+    write_classes(tmp_path, "val", {1: "Dent"}, ["Dent"])
+    plan = plan_classes(tmp_path)
+    assert plan.config.classes == {1: "scratch", 2: "dent"} and plan.renamed is None
+    assert "val has no class scratch" in plan.notes[0] and "'Dent' for 'dent'" in plan.notes[0]
+
+
+def test_a_class_that_train_lacks_comes_last_and_is_said_not_to_be_learned(tmp_path):
+    write_classes(tmp_path, "train", {3: "dent"}, ["dent"])
+    write_classes(tmp_path, "val", {3: "dent", 1: "hole", 0: "shapes"}, ["hole", "dent"])
+    plan = plan_classes(tmp_path)
+    assert plan.config.classes == {3: "dent", 1: "hole"}
+    assert "cannot be learned" in plan.notes[0] and "shapes has no object" in plan.notes[0]
+
+
+def test_classes_of_splits_that_may_be_the_same_are_refused(tmp_path):
+    write_classes(tmp_path, "train", {1: "scratch", 2: "dent"}, ["scratch", "dent"])
+    write_classes(tmp_path, "val", {1: "scratch", 2: "Delle"}, ["Delle"])
+    with pytest.raises(ConfigError, match=r"2 is 'dent' in train and 'Delle' in val.*--classes map\.yml"):
+        plan_classes(tmp_path)
+    plan = plan_classes(tmp_path, classes={"dent": ["dent", "Delle"], "rest": "keep"})
+    assert plan.config.classes == {2: "dent", 1: "scratch"}
+    assert plan.renamed == {"dent": "dent", "Delle": "dent", "scratch": "scratch"} and "dent + Delle" in plan.notes[0]
+
+
+def test_the_class_map_of_a_run_is_written_down_and_read_again(tmp_path):
+    write_classes(tmp_path / "data", "train", {1: "scratch", 2: "dent", 4: "dust"}, ["scratch", "dent", "dust"])
+    write_classes(tmp_path / "data", "val", {7: "dent"}, ["dent"])
+    (tmp_path / "map.yml").write_text("damage: [dent, scratch]\ndrop: dust\n")
+    folder = RunFolder(tmp_path / "run")
+    folder.begin(plan_classes(tmp_path / "data", classes=tmp_path / "map.yml"))
+    plan = folder.read_plan()
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["classes_renamed"] == {
+        "dent": "damage", "scratch": "damage", "dust": None,
+    }  # fmt: skip
+    assert plan.config.classes == {1: "damage"} and "left out: dust" in plan.notes[0]
+    for split, objects in (("train", 2), ("val", 1)):
+        annotations = plan.read(split)
+        assert annotations.classes.to_classes() == plan.config.classes and annotations.labels.tolist() == [0] * objects

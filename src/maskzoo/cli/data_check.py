@@ -9,6 +9,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from maskzoo.cli.options import Classes
 from maskzoo.cli.progress import show_progress
 from maskzoo.cli.terminal import open_stdout, print_json, start_table
 from maskzoo.errors import count_words
@@ -28,6 +29,7 @@ def check(
     images: Annotated[
         Path | None, typer.Option(metavar="DIR", help="The images' folder, or one with a folder for each split.")
     ] = None,
+    classes: Classes = None,
     fix: Annotated[
         Path | None,
         typer.Option(metavar="OUT", help="Write cleaned annotations to this new file, or folder for several splits."),
@@ -58,7 +60,9 @@ def check(
     from maskzoo.dataset_checks.check import check_dataset
 
     with show_progress() as show:
-        report = check_dataset(data, images=images, duplicates=not no_duplicates, fix=fix, page=page, on_progress=show)
+        report = check_dataset(
+            data, images=images, classes=classes, duplicates=not no_duplicates, fix=fix, page=page, on_progress=show
+        )
     if json:
         print_json(report.to_dict())
     else:

@@ -49,7 +49,7 @@ def convert_data(
     to: Annotated[Target, typer.Option(help="What OUT is.")] = "coco",
     classes: Annotated[
         str | None,
-        typer.Option(metavar="NAMES|FILE", help="The classes in order: cat,dog or a text file with one a line."),
+        typer.Option(metavar="NAMES|FILE", help="In order: cat,dog or a text file; or a map (.yml) of new names to old."),
     ] = None,
     boxes: Annotated[
         Boxes | None,

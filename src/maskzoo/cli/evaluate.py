@@ -12,6 +12,7 @@ from maskzoo.cli.options import (
     BackendOption,
     Batch,
     Calibrate,
+    Classes,
     Device,
     DeviceOption,
     Dtype,
@@ -53,6 +54,7 @@ def evaluate(
     all_images: Annotated[
         bool, typer.Option("--all-images", help="Run images without an object too; published figures leave them out.")
     ] = False,
+    classes: Classes = None,
     from_predictions: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Score this COCO result file and run nothing; MODEL may be - then."),
@@ -67,7 +69,8 @@ def evaluate(
 ) -> None:
     """Measure box and mask AP on a data set.
 
-    All that the model finds counts: its own score threshold applies. An image
+    All that the model finds counts: its own score threshold applies. Classes are
+    matched by name; those count that the model and DATA both have. An image
     that has no object but crowds is not run, as in the published evaluation, and
     still counts as one of the data set. If images are missing or cannot be read,
     they are named, the rest is scored, and the exit code is 3.
@@ -111,6 +114,7 @@ def evaluate(
             overrides=override or (),
             limit=limit,
             all_images=all_images,
+            classes=classes,
             out=out,
             processes=processes,
             on_progress=show,
@@ -135,11 +139,13 @@ def evaluate(
 
 def _print_tables(run: EvaluationRun) -> None:
     console, evaluation = open_stdout(), run.evaluation
-    console.print(tabulate_classes(run.annotations, evaluation))
+    console.print(tabulate_classes(run.annotations, evaluation, run.left_out))
     console.print()
     console.print(tabulate_metrics(evaluation.kinds))
     objects = int(evaluation.objects.sum())
     line = f"{run.model}: {evaluation.images:,} images, {objects:,} objects, {evaluation.detections:,} detections"
+    if run.results is not None and run.results.left_out:
+        line += f", {run.results.left_out:,} of other classes left out"
     if run.seconds:
         line += f", {run.images:,} images run in {run.seconds:.1f} s, {run.images / run.seconds:.1f} images/s"
     console.print(line, soft_wrap=True)

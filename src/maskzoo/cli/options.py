@@ -18,6 +18,7 @@ __all__ = [
     "BackendOption",
     "Batch",
     "Calibrate",
+    "Classes",
     "Device",
     "DeviceOption",
     "Dtype",
@@ -76,6 +77,14 @@ DtypeOption = Annotated[
         "--dtype",
         metavar="TYPE",
         help="auto is float32; bfloat16, float16 (GPU) and int8 are faster where the hardware has them, and less exact.",
+    ),
+]
+Classes = Annotated[
+    Path | None,
+    typer.Option(
+        "--classes",
+        metavar="MAP.yml",
+        help="Rename, merge, drop, reorder the classes: `vehicle: [car, bus]`, `drop: [cone]`.",
     ),
 ]
 Calibrate = Annotated[

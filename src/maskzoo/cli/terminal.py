@@ -13,7 +13,10 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from maskzoo.datasets.annotations import AnnotationSet
+    from maskzoo.evaluation.common_classes import LeftOut
     from maskzoo.evaluation.metrics import Evaluation, Metrics
 
 __all__ = ["open_stderr", "open_stdout", "print_error", "print_json", "start_table", "tabulate_classes", "tabulate_metrics"]
@@ -65,7 +68,8 @@ def tabulate_metrics(kinds: dict[str, Metrics]) -> Table:
     return table
 
 
-def tabulate_classes(annotations: AnnotationSet, evaluation: Evaluation) -> Table:
+def tabulate_classes(annotations: AnnotationSet, evaluation: Evaluation, left_out: Sequence[LeftOut] = ()) -> Table:
+    """AP of each class that has objects, in percent; then the classes that do not count."""
     kinds = evaluation.kinds
     columns = [f"{kind} {name}" for kind in kinds for name in ("AP", "AP50")]
     table = start_table("class", "objects", *columns)
@@ -75,6 +79,8 @@ def tabulate_classes(annotations: AnnotationSet, evaluation: Evaluation) -> Tabl
         numbers = [metrics.classes[label] for metrics in kinds.values()]
         cells = [_format(value) for row in numbers for value in (row.ap, row.ap50)]
         table.add_row(name, str(evaluation.objects[label]), *cells)
+    for one in left_out:
+        table.add_row(one.name, str(one.objects), *["left out"] * len(columns))
     return table
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from maskzoo.cli.options import Device
+from maskzoo.cli.options import Classes, Device
 from maskzoo.cli.progress import TrainingDisplay, show_progress
 from maskzoo.cli.terminal import open_stderr, open_stdout, print_json
 
@@ -39,6 +39,7 @@ def train(
     images: Annotated[
         Path | None, typer.Option(metavar="DIR", help="The images' folder, or one with a folder for each split.")
     ] = None,
+    classes: Classes = None,
     epochs: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Instead of the recipe's; milestones in proportion.")
     ] = None,
@@ -90,6 +91,7 @@ def train(
             resume=resume,
             val=val,
             images=images,
+            classes=classes,
             epochs=epochs,
             batch=batch,
             accumulate=accumulate,

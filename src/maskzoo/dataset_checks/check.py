@@ -11,6 +11,7 @@ from maskzoo.dataset_checks.fix import fix_splits
 from maskzoo.dataset_checks.page import MARK, render_page
 from maskzoo.dataset_checks.report import DatasetReport
 from maskzoo.dataset_checks.split_checks import check_splits
+from maskzoo.datasets.class_edits import GivenClasses, read_class_edits
 from maskzoo.datasets.layout import find_splits
 from maskzoo.errors import ArgumentError
 from maskzoo.progress import OnProgress, say_nothing
@@ -23,6 +24,7 @@ def check_dataset(
     data: str | Path,
     *,
     images: str | Path | None = None,
+    classes: GivenClasses | None = None,
     duplicates: bool = True,
     fix: str | Path | None = None,
     page: str | Path | None = None,
@@ -33,6 +35,8 @@ def check_dataset(
     Args:
         data: a COCO instances file (JSON), or a data set's folder. Its files are never changed.
         images: the images' folder, or one with a folder for each split; searched for near the annotations unless given.
+        classes: a class map (.yml, or a mapping): the classes renamed, merged, left out, in another order. What is checked
+            and written is what it makes of the annotations.
         duplicates: whether to look for images that are the same, or nearly so, in two splits, or twice in one.
         fix: a new file, or a folder for several splits, for cleaned annotations: what leaves nothing to guess is
             repaired, the rest dropped.
@@ -46,7 +50,7 @@ def check_dataset(
     Raises:
         SourceError: there is no data set.
         AnnotationsError: no split's file can be read as COCO instances.
-        ConfigError: `images` is not a folder.
+        ConfigError: `images` is not a folder, or the class map does not fit the data.
         ArgumentError: `fix` or `page` would overwrite something, or has no name of a file of its kind.
         MaskzooError: a file cannot be written, or nothing would be left in a cleaned one.
     """
@@ -54,7 +58,8 @@ def check_dataset(
     targets = _plan_files(None if fix is None else Path(fix), splits)
     page = None if page is None else _check_page(Path(page))
     images = None if images is None else Path(images)
-    report, contents = check_splits(splits, images=images, duplicates=duplicates, on_progress=on_progress)
+    edits = None if classes is None else read_class_edits(classes)
+    report, contents = check_splits(splits, images=images, edits=edits, duplicates=duplicates, on_progress=on_progress)
     if page is not None:
         write_file(page, render_page(report, contents).encode("utf-8"))
     fixed = fix_splits(report, contents, targets) if targets else {}

@@ -12,6 +12,7 @@ from maskzoo.dataset_checks.codes import CODES, rank
 from maskzoo.dataset_checks.image_checks import ImageFiles, check_images
 from maskzoo.dataset_checks.report import DatasetReport, SplitFacts
 from maskzoo.datasets.annotations import look_for_images
+from maskzoo.datasets.class_edits import ClassEdits, edit_contents
 from maskzoo.datasets.coco_reader import TABLES, read_json, sift
 from maskzoo.datasets.sifted import Sifted
 from maskzoo.errors import AnnotationsError
@@ -27,6 +28,7 @@ def check_splits(
     splits: Mapping[str, Path],
     *,
     images: Path | None = None,
+    edits: ClassEdits | None = None,
     duplicates: bool = True,
     on_progress: OnProgress = say_nothing,
 ) -> tuple[DatasetReport, Contents]:
@@ -42,12 +44,18 @@ def check_splits(
     for number, (split, file) in enumerate(splits.items()):
         on_progress(ProgressEvent("Reading annotations", number, len(splits), "files"))
         try:
-            content = read_json(file)
-            found, sifted[split] = check_annotations(content, str(file), split)
-            faults += found
-            contents[split] = content
+            contents[split] = read_json(file)
         except AnnotationsError as error:
             faults += [replace(fault, split=split) for fault in error.faults]
+    if edits is not None:
+        contents = edit_contents(contents, edits, on_progress)
+    for split, content in contents.items():
+        try:
+            found, sifted[split] = check_annotations(content, str(splits[split]), split)
+            faults += found
+        except AnnotationsError as error:
+            faults += [replace(fault, split=split) for fault in error.faults]
+    contents = {split: contents[split] for split in sifted}
     if not sifted:
         raise AnnotationsError(faults)
     unsure = {f.split for f in faults if CODES[f.code].severity == "error" and f.table in ("", "categories")}

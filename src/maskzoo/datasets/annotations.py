@@ -137,6 +137,16 @@ class AnnotationSet:
             runs=self.runs.take(rows),
         )
 
+    def relabel(self, classes: ClassMap, labels: Integers) -> AnnotationSet:
+        """Return the data set with other classes: `labels` int64 `[C]` has the new one of each, -1 where its objects go."""
+        kept = self.select(np.ones(len(self), np.bool_), labels[self.labels] >= 0)
+        return replace(kept, classes=classes, labels=labels[kept.labels].astype(np.int32))
+
+    def count_objects(self) -> list[int]:
+        """Return how many objects each class has, crowds left out."""
+        counts: list[int] = np.bincount(self.labels[~self.crowd], minlength=len(self.classes)).tolist()
+        return counts
+
 
 @dataclass(frozen=True, slots=True)
 class Dropped:

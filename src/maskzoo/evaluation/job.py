@@ -14,12 +14,15 @@ from numpy.typing import NDArray
 
 from maskzoo.config import ModelConfig
 from maskzoo.datasets.annotations import AnnotationSet, find_image_folder
+from maskzoo.datasets.class_edits import GivenClasses, read_class_edits
 from maskzoo.datasets.classes import ClassMap, ClassMatch, match_classes
 from maskzoo.datasets.coco_reader import read_annotations
 from maskzoo.datasets.coco_writer import to_coco
 from maskzoo.datasets.layout import find_splits, pick_split
 from maskzoo.errors import ArgumentError
 from maskzoo.evaluation.collect import Collected, Failure, choose_images, collect_results
+from maskzoo.evaluation.common_classes import LeftOut, keep_common
+from maskzoo.evaluation.judgement import Provenance
 from maskzoo.evaluation.metrics import Evaluation, compute_metrics
 from maskzoo.evaluation.published import Comparison, compare_with_published
 from maskzoo.evaluation.results import Results, read_results
@@ -41,15 +44,16 @@ class EvaluationRun:
 
     Args:
         model: its name, or that of the file of results.
-        annotations: the images that count, with their objects.
+        annotations: the images that count, with their objects of the classes that the model and the data set both have.
         evaluation: COCO's numbers, 0 to 1.
         comparison: how they stand to the published ones; None if there are none.
-        match: how the model's classes are those of the data set; None without a model.
+        match: how the model's classes, or those of a file of results, are the data set's; None where nothing says.
         results: every row that was found, `results.provenance` how those of a file were matched. None in other processes
             than the first of those that torchrun started.
         images: how many were run, in `seconds`.
         failed: the images that could not be run. They count as images without detections.
         folder: where the images are; None if nothing was run.
+        left_out: the data set's classes that the model does not know, which do not count.
     """
 
     model: str
@@ -62,6 +66,7 @@ class EvaluationRun:
     seconds: float = 0.0
     failed: tuple[Failure, ...] = ()
     folder: Path | None = None
+    left_out: tuple[LeftOut, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return all numbers as plain values that `json.dumps` takes."""
@@ -72,7 +77,9 @@ class EvaluationRun:
             **self.evaluation.to_dict(self.annotations.classes),
             "published": None if self.comparison is None else self.comparison.to_dict(),
             "classes_matched": None if self.match is None else self.match.note,
+            "classes_left_out": [asdict(one) for one in self.left_out],
             "matching": None if provenance is None else provenance.to_dict(),
+            "detections_left_out": 0 if self.results is None else self.results.left_out,
             "images_run": self.images,
             "seconds": round(self.seconds, 3),
             "failed": [asdict(failure) for failure in self.failed],
@@ -95,6 +102,7 @@ def evaluate(
     overrides: Sequence[str] = (),
     limit: int | None = None,
     all_images: bool = False,
+    classes: GivenClasses | None = None,
     out: str | Path | None = None,
     processes: Processes | None = None,
     on_progress: OnProgress = say_nothing,
@@ -102,8 +110,9 @@ def evaluate(
     """Measure box and mask AP on a data set.
 
     All that the model finds counts: its own score threshold applies. An image that has no object but crowds is not run,
-    as in the published evaluation, and still counts as one of the data set. Where torchrun started several processes, all
-    call it: they share the images, all get the numbers of one process, and the first has the rows.
+    as in the published evaluation, and still counts as one of the data set. Classes are matched by name, and those count
+    that the model and the data set both have. Where torchrun started several processes, all call it: they share the
+    images, all get the numbers of one process, and the first has the rows.
 
     Args:
         model: as `maskzoo.load` takes it; with `predictions` it says what to compare with, and may be None.
@@ -117,6 +126,8 @@ def evaluate(
         device, backend, dtype, calibrate, overrides: as for `maskzoo.load`.
         limit: run and score the first so many images only.
         all_images: run images without an object too.
+        classes: a class map (.yml, or a mapping): the data's classes renamed, merged, left out, in another order, so that
+            their names are those of the model.
         out: a folder for metrics.json and, if images were run, predictions.json and images.json.
         processes: those that share the images; all that torchrun started if left out.
         on_progress: gets downloads and images, and in notes how a file's rows were matched.
@@ -139,9 +150,14 @@ def evaluate(
         raise ArgumentError("--set: MODEL is -, so there is no value to change; leave it out")
     if out is not None:
         check_folder(Path(out))
+    edits = None if classes is None else read_class_edits(classes)
     with join_processes(device) if processes is None else nullcontext(processes) as processes:
         tell = on_progress if processes.rank == 0 else say_nothing
         annotations = _read_data(Path(data), split, tell)
+        if edits is not None:
+            edited = edits.resolve(annotations.classes.to_pairs())
+            annotations = edited.edit(annotations)
+            tell(ProgressEvent("Evaluating", note=f"{edits.origin}: {edited}"))
         kept = None if limit is None else choose_images(annotations, all_images=all_images, limit=limit)
         chosen = annotations if kept is None else annotations.select(kept)
         folder, found = None, None
@@ -159,12 +175,13 @@ def evaluate(
             if predictions is not None and processes.rank == 0:
                 found = Collected(read_results(predictions, annotations, kept))
                 tell(ProgressEvent("Reading", note=f"{predictions}: {found.results.provenance}"))
+                subject = subject.as_predicted(found.results.provenance)
         changes = [*(f"--set {text}" for text in overrides), *(["--all-images"] if all_images else [])]
         changes += [] if dtype in ("auto", "float32") else [f"--dtype {dtype}"]
         run = None if found is None else subject.score(chosen, found, changes, folder)
         shared = processes.broadcast(None if run is None else replace(run, results=None))
     if run is not None and out is not None:
-        _write(Path(out), run, all_images)
+        _write(Path(out), run, choose_images(chosen, all_images=all_images))
     run = run or shared
     assert run is not None  # the first process has it
     return run
@@ -181,21 +198,27 @@ class _Subject:
     @classmethod
     def of(cls, config: ModelConfig, annotations: AnnotationSet) -> _Subject:
         ours = ClassMap.from_classes(config.classes)
-        return cls(config.name, config, match_classes(ours, annotations.classes, config.name, annotations.source))
+        objects = annotations.count_objects()
+        return cls(config.name, config, match_classes(ours, annotations.classes, config.name, annotations.source, objects))
+
+    def as_predicted(self, provenance: Provenance | None) -> _Subject:
+        """Return the same with the classes that the rows of a file are said to have, where something says it."""
+        return self if provenance is None or provenance.match is None else replace(self, match=provenance.match)
 
     @property
     def labels(self) -> NDArray[np.int64] | None:
         return None if self.match is None else self.match.labels
 
     def score(self, annotations: AnnotationSet, found: Collected, changes: list[str], folder: Path | None) -> EvaluationRun:
-        evaluation = compute_metrics(annotations, found.results)
+        annotations, results, left_out = keep_common(annotations, found.results, self.match)
+        evaluation = compute_metrics(annotations, results)
         changes = [*changes, *([f"{len(found.failed)} images could not be run"] if found.failed else [])]
         differs = f"this run differs by {', '.join(changes)}" if changes else None
         comparison = None
         if self.config is not None:
             comparison = compare_with_published(self.config, annotations, evaluation, differs)
-        rest = found.images, found.seconds, tuple(found.failed), folder
-        return EvaluationRun(self.name, annotations, evaluation, comparison, self.match, found.results, *rest)
+        rest = found.images, found.seconds, tuple(found.failed), folder, left_out
+        return EvaluationRun(self.name, annotations, evaluation, comparison, self.match, results, *rest)
 
 
 def _read_data(data: Path, split: str | None, on_progress: OnProgress) -> AnnotationSet:
@@ -211,12 +234,11 @@ def _read_data(data: Path, split: str | None, on_progress: OnProgress) -> Annota
     return read_annotations(files[chosen])
 
 
-def _write(out: Path, run: EvaluationRun, all_images: bool) -> None:
-    """Write the numbers and, if images were run, what was found on those that could be."""
+def _write(out: Path, run: EvaluationRun, chosen: NDArray[np.bool_]) -> None:
+    """Write the numbers and, if the `chosen` images were run, what was found on those that could be."""
     make_folder(out)
     if run.folder is not None and run.results is not None:
-        done = choose_images(run.annotations, all_images=all_images)
-        done &= ~np.isin(run.annotations.image_ids, [failure.image_id for failure in run.failed])
+        done = chosen & ~np.isin(run.annotations.image_ids, [failure.image_id for failure in run.failed])
         index = to_coco(run.annotations.select(done, np.zeros(len(run.annotations.ids), np.bool_)))
         write_results(out, [run.results.to_json(run.annotations).decode("ascii")], [json.dumps(index)])
     numbers = json.dumps(run.to_dict(), indent=1, allow_nan=False)

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maskzoo.datasets.annotations import AnnotationSet, find_trainable
+from maskzoo.datasets.classes import ClassMatch
 from maskzoo.evaluation.numbering import Numbering
 from maskzoo.inference.outputs import INDEX
 
@@ -108,12 +109,14 @@ class Judgement:
 class Provenance:
     """How the rows of a file were matched with the images: by `index`, a file that names them, or by id if it is None.
 
-    `judgement` says how they lie on the objects, `doubts` all in words that is unlikely if the match is right.
+    `judgement` says how they lie on the objects, `doubts` all in words that is unlikely if the match is right. `match`
+    says how the classes of the index are the data set's.
     """
 
     index: str | None
     judgement: Judgement
     doubts: tuple[str, ...]
+    match: ClassMatch | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return all as plain values that `json.dumps` takes."""
@@ -139,7 +142,8 @@ def tell_provenance(annotations: AnnotationSet, results: Results, numbering: Num
     doubts = [*numbering.notes, *judgement.doubts]
     if 2 * gaps > total or (gaps and numbering.named is not None):  # by id alone, no row may as well mean nothing found
         doubts.append(f"{gaps} of {total} images with objects are not among the results and count as without detections")
-    return Provenance(None if numbering.named is None else numbering.source, judgement, tuple(doubts))
+    index = None if numbering.named is None else numbering.source
+    return Provenance(index, judgement, tuple(doubts), numbering.match)
 
 
 def judge_results(annotations: AnnotationSet, results: Results) -> Judgement:

@@ -95,11 +95,10 @@ class Evaluation:
 
 def compute_metrics(annotations: AnnotationSet, results: Results) -> Evaluation:
     """Score results on all images of the data set: COCO's default protocol, 1, 10 and 100 detections of an image."""
-    classes = len(annotations.classes)
     return Evaluation(
         box=_score(annotations, results, "bbox") if results.has_boxes else None,
         mask=_score(annotations, results, "segm") if results.has_masks else None,
-        objects=np.bincount(annotations.labels[~annotations.crowd], minlength=classes),
+        objects=np.array(annotations.count_objects()),
         images=len(annotations),
         detections=len(results),
     )

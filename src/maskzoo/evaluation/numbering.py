@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maskzoo.datasets.annotations import AnnotationSet
-from maskzoo.datasets.classes import match_classes
+from maskzoo.datasets.classes import ClassMatch, match_classes
 from maskzoo.datasets.coco_reader import read_annotations
 from maskzoo.errors import AnnotationsError
 from maskzoo.faults import Fault, Words
@@ -25,8 +25,9 @@ __all__ = ["Numbering", "number_by_ids", "number_by_names"]
 class Numbering:
     """What the ids of a result file mean: `images`, image id -> place in the data set, and `labels`, category id -> label.
 
-    `source` is the file that says so, the data set's own or an index; `named`, bool `[I]`, the images an index names,
-    None without one; `notes` say in words what is not beyond doubt.
+    A label is -1 where the data set has no such class. `source` is the file that says so, the data set's own or an index;
+    `named`, bool `[I]`, the images an index names, and `match`, how its classes are the data set's, None without one;
+    `notes` say in words what is not beyond doubt.
     """
 
     images: dict[int, int]
@@ -34,6 +35,7 @@ class Numbering:
     source: str
     named: NDArray[np.bool_] | None = None
     notes: tuple[str, ...] = ()
+    match: ClassMatch | None = None
 
 
 def number_by_ids(annotations: AnnotationSet) -> Numbering:
@@ -57,7 +59,8 @@ def number_by_names(index: str | Path, annotations: AnnotationSet) -> Numbering:
     except AnnotationsError as error:
         advice = f"it says what the ids of the results beside it mean; predict again, or {advice}"
         raise AnnotationsError(error.faults, advice) from None
-    match = match_classes(known.classes, annotations.classes, str(index), annotations.source)
+    objects = annotations.count_objects()
+    match = match_classes(known.classes, annotations.classes, str(index), annotations.source, objects)
     places, faults, loose = _match_names(known, annotations)
     for row, place in places.items():
         found, expected = known.sizes[row].tolist(), annotations.sizes[place].tolist()
@@ -76,7 +79,7 @@ def number_by_names(index: str | Path, annotations: AnnotationSet) -> Numbering:
         notes.append(f"{len(loose)} images were told by the last part of their names alone, the first is {first}")
     images = {int(known.image_ids[row]): place for row, place in places.items()}
     labels = dict(zip(known.classes.ids, match.labels.tolist(), strict=True))
-    return Numbering(images, labels, str(index), named, tuple(notes))
+    return Numbering(images, labels, str(index), named, tuple(notes), match)
 
 
 def _match_names(known: AnnotationSet, annotations: AnnotationSet) -> tuple[dict[int, int], list[Fault], list[int]]:

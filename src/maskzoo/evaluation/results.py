@@ -35,13 +35,14 @@ class Results:
 
     `images` (place in the data set) and `labels` (the data set's) int64 `[K]`, `scores` float64 `[K]`; `boxes` float64
     `[K 4]`, x y width height; `runs`, compressed run lengths, and their `areas` in pixels, int64 `[K]`. `has_boxes` and
-    `has_masks` say which of the two the rows have. `provenance` says how a file's rows were matched with the images.
+    `has_masks` say which of the two the rows have. `provenance` says how a file's rows were matched with the images; `left_out`
+    counts detections of classes that the data set does not have.
     """
 
     def __init__(self, *, has_boxes: bool = True, has_masks: bool = True) -> None:
         self.has_boxes, self.has_masks = has_boxes, has_masks
         self.provenance: Provenance | None = None
-        self.runs: list[bytes] = []
+        self.left_out, self.runs = 0, list[bytes]()
         self._images, self._labels, self._areas = array("q"), array("q"), array("q")
         self._scores, self._boxes = array("d"), array("d")
 
@@ -71,10 +72,13 @@ class Results:
     def add_prediction(self, image: int, prediction: Prediction, size: tuple[int, int], labels: Integers) -> None:
         """Add what was found on image `image`, of height and width `size` in the data set.
 
-        `labels` has the data set's label of each of the model's. The masks are encoded here, so that the prediction
-        can go. Raises MaskzooError if the photo has another size than the data set says.
+        `labels` has the data set's label of each of the model's, or -1: such detections are only counted. The masks are
+        encoded here, so that the prediction can go. Raises MaskzooError if the photo has another size than said.
         """
         check_size(prediction.size, size)
+        known = labels[prediction.labels] >= 0
+        self.left_out += int((~known).sum())
+        prediction = prediction if known.all() else prediction[known]
         corners = prediction.boxes.astype(np.float64)
         self.add(
             image=image,
@@ -129,7 +133,7 @@ class Results:
     def take(self, rows: Integers) -> Results:
         """Return some rows, in that order."""
         some = Results(has_boxes=self.has_boxes, has_masks=self.has_masks)
-        some.provenance = self.provenance
+        some.provenance, some.left_out = self.provenance, self.left_out
         some._images, some._labels = (array("q", column[rows].tobytes()) for column in (self.images, self.labels))
         some._scores = array("d", self.scores[rows].tobytes())
         if self.has_boxes:
@@ -137,6 +141,13 @@ class Results:
         if self.has_masks:
             some._areas = array("q", self.areas[rows].tobytes())
             some.runs = [self.runs[row] for row in rows.tolist()]
+        return some
+
+    def relabel(self, labels: Integers) -> Results:
+        """Return the rows with other labels: `labels` `[C]` has the new one of each; those of -1 are only counted."""
+        some = self.take(np.flatnonzero(labels[self.labels] >= 0))
+        some.left_out += len(self) - len(some)
+        some._labels = array("q", labels[some.labels].astype(np.int64).tobytes())
         return some
 
     def to_json(self, annotations: AnnotationSet) -> bytes:
@@ -161,6 +172,7 @@ def join_results(parts: Sequence[Results]) -> Results:
     whole = Results(has_boxes=parts[0].has_boxes, has_masks=parts[0].has_masks)
     for part in parts:
         whole.runs += part.runs
+        whole.left_out += part.left_out
         for name in ("_images", "_labels", "_areas", "_scores", "_boxes"):
             getattr(whole, name).extend(getattr(part, name))
     return whole.take(np.argsort(whole.images, kind="stable"))
@@ -202,11 +214,14 @@ def check_results(rows: Any, annotations: AnnotationSet, source: str, numbering:
 
     Ids mean what `numbering` says; without it they are the data set's.
     """
-    reader = _Reader(source, annotations, number_by_ids(annotations) if numbering is None else numbering)
+    numbering = number_by_ids(annotations) if numbering is None else numbering
+    reader = _Reader(source, annotations, numbering)
     results = reader.read(rows)
     if reader.faults:
         foreign = any(fault.field in ("image_id", "category_id", "segmentation.size") for fault in reader.faults)
         raise AnnotationsError(reader.faults, _advise(annotations) if foreign else "")
+    if min(numbering.labels.values(), default=0) < 0:
+        results = results.relabel(np.append(np.arange(len(annotations.classes)), -1))  # the label -1 is the last of these
     return results
 
 

@@ -80,6 +80,9 @@ class FoundImages:
         except ConfigError as error:
             note = f"Image ids are the data set's, category ids the model's: {error}"
             return WrittenClasses(dict(config.classes), note=note)
+        if (match.labels < 0).any():
+            note = f"Image ids are the data set's, category ids the model's, as it has classes of its own: {match.note}"
+            return WrittenClasses(dict(config.classes), note=note)
         ids = dict(zip(config.classes, self.data.classes.to_ids(match.labels).tolist(), strict=True))
         return WrittenClasses(self.data.classes.to_classes(), ids, match.note or "")
 

@@ -10,7 +10,6 @@ from pathlib import Path
 import torch
 
 from maskzoo.datasets.classes import ClassMap, match_classes
-from maskzoo.datasets.coco_reader import read_annotations
 from maskzoo.errors import TrainingError
 from maskzoo.evaluation.collect import collect_results
 from maskzoo.evaluation.metrics import Evaluation, compute_metrics
@@ -38,7 +37,7 @@ class Keeper:
         self.measures = "val" in plan.data
         self.measured: tuple[Evaluation, Results] | None = None  # the last, in the first process
         if self.measures:
-            self.annotations = read_annotations(plan.data["val"])
+            self.annotations = plan.read("val")
             ours = ClassMap.from_classes(plan.config.classes)
             self.match = match_classes(ours, self.annotations.classes, plan.config.name, plan.data["val"])
 

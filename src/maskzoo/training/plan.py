@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from maskzoo.config import ModelConfig, RunSettings
-from maskzoo.datasets.annotations import find_image_folder
+from maskzoo.datasets.annotations import AnnotationSet, find_image_folder
+from maskzoo.datasets.class_edits import EditedClasses, GivenClasses, read_class_edits
+from maskzoo.datasets.classes import ClassMap, join_classes
 from maskzoo.datasets.coco_reader import read_annotations
 from maskzoo.datasets.layout import find_splits
 from maskzoo.errors import ArgumentError, TrainingError
@@ -26,6 +28,8 @@ class Plan:
 
     `data` has `train`, `train_images` and, with a validation split, `val`, `val_images` (paths), and the annotation
     files' `train_sha256`, `val_sha256`; `start` says where the first weights came from; `processes` how many there are.
+    `renamed` has the class that each of the data's became (None: left out), if a class map was given; `notes` say what
+    became of the classes.
     """
 
     config: ModelConfig
@@ -33,6 +37,15 @@ class Plan:
     data: Mapping[str, str]
     start: Mapping[str, Any]
     processes: int
+    renamed: Mapping[str, str | None] | None = None
+    notes: tuple[str, ...] = ()
+
+    def read(self, split: str) -> AnnotationSet:
+        """Read the annotations of a split, under the class map's classes if one was given."""
+        annotations = read_annotations(self.data[split])
+        if self.renamed is None:
+            return annotations
+        return EditedClasses.from_dict(self.renamed, ClassMap.from_classes(self.config.classes)).edit(annotations)
 
 
 def make_plan(
@@ -44,28 +57,40 @@ def make_plan(
     val: Path | None = None,
     source: str | None = None,
     processes: int = 1,
+    classes: GivenClasses | None = None,
 ) -> Plan:
     """Find the splits of `data` and their images, and make the model's classes those of the data set.
 
-    Raises SourceError where something is not found, AnnotationsError with every fault of an annotation file.
+    These are the classes of both splits, joined by name, or what a class map (`classes`) makes of them.
+
+    Raises SourceError where something is not found, AnnotationsError with every fault of an annotation file, ConfigError
+    if the splits' classes disagree or the class map does not fit them.
     """
+    edits = None if classes is None else read_class_edits(classes)
     splits = find_splits(data)
     if "train" not in splits:
         raise TrainingError(f"{data}: found {', '.join(splits)}; expected a train split; give its annotation file as DATA")
     files = {"train": splits["train"], "val": splits.get("val") if val is None else val}
     places: dict[str, str] = {}
-    classes: dict[int, str] = {}
+    found: list[AnnotationSet] = []
     for split, file in files.items():
         if file is None:
             continue
-        annotations = read_annotations(file)
+        found.append(annotations := read_annotations(file))
         places[split] = str(file.absolute())
         places[f"{split}_images"] = str(find_image_folder(annotations, images, split).absolute())
         places[f"{split}_sha256"] = hash_file(file)
-        classes = classes or annotations.classes.to_classes()  # of train
-    if classes != dict(config.classes):
-        config = config.model_copy(update={"classes": classes})
-    return Plan(config, settings, places, {"from": source}, processes)
+    renamed, note = None, None
+    if edits is not None:
+        edited = edits.resolve(*(annotations.classes.to_pairs() for annotations in found))
+        joined, renamed, note = edited.classes, edited.to_dict(), f"{edits.origin}: {edited}"
+    elif len(found) > 1:
+        joined, note = join_classes(found[0].classes, found[1].classes, found[1].count_objects())
+    else:
+        joined = found[0].classes
+    if joined.to_classes() != dict(config.classes):
+        config = config.model_copy(update={"classes": joined.to_classes()})
+    return Plan(config, settings, places, {"from": source}, processes, renamed, (note,) if note else ())
 
 
 def change_plan(plan: Plan, settings: Sequence[str], processes: int) -> Plan:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from maskzoo.datasets.coco_reader import read_annotations, read_json
+from maskzoo.datasets.coco_reader import read_json
 from maskzoo.evaluation.analysis import analyze
 from maskzoo.evaluation.metrics import compute_metrics
 from maskzoo.evaluation.results import check_results
@@ -23,7 +23,7 @@ def write_run_report(folder: RunFolder) -> None:
     if "val" not in plan.data or not folder.predictions.exists():
         write_page(folder.report, title=title, facts=facts, history=history)
         return
-    annotations = read_annotations(plan.data["val"])
+    annotations = plan.read("val")
     results = check_results(read_json(folder.predictions), annotations, str(folder.predictions))  # ids are the data set's
     analysis = analyze(annotations, results)
     write_page(

@@ -14,7 +14,7 @@ import torch
 
 from maskzoo.config import ModelConfig
 from maskzoo.datasets.annotations import select_for_training
-from maskzoo.datasets.coco_reader import read_annotations
+from maskzoo.datasets.class_edits import GivenClasses
 from maskzoo.errors import ArgumentError
 from maskzoo.model_file import parse_settings
 from maskzoo.progress import OnProgress, say_nothing
@@ -72,6 +72,7 @@ def train(
     resume: str | Path | None = None,
     val: str | Path | None = None,
     images: str | Path | None = None,
+    classes: GivenClasses | None = None,
     epochs: int | None = None,
     batch: int | None = None,
     accumulate: int | None = None,
@@ -99,6 +100,8 @@ def train(
         resume: the folder of a run that goes on as if it had not stopped, in place of `model`, `data` and `out`.
         val: the annotations of the validation split, if they are not found in `data`.
         images: the images' folder, or one with a folder for each split.
+        classes: a class map (.yml, or a mapping): the data's classes renamed, merged, left out, in another order. Left
+            out, the classes are those of both splits, joined by name.
         epochs: in place of the recipe's, its milestones in proportion.
         batch, accumulate, workers, seed: those settings of the run; see `RunSettings`.
         freeze_depth: how many of stem, res2, res3, res4, res5 are frozen.
@@ -127,7 +130,8 @@ def train(
     changes = [text for text in overrides if not text.startswith("run.")]
     with join_processes(device) if processes is None else nullcontext(processes) as processes:
         if resume is not None:
-            begun = {"out": out, "from": source, "val": val, "images": images, "epochs": epochs, "freeze-depth": freeze_depth}
+            begun = {"out": out, "from": source, "val": val, "images": images, "classes": classes, "epochs": epochs}
+            begun["freeze-depth"] = freeze_depth
             for option in [f"--{name}" for name, value in begun.items() if value is not None] + [f"--set {c}" for c in changes]:
                 refuse_change(option)
             folder = RunFolder(Path(resume))
@@ -136,8 +140,8 @@ def train(
             assert model is not None and data is not None  # checked above
             config = _choose_config(model, changes, epochs, freeze_depth)
             places = {name: None if path is None else Path(path) for name, path in (("images", images), ("val", val))}
-            begin = None if source is None else str(source)
-            plan = make_plan(config, parse_settings(settings), data, source=begin, processes=processes.count, **places)
+            begin: dict[str, Any] = {"source": None if source is None else str(source), "classes": classes, **places}
+            plan = make_plan(config, parse_settings(settings), data, processes=processes.count, **begin)
             folder = RunFolder(processes.broadcast(choose_folder(config.name) if out is None else Path(out)))
             if processes.rank == 0:
                 folder.begin(plan)
@@ -194,7 +198,7 @@ def _run(plan: Plan, folder: RunFolder, processes: Processes, events: RunEvents,
 def _prepare(plan: Plan, folder: RunFolder, processes: Processes, events: RunEvents, keeper: Keeper, resume: bool) -> Trainer:
     """Bring model, recipe and data together, at the beginning or where the newest snapshot is."""
     settings, config = plan.settings, plan.config
-    train, dropped = select_for_training(read_annotations(plan.data["train"]), empty_images=settings.empty_images)
+    train, dropped = select_for_training(plan.read("train"), empty_images=settings.empty_images)
     loader = TrainingLoader(
         train, Path(plan.data["train_images"]), config, settings, rank=processes.rank, processes=processes.count
     )
@@ -211,7 +215,7 @@ def _prepare(plan: Plan, folder: RunFolder, processes: Processes, events: RunEve
     )
     if processes.rank == 0 and snapshot is None:
         folder.rewind(-1)  # of a run that was killed before its first snapshot
-        notes = [f"{len(train)} images, {len(train.ids)} objects to train on; {dropped}", rates, first.report]
+        notes = [*plan.notes, f"{len(train)} images, {len(train.ids)} objects to train on; {dropped}", rates, first.report]
         for note in [*notes, *([] if evaluate else ["no val split: nothing is measured, the last weights are kept"])]:
             events.report({"kind": "note", "iteration": 0, "text": note})
     elif processes.rank == 0 and snapshot is not None:

@@ -71,6 +71,8 @@ class RunFolder:
                 "data": dict(plan.data),
                 "start": dict(plan.start),
                 "processes": plan.processes,
+                "classes_renamed": plan.renamed,
+                "notes": list(plan.notes),
             }
             write_whole(self.metrics, b"")
             # The last one: from then on there is a run to resume.
@@ -83,7 +85,8 @@ class RunFolder:
             rest = parse_json(file.read_bytes())
             settings = RunSettings.model_validate_json(json.dumps(rest["settings"]))
             config = read_config(self.path / "model.yml")
-            return Plan(config, settings, rest["data"], rest["start"], rest["processes"])
+            classes = rest.get("classes_renamed"), tuple(rest.get("notes", ()))  # runs of older versions have neither
+            return Plan(config, settings, rest["data"], rest["start"], rest["processes"], *classes)
         except FileNotFoundError:
             raise TrainingError(f"{file}: not found; expected the folder of a run (--out of maskzoo train)") from None
         except (OSError, ValueError, KeyError, TypeError) as error:

@@ -138,6 +138,16 @@ def test_classes_of_splits_are_joined_by_name_and_numbers_that_are_lost_are_told
     assert (tmp_path / "yolo/labels/val/b.txt").read_text().startswith("1 ")
 
 
+def test_a_class_map_renames_merges_and_drops_before_anything_is_written(tmp_path):
+    file = write_set(tmp_path / "set", make_pictures())
+    classes = {"pet": ["dog", "cat"], "drop": ["big tree"]}
+    made = convert_dataset(file, tmp_path / "yolo", to="yolo", classes=classes)
+    assert made.classes == ("pet",) and made.splits["train"].objects == 6 and "pet from" in made.notes[0]
+    convert_dataset(file, tmp_path / "labelme", to="labelme")
+    again = convert_dataset(tmp_path / "labelme", tmp_path / "cvat", to="cvat", classes=classes)
+    assert again.classes == ("pet",) and again.splits["train"].objects == 7 and "pet from" in again.notes[0]
+
+
 def test_importable_formats_are_sources_too(tmp_path):
     file = write_set(tmp_path / "set", make_pictures())
     convert_dataset(file, tmp_path / "labelme", to="labelme")

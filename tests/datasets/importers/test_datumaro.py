@@ -1,5 +1,6 @@
 """Datumaro's JSON becomes COCO: polygons, masks, boxes, groups and attributes; what has no area is named."""
 
+import contextlib
 import json
 
 import numpy as np
@@ -165,3 +166,46 @@ def test_items_without_a_path_are_found_by_their_id(source):
         del item["image"]
     file.write_text(json.dumps(content))
     assert list_objects(read(source)) == TRUTH
+
+
+@pytest.mark.parametrize("odd", [None, 0, -1, 1e308, 2**70, "", "x", [], {}, [[]], [None], True])
+def test_odd_values_are_named_and_never_end_in_a_traceback(source, odd):
+    file = source / "annotations/default.json"
+    content = json.loads(file.read_text())
+    content["items"][0]["annotations"] += [make_shape("mask", rle=encode([[0, 0, 9, 0, 9, 9]], {"height": 120, "width": 160}))]
+    before = json.dumps(content)
+    places = [
+        "items",
+        "categories",
+        "label",
+        "labels",
+        "annotations",
+        "type",
+        "label_id",
+        "group",
+        "points",
+        "rle",
+        "counts",
+        "size",
+    ]
+    for place in [*places, "attributes", "image", "path", "id", "name"]:
+        content = json.loads(before)
+        replace_first(content, place, odd)
+        file.write_text(json.dumps(content))
+        with contextlib.suppress(maskzoo.MaskzooError):
+            read_datumaro(source, ImportOptions(boxes="masks"))
+
+
+def replace_first(content, name, value):
+    """Replace the first value of a name, however deep."""
+    if isinstance(content, dict) and name in content:
+        content[name] = value
+        return True
+    inner = content.values() if isinstance(content, dict) else content if isinstance(content, list) else []
+    return any(replace_first(one, name, value) for one in inner)
+
+
+def test_a_set_without_an_item_says_so(source):
+    write(source, {})
+    with pytest.raises(SourceError, match="no Datumaro file in it is about a picture"):
+        read_datumaro(source, ImportOptions())

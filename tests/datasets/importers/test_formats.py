@@ -7,12 +7,16 @@ import pytest
 from coco_files import make_data
 from maskzoo.cli.data_convert import Format
 from maskzoo.datasets.importers.formats import FORMATS, choose_format
+from maskzoo.datasets.known_formats import describe_folder
 from maskzoo.errors import ArgumentError, SourceError
 
 LABELME = json.dumps({"shapes": [], "imagePath": "a.png"})
 LOOKS = {
     "yolo": {"data.yaml": "names: [a]"},
     "labelme": {"some/a.json": LABELME},
+    "supervisely": {"ds1/ann/a.png.json": json.dumps({"size": {"height": 1, "width": 1}, "objects": [], "tags": []})},
+    "datumaro": {"annotations/default.json": json.dumps({"categories": {"label": {"labels": []}}, "items": []})},
+    "fiftyone": {"samples.json": json.dumps({"samples": [{"filepath": "data/a.png"}]})},
     "cvat": {"annotations.xml": "<annotations><image name='a'/></annotations>"},
     "via": {"train/via_region_data.json": json.dumps({"a.png9": {"filename": "a.png", "size": 9, "regions": {}}})},
     "labelstudio": {"project-1.json": json.dumps([{"data": {"image": "a.png"}, "annotations": []}])},
@@ -36,6 +40,12 @@ def make(folder, files):
 @pytest.mark.parametrize("name", LOOKS)
 def test_each_format_is_recognised_by_its_files(tmp_path, name):
     assert choose_format(make(tmp_path, LOOKS[name])) == name
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_data_check_points_from_each_format_to_the_conversion(tmp_path, name):
+    described = describe_folder(make(tmp_path, LOOKS[name]))
+    assert described is not None and f"convert it first: maskzoo data convert {tmp_path} OUT" in described
 
 
 def test_labels_without_a_data_file_are_yolo_and_single_files_are_recognised(tmp_path):

@@ -98,8 +98,26 @@ def test_rows_without_a_label_with_several_or_torn_are_told(tmp_path):
     assert "Of several labels of a picture the first was taken: line 1" in draft.notes
 
 
+def test_the_first_version_has_the_same_under_other_names(tmp_path):
+    rows = []
+    for name, shapes in OUTLINES.items():
+        objects = [
+            {"title": label, "value": label, "schemaId": "x", "polygon": polygon(label, points)["polygon"]}
+            for label, points in shapes
+        ]
+        rows.append({"ID": name, "Labeled Data": f"https://x/{name}", "External ID": name, "Label": {"objects": objects}})
+    rows[0]["Label"]["objects"] += [
+        {"title": "dent", "bbox": {"top": 20, "left": 10, "height": 30, "width": 40}},
+        {"title": "dent", "instanceURI": "https://api.labelbox.com/masks/1"},
+    ]
+    rows.append({"ID": "4", "Labeled Data": "https://x/a4.jpg", "External ID": "a4.jpg", "Label": "Skip", "Skipped": True})
+    draft = read_labelbox(write(tmp_path, [rows], "export.json"), ImportOptions(boxes="masks"))[""]
+    assert list_objects(draft) == [*TRUTH[:2], ("a1.jpg", "dent", [10, 20, 40, 30]), *TRUTH[2:]]
+    assert [row.reason[:17] for row in draft.skipped] == ["has no label yet", "a mask that lies "]
+
+
 def test_a_file_of_other_rows_is_not_taken(tmp_path):
     (tmp_path / "a.jsonl").write_text('{"text": "words"}\n')
     assert not has_labelbox_rows(tmp_path)
-    with pytest.raises(SourceError, match="export version 2"):
+    with pytest.raises(SourceError, match="expected data_row and projects"):
         read_labelbox(tmp_path, ImportOptions())

@@ -89,6 +89,8 @@ def test_a_picture_inside_its_labels_is_measured_and_named_by_its_kind(tmp_path)
     assert draft.pictures == [out / "a3.png"] and draft.embedded[out / "a3.png"]() == content
     assert any("inside the labels" in note for note in draft.notes)
     assert "no folder to write it to" in labels.to_drafts(ImportOptions())[""].skipped[0].reason
+    labels.pictures[0].stem = "other"
+    assert labels.to_drafts(ImportOptions(pictures=out))[""].pictures == [out / "other.png"]
     labels.pictures[0].embedded = lambda: b"no picture"
     assert "cannot be read" in labels.to_drafts(ImportOptions(pictures=out))[""].skipped[0].reason
 

@@ -88,7 +88,8 @@ def test_a_mask_shape_is_traced_pixel_by_pixel(tmp_path):
         (shape("leaf", [[1, 1], [3, 3]], "mask", mask="no base64!"), "mask cannot be read"),
         (shape("leaf", [[1, 1], [3, 3]], "mask"), "mask cannot be read"),
         (shape(None, TRIANGLE), "not one of the classes"),
-        (7, "not one of the classes"),
+        (7, "expected a shape with a label"),
+        ("leaf", "expected a shape with a label"),
     ],
 )
 def test_a_shape_that_cannot_be_an_object_is_skipped_with_its_place(tmp_path, bad, said):

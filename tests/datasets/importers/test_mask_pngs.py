@@ -42,7 +42,7 @@ def test_each_number_is_an_object_with_exactly_its_pixels(tmp_path, dtype):
     assert draft.annotations[0]["bbox"] == [3, 2, 9, 6]
 
 
-@pytest.mark.parametrize("name", ["a1_mask.tif", "a1.TIF", "a1.bmp", "a1_masks.PNG", "a1.npy"])
+@pytest.mark.parametrize("name", ["a1_mask.tif", "a1.TIF", "a1.bmp", "a1_masks.PNG", "a1.npy", "a1.JPG.png", "a1_gt.gif"])
 def test_a_mask_is_found_whatever_kind_of_picture_it_is(tmp_path, name):
     save(tmp_path / "images/a1.JPG", np.zeros((20, 30, 3), np.uint8))
     (tmp_path / "masks").mkdir()
@@ -115,7 +115,9 @@ def make_set(folder, masks):
 
 def test_whether_separate_parts_of_one_number_are_one_object_is_asked_and_not_guessed(tmp_path):
     source = make_set(tmp_path, [make_binary(1), make_binary(3)])
-    with pytest.raises(SourceError, match=r"1\.png: 3 separate parts of one number, and 1 of 2 numbers .*--parts each"):
+    with pytest.raises(
+        SourceError, match=r"1\.png: has 3 separate parts with one number; so have 1 of 2 numbers .*--parts each"
+    ):
         read_mask_pngs(source, ImportOptions())
     each, one = (read_mask_pngs(source, ImportOptions(parts=parts))[""].annotations for parts in ("each", "one"))
     assert [row["area"] for row in each] == [36] * 4 and [row["area"] for row in one] == [36, 108]
@@ -125,7 +127,7 @@ def test_whether_separate_parts_of_one_number_are_one_object_is_asked_and_not_gu
 def test_numbers_of_classes_with_several_parts_are_not_taken_for_objects(tmp_path):
     classes = make_binary(3) // 255
     classes[14:18, 20:24] = classes[2:6, 20:24] = 2
-    with pytest.raises(SourceError, match="2 of 2 numbers in the masks have several"):
+    with pytest.raises(SourceError, match="so have 2 of 2 numbers in all masks"):
         read_mask_pngs(make_set(tmp_path, [classes]), ImportOptions())
 
 

@@ -59,6 +59,7 @@ def test_a_picture_is_found_by_what_is_left_of_its_path(tree, named, found, told
         ("c.png", "could be one/x/c.png, two/x/c.png"),
         ("c.bmp", "could be one/x/c.png"),
         ("../outside.jpg", "expected a picture in the folder"),
+        ("a" * 300 + ".jpg", "expected a picture in the folder"),
         ("gone.jpg", "expected a picture in the folder"),
         ("data:image/png;base64,AAAA", "expected the name of a picture"),
         ("/", "expected the name"),
@@ -67,6 +68,14 @@ def test_a_picture_is_found_by_what_is_left_of_its_path(tree, named, found, told
 def test_what_is_not_there_or_could_be_two_is_said(tree, named, said):
     result = PictureIndex(tree).find(named, tree)
     assert result.path is None and said in result.told
+
+
+def test_between_several_of_a_name_the_folders_of_the_labels_decide_and_then_the_letters(tree):
+    assert PictureIndex(tree).find("c.png", tree / "labels/two").path == tree / "two/x/c.png"
+    for name in ("other/F.jpg", "other/f.jpg"):
+        (tree / name).parent.mkdir(exist_ok=True)
+        (tree / name).write_bytes(b"")
+    assert PictureIndex(tree).find("F.jpg", tree / "one").path == tree / "other/F.jpg"
 
 
 def test_obstacles_on_the_way_are_kept(tree):

@@ -229,3 +229,10 @@ def test_other_files_beside_are_named(tmp_path):
     draft = read_via(tmp_path, ImportOptions())[""]
     assert [row.reason for row in draft.skipped] == ["not a VIA file: it has no regions of pictures"]
     assert list_objects(read_via(tmp_path / "via_region_data.json", ImportOptions())[""]) == TRUTH
+
+
+def test_regions_of_one_class_and_group_id_are_one_object(tmp_path):
+    regions = [region(TRIANGLE, kind=kind, group_id="7") for kind in ("cat", "cat", "dog")]
+    regions[1]["shape_attributes"] = polygon([[20, 20], [29, 20], [29, 29]])
+    draft = read_via(write_one(tmp_path, *regions), ImportOptions())[""]
+    assert [row["bbox"] for row in draft.annotations] == [[1, 1, 28, 28], [1, 1, 8, 8]] and draft.notes == []

@@ -5,8 +5,10 @@ import pytest
 from PIL import Image
 
 import maskzoo
+from five_objects import HEIGHT, OUTLINES, TRUTH, WIDTH, list_objects, write_pictures
 from maskzoo.datasets.coco_reader import pack_annotations
 from maskzoo.datasets.importers.builder import ImportOptions
+from maskzoo.datasets.importers.formats import choose_format
 from maskzoo.datasets.importers.yolo import is_yolo, read_yolo
 from maskzoo.errors import SourceError
 
@@ -275,6 +277,9 @@ def test_what_cannot_be_looked_at_is_skipped_by_name(source):
         ({"labels/a.txt": "Car 0.00 0 -1.58 587.01\n"}, False),  # KITTI
         ({"labels/a.txt": "imagesource:GoogleEarth\n"}, False),  # DOTA
         ({"a.txt": "0 0.1 0.1"}, False),
+        ({"cars.yaml": "train: images\nnames: [cat]\n", "compose.yml": "services: {}\n"}, True),
+        ({"compose.yml": "services: {}\n"}, False),
+        ({"x.data": "1 2 3\n"}, False),
         ({"labels/._a.txt": "0 0.1"}, False),
         ({"classes.txt": "cat\n"}, False),
     ],
@@ -293,3 +298,45 @@ def test_folders_in_capitals_are_found(tmp_path, images, labels):
     (tmp_path / labels / "train" / "a.txt").write_text(TRIANGLE)
     (tmp_path / "data.yaml").write_text(f"train: {images}/train\nnames: [cat, dog]\n")
     assert len(read_yolo(tmp_path, ImportOptions())["train"].annotations) == 1
+
+
+NAMES = "names: [scratch, dent]\n"
+TOOLS = {  # data.yaml or the like; where pictures and labels of a split lie; other files
+    "Ultralytics": ({"data.yaml": f"path: .\ntrain: images/train\nval: images/val\n{NAMES}"}, "images/%s", "labels/%s"),
+    "Roboflow": ({"data.yaml": f"train: ../train/images\nval: ../val/images\ntest: ../test/images\nnc: 2\n{NAMES}"},
+                 "%s/images", "%s/labels"),
+    "Roboflow's download": ({"data.yaml": f"train: cars-3/train/images\nval: cars-3/val/images\n{NAMES}"},
+                            "%s/images", "%s/labels"),
+    "Kaggle": ({"data.yaml": f"path: /kaggle/x\ntrain: /kaggle/x/train/images\nval: /kaggle/x/val/images\n{NAMES}"},
+               "%s/images", "%s/labels"),
+    "Windows": ({"data.yaml": "train: D:\\x\\images\\train\nval: images\\val\n" + NAMES}, "images/%s", "labels/%s"),
+    "labelImg": ({"classes.txt": "scratch\ndent\n"}, "%s", "%s"),
+    "CVAT": ({"obj.data": "classes = 2\ntrain = data/train.txt\nvalid = data/val.txt\nnames = data/obj.names\n",
+              "obj.names": "scratch\ndent\n", "train.txt": "data/obj_train_data/a1.jpg\ndata/obj_train_data/a2.jpg\n",
+              "val.txt": "data/obj_val_data/a3.jpg\n"}, "obj_%s_data", "obj_%s_data"),
+    "lists": ({"data.yaml": f"train: train.txt\nval: val.txt\n{NAMES}", "val.txt": "./images/val/a3.jpg\n",
+               "train.txt": "./images/train/a1.jpg\n./images/train/a2.jpg\n"}, "images/%s", "labels/%s"),
+    "no data file": ({"obj.names": "scratch\ndent\n"}, "%s/images", "%s/labels"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_the_five_objects_are_read_as_every_tool_writes_them(tmp_path, tool):
+    files, pictures, labels = TOOLS[tool]
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    for name, objects in OUTLINES.items():
+        split = "val" if name == "a3.jpg" else "train"
+        write_pictures(tmp_path / (pictures % split), [name])
+        rows = [
+            f"{['scratch', 'dent'].index(label)} " + " ".join(f"{x / WIDTH:.7f} {y / HEIGHT:.7f}" for x, y in points)
+            for label, points in objects
+        ]
+        file = (tmp_path / (labels % split) / name).with_suffix(".txt")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("\n".join(rows))
+    assert choose_format(tmp_path) == "yolo"
+    drafts = read_yolo(tmp_path, ImportOptions())
+    assert list(drafts) == ["train", "val"] and not any(draft.skipped for draft in drafts.values())
+    found = [one for draft in drafts.values() for one in list_objects(draft)]
+    assert [(name, label, pytest.approx(box, abs=0.01)) for name, label, box in found] == TRUTH

@@ -116,6 +116,16 @@ def test_names_that_are_missing_are_taken_from_a_list_beside_the_data_and_never_
     (tmp_path / "classes.txt").write_text("dog\ncat\n")
     with pytest.raises(SourceError, match=r"lists of classes disagree: classes.txt, train/labels/classes.txt; .*--classes"):
         read_data(tmp_path)
+    assert read_data(tmp_path, ["cat", "dog"]).names == ["cat", "dog"]
+
+
+def test_an_empty_line_in_a_list_of_classes_is_not_guessed_about(tmp_path):
+    make(tmp_path)
+    (tmp_path / "classes.txt").write_text("cat\n\ndog\n\n")
+    with pytest.raises(SourceError, match=r"classes\.txt: line 2 is empty"):
+        read_data(tmp_path)
+    (tmp_path / "classes.txt").write_text("cat\ndog\n\n \n")
+    assert read_data(tmp_path).names == ["cat", "dog"]
 
 
 def test_names_of_a_file_that_is_not_there_and_another_count_are_told(tmp_path):
@@ -139,7 +149,8 @@ def test_folders_that_are_links_are_walked_once_and_links_copied_as_text_are_fol
     data = read_data(tmp_path / "set")
     assert count(data) == {"train": 2} and "a link that was copied as text" in data.notes[0]
     link.write_text("no link\nat all")
-    assert count(read_data(tmp_path / "set")) == {"train": 0}
+    data = read_data(tmp_path / "set")
+    assert count(data) == {"train": 0} and "no picture lies there" in data.notes[0]
 
 
 def test_folders_alone_are_splits_by_their_names(tmp_path):

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 from maskzoo.datasets.annotations import find_image_folder, look_for_images
+from maskzoo.datasets.class_edits import ClassEdits, edit_contents
 from maskzoo.datasets.coco_reader import read_json, sift, sift_sound
 from maskzoo.datasets.coco_writer import find_smallest_folder
 from maskzoo.datasets.converted import ConvertedDataset, ConvertedSplit
@@ -70,36 +71,51 @@ def find_in(folders: Iterable[Path]) -> Callable[[str], Path | None]:
     return find
 
 
-def read_coco_source(source: Path, images: Path | None) -> Exportable:
-    """Read a COCO file or each split of a folder.
+def read_coco_source(source: Path, images: Path | None, edits: ClassEdits | None = None) -> Exportable:
+    """Read a COCO file or each split of a folder, with the classes of a class map if one is given.
 
     Raises as `find_splits` and `sift_sound` do, and with `images` as `find_image_folder`.
     """
-    splits = {}
-    for split, path in find_splits(source).items():
-        sifted = sift_sound(read_json(path), str(path))
+    splits, paths = {}, find_splits(source)
+    contents, notes = _edit({split: read_json(path) for split, path in paths.items()}, edits)
+    for split, content in contents.items():
+        sifted = sift_sound(content, str(paths[split]))
         if images is None:
             folder = look_for_images(sifted.packed, None, split)[0]
         else:
             folder = find_image_folder(sifted.packed, images, split)
         splits[split] = (sifted, find_in([] if folder is None else [folder]))
-    return Exportable(splits)
+    return Exportable(splits, notes=notes)
 
 
-def read_drafts(drafts: Mapping[str, DatasetBuilder], source: str, out: Path) -> Exportable:
-    """Take what was imported from `source`; names start from the smallest folder of all pictures."""
+def _edit(contents: dict[str, Any], edits: ClassEdits | None) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Return the contents with the classes of a class map, and what is to be told about them."""
+    events: list[ProgressEvent] = []
+    edited = contents if edits is None else edit_contents(contents, edits, events.append)
+    return edited, tuple(event.note for event in events if event.note)
+
+
+def read_drafts(drafts: Mapping[str, DatasetBuilder], source: str, out: Path, notes: Iterable[str] = ()) -> Exportable:
+    """Take what was imported from `source`, with `notes` about it; names start from the smallest folder of all pictures."""
     root = find_smallest_folder((picture for draft in drafts.values() for picture in draft.pictures), out)
     find = find_in([root])
     return Exportable(
         {split or "train": (sift_sound(draft.to_coco(root), source), find) for split, draft in drafts.items()},
         skipped={split or "train": tuple(draft.skipped) for split, draft in drafts.items()},
-        notes=tuple(note for draft in drafts.values() for note in draft.notes),
+        notes=(*notes, *(note for draft in drafts.values() for note in draft.notes)),
     )
 
 
-def read_prediction_source(source: Path, data: Path | None, images: Path | None, least: float) -> Exportable:
-    """Read results of a model as one split. Raises as `read_predictions`, and AnnotationsError for rows with a fault."""
-    content, below = read_predictions(source, data, least)
+def read_prediction_source(
+    source: Path, data: Path | None, images: Path | None, least: float, edits: ClassEdits | None = None
+) -> Exportable:
+    """Read results of a model as one split, with the classes of a class map if one is given.
+
+    Raises as `read_predictions`, and AnnotationsError for rows with a fault.
+    """
+    read, below = read_predictions(source, data, least)
+    contents, notes = _edit({"train": read}, edits)
+    content = contents["train"]
     sifted = sift(content, str(source))
     if sifted.faults:
         raise AnnotationsError(sifted.faults, "are these results of another data set? Give the one that was predicted: --data")
@@ -107,7 +123,7 @@ def read_prediction_source(source: Path, data: Path | None, images: Path | None,
     if data is not None and images is None:
         near = look_for_images(sift(content | {"annotations": []}, str(data)).packed, None, None)[0]
     folders = [folder for folder in (images, near, Path()) if folder is not None]
-    return Exportable({"train": (sifted, find_in(folders))}, model=source.stem, below_score=below)
+    return Exportable({"train": (sifted, find_in(folders))}, model=source.stem, below_score=below, notes=notes)
 
 
 def check_options(out: Path, source: Path, options: ExportOptions) -> Path:

@@ -142,6 +142,9 @@ class DatasetBuilder:
         attributes, flags = _split_flags(attributes or {})
         crowd |= "iscrowd" in flags or "is_crowd" in flags
         height, width = self.sizes[image]
+        if not polygons:
+            self.skip(*origin, "has no outline")
+            return
         fault = next((fault for fault in (_find_fault(polygon, height, width) for polygon in polygons) if fault), None)
         if fault is not None:
             self.skip(*origin, fault)

@@ -160,8 +160,8 @@ def _paint(draft: DatasetBuilder, file: Path, size: Size, names: Mapping[int, st
             number, counts[label] = number * 1000 + counts[label], counts[label] + 1
         try:
             points = read_points(row.get("polygon"))
-            if len(points) < 3:
-                raise ValueError(f"a polygon of {len(points)} points; expected 3 or more")
+            if len(points) < 3 or np.abs(points).max() > 2 * max(size):
+                raise ValueError(f"a polygon of {len(points)} points; expected 3 or more, in or near the picture")
         except ValueError as error:
             draft.skip(file, f"object {place}", error)
             continue

@@ -7,6 +7,7 @@ actions`; without a colour, VOC's colour of the line's number is meant.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -85,7 +86,7 @@ def _parse_labelmap(rows: Sequence[str], origin: str) -> ClassList:
     colours: dict[int, str] = {}
     for place, row in enumerate(rows):
         name, text = (part.strip() for part in row.split(":")[:2])
-        parts = [int(part) if part.strip().isascii() and part.strip().isdigit() else 256 for part in text.split(",")]
+        parts = [int(part) if re.fullmatch(r"\s*[0-9]{1,3}\s*", part) else 256 for part in text.split(",")]
         if text and (len(parts) != 3 or max(parts) > 255):
             raise SourceError(f"{origin}: the colour of {name!r:.60} is {text!r:.40}; expected red,green,blue from 0 to 255")
         colour = pack_colour(*parts) if text else voc_colour(place)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from maskzoo.datasets.class_edits import ClassEdits, is_class_map, read_class_edits
 from maskzoo.datasets.coco_reader import pack_annotations
 from maskzoo.datasets.coco_writer import advise_on_images, find_common_folder, write_coco
 from maskzoo.datasets.converted import ConvertedDataset, ConvertedSplit
@@ -30,6 +31,7 @@ from maskzoo.datasets.importers.builder import (
 from maskzoo.datasets.importers.formats import FORMATS, choose_source
 from maskzoo.datasets.known_formats import count_files
 from maskzoo.errors import ArgumentError, SourceError, list_some
+from maskzoo.model_file import parse_yaml
 from maskzoo.progress import OnProgress, say_nothing
 from maskzoo.system.files import check_target, make_folder, write_file
 
@@ -37,8 +39,8 @@ __all__ = ["ConvertedDataset", "ConvertedSplit", "convert_dataset"]
 
 _ABOUT = {
     "boxes": "has no boxes without an outline, so there is nothing to say about them",
-    "parts": "is no format of mask pictures",
-    "threshold": "is no format of mask pictures",
+    "parts": "tells its objects apart itself",
+    "threshold": "has no grey masks that a threshold makes sharp",
     "class_attribute": "says itself what an object's class is",
     "images": "has its pictures in its own folder",
 }
@@ -50,7 +52,7 @@ def convert_dataset(
     *,
     format: str | None = None,
     to: str = "coco",
-    classes: str | Path | Sequence[str] | None = None,
+    classes: str | Path | Sequence[str] | Mapping[str, Any] | None = None,
     boxes: Boxes | None = None,
     parts: Parts | None = None,
     threshold: int | None = None,
@@ -75,7 +77,8 @@ def convert_dataset(
         format: of the source, a name as `maskzoo data convert --from` has it, such as "yolo"; left out, what the files
             look like.
         to: what is written: "coco", "yolo", "labelme", "voc", "via", "cvat", "labelstudio", "masks" or "csv".
-        classes: the names in order, also as "cat,dog" or a text file with one a line; left out, those of the source.
+        classes: the names in order, also as "cat,dog" or a text file with one a line; left out, those of the source. Or a
+            class map (.yml, or a mapping): the source's classes renamed, merged, left out, in another order.
         boxes: what an object becomes that has a box and no outline: "masks" makes it a rectangular object, "crowds" a
             region that training leaves out, "skip" leaves it out. Left out, such a source is refused (LabelMe's are masks).
         parts: what the separate parts of one number in a mask picture are: "one" object together, or "each" an object.
@@ -95,42 +98,38 @@ def convert_dataset(
 
     Raises:
         ArgumentError: the format is not known, the option is not one of its own, or a class is named twice.
+        ConfigError: the class map has a fault, or does not fit the source.
         SourceError: the source is missing, not recognised or unusable as a whole, or has more splits than `out` files.
         MaskzooError: a file is there already, or cannot be written.
     """
     source, out = Path(source), Path(out)
     name = choose_source(source, format, to)
     choices: dict[str, Any] = {"boxes": boxes, "parts": parts, "threshold": threshold, "class_attribute": class_attribute}
-    folder = None if images is None else Path(images)
+    folder, index = (None if given is None else Path(given) for given in (images, data))
+    edits = read_class_edits(classes) if isinstance(classes, str | Path | Mapping) and is_class_map(classes) else None
+    listed = None if classes is None or isinstance(classes, Mapping) or edits else _read_classes(classes)
     writing = ExportOptions(to, pictures, force, on_progress)
     if name in ("coco", "predictions"):
-        _refuse_options(name, classes=classes, **choices, **({"data": data, "score": score} if name == "coco" else {}))
+        _refuse_options(name, classes=listed, **choices, **({"data": data, "score": score} if name == "coco" else {}))
         target = check_options(out, source, writing)
-        index = None if data is None else Path(data)
-        content = (
-            read_coco_source(source, folder) if name == "coco" else read_prediction_source(source, index, folder, score or 0)
-        )
-        return export(content, name, target, writing)
+        if name == "coco":
+            return export(read_coco_source(source, folder, edits), name, target, writing)
+        return export(read_prediction_source(source, index, folder, score or 0, edits), name, target, writing)
     _refuse_options(name, data=data, score=score)
-    choices["images"] = folder
-    _check_options(name, choices)
+    _check_options(name, choices := choices | {"images": folder})
     stem = out.with_suffix("") if out.suffix.lower() == ".json" else out
-    options = ImportOptions(
-        None if classes is None else _read_classes(classes),
-        pictures=stem.with_name(f"{stem.name}_pictures"),
-        on_progress=on_progress,
-        **choices,
-    )
+    options = ImportOptions(listed, pictures=stem.with_name(f"{stem.name}_pictures"), on_progress=on_progress, **choices)
     drafts = FORMATS[name].read(source, options)
+    renamed = [] if edits is None else [_edit_classes(drafts, edits)]
     _refuse_boxes([row for draft in drafts.values() for row in draft.refused])
     if to != "coco":
         target = check_options(out, source, writing)
         _refuse_nothing(drafts, source)
         _write_pictures(drafts, force)
-        return export(read_drafts(drafts, str(source), target), name, target, writing)
+        return export(read_drafts(drafts, str(source), target, renamed), name, target, writing)
     files = _name_files(drafts, source, out, force)
     about = [note for draft in drafts.values() for note in draft.notes]
-    notes = tuple(dict.fromkeys([*about, *_write(drafts, files, out, force)]))
+    notes = tuple(dict.fromkeys([*renamed, *about, *_write(drafts, files, out, force)]))
     splits = {
         split or "train": ConvertedSplit(
             files[split], len(draft.pictures), draft.count_empty(), len(draft.annotations), tuple(draft.skipped)
@@ -156,6 +155,17 @@ def _refuse_options(name: str, **given: Any) -> None:
             raise ArgumentError(f"{option} is {value!r:.60}, which says nothing about a source of {name}; leave out --{option}")
 
 
+def _edit_classes(drafts: Mapping[str, DatasetBuilder], edits: ClassEdits) -> str:
+    """Give all splits the classes of a class map; return what became of them."""
+    edited = edits.resolve(*(list(enumerate(draft.names)) for draft in drafts.values()))
+    for draft in drafts.values():
+        labels = [edited.labels[name] for name in draft.names]
+        rows = [row | {"category_id": labels[row["category_id"] - 1] + 1} for row in draft.annotations]
+        draft.annotations = [row for row in rows if row["category_id"]]
+        draft.names = edited.classes.names
+    return f"{edits.origin}: {edited}"
+
+
 def _refuse_boxes(rows: Sequence[str]) -> None:
     if rows:
         raise SourceError(
@@ -169,11 +179,13 @@ def _read_classes(given: str | Path | Sequence[str]) -> list[str]:
     listed: Sequence[str]
     if not isinstance(given, str | Path):
         listed = given
+    elif Path(given).suffix.lower() in (".yml", ".yaml"):
+        listed = parse_yaml(read_text(Path(given)), str(given))
     elif Path(given).is_file():
         listed = read_text(Path(given)).splitlines()
     else:
         listed = str(given).split(",")
-    names = [name.strip() for name in listed if name.strip()]
+    names = [name for name in (str(name).strip() for name in listed) if name]
     if not names or len(set(names)) != len(names):
         raise ArgumentError(f"classes are {given!r:.80}; expected names, each once (--classes)")
     return names

@@ -22,19 +22,19 @@ from maskzoo.datasets.importers.builder import DatasetBuilder, ImportOptions
 from maskzoo.datasets.importers.class_lists import is_no_class
 from maskzoo.datasets.importers.drawn_shapes import Points, draw_ellipse, draw_rectangle
 from maskzoo.datasets.importers.labelled import LabelledPicture, LabelledShape, Labels, Size
-from maskzoo.datasets.importers.xml_files import read_numbers, read_xml
+from maskzoo.datasets.importers.xml_files import read_numbers, read_whole, read_xml
 from maskzoo.datasets.known_formats import name_format
 from maskzoo.datasets.layout import name_split
 from maskzoo.datasets.mask_outlines import trace
 from maskzoo.errors import SourceError
 from maskzoo.images.find import find_pictures
 
-__all__ = ["is_cvat", "list_xml", "read_cvat"]
+__all__ = ["is_cvat", "list_xml", "read_cvat", "read_size"]
 
 TRIED = 20  # XML files of a folder that are looked into
 OUTLINES, NO_AREA = ("polygon", "mask", "ellipse"), ("polyline", "points", "cuboid", "skeleton")
 NO_AREA_TYPES = (*NO_AREA, "tag")  # of labels
-FRAME = re.compile(r"frame_(\d+)")
+FRAME = re.compile(r"frame_([0-9]{1,9})")
 
 
 def list_xml(source: Path) -> list[tuple[Path, str]]:
@@ -92,7 +92,7 @@ def _read_images(labels: Labels, path: Path, root: Element) -> Iterator[Labelled
             path,
             f"image {name}",
             _place(path.parent, name, subset),
-            _read_size(image.get("width"), image.get("height")),
+            read_size(image.get("width"), image.get("height")),
             _read_shapes([(shape, shape.get("label"), {}) for shape in image if shape.tag not in ("tag", "attribute")]),
             split=_tell_split(path, subset),
         )
@@ -108,9 +108,10 @@ def _tell_split(path: Path, subset: str) -> str | None:
     return name_split(subset or path.stem, whole=True)
 
 
-def _read_size(width: str | None, height: str | None) -> Size | None:
-    known = width is not None and height is not None and width.isdecimal() and height.isdecimal()
-    return (int(height or 0), int(width or 0)) if known else None
+def read_size(width: str | None, height: str | None) -> Size | None:
+    """Return the height and width that an XML file says, None if it says none."""
+    sides = read_whole(height), read_whole(width)
+    return None if sides[0] is None or sides[1] is None else (sides[0], sides[1])
 
 
 def _read_frames(path: Path, root: Element) -> Iterator[LabelledPicture]:
@@ -120,10 +121,10 @@ def _read_frames(path: Path, root: Element) -> Iterator[LabelledPicture]:
     for track in root.iterfind("track"):
         subset = track.get("subset", subset)
         for shape in track:
-            frame = shape.get("frame", "")
-            if frame.isdecimal() and shape.get("outside") != "1":
+            frame = read_whole(shape.get("frame"))
+            if frame is not None and shape.get("outside") != "1":
                 shape.attrib.setdefault("group_id", track.get("group_id", ""))
-                frames[int(frame)].append((shape, track.get("label"), {"track_id": track.get("id", "")}))
+                frames[frame].append((shape, track.get("label"), {"track_id": track.get("id", "")}))
     if root.find("track") is None:
         return
     pictures = _find_frames(path.parent)
@@ -133,9 +134,9 @@ def _read_frames(path: Path, root: Element) -> Iterator[LabelledPicture]:
             "export with the images, or cut the video: ffmpeg -i VIDEO -start_number 0 frame_%06d.png; tracks through single "
             'photos are exported as "CVAT for images"'
         )
-    first, last = (root.findtext(f"meta//task/{name}", "") for name in ("start_frame", "stop_frame"))
-    asked = range(int(first) if first.isdecimal() else 0, int(last) + 1 if last.isdecimal() else max(pictures) + 1)
-    size = _read_size(root.findtext("meta//original_size/width"), root.findtext("meta//original_size/height"))
+    first, last = (read_whole(root.findtext(f"meta//task/{name}")) for name in ("start_frame", "stop_frame"))
+    asked = range(first or 0, (max(pictures) if last is None else last) + 1)
+    size = read_size(root.findtext("meta//original_size/width"), root.findtext("meta//original_size/height"))
     for number in sorted(frames.keys() | {number for number in pictures if number in asked}):
         named = pictures.get(number, f"frame_{number:06}.png")
         yield LabelledPicture(

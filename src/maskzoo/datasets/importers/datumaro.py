@@ -58,7 +58,7 @@ def read_datumaro(source: Path, options: ImportOptions) -> dict[str, DatasetBuil
 def _list_names(content: dict[str, Any]) -> list[str]:
     label = content["categories"].get("label")
     rows = label.get("labels") if isinstance(label, dict) else None
-    return [str(row.get("name") if isinstance(row, dict) else row) for row in rows or []]
+    return [str(row.get("name") if isinstance(row, dict) else row) for row in (rows if isinstance(rows, list) else [])]
 
 
 def _read_item(labels: Labels, path: Path, item: dict[str, Any], names: Sequence[str]) -> LabelledPicture:
@@ -73,9 +73,7 @@ def _read_item(labels: Labels, path: Path, item: dict[str, Any], names: Sequence
     tags = sum(row.get("type") in ("label", "caption") for _, row in shapes)
     if tags:
         labels.tell("Labels of whole pictures, which are no objects, were left out", f"{tags} of {identity}")
-    outlined = {
-        (row.get("label_id"), row.get("group")) for _, row in shapes if row.get("type") in OUTLINES and row.get("group")
-    }
+    outlined = [_find_object(row) for _, row in shapes if row.get("type") in OUTLINES and row.get("group")]
     return LabelledPicture(
         path,
         f"item {identity}",
@@ -86,10 +84,14 @@ def _read_item(labels: Labels, path: Path, item: dict[str, Any], names: Sequence
             for place, row in shapes
             if row.get("type") not in ("label", "caption")
             # The box of an object that has an outline says nothing more.
-            and not (row.get("type") == "bbox" and (row.get("label_id"), row.get("group")) in outlined)
+            and not (row.get("type") == "bbox" and _find_object(row) in outlined)
         ],
         split=name_split(path.stem, whole=True) or "",
     )
+
+
+def _find_object(row: dict[str, Any]) -> tuple[Any, Any]:
+    return row.get("label_id"), row.get("group")
 
 
 def _read_shape(row: dict[str, Any], place: str, names: Sequence[str]) -> LabelledShape:

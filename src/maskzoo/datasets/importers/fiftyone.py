@@ -58,7 +58,8 @@ def read_fiftyone(source: Path, options: ImportOptions) -> dict[str, DatasetBuil
         field = sample.get(name)
         inner = KINDS.get(str(field.get("_cls")), "") if isinstance(field, dict) else ""
         rows = field.get(inner) if inner and isinstance(field, dict) else [field]
-        shapes = [_read_shape(labels, path, one, f"{name} {place}") for place, one in enumerate(rows or []) if one is not None]
+        listed = rows if isinstance(rows, list) else []
+        shapes = [_read_shape(labels, path, one, f"{name} {place}") for place, one in enumerate(listed) if one is not None]
         picture = LabelledPicture(path, row, sample.get("filepath"), _read_size(sample), shapes, relative=True)
         picture.split = split if all(splits) else None
         labels.pictures.append(picture)
@@ -67,7 +68,7 @@ def read_fiftyone(source: Path, options: ImportOptions) -> dict[str, DatasetBuil
 
 def _choose_field(labels: Labels, samples: list[dict[str, Any]]) -> str:
     pairs = ((name, value.get("_cls")) for sample in samples for name, value in sample.items() if isinstance(value, dict))
-    fields = Counter((name, kind) for name, kind in pairs if kind is not None and name != "metadata")
+    fields = Counter((name, kind) for name, kind in pairs if isinstance(kind, str) and name != "metadata")
     names = list(dict.fromkeys(name for name, kind in fields if kind in KINDS))
     if len(names) > 1 and GROUND_TRUTH in names:
         labels.tell("Labels of other fields were left out", list_some(name for name in names if name != GROUND_TRUTH))

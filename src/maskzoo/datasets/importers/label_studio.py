@@ -111,32 +111,30 @@ def _choose_results(labels: Labels, path: Path, row: str, task: dict[str, Any]) 
 
 def _read_picture(path: Path, row: str, named: str, results: list[dict[str, Any]]) -> LabelledPicture:
     """Labels of regions and answers about them may stand in rows of their own, which share the region's id."""
-    texts: dict[Any, list[str]] = {}
-    answers: dict[Any, dict[str, Any]] = {}
-    for result in results:
+    numbers = [str(result.get("id", place)) for place, result in enumerate(results)]  # JSON-MIN has no ids
+    texts: dict[str, list[str]] = {}
+    answers: dict[str, dict[str, Any]] = {}
+    for number, result in zip(numbers, results, strict=True):
         for name, found in _get_value(result).items():
             if name.endswith("labels") and isinstance(found, list):
-                texts.setdefault(result.get("id"), []).extend(text for text in found if isinstance(text, str))
-            elif name in ANSWERS and "id" in result:
+                texts.setdefault(number, []).extend(text for text in found if isinstance(text, str))
+            elif name in ANSWERS:
                 plain = found[0] if isinstance(found, list) and len(found) == 1 else found
-                answers.setdefault(result["id"], {})[str(result.get("from_name", name))] = plain
-    shapes, sizes, drawn = [], Counter[Size](), set()
-    for place, result in enumerate(results):
-        value = _get_value(result)
-        kind = next((name for name in SHAPES if name in value), None)
-        number = result.get("id", place)
-        if kind is None or ("id" in result and number in drawn):
+                answers.setdefault(number, {})[str(result.get("from_name", name))] = plain
+    shapes: dict[str, LabelledShape] = {}
+    sizes = Counter[Size]()
+    for number, result in zip(numbers, results, strict=True):
+        kind = next((name for name in SHAPES if name in _get_value(result)), None)
+        if kind is None or number in shapes:
             continue
-        drawn.add(number)
-        own = [text for name, found in value.items() if name.endswith("labels") and isinstance(found, list) for text in found]
-        shapes.append(_read_region(f"region {number}", result, kind, own if "id" not in result else texts.get(number, [])))
+        shapes[number] = _read_region(f"region {number}", result, kind, texts.get(number, []))
         meta = result.get("meta")
-        shapes[-1].attributes = (meta if isinstance(meta, dict) else {}) | (answers.get(number, {}) if "id" in result else {})
+        shapes[number].attributes = (meta if isinstance(meta, dict) else {}) | answers.get(number, {})
         height, width = result.get("original_height"), result.get("original_width")
         if isinstance(height, int) and isinstance(width, int):
             sizes[height, width] += 1
     size = sizes.most_common(1)[0][0] if sizes else None
-    return LabelledPicture(path, row, named, size, shapes, relative=True)
+    return LabelledPicture(path, row, named, size, list(shapes.values()), relative=True)
 
 
 def _get_value(result: dict[str, Any]) -> dict[str, Any]:

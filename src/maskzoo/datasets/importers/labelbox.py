@@ -1,7 +1,7 @@
-"""Labelbox: the rows of an export (version 2), a JSON object for each picture, one a line (NDJSON) or in a list.
+"""Labelbox: the rows of an export, a JSON object for each picture, one a line (NDJSON) or in a list.
 
 Fields are those of Labelbox's export of image projects: an object's `polygon` or `bounding_box` is in pixels; its masks lie on
-Labelbox's server and stand in the file as addresses alone.
+Labelbox's server and stand in the file as addresses alone. The first version's rows have the same under other names.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ HEAD = 1 << 20  # bytes of a file in which its first row ends, mostly
 def is_labelbox(content: Any) -> bool:
     """Say whether the content of a JSON file is a row of Labelbox's export, or a list of them."""
     row = content[0] if isinstance(content, list) and content else content
-    return isinstance(row, dict) and isinstance(row.get("data_row"), dict) and isinstance(row.get("projects"), dict)
+    newer = isinstance(_get(row, "data_row"), dict) and isinstance(_get(row, "projects"), dict)
+    return newer or (isinstance(_get(row, "Labeled Data"), str) and "Label" in row)
 
 
 def has_labelbox_rows(source: Path) -> bool:
@@ -53,8 +54,9 @@ def read_labelbox(source: Path, options: ImportOptions) -> dict[str, DatasetBuil
     labels = Labels(source, "Labelbox")
     for path, row, content in _read_rows(labels):
         if not is_labelbox(content):
-            labels.skip(path, row, "not a row of Labelbox's export; expected data_row and projects: export version 2")
+            labels.skip(path, row, "not a row of Labelbox's export; expected data_row and projects")
             continue
+        content = _modernise(content)
         found = [one for project in content["projects"].values() for one in _list(_get(project, "labels"))]
         if not found:
             labels.skip(path, row, "has no label yet")
@@ -93,6 +95,20 @@ def _read_rows(labels: Labels) -> Iterator[tuple[Path, str, Any]]:
                     yield path, f"line {number}", parse_json(line.encode())
             except ValueError as error:
                 labels.skip(path, f"line {number}", f"no JSON: {error}")
+
+
+def _modernise(row: dict[str, Any]) -> dict[str, Any]:
+    """Bring a row of the first version to the form of the second; others are returned as they are."""
+    if "data_row" in row:
+        return row
+    old = {"bbox": "bounding_box", "title": "name", "instanceURI": "mask"}
+    objects = [
+        {old.get(name, name): value for name, value in one.items() if name != "name"} if isinstance(one, dict) else one
+        for one in _list(_get(row["Label"], "objects"))
+    ]
+    labels = [{"annotations": {"objects": objects}}] if isinstance(row["Label"], dict) and not row.get("Skipped") else []
+    named = {"external_id": row.get("External ID"), "row_data": row["Labeled Data"]}
+    return {"data_row": named, "projects": {"": {"labels": labels}}}
 
 
 def _get(content: Any, name: str) -> Any:

@@ -19,7 +19,7 @@ from maskzoo.datasets.importers.class_lists import find_class_list
 from maskzoo.datasets.importers.drawn_shapes import Points
 from maskzoo.datasets.importers.picture_index import FoundPicture, PictureIndex, split_address
 from maskzoo.errors import AnnotationsError, ImageError, SourceError, list_some
-from maskzoo.images.find import IMAGE_SUFFIXES, find_pictures
+from maskzoo.images.find import find_pictures
 from maskzoo.images.read import read_image
 
 __all__ = ["IGNORED", "LabelledPicture", "LabelledShape", "Labels"]
@@ -111,8 +111,11 @@ class Labels:
         self.told.setdefault(what, []).append(example)
 
     def to_drafts(self, options: ImportOptions) -> dict[str, DatasetBuilder]:
-        """Return a filled builder for each split. Raises SourceError, with all reasons, if there is no class."""
+        """Return a filled builder for each split. Raises SourceError, with all reasons, if there is no class or picture."""
         names = self._choose_names(options)
+        if not self.pictures:
+            nothing = f"{self.source}: no {self.tool} file in it is about a picture"
+            raise SourceError(list_some([nothing, *self._list_reasons()], 21, "\n  "))
         splits = self._choose_splits()
         drafts = {split: DatasetBuilder(names, options.boxes) for split in dict.fromkeys([*SPLITS, ""]) if split in splits}
         index = PictureIndex(options.images or self.root)
@@ -157,7 +160,7 @@ class Labels:
         names = sorted(label for label in labels if label.casefold() not in IGNORED)
         if not names:
             nothing = f"{self.source}: no {self.tool} file in it has a labelled shape"
-            reasons = [": ".join(filter(None, [str(file), row, reason])) for file, row, reason in self.skipped]
+            reasons = self._list_reasons()
             for picture in self.pictures:
                 reasons += [f"{picture.file}: {shape.row}: {shape.fault}" for shape in picture.shapes if shape.fault]
             if not reasons:
@@ -174,6 +177,9 @@ class Labels:
             self.tell(f"{listed.origin} does not name all labels, so their order is the alphabet's", ", ".join(missing))
             return names
         return list(listed.names)
+
+    def _list_reasons(self) -> list[str]:
+        return [": ".join(filter(None, [str(file), row, reason])) for file, row, reason in self.skipped]
 
     def _choose_splits(self) -> list[str]:
         """Return each picture's split, by the folders of the label files; "" for all where some lie elsewhere."""
@@ -219,12 +225,11 @@ class Labels:
         except (OSError, ValueError, ImageError) as error:
             return None, f"{missing}; the one inside the label file cannot be read: {error}"
         parts = split_address(picture.named) if isinstance(picture.named, str) else []
-        named = PureWindowsPath(parts[-1] if parts else picture.file.stem)
-        known = content.startswith(b"\x89PNG"), content.startswith(b"\xff\xd8")
-        suffix = ".png" if known[0] else ".jpg" if known[1] else named.suffix
-        keeps = named.suffix.lower() in ({".png"} if known[0] else {".jpg", ".jpeg"} if known[1] else IMAGE_SUFFIXES)
+        named = PureWindowsPath(parts[-1] if parts else "picture")
+        kinds = (".png",) if content.startswith(b"\x89PNG") else (".jpg", ".jpeg") if content.startswith(b"\xff\xd8") else None
+        suffix = named.suffix if kinds is None or named.suffix.lower() in kinds else kinds[0]
         folder = options.pictures / picture.file.parent.absolute().relative_to(self.root.absolute())
-        path = folder.absolute() / (named.name if keeps else f"{named.stem}{suffix}")
+        path = folder.absolute() / f"{picture.stem or named.stem}{suffix}"  # many files may call theirs by one name
         self.tell(f"Pictures that lay inside the labels, written to {options.pictures}", path.name)
         return path, (height, width)
 

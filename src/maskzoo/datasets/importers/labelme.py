@@ -61,12 +61,12 @@ def _read_picture(path: Path) -> bytes:
 
 def _read_shape(shape: Any, row: str) -> LabelledShape:
     if not isinstance(shape, dict):
-        return LabelledShape(shape, row, lambda _: [])
-    group = shape.get("group_id")
+        return LabelledShape(None, row, lambda _: [], fault=f"found {shape!r:.40}; expected a shape with a label")
+    label, group = shape.get("label"), shape.get("group_id")
     own = shape.get("attributes")
     kept = {name: _tidy(shape[name]) for name in KEPT if name in shape} | (own if isinstance(own, dict) else {})
     return LabelledShape(
-        shape.get("label"),
+        str(label) if isinstance(label, int) else label,
         row,
         partial(_draw, shape),
         is_box=shape.get("shape_type") in BOXES,

@@ -94,12 +94,12 @@ def read_mask(path: Path, size: tuple[int, int] | None, threshold: int | None = 
 
 def _read_npy(path: Path) -> Integers:
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        array = np.lib.format.open_memmap(path, mode="r")  # takes no pickles, and no archives of arrays
         if array.ndim != 2 or array.dtype.kind not in "biu" or array.size > MAX_PIXELS:
             raise ImageError(f"{path}: found {array.dtype} of the shape {array.shape}; expected whole numbers, height x width")
         numbers: Integers = array.astype(np.int64)
         return np.maximum(numbers, 0)  # labelme's -1 is to be ignored
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError, EOFError, OverflowError) as error:
         raise ImageError(f"{path}: cannot be read as a NumPy array: {error}; write it again with numpy.save") from error
 
 

@@ -29,7 +29,7 @@ __all__ = ["IMAGE_FOLDERS", "is_mask_pngs", "read_mask_pngs"]
 IMAGE_FOLDERS = ("PNGImages", "images", "JPEGImages", "image", "imgs", "img")
 MASK_FOLDERS = ("PedMasks", "masks", "mask", "instances")
 Table = dict[tuple[Path, int], TableRow]
-ENDINGS = ("_mask", "_masks", "_instances", "")  # of a mask's name after its picture's
+ENDINGS = ("_mask", "_masks", "_instances", "_instance", "_label", "_seg", "_gt", "-mask", "")  # after the picture's name
 
 
 class _Folders(NamedTuple):
@@ -113,9 +113,9 @@ def read_mask_pngs(source: Path, options: ImportOptions) -> dict[str, DatasetBui
         )
     if parts.is_unknown() and options.parts is None:
         raise SourceError(
-            f"{parts.several[0]} of one number, and {len(parts.several)} of {count_words(parts.numbers, 'number')} in the "
-            "masks have several; nothing says whether the parts are one object; --parts each makes each one an object, "
-            "--parts one all parts of a number"
+            f"{parts.several[0]} with one number; so have {len(parts.several)} of {count_words(parts.numbers, 'number')} in "
+            "all masks; nothing says whether such parts are one object; --parts each makes each an object, --parts one makes "
+            "all parts of a number one object"
         )
     return drafts
 
@@ -165,7 +165,7 @@ def _add(
 ) -> None:
     parts.numbers += 1
     if len(one.polygons) > 1:
-        parts.several.append(f"{mask.path}: {len(one.polygons)} separate parts")
+        parts.several.append(f"{mask.path}: has {len(one.polygons)} separate parts")
     row = f"object {mask.describe(one.number)}"
     if options.parts == "each":
         for polygon in one.polygons:
@@ -195,7 +195,8 @@ def _pair(draft: DatasetBuilder, folders: _Folders) -> dict[Path, list[Path]]:
     pairs: dict[Path, list[Path]] = {}
     for path in pictures:
         stem = path.relative_to(images).with_suffix("")
-        named = [by_name[name] for ending in ENDINGS if (name := stem.parent / f"{stem.name}{ending}") in by_name]
+        names = [stem.parent / f"{name}{ending}" for name in (stem.name, path.name) for ending in ENDINGS]
+        named = [by_name[name] for name in names if name in by_name]
         found = files if of_one_photo and len(pictures) == 1 else named[:1] or inside.get(stem, [])
         if found:
             pairs[path] = found

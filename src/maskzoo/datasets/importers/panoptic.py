@@ -23,7 +23,7 @@ from maskzoo.images.read import read_stored
 
 __all__ = ["is_panoptic", "read_panoptic"]
 
-TABLES = ("images", "annotations", "categories")
+TABLES = {"images": "id", "annotations": "image_id", "categories": "id"}  # with what tells their rows apart
 Row = dict[str, Any]
 
 
@@ -46,7 +46,7 @@ def read_panoptic(source: Path, options: ImportOptions) -> dict[str, DatasetBuil
     for path, content in labels.read_files():
         if not is_panoptic(content):
             continue  # the folder holds COCO's other files as well
-        if all(isinstance(content.get(table), list) and _are_rows(content[table]) for table in TABLES):
+        if all(_are_rows(content.get(table), key) for table, key in TABLES.items()):
             contents[path] = content
         else:
             labels.skip(path, "", f"expected the lists {', '.join(TABLES)}, each row an object with its id")
@@ -65,21 +65,21 @@ def read_panoptic(source: Path, options: ImportOptions) -> dict[str, DatasetBuil
     return drafts
 
 
-def _are_rows(rows: Sequence[Any]) -> bool:
-    return all(isinstance(row, dict) and isinstance(row.get("id", row.get("image_id")), int | str) for row in rows)
+def _are_rows(rows: Any, key: str) -> bool:
+    return isinstance(rows, list) and all(isinstance(row, dict) and isinstance(row.get(key), int | str) for row in rows)
 
 
-def _list_things(path: Path, categories: Sequence[Row]) -> dict[Any, str]:
-    """Return the name of each category by id, "" for what is no thing."""
+def _list_things(path: Path, categories: Sequence[Row]) -> dict[str, str]:
+    """Return the name of each category by id as text, "" for what is no thing."""
     unsaid = next((row for row in categories if row.get("isthing") not in (0, 1)), None)
     if unsaid is not None:
         name = unsaid.get("name")
         raise SourceError(f"{path}: the category {name!r:.60} does not say whether it is a thing; expected isthing 0 or 1")
-    return {row["id"]: str(row.get("name")) if row["isthing"] else "" for row in categories}
+    return {str(row["id"]): str(row.get("name")) if row["isthing"] else "" for row in categories}
 
 
 def _read_file(
-    draft: DatasetBuilder, path: Path, content: Row, things: dict[Any, str], index: PictureIndex, options: ImportOptions
+    draft: DatasetBuilder, path: Path, content: Row, things: dict[str, str], index: PictureIndex, options: ImportOptions
 ) -> None:
     images = {row["id"]: row.get("file_name") for row in content["images"]}
     pairs: dict[Path, tuple[Path, Row]] = {}
@@ -115,7 +115,7 @@ def _find_pair(path: Path, named: Any, mask: Any, index: PictureIndex) -> tuple[
 
 
 def _read_image(
-    draft: DatasetBuilder, picture: Path, size: tuple[int, int], file: Path, row: Row, things: dict[Any, str]
+    draft: DatasetBuilder, picture: Path, size: tuple[int, int], file: Path, row: Row, things: dict[str, str]
 ) -> int:
     """Add a picture and its things; return how many segments are none."""
     try:
@@ -124,14 +124,13 @@ def _read_image(
         draft.skip(file, "", error)
         return 0
     image = draft.add_image(picture, size)
-    segments = {
-        one["id"]: one for one in row.get("segments_info") or () if isinstance(one, dict) and isinstance(one.get("id"), int)
-    }
+    listed = row.get("segments_info")
+    segments = {one["id"]: one for one in (listed if isinstance(listed, list) else []) if _are_rows([one], "id")}
     present = set(np.unique(ids).tolist()) - {0}
-    for number in sorted(present ^ segments.keys()):
+    for number in sorted(present ^ segments.keys(), key=str):
         missing = "in the JSON file, and none of its pixels" if number in segments else "a colour, and not in the JSON file"
         draft.skip(file, f"segment {number}", missing)
-    wanted = {number: things.get(segments[number].get("category_id")) for number in present & segments.keys()}
+    wanted = {number: things.get(str(segments[number].get("category_id"))) for number in present & segments.keys()}
     for one in trace_objects(
         np.where(np.isin(ids, [number for number, name in wanted.items() if name in draft.names]), ids, 0)
     ):

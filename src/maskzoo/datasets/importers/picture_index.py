@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import takewhile
 from pathlib import Path, PureWindowsPath
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -50,16 +52,17 @@ class PictureIndex:
         """Find the picture that a file in the folder `near` calls `named`.
 
         It is where the path leads from `near` or from `root`, or in `near`. Else the one picture in the tree of that name
-        (its folders decide between several), of that name without an upload's prefix, or with another suffix: these have
-        something to be told.
+        (between several, the folders in the path decide, then those of the file), of that name without an upload's prefix,
+        or with another suffix: these have something to be told.
         """
         parts = split_address(named)
         if not parts:
             return FoundPicture(None, f"found {named!r:.80}; expected the name of a picture")
         for candidate in (near.joinpath(*parts), self.root.joinpath(*parts), near / parts[-1]):
             right_kind = candidate.suffix.lower() in IMAGE_SUFFIXES and is_within(candidate, [self.root])
-            if right_kind and candidate.is_file():
-                return FoundPicture(straighten(candidate))
+            with suppress(OSError):  # a name that is longer than any file's
+                if right_kind and candidate.is_file():
+                    return FoundPicture(straighten(candidate))
         name = parts[-1]
         uploaded = _UPLOAD.sub("", name, count=1)
         stem = Path(uploaded).stem if Path(uploaded).suffix.lower() in IMAGE_SUFFIXES else uploaded
@@ -70,13 +73,26 @@ class PictureIndex:
             (_fold(stem) + "/", "found with another suffix than the labels say"),
         ]
         for key, told in tries:
-            nearest = _choose_nearest(self._pictures.get(key, []), parts)
+            nearest = self._choose_nearest(self._pictures.get(key, []), parts, near)
             if len(nearest) == 1:
                 return FoundPicture(straighten(nearest[0]), told)
             if nearest:
                 places = list_some([str(path.relative_to(self.root)) for path in nearest], 4)
                 return FoundPicture(None, f"found {named!r:.80}, which could be {places}; expected one picture of that name")
         return FoundPicture(None, f"found {named!r:.80}; expected a picture in the folder {self.root}")
+
+    def _choose_nearest(self, found: Sequence[Path], parts: Sequence[str], near: Path) -> list[Path]:
+        """Return the pictures that agree most with a path's last folders, then its file's folders, then in letters."""
+        folders = [_fold(part) for part in reversed(parts[:-1])]
+        own = set(near.relative_to(self.root).parts)
+
+        def rate(path: Path) -> tuple[int, int, bool]:
+            pairs = zip(folders, map(_fold, reversed(path.parts[:-1])), strict=False)
+            agreeing = len(list(takewhile(lambda pair: pair[0] == pair[1], pairs)))
+            return agreeing, len(own & set(path.relative_to(self.root).parts)), path.name == parts[-1]
+
+        best = max(map(rate, found), default=None)
+        return [path for path in found if rate(path) == best]
 
 
 def split_address(named: str) -> list[str]:
@@ -99,16 +115,3 @@ def _fold(name: str) -> str:
 def _plain(name: str) -> str:
     """A server that takes files writes `_` for spaces and drops other signs (Django's `get_valid_filename`)."""
     return re.sub(r"[^-\w.]", "", _fold(name).strip().replace(" ", "_"))
-
-
-def _choose_nearest(found: Sequence[Path], parts: Sequence[str]) -> list[Path]:
-    """Return the pictures whose folders agree with the most of a path's last folders."""
-    folders = [_fold(part) for part in reversed(parts[:-1])]
-
-    def count_agreeing(path: Path) -> int:
-        own = [_fold(part) for part in reversed(path.parts[:-1])]
-        pairs = zip(folders, own, strict=False)
-        return next((place for place, (one, other) in enumerate(pairs) if one != other), min(len(folders), len(own)))
-
-    most = max(map(count_agreeing, found), default=0)
-    return [path for path in found if count_agreeing(path) == most]

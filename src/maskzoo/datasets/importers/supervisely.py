@@ -114,7 +114,8 @@ def _draw(shape: dict[str, Any], kind: Any, size: Size) -> list[Points]:
         return [outline.ravel()[[0, 1, 2, 1, 2, 3, 0, 3]]]
     if len(outline) < 3:
         raise ValueError(f"a polygon of {len(outline)} points; expected 3 or more")
-    return [cut_holes(outline, [read_points(hole) for hole in points.get("interior") or []])]
+    holes = points.get("interior")
+    return [cut_holes(outline, [read_points(hole) for hole in (holes if isinstance(holes, list) else [])])]
 
 
 def _draw_bitmap(bitmap: Any, size: Size) -> list[Points]:

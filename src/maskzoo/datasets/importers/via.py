@@ -1,7 +1,8 @@
 """VIA, the VGG Image Annotator: JSON or CSV files of all regions in many pictures, of version 1, 2 or 3.
 
 Shapes and their fields are those of VIA's own documentation and source. VIA has no word for an object's class: it is one of
-the region attributes that a user has made up.
+the region attributes that a user has made up. Nor has it one for an object of several regions: an attribute `group_id`, as
+maskzoo writes it and LabelMe calls it, joins those of one class.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from maskzoo.datasets.importers.via_forms import ViaContent, is_via, is_via_csv,
 from maskzoo.errors import MaskzooError, SourceError, count_words, list_some
 
 __all__ = ["has_via_csv", "read_via"]
+
+GROUP = "group_id"
 
 
 def has_via_csv(source: Path) -> bool:
@@ -113,7 +116,7 @@ class _Attributes:
                 for _, region in _list_regions(file):
                     self.regions += 1
                     for name, value in _read_values(region, content).items():
-                        if name == "group_id":
+                        if name == GROUP:
                             continue
                         self.counts[name] = self.counts.get(name, 0) + 1
                         self.values.setdefault(name, set()).add(str(value))
@@ -159,21 +162,13 @@ def _read_region(
 ) -> LabelledShape:
     values = _read_values(region, content)
     label = values.pop(chosen, "") if chosen is not None else next(iter(options.classes or ("",)))
-    group = values.pop("group_id", None)  # VIA has no groups; this is the name that others give theirs
     shape = region.get("shape_attributes")
     kind = shape.get("name") if isinstance(shape, dict) else None
     fault = "" if label else f"has no value of the attribute {chosen!r}"
     if isinstance(label, list):
         fault = f"is {' and '.join(map(str, label))} at once; expected one class"
-    return LabelledShape(
-        label,
-        row,
-        partial(_draw, shape, kind),
-        is_box=kind in ("rect", "rectangle"),
-        group=str(group) if group else None,
-        attributes=values,
-        fault=fault,
-    )
+    is_box, group = kind in ("rect", "rectangle"), values.pop(GROUP, None)
+    return LabelledShape(label, row, partial(_draw, shape, kind), is_box, group=group, attributes=values, fault=fault)
 
 
 def _draw(shape: Any, kind: Any, size: Size) -> list[Points]:

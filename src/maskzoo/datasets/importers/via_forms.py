@@ -22,18 +22,18 @@ __all__ = ["ViaContent", "is_via", "is_via_csv", "read_csv", "read_via_content"]
 
 CSV_COLUMNS = {"filename", "region_shape_attributes", "region_attributes"}
 CHOICES = ("checkbox", "radio", "dropdown")
-CHOICES_3 = {2: "checkbox", 3: "radio", 4: "dropdown"}
+CHOICES_3 = {"2": "checkbox", "3": "radio", "4": "dropdown"}
 # VIA 3's numbers of shapes, the names that VIA 2 has for them, and the names of the coordinates.
-SHAPES_3: dict[Any, tuple[str, Sequence[str]]] = {
-    1: ("point", ("cx", "cy")),
-    2: ("rect", ("x", "y", "width", "height")),
-    3: ("circle", ("cx", "cy", "r")),
-    4: ("ellipse", ("cx", "cy", "rx", "ry")),
-    5: ("line", ()),
-    6: ("polyline", ()),
-    7: ("polygon", ()),
-    8: ("extreme rectangle", ()),
-    9: ("extreme circle", ()),
+SHAPES_3: dict[str, tuple[str, Sequence[str]]] = {
+    "1": ("point", ("cx", "cy")),
+    "2": ("rect", ("x", "y", "width", "height")),
+    "3": ("circle", ("cx", "cy", "r")),
+    "4": ("ellipse", ("cx", "cy", "rx", "ry")),
+    "5": ("line", ()),
+    "6": ("polyline", ()),
+    "7": ("polygon", ()),
+    "8": ("extreme rectangle", ()),
+    "9": ("extreme circle", ()),
 }
 
 
@@ -115,14 +115,14 @@ def _read_project_3(content: dict[str, Any]) -> ViaContent:
     ui = _get(_get(content, "config"), "ui")
     return ViaContent(
         list(found.values()),
-        {names[number] for number, one in attributes.items() if one.get("type") in CHOICES_3},
+        {names[number] for number, one in attributes.items() if str(one.get("type")) in CHOICES_3},
         shown=names.get(str(ui.get("spatial_region_label_attribute_id")), ""),
     )
 
 
 def _name_options(attribute: dict[str, Any], value: Any) -> Any:
     """Return the texts of the options whose numbers were chosen; a text as it is."""
-    options, kind = _get(attribute, "options"), CHOICES_3.get(attribute.get("type", 0), "")
+    options, kind = _get(attribute, "options"), CHOICES_3.get(str(attribute.get("type")), "")
     if not kind or not isinstance(value, str):
         return value
     chosen = [options.get(option, option) for option in value.split(",")] if kind == "checkbox" else [options.get(value, value)]
@@ -130,8 +130,8 @@ def _name_options(attribute: dict[str, Any], value: Any) -> Any:
 
 
 def _name_shape(xy: Any) -> dict[str, Any]:
-    kind, fields = SHAPES_3.get(xy[0], (f"number {xy[0]}", ())) if isinstance(xy, list) else ("", ())
-    points = xy[1:] if isinstance(xy, list) else []
+    number, *points = xy if isinstance(xy, list) else [xy]
+    kind, fields = SHAPES_3.get(str(number), (f"number {number!r:.20}", ()))
     if fields:
         return {"name": kind} | dict(zip(fields, points, strict=False))
     if kind == "extreme rectangle" and all(isinstance(value, int | float) for value in points) and len(points) > 3:

@@ -13,7 +13,7 @@ from xml.etree.ElementTree import Element
 import numpy as np
 
 from maskzoo.datasets.importers.builder import DatasetBuilder, ImportOptions
-from maskzoo.datasets.importers.cvat import list_xml
+from maskzoo.datasets.importers.cvat import list_xml, read_size
 from maskzoo.datasets.importers.drawn_shapes import Points
 from maskzoo.datasets.importers.labelled import LabelledPicture, LabelledShape, Labels, Size
 from maskzoo.datasets.importers.voc import is_voc, list_splits
@@ -72,10 +72,7 @@ def _read_picture(path: Path, root: Element, split: str | None) -> LabelledPictu
     name = root.findtext("filename") or path.stem
     folders = (path.parent, path.parent.parent / "JPEGImages", path.parent.parent / "images")
     beside = next((folder / name for folder in folders if (folder / name).is_file()), None)
-    size: Size | None = None
-    width, height = (root.findtext(f"size/{side}", "") for side in ("width", "height"))
-    if width.isdecimal() and height.isdecimal():
-        size = int(height), int(width)
+    size = read_size(root.findtext("size/width"), root.findtext("size/height"))
     first = 1 if "VOC" in root.findtext("source/database", "") else 0
     shapes = [_read_shape(row, f"object {place}", first) for place, row in enumerate(root.iterfind("object"))]
     named = name if beside is None else f"../{beside.parent.name}/{beside.name}" if beside.parent != path.parent else name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element, TreeBuilder
@@ -9,7 +10,7 @@ from xml.parsers import expat
 
 from maskzoo.errors import SourceError
 
-__all__ = ["read_numbers", "read_xml"]
+__all__ = ["read_numbers", "read_whole", "read_xml"]
 
 LARGEST_FILE = 1 << 29  # bytes; the elements take several times as much memory
 DEEPEST = 50  # elements in each other: annotation tools write five
@@ -60,3 +61,8 @@ def read_numbers(texts: list[str | None], names: str) -> list[float]:
     if not numbers or not all(abs(number) < 1e9 for number in numbers):  # a NaN is not below it either
         raise ValueError(f"{names} are {', '.join(map(str, texts))!r:.80}; expected finite numbers")
     return numbers
+
+
+def read_whole(text: str | None) -> int | None:
+    """Return a text as a whole number from 0 on, None if it is none or absurdly large."""
+    return int(text) if text is not None and re.fullmatch(r"\s*[0-9]{1,9}\s*", text) else None

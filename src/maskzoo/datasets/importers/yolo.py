@@ -62,8 +62,8 @@ def read_yolo(source: Path, options: ImportOptions) -> dict[str, DatasetBuilder]
     (`class x y width height`) have no outline and are what `boxes` says. Rows that make no sense are skipped by name.
     Labels of another kind (key points, pixels) raise SourceError.
     """
-    data = read_data(source)
-    names = data.names if options.classes is None else list(options.classes)
+    data = read_data(source, options.classes)
+    names = data.names
     if names is None:
         raise SourceError(
             f"{data.file or data.folder}: no names of the classes; expected names in data.yaml, or {CLASS_LISTS[0]} or "

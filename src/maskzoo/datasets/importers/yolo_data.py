@@ -5,6 +5,7 @@ From data.yaml, from darknet's obj.data, or from the usual folders and a list of
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PureWindowsPath
 from typing import Any
@@ -12,10 +13,11 @@ from typing import Any
 import yaml
 
 from maskzoo.datasets.importers.builder import SPLITS, is_within, read_text
+from maskzoo.datasets.known_formats import name_format
 from maskzoo.datasets.layout import SPLITS as SYNONYMS
 from maskzoo.datasets.layout import name_split
 from maskzoo.errors import SourceError, count_words, list_some
-from maskzoo.images.find import IMAGE_SUFFIXES, find_pictures
+from maskzoo.images.find import IMAGE_SUFFIXES, find_pictures, is_hidden
 
 __all__ = ["CLASS_LISTS", "YoloData", "find_data_file", "read_data"]
 
@@ -45,17 +47,21 @@ class YoloData:
 
 
 def find_data_file(source: Path) -> Path | None:
-    """Find the data.yaml or obj.data of a YOLO data set, which `source` is or holds; None without one."""
+    """Find the data.yaml or obj.data of a YOLO data set, which `source` is or holds; None without one.
+
+    A file of another name counts if it alone names classes.
+    """
     if source.is_file():
         return source if source.suffix.lower() in (".yaml", ".yml", ".data") else None
     named = [source / name for name in ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml", "obj.data")]
-    found = [path for path in named if path.is_file()]
-    found = found or sorted([*source.glob("[!.]*.yaml"), *source.glob("[!.]*.yml"), *source.glob("[!.]*.data")])
-    return found[0] if found and (len(found) == 1 or found[0] in named) else None
+    found = next((path for path in named if path.is_file()), None)
+    others = [path for pattern in ("*.yaml", "*.yml", "*.data") for path in source.glob(pattern)]
+    naming = [path for path in others if not is_hidden(path.name) and name_format(path) is not None]
+    return found or (naming[0] if len(naming) == 1 else None)
 
 
-def read_data(source: Path) -> YoloData:
-    """Read what a data set, a folder or its data file, says of itself.
+def read_data(source: Path, names: Sequence[str] | None = None) -> YoloData:
+    """Read what a data set, a folder or its data file, says of itself; given `names` stand for those of its classes.
 
     Paths of another place are followed by their last parts, from the data file's folder on; a note says so. A split
     whose pictures are not there is left out with a note, but for train.
@@ -63,9 +69,9 @@ def read_data(source: Path) -> YoloData:
     Raises SourceError if the data file is not one, or names pictures that are not there.
     """
     file = find_data_file(source)
-    data = YoloData(file, source if source.is_dir() else source.parent)
+    data = YoloData(file, source if source.is_dir() else source.parent, None if names is None else list(names))
     if file is None:
-        data.names = _find_class_list(data.folder)
+        data.names = data.names or _find_class_list(data.folder)
         _list_folders(data)
         return data
     content = _read_darknet(file) if file.suffix == ".data" else _read_yaml(file)
@@ -75,8 +81,8 @@ def read_data(source: Path) -> YoloData:
             f"{file}: {pose}: the labels are key points (YOLO-pose), no outlines; expected YOLO's segmentation labels; "
             "export the data set for instance segmentation"
         )
-    data.names = _read_names(content, file)
-    if data.names is not None and content.get("nc", len(data.names)) != len(data.names):
+    data.names = data.names or _read_names(content, file)
+    if names is None and data.names is not None and content.get("nc", len(data.names)) != len(data.names):
         data.note(f"{file}: nc is {content['nc']!r:.20}, but there are {count_words(len(data.names), 'name')}; took the names")
     _list_named(data, content, file)
     return data
@@ -125,7 +131,13 @@ def _read_names(content: dict[str, Any], file: Path) -> list[str] | None:
 
 
 def _read_list(path: Path) -> list[str]:
-    return [line.strip() for line in read_text(path).splitlines() if line.strip()]
+    names = [line.strip() for line in read_text(path).rstrip().splitlines()]
+    if "" in names:
+        raise SourceError(
+            f"{path}: line {names.index('') + 1} is empty, and may count or not; expected a name on each line; "
+            "remove the line, or give the names in order: --classes cat,dog"
+        )
+    return names
 
 
 def _find_class_list(folder: Path) -> list[str] | None:
@@ -167,8 +179,6 @@ def _list_named(data: YoloData, content: dict[str, Any], file: Path) -> None:
         pictures = [path for place in places if place is not None for path in _list_pictures(place, root, data)]
         if any(place is not None for place in places):
             data.splits[split] = list(dict.fromkeys(pictures))
-            if not pictures:
-                data.note(f"{file}: {split} is {value!r:.80}, where no picture lies")
     if not data.splits and not missing:
         raise SourceError(f"{file}: names no pictures; expected train: images/train or the like")
     for split, value in missing:
@@ -263,6 +273,8 @@ def _walk(folder: Path, data: YoloData) -> list[Path]:
         if target is not None:
             data.note(f"{link}: a link that was copied as text; followed it to {target}")
             found += find_pictures(target, IMAGE_SUFFIXES, keep)
+    if not found:
+        data.note(f"{folder}: no picture lies there")
     return list(dict.fromkeys(found))
 
 
