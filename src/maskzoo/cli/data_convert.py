@@ -59,7 +59,7 @@ def convert_data(
     ] = None,
     images: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="The images' folder of a COCO source or of predictions, if it is not near."),
+        typer.Option(metavar="DIR", help="The images' folder, if they are not near the labels."),
     ] = None,
     pictures: Annotated[
         Pictures | None,
@@ -85,7 +85,7 @@ def convert_data(
     force: Annotated[bool, typer.Option("--force", help="Overwrite files of OUT that are there.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,
 ) -> None:
-    """Convert a data set to COCO instances JSON, or that or predictions to others.
+    """Convert a data set, or what a model found, from one format to another.
 
     SOURCE stays as it is, and the images stay where they are. Outlines of masks
     are exact, holes too, or have an IoU of 0.99 at least where a labelling tool

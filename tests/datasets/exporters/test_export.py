@@ -148,6 +148,31 @@ def test_a_class_map_renames_merges_and_drops_before_anything_is_written(tmp_pat
     assert again.classes == ("pet",) and again.splits["train"].objects == 7 and "pet from" in again.notes[0]
 
 
+def test_a_class_map_makes_a_new_coco_file_of_one_and_keeps_all_else(tmp_path):
+    pictures = make_pictures()
+    pictures["a.png"][0][2]["keypoints"] = [1, 2, 2]
+    file = write_set(tmp_path / "set", pictures)
+    made = convert_dataset(file, tmp_path / "set/new.json", classes={"pet": ["dog", "cat"], "rest": "keep"})
+    before, after = json.loads(file.read_text()), json.loads((tmp_path / "set/new.json").read_text())
+    assert after["images"] == before["images"] and after["annotations"][0]["keypoints"] == [1, 2, 2]
+    assert [row["name"] for row in after["categories"]] == ["pet", "big tree"] and made.lost == {}
+    assert made.classes == ("pet", "big tree") and len(made.notes) == 1
+    with pytest.raises(SourceError, match="is the source itself"):
+        convert_dataset(file, file, classes={"pet": ["dog", "cat"], "rest": "keep"}, force=True)
+    assert json.loads(file.read_text()) == before
+
+
+def test_splits_of_coco_files_get_new_classes_in_a_folder(tmp_path):
+    mask = make_masks()["blob"]
+    write_set(tmp_path / "set", {"a.png": [(mask, 0, {})]}, names=("cat", "dog"), file="train.json")
+    write_set(tmp_path / "set", {"b.png": [(mask, 0, {})]}, names=("dog",), file="val.json")
+    with pytest.raises(SourceError, match="give a folder as OUT"):
+        convert_dataset(tmp_path / "set", tmp_path / "one.json", classes={"pet": ["dog", "cat"]})
+    made = convert_dataset(tmp_path / "set", tmp_path / "new", classes={"pet": ["dog", "cat"]})
+    assert {split: part.file.name for split, part in made.splits.items()} == {"train": "train.json", "val": "val.json"}
+    assert [one[1] for one in list_objects(tmp_path / "new/val.json")] == ["pet"]
+
+
 def test_importable_formats_are_sources_too(tmp_path):
     file = write_set(tmp_path / "set", make_pictures())
     convert_dataset(file, tmp_path / "labelme", to="labelme")

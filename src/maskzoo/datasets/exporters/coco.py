@@ -1,34 +1,59 @@
-"""Predictions as a COCO instances file, which `maskzoo train` and `maskzoo data check` read."""
+"""COCO instances files: of predictions, which `maskzoo train` reads then, and of a data set whose classes changed."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from maskzoo.datasets.coco_reader import pack_annotations
 from maskzoo.datasets.coco_writer import advise_on_images, find_common_folder, straighten, write_coco
 from maskzoo.datasets.exporters.content import ExportJob, LabelledObject, LabelledPicture
 from maskzoo.datasets.exporters.outlines import measure
+from maskzoo.errors import SourceError
+from maskzoo.system.files import check_target
 
-__all__ = ["write_coco_file"]
+__all__ = ["write_coco_files"]
 
 
-def write_coco_file(job: ExportJob) -> dict[str, Path]:
-    """Write the file of the only split; names start from the folder of all pictures where these are found."""
-    ((split, _),) = job.splits.items()
+def write_coco_files(job: ExportJob) -> dict[str, Path]:
+    """Write the file of each split, a single one to `out` if that is a .json.
+
+    A data set's rows stay as they are, but for its classes. Names of predicted pictures start from the folder of all.
+    """
+    one_file = job.out.suffix.lower() == ".json"
+    if one_file and len(job.splits) > 1:
+        raise SourceError(f"{job.out}: one file, but the source has {', '.join(job.splits)}; give a folder as OUT")
+    files = {split: job.out if one_file else job.out / f"{split}.json" for split in job.splits}
+    for split, file in files.items():
+        check_target(file, force=job.force)
+        if file.exists() and file.samefile(job.splits[split].sifted.packed.source):
+            raise SourceError(f"{file}: is the source itself, which stays as it is; choose another OUT")
+    for split, file in files.items():
+        _write(job, split, file)
+    return files
+
+
+def _write(job: ExportJob, split: str, file: Path) -> None:
     pictures = list(job.pictures(split))
     paths = [picture.path for picture in pictures if picture.path is not None]
-    root = find_common_folder(paths, job.out) if paths else None
-    content = {
-        "images": [_describe_picture(picture, root) for picture in pictures],
-        "categories": [{"id": number, "name": name} for number, name in enumerate(job.classes, 1)],
-        "annotations": [_describe_object(one, picture) for picture in pictures for one in picture.objects],
-    }
-    packed = pack_annotations(content, str(job.out))
-    write_coco(job.out, content, force=True)
-    note = None if root is None else advise_on_images(packed, root, job.out, job.out)
-    job.notes += [] if note is None else [note]
-    return {split: job.out}
+    content: dict[str, Any] = dict(job.splits[split].sifted.tables)
+    if job.model is not None:
+        root = find_common_folder(paths, file) if paths else None
+        content = {
+            "images": [_describe_picture(picture, root) for picture in pictures],
+            "categories": [{"id": number, "name": name} for number, name in enumerate(job.classes, 1)],
+            "annotations": [_describe_object(one, picture) for picture in pictures for one in picture.objects],
+        }
+    packed = pack_annotations(content, str(file))
+    write_coco(file, content, force=job.force)
+    first = next((picture for picture in pictures if picture.path is not None), None)
+    if first is not None and first.path is not None:
+        name = packed.file_name(int(np.searchsorted(packed.image_ids, first.number)))
+        folder = Path(straighten(first.path).as_posix().removesuffix(name))
+        note = advise_on_images(packed, folder, file, job.out)
+        job.notes += [] if note is None else [note]
 
 
 def _describe_picture(picture: LabelledPicture, root: Path | None) -> dict[str, Any]:

@@ -135,7 +135,7 @@ class ExportJob:
     """What an exporter is given, and what it fills: `lost` by the names of LOSSES, and `notes` for the user.
 
     `out` is the file or folder. `keeps` are the things that the format holds; `pictures` counts and takes away the rest.
-    `model` names what made predictions, None of a data set that people labelled.
+    `model` names what made predictions, None of a data set that people labelled; `force` lets files be overwritten.
     """
 
     out: Path
@@ -144,6 +144,7 @@ class ExportJob:
     mode: PictureMode
     keeps: frozenset[str]
     model: str | None = None
+    force: bool = False
     lost: Counter[str] = field(default_factory=Counter)
     notes: list[str] = field(default_factory=list)
     on_picture: Callable[[], None] = lambda: None

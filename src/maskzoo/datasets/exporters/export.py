@@ -135,6 +135,8 @@ def check_options(out: Path, source: Path, options: ExportOptions) -> Path:
             f"pictures is {options.pictures!r}; expected one of {', '.join(get_args(PictureMode))} (--pictures)"
         )
     exporter = EXPORTERS[options.to]
+    if options.to == "coco":  # its files are known once the splits are
+        return out
     if options.pictures not in (None, "none") and exporter.pictures == "none":
         raise ArgumentError(f"{options.to} names the pictures where they are; leave out --pictures {options.pictures}")
     if exporter.files:
@@ -170,14 +172,17 @@ def export(content: Exportable, source: str, out: Path, options: ExportOptions) 
     total = sum(map(len, splits.values()))
     if total == 0:
         raise SourceError(f"{out}: the source has no image, so nothing was written; expected one at least")
-    job = ExportJob(out, classes, splits, options.pictures or exporter.pictures, exporter.keeps, content.model)
-    make_folder(out.parent if exporter.files else out)
+    job = ExportJob(out, classes, splits, options.pictures or exporter.pictures, exporter.keeps, content.model, options.force)
+    make_folder(out.parent if exporter.files or options.to == "coco" else out)
     job.on_picture = lambda: options.on_progress(ProgressEvent("Writing", job.images.total(), total))
     files = exporter.write(job)
     job.lost["below_score"] = content.below_score
-    job.lost["other_fields"] = sum(split.count_other_fields() for split in splits.values())
+    if "other_fields" not in exporter.keeps:
+        job.lost["other_fields"] = sum(split.count_other_fields() for split in splits.values())
     for known in dict.fromkeys(split.sifted.packed.classes for split in splits.values()):
-        job.lost["class_ids"] += 0 if known.ids == tuple(range(1, len(known) + 1)) else len(known)
+        job.lost["class_ids"] += (
+            0 if "class_ids" in exporter.keeps or known.ids == tuple(range(1, len(known) + 1)) else len(known)
+        )
         job.lost["same_names"] += len(known) - len(set(known.names))
     made = {
         split: ConvertedSplit(

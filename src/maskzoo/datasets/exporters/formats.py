@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from maskzoo.datasets.exporters.coco import write_coco_file
+from maskzoo.datasets.exporters.coco import write_coco_files
 from maskzoo.datasets.exporters.content import ExportJob, PictureMode
 from maskzoo.datasets.exporters.csv_table import write_csv
 from maskzoo.datasets.exporters.cvat import write_cvat
@@ -36,7 +36,7 @@ class Exporter:
 
 
 EXPORTERS = {
-    "coco": Exporter(write_coco_file, frozenset([*FLAGS, "object_ids", "image_ids"]), files=("train.json",)),
+    "coco": Exporter(write_coco_files, frozenset([*FLAGS, "object_ids", "image_ids", "class_ids", "other_fields"])),
     "yolo": Exporter(write_yolo, frozenset(), "link"),
     "labelme": Exporter(write_labelme, frozenset(FLAGS), "link"),
     "voc": Exporter(write_voc, frozenset(["crowds"]), "link"),  # it counts crowds itself: they become void

@@ -103,10 +103,10 @@ def convert_dataset(
         MaskzooError: a file is there already, or cannot be written.
     """
     source, out = Path(source), Path(out)
-    name = choose_source(source, format, to)
     choices: dict[str, Any] = {"boxes": boxes, "parts": parts, "threshold": threshold, "class_attribute": class_attribute}
     folder, index = (None if given is None else Path(given) for given in (images, data))
     edits = read_class_edits(classes) if isinstance(classes, str | Path | Mapping) and is_class_map(classes) else None
+    name = choose_source(source, format, needs_work=to != "coco" or edits is not None)
     listed = None if classes is None or isinstance(classes, Mapping) or edits else _read_classes(classes)
     writing = ExportOptions(to, pictures, force, on_progress)
     if name in ("coco", "predictions"):

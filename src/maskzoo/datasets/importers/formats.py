@@ -157,8 +157,8 @@ def _explain(source: Path) -> str:
     )
 
 
-def choose_source(source: Path, given: str | None, to: str) -> str:
-    """Return what is converted: one of `FORMATS`, "predictions", or "coco" where another format is to be written.
+def choose_source(source: Path, given: str | None, *, needs_work: bool) -> str:
+    """Return what is converted: one of `FORMATS`, "predictions", or, if that `needs_work`, "coco".
 
     Raises as `choose_format`.
     """
@@ -166,7 +166,7 @@ def choose_source(source: Path, given: str | None, to: str) -> str:
         return choose_format(source, given)
     if given == "predictions" or (given is None and is_predictions(source)):
         return "predictions"
-    if to == "coco" or given not in (None, "coco"):
+    if not needs_work or given not in (None, "coco"):
         return choose_format(source, given if given != "coco" else None)
     if given is None and not _has_tables(source):
         return choose_format(source)
