@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,14 +39,13 @@ def write_coco_files(job: ExportJob) -> dict[str, Path]:
 def _write(job: ExportJob, split: str, file: Path) -> None:
     pictures = list(job.pictures(split))
     paths = [picture.path for picture in pictures if picture.path is not None]
-    content: dict[str, Any] = dict(job.splits[split].sifted.tables)
+    known = job.splits[split]
+    content: dict[str, Any] = dict(known.sifted.tables)
     if job.model is not None:
         root = find_common_folder(paths, file) if paths else None
-        content = {
-            "images": [_describe_picture(picture, root) for picture in pictures],
-            "categories": [{"id": number, "name": name} for number, name in enumerate(job.classes, 1)],
-            "annotations": [_describe_object(one, picture) for picture in pictures for one in picture.objects],
-        }
+        ids = dict(zip(known.labels, known.sifted.packed.classes.ids, strict=True))
+        content["images"] = [_describe_picture(picture, root) for picture in pictures]
+        content["annotations"] = [_describe_object(one, picture, ids) for picture in pictures for one in picture.objects]
     packed = pack_annotations(content, str(file))
     write_coco(file, content, force=job.force)
     first = next((picture for picture in pictures if picture.path is not None), None)
@@ -63,7 +63,7 @@ def _describe_picture(picture: LabelledPicture, root: Path | None) -> dict[str, 
     return {"id": picture.number, "file_name": name, "height": picture.size[0], "width": picture.size[1]}
 
 
-def _describe_object(one: LabelledObject, picture: LabelledPicture) -> dict[str, Any]:
+def _describe_object(one: LabelledObject, picture: LabelledPicture, ids: Mapping[int, int]) -> dict[str, Any]:
     box, area = measure(one, picture.size)
     outline: Any
     if isinstance(one.outline, bytes):
@@ -73,7 +73,7 @@ def _describe_object(one: LabelledObject, picture: LabelledPicture) -> dict[str,
     row = {
         "id": one.number,
         "image_id": picture.number,
-        "category_id": one.label + 1,
+        "category_id": ids[one.label],
         "segmentation": outline,
         "bbox": box,
         "area": area,

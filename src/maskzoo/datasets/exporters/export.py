@@ -180,10 +180,9 @@ def export(content: Exportable, source: str, out: Path, options: ExportOptions) 
     if "other_fields" not in exporter.keeps:
         job.lost["other_fields"] = sum(split.count_other_fields() for split in splits.values())
     for known in dict.fromkeys(split.sifted.packed.classes for split in splits.values()):
-        job.lost["class_ids"] += (
-            0 if "class_ids" in exporter.keeps or known.ids == tuple(range(1, len(known) + 1)) else len(known)
-        )
-        job.lost["same_names"] += len(known) - len(set(known.names))
+        if "class_ids" not in exporter.keeps:
+            job.lost["class_ids"] += 0 if known.ids == tuple(range(1, len(known) + 1)) else len(known)  # readers count so
+            job.lost["same_names"] += len(known) - len(set(known.names))
     made = {
         split: ConvertedSplit(
             file, job.images[split], job.empty_images[split], job.objects[split], content.skipped.get(split, ())
