@@ -53,7 +53,13 @@ def test_labelmes_numpy_masks_are_read_and_what_it_ignores_is_nothing(tmp_path):
     np.save(tmp_path / "b.npy", np.zeros((3, 4, 3)))
     np.save(tmp_path / "c.npy", np.array([{}]), allow_pickle=True)
     (tmp_path / "d.npy").write_bytes(b"text")
-    for name, said in (("b", "float64 of the shape"), ("c", "cannot be read"), ("d", "cannot be read as a NumPy array")):
+    (tmp_path / "e.npy").write_bytes((tmp_path / "a.npy").read_bytes().replace(b", }", b", \x19"))
+    for name, said in (
+        ("b", "float64 of the shape"),
+        ("c", "cannot be read"),
+        ("d", "cannot be read as a NumPy array"),
+        ("e", "cannot be read"),
+    ):
         with pytest.raises(ImageError, match=rf"{name}\.npy: .*{said}"):
             read_mask(tmp_path / f"{name}.npy", (3, 4))
 

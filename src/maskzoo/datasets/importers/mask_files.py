@@ -99,7 +99,9 @@ def _read_npy(path: Path) -> Integers:
             raise ImageError(f"{path}: found {array.dtype} of the shape {array.shape}; expected whole numbers, height x width")
         numbers: Integers = array.astype(np.int64)
         return np.maximum(numbers, 0)  # labelme's -1 is to be ignored
-    except (OSError, ValueError, EOFError, OverflowError) as error:
+    except ImageError:
+        raise
+    except Exception as error:  # on a damaged header NumPy raises whatever its code runs into
         raise ImageError(f"{path}: cannot be read as a NumPy array: {error}; write it again with numpy.save") from error
 
 
@@ -135,7 +137,7 @@ def find_soft_edges(mask: MaskPicture, ignored: Sequence[int] = ()) -> str | Non
 
     In such a mask most of the edges are thin steps from one number to the next; objects touch each other in few places.
     """
-    numbers = np.pad(np.where(np.isin(mask.numbers, ignored), 0, mask.numbers), 1)
+    numbers = np.pad(np.where(np.isin(mask.numbers, ignored), 0, mask.numbers) if ignored else mask.numbers, 1)
     square = (
         (numbers[1:, 1:] == numbers[:-1, 1:]) & (numbers[1:, 1:] == numbers[1:, :-1]) & (numbers[1:, 1:] == numbers[:-1, :-1])
     )
