@@ -54,5 +54,7 @@ def test_a_row_that_makes_no_sense_is_named(tmp_path, row):
 def test_another_table_is_refused_and_none_is_none(tmp_path):
     assert read_object_table(tmp_path) is None
     (tmp_path / "objects.csv").write_text("name,size\n")
+    assert read_object_table(tmp_path) is None
+    (tmp_path / "objects.csv").write_text("mask,size\n")
     with pytest.raises(SourceError, match=r"found the columns .* expected mask, number, class"):
         read_object_table(tmp_path)

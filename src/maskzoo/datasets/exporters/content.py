@@ -127,7 +127,8 @@ class ExportSplit:
 
     def count_other_fields(self) -> int:
         """Count the objects of which the file says more than any export holds (keypoints, tags)."""
-        return sum(not self.entry(row).keys() <= FIELDS for row in range(len(self.sifted.packed.ids)))
+        rows = map(self.entry, range(len(self.sifted.packed.ids)))
+        return sum(not (row.keys() <= FIELDS and isinstance(row.get("attributes") or {}, Mapping)) for row in rows)
 
 
 @dataclass(slots=True)

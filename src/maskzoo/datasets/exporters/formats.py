@@ -46,5 +46,5 @@ EXPORTERS = {
         write_label_studio, frozenset([*FLAGS, "object_ids", "image_ids"]), files=("tasks.json", INTERFACE)
     ),
     "masks": Exporter(write_mask_pngs, frozenset([*FLAGS, "object_ids"]), "link"),
-    "csv": Exporter(write_csv, frozenset([*FLAGS, "object_ids", "image_ids"]), files=("objects.csv",)),
+    "csv": Exporter(write_csv, frozenset([*FLAGS, "object_ids", "image_ids"]), files=("table.csv",)),
 }

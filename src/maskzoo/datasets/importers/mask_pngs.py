@@ -132,7 +132,7 @@ def read_mask_pngs(source: Path, options: ImportOptions) -> dict[str, DatasetBui
 
 def _read_table(folders: Sequence[_Folders]) -> Table | None:
     """Return the table beside a folder of masks, by the masks' whole paths."""
-    if len(folders) != 1:
+    if len(folders) != 1 or folders[0].masks == folders[0].images:
         return None
     table = read_object_table(folders[0].masks.parent)
     return None if table is None else {(folders[0].masks / mask, number): row for (mask, number), row in table.items()}

@@ -30,12 +30,14 @@ class TableRow:
 def read_object_table(folder: Path) -> dict[tuple[str, int], TableRow] | None:
     """Read the table of a folder, by the mask's path in the folder of masks and its number; None without one.
 
-    Raises SourceError if it is no such table, or a row makes no sense.
+    Raises SourceError if it lacks a column, or a row makes no sense. A table that names no masks is another one.
     """
     path = folder / TABLE
     if not path.is_file():
         return None
     rows = csv.DictReader(io.StringIO(read_text(path)))
+    if "mask" not in (rows.fieldnames or ()):
+        return None
     if not {"mask", "number", "class"} <= set(rows.fieldnames or ()):
         raise SourceError(f"{path}: found the columns {rows.fieldnames!r:.200}; expected {', '.join(COLUMNS)}")
     found: dict[tuple[str, int], TableRow] = {}
