@@ -1,14 +1,19 @@
 """What a model found becomes labels that a person corrects: its own folder, and result files of other tools."""
 
 import json
+from pathlib import Path
 
 import pytest
+from PIL import Image
 
+import maskzoo
 from labelled_sets import compare_sets, list_objects, make_masks, to_runs, write_set
 from maskzoo.datasets.coco_reader import read_annotations
 from maskzoo.datasets.importers.convert import convert_dataset
 from maskzoo.datasets.predictions import INDEX, RESULTS, is_predictions, read_predictions
 from maskzoo.errors import AnnotationsError, ArgumentError, MaskzooError, SourceError
+from maskzoo.weights.checkpoint import write_checkpoint
+from networks import FPN, make_photo, small_config, small_network
 
 
 def make_rows(file):
@@ -78,6 +83,33 @@ def test_results_of_another_tool_need_the_data_set_that_was_predicted(photos, tm
     other.write_text(photos.read_text())
     made = convert_dataset(results, tmp_path / "y", to="labelme", data=other, images=photos.parent)
     assert (tmp_path / "y/a.png").resolve() == tmp_path / "photos/a.png"
+
+
+@pytest.mark.parametrize("to", ["labelme", "cvat", "labelstudio", "via", "yolo"])
+def test_what_a_network_finds_goes_to_a_tool_and_comes_back(tmp_path, to, monkeypatch):
+    config = small_config(FPN, "limits.detections.score=0.0")
+    write_checkpoint(tmp_path / "small.safetensors", small_network(config).state_dict(), config, {"source": "random"})
+    (tmp_path / "photos").mkdir()
+    for number in range(2):
+        Image.fromarray(make_photo(60, 90, number)).save(tmp_path / "photos" / f"p{number}.png")
+    monkeypatch.chdir(tmp_path)
+    maskzoo.predict_folder(maskzoo.load(tmp_path / "small.safetensors"), Path("photos"), "found", score=0, save=("json",))
+    convert_dataset("found", "found.json")
+    before = list_objects(tmp_path / "found.json")
+    made = convert_dataset("found", to, to=to)
+    assert made.splits["train"].objects == len(before) > 5
+    if to == "labelstudio":  # a person accepts the proposals
+        tasks = json.loads((tmp_path / to / "tasks.json").read_text())
+        accepted = [{"data": task["data"], "annotations": task["predictions"]} for task in tasks]
+        (tmp_path / to / "tasks.json").write_text(json.dumps(accepted))
+    classes = None if to in ("yolo", "cvat") else made.classes
+    convert_dataset(to, "back.json", images=None if to in ("yolo", "labelme") else "photos", classes=classes)
+    after = list_objects(tmp_path / "back.json")
+    with_pixels = [one for one in before if one[-1].any()]
+    assert compare_sets(with_pixels, after) == [] and len(after) == len(with_pixels)
+    assert made.lost.get("empty", 0) == len(before) - len(with_pixels)
+    if to != "yolo":
+        assert sorted(float(one[3]["score"]) for one in after) == sorted(one[3]["score"] for one in with_pixels)
 
 
 def test_what_is_no_result_is_named(found, photos, tmp_path):
