@@ -192,3 +192,13 @@ def test_of_two_masks_of_a_picture_the_one_with_an_ending_is_taken_and_the_other
     draft = read_mask_pngs(source, ImportOptions())[""]
     assert len(draft.annotations) == 3
     assert [row.file.rsplit("/", 1)[-1] for row in draft.skipped] == ["0.png"]
+
+
+def test_a_list_beside_the_masks_names_the_class_and_several_names_are_asked_about(tmp_path):
+    source = make_set(tmp_path, [make_numbers()])
+    (source / "classes.txt").write_text("nucleus\n")
+    assert list(read_mask_pngs(source, ImportOptions())[""].names) == ["nucleus"]
+    (source / "classes.txt").write_text("_background_\nscratch\ndent\n")
+    with pytest.raises(SourceError, match=r"classes\.txt: names scratch, dent, so that the masks' numbers may be classes"):
+        read_mask_pngs(source, ImportOptions())
+    assert list(read_mask_pngs(source, ImportOptions(["flaw"]))[""].names) == ["flaw"]

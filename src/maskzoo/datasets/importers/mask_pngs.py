@@ -6,7 +6,7 @@ Or each object has a picture of its own, in a folder for each photo (as the Data
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -22,7 +22,7 @@ from maskzoo.datasets.importers.mask_files import (
     trace_objects,
 )
 from maskzoo.datasets.importers.object_table import TABLE, TableRow, read_object_table
-from maskzoo.errors import ImageError, SourceError, count_words
+from maskzoo.errors import ImageError, SourceError, count_words, list_some
 from maskzoo.images.find import find_pictures, is_hidden
 
 __all__ = ["IMAGE_FOLDERS", "is_mask_pngs", "read_mask_pngs"]
@@ -101,17 +101,20 @@ def read_mask_pngs(source: Path, options: ImportOptions) -> dict[str, DatasetBui
     All objects are of one class, unless a table beside the masks (`objects.csv`) says what each number is.
 
     The mask of `a.jpg` is `a_mask.png` or `a.png`, or any other kind of picture; or the pictures `a_mask_1.png` ..., or
-    those in a folder `a`, one for each object. The class is "object" unless `classes` names it. Pictures without a mask,
-    masks without a picture, of another size or with soft edges are skipped by name. Outlines are exactly the masks.
+    those in a folder `a`, one for each object. The class is "object" unless `classes` or a list beside the masks names it.
+    Pictures without a mask, masks without a picture, of another size or with soft edges are skipped by name. Outlines are
+    exactly the masks.
 
-    Raises SourceError if each mask has one number and some have several parts, which may be one object or several, unless
-    `parts` says it.
+    Raises SourceError if numbers have several parts that may be one object or several, unless `parts` says it; and if several
+    classes are named, so that the numbers may be these.
     """
     splits = _find_splits(source)
     tables = {split: _read_table(folders) for split, folders in splits.items()}
-    names = _choose_names(source, splits, tables, options)
-    if len(names) != 1 and (None in tables.values() or not tables):
-        raise SourceError(f"{source}: masks do not distinguish classes, but --classes names {len(names)}; expected one name")
+    known = [table for table in tables.values() if table is not None]
+    if known and len(known) == len(tables):
+        names = _list_known(known, [source, *(folders[0].masks.parent for folders in splits.values())], options.classes)
+    else:
+        names = _choose_names(source, options.classes)
     drafts, parts = {}, _Parts()
     for split, folders in splits.items():
         drafts[split] = DatasetBuilder(names)
@@ -138,14 +141,26 @@ def _read_table(folders: Sequence[_Folders]) -> Table | None:
     return None if table is None else {(folders[0].masks / mask, number): row for (mask, number), row in table.items()}
 
 
-def _choose_names(
-    source: Path, splits: Mapping[str, Sequence[_Folders]], tables: Mapping[str, Table | None], options: ImportOptions
-) -> list[str]:
-    used = {row.label for table in tables.values() for row in (table or {}).values()}
-    if options.classes or not used:
-        return list(options.classes or ["object"])
-    listed = find_class_list([source, *(folders[0].masks.parent for folders in splits.values())])
-    return list(listed.names) if listed is not None and used <= set(listed.names) else sorted(used)
+def _list_known(tables: Sequence[Table], folders: Sequence[Path], given: Sequence[str] | None) -> list[str]:
+    """Return the classes of tables: the given ones, those of a list beside the masks that has all of them, or theirs."""
+    used = {row.label for table in tables for row in table.values()}
+    listed = None if given else find_class_list(folders)
+    return list(given or (listed.names if listed is not None and used <= set(listed.names) else sorted(used)))
+
+
+def _choose_names(source: Path, given: Sequence[str] | None) -> list[str]:
+    """Return the name of the one class: the given one, that of a list beside the masks, or "object"."""
+    listed = None if given else find_class_list([source])
+    names = list(given or (listed.names if listed else ["object"]))
+    if len(names) == 1:
+        return names
+    if given:
+        raise SourceError(f"{source}: masks do not distinguish classes, but --classes names {len(names)}; expected one name")
+    raise SourceError(
+        f"{listed.origin if listed else source}: names {list_some(names)}, so that the masks' numbers may be "
+        "classes; here they have to be objects of one class; name that with --classes, or bring both kinds of masks into VOC's "
+        "form: SegmentationObject and SegmentationClass beside JPEGImages"
+    )
 
 
 def _read_split(draft: DatasetBuilder, folders: Sequence[_Folders], options: ImportOptions, known: _Parts | Table) -> None:
