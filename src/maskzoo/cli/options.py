@@ -23,6 +23,7 @@ __all__ = [
     "DeviceOption",
     "Dtype",
     "DtypeOption",
+    "FontFile",
     "Model",
     "Overrides",
     "Weights",
@@ -86,6 +87,10 @@ Classes = Annotated[
         metavar="MAP.yml",
         help="Rename, merge, drop, reorder the classes: `vehicle: [car, bus]`, `drop: [cone]`.",
     ),
+]
+FontFile = Annotated[
+    Path | None,
+    typer.Option("--font", metavar="FILE", help="A font that has the letters of the names; else one is searched for."),
 ]
 Calibrate = Annotated[
     Path | None,
