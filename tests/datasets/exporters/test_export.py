@@ -29,6 +29,15 @@ def go_and_return(file, folder, to):
     return made, list_objects(folder / f"{to}.json")
 
 
+@pytest.mark.parametrize("to", ["masks", "voc"])
+def test_small_objects_that_touch_everywhere_are_no_soft_edges(tmp_path, to):
+    numbers = np.random.default_rng(0).integers(0, 9, (40, 60))
+    objects = [((numbers == number).astype(np.uint8), number % 3, {}) for number in range(1, 9)]
+    file = write_set(tmp_path / "set", {"a.png": objects})
+    after = go_and_return(file, tmp_path, to)[1]
+    assert compare_sets(list_objects(file), after) == [] and len(after) == 8
+
+
 def describe(objects):
     """Return what is said about each object, attributes as texts: VIA and CVAT know nothing else."""
     return sorted((*one[:3], sorted((name, str(value).lower()) for name, value in one[3].items())) for one in objects)

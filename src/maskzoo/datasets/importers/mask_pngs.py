@@ -169,7 +169,8 @@ def _read_split(draft: DatasetBuilder, folders: Sequence[_Folders], options: Imp
         read: list[tuple[MaskPicture, list[NumberedObject]]] = []
         for mask in pairs[path]:
             try:
-                read.append(_read_objects(mask, size, options.threshold, alone=len(pairs[path]) == 1))
+                named = not isinstance(known, _Parts)
+                read.append(_read_objects(mask, size, options.threshold, alone=len(pairs[path]) == 1, named=named))
             except ImageError as error:
                 draft.skip(mask, "", error)
                 break
@@ -252,11 +253,11 @@ def _group(files: Sequence[Path], folder: Path) -> dict[Path, list[Path]]:
 
 
 def _read_objects(
-    path: Path, size: tuple[int, int], threshold: int | None, *, alone: bool
+    path: Path, size: tuple[int, int], threshold: int | None, *, alone: bool, named: bool
 ) -> tuple[MaskPicture, list[NumberedObject]]:
-    """Read a mask and its objects; one that is not `alone` is the mask of one object."""
+    """Read a mask and its objects; one that is not `alone` is the mask of one object; `named` numbers are surely objects."""
     mask = read_mask(path, size, threshold)
-    if evidence := find_soft_edges(mask):
+    if not named and (evidence := find_soft_edges(mask)):
         raise ImageError(
             f"{path}: {evidence}; --threshold 127 takes what is above 127 for objects; or export the masks without smoothing"
         )
