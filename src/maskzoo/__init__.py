@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from maskzoo.bench.runner import BenchmarkRun, benchmark
     from maskzoo.config import ModelConfig
     from maskzoo.dataset_checks.check import check_dataset
+    from maskzoo.dataset_checks.judgement import Judgement
     from maskzoo.dataset_checks.report import DatasetReport
     from maskzoo.datasets.converted import ConvertedDataset
     from maskzoo.datasets.draw import DrawnDataset, draw_dataset
@@ -69,6 +70,7 @@ __all__ = [
     "FolderRun",
     "ImageError",
     "ImageResult",
+    "Judgement",
     "Masks",
     "MaskzooError",
     "ModelConfig",
@@ -118,6 +120,7 @@ _HOMES = {
     "Fault": "faults",
     "FolderRun": "inference.folder_run",
     "ImageResult": "inference.folder_run",
+    "Judgement": "dataset_checks.judgement",
     "Masks": "inference.prediction",
     "ModelConfig": "config",
     "Prediction": "inference.prediction",

@@ -141,9 +141,9 @@ def _rank(path: Path) -> tuple[bool, bool, str]:
 
 
 def _list_folders() -> list[Path]:
-    home, windows = Path.home(), os.environ.get("WINDIR", r"C:\Windows")
+    home = Path.home()
     if sys.platform == "win32":
-        return [Path(windows, "Fonts"), home / "AppData/Local/Microsoft/Windows/Fonts"]
+        return [Path(r"C:\Windows\Fonts"), home / "AppData/Local/Microsoft/Windows/Fonts"]
     if sys.platform == "darwin":
         return [Path("/System/Library/Fonts"), Path("/Library/Fonts"), home / "Library/Fonts"]
     return [home / ".local/share/fonts", home / ".fonts", Path("/usr/local/share/fonts"), Path("/usr/share/fonts")]
