@@ -10,7 +10,7 @@ from typing import Any
 
 from maskzoo.dataset_checks.annotation_checks import measure_objects
 from maskzoo.dataset_checks.codes import CODES, rank
-from maskzoo.dataset_checks.image_checks import Looks, look_at
+from maskzoo.dataset_checks.image_checks import Looks, look_at_all
 from maskzoo.dataset_checks.judgement import Judgement
 from maskzoo.dataset_checks.judgements import judge_splits
 from maskzoo.dataset_checks.repairs import REPAIRS, Evidence, Outline, drop, measure_sound
@@ -147,19 +147,18 @@ class _Cleaner:
             return []
         faults: list[Fault] = []
         named: dict[int, Row | None] = {}
-        for place, row in enumerate(self.tables["images"]):
-            name = row.get("file_name") if isinstance(row, dict) else None
-            if not isinstance(name, str) or not name:
-                continue
-            path = self.places.path(name)
-            look = looks[path] if path in looks else look_at(path)
+        rows = {place: row for place, row in enumerate(self.tables["images"]) if isinstance(row, dict)}
+        names = {place: name for place, row in rows.items() if isinstance(name := row.get("file_name"), str) and name}
+        found = look_at_all([self.places.path(name) for name in names.values()], looks)
+        for (place, name), look in zip(names.items(), found, strict=True):
+            row = rows[place]
             if (match := self.places.matches.get(name)) is not None:
                 named[place] = {**row, "file_name": match.path}
                 why = "misnamed-image" if match.how else "image of another folder"
                 self.changes[Change("images", why, "name of its file written")] += 1
             if look.size is not None:
                 self._sizes[place] = look.size
-            said = row.get("height"), row.get("width")
+            said: Any = (row.get("height"), row.get("width"))
             code = look.compare(said) if all(type(side) is int and side > 0 for side in said) else "bad-size"
             if code is not None:
                 code = code if look.size is not None else "missing-image" if look.missing else "unreadable-image"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +23,7 @@ from maskzoo.images.find import IMAGE_SUFFIXES, explain_link, is_hidden
 from maskzoo.images.read import FORMATS, read_image
 from maskzoo.progress import OnProgress, ProgressEvent, say_nothing
 
-__all__ = ["ImageFiles", "Look", "Looks", "check_images", "look_at"]
+__all__ = ["ImageFiles", "Look", "Looks", "check_images", "look_at_all"]
 
 MOST_THREADS = 8
 
@@ -86,7 +86,8 @@ def check_images(
     images = [(files, image) for files in splits.values() for image in range(len(files.sifted.packed))]
     faults: list[Fault] = []
     seen: list[Look] = []
-    for (files, image), one in zip(images, _look_at_all(images, duplicates, compare, looks), strict=True):
+    found = look_at_all([files.path(image) for files, image in images], looks, digest=duplicates, thumbnail=compare)
+    for (files, image), one in zip(images, found, strict=True):
         seen.append(one)
         faults += _judge_file(files, image, one)
         on_progress(ProgressEvent("Reading images", len(seen), len(images)))
@@ -98,12 +99,13 @@ def check_images(
     return [*faults, *_find_unnamed(splits)]
 
 
-def _look_at_all(images: list[tuple[ImageFiles, int]], digest: bool, thumbnail: bool, looks: Looks) -> Iterator[Look]:
+def look_at_all(paths: Sequence[Path], looks: Looks, *, digest: bool = True, thumbnail: bool = True) -> Iterator[Look]:
+    """Read image files in several threads, those that `looks` has not; it has all of them then."""
+
     def look(path: Path) -> Look:
-        return looks[path] if path in looks else look_at(path, digest, thumbnail)
+        return looks[path] if path in looks else _look_at(path, digest, thumbnail)
 
     executor = ThreadPoolExecutor(max_workers=min(MOST_THREADS, os.cpu_count() or 1))
-    paths = [files.path(image) for files, image in images]
     try:
         for path, one in zip(paths, executor.map(look, paths), strict=True):
             looks[path] = one
@@ -112,7 +114,7 @@ def _look_at_all(images: list[tuple[ImageFiles, int]], digest: bool, thumbnail: 
         executor.shutdown(cancel_futures=True)
 
 
-def look_at(path: Path, digest: bool = False, thumbnail: bool = False) -> Look:
+def _look_at(path: Path, digest: bool, thumbnail: bool) -> Look:
     """Read one image file."""
     try:
         pixels = read_image(path)

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import os
-import re
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import unquote
 
 from maskzoo.datasets.annotations import list_places
 from maskzoo.datasets.layout import name_split
+from maskzoo.datasets.picture_names import drop_upload, fold_name, is_address, plain_name, split_address
 from maskzoo.errors import SourceError
 from maskzoo.images.find import IMAGE_SUFFIXES, find_pictures
 
-__all__ = ["ImagePlaces", "Match", "find_places", "split_name"]
+__all__ = ["ImagePlaces", "Match", "find_places"]
 
 # Folders, in small letters, whose pictures have the names of photos and are none.
 NO_PHOTOS = frozenset([
@@ -24,8 +24,6 @@ NO_PHOTOS = frozenset([
     "segmentationobjectpng", "segmentationclassvisualization", "segmentationobjectvisualization", "gtfine", "groundtruth",
     "thumbs", "thumbnails",
 ])  # fmt: skip
-_PREFIX = re.compile(r"^[0-9a-f]{8}-(?=.)")  # Label Studio's, of a file that was uploaded
-_ADDRESS = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]+://")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,20 +109,8 @@ def _real(path: Path) -> Path:
     return Path(os.path.abspath(path))  # noqa: PTH100 - also drops '..'
 
 
-def split_name(name: str) -> list[str]:
-    """Return the parts of a path of any system, without a drive; of an address without what follows the path."""
-    local = parse_qs(urlsplit(name).query).get("d") if "?d=" in name else None  # Label Studio's local files
-    if local:
-        name = local[0]
-    elif _ADDRESS.match(name):
-        name = re.split("[?#]", name)[0]
-    return [
-        part for part in re.split(r"[/\\]", name) if part not in ("", ".", "..") and not re.fullmatch("[A-Za-z]:", part)
-    ] or [name]
-
-
-def _compose(text: str) -> str:
-    return unicodedata.normalize("NFC", text).strip()
+def _read(part: str) -> str:
+    return unicodedata.normalize("NFC", unquote(part)).strip()
 
 
 def _drop_ending(name: str) -> str:
@@ -136,10 +122,11 @@ def _drop_ending(name: str) -> str:
 _KEYS: tuple[tuple[Callable[[str], str], str], ...] = (
     (lambda part: part, "it lies in another folder"),
     (unquote, "the name has escapes (%20)"),
-    (lambda part: _compose(unquote(part)), "the letters are composed otherwise (Unicode's forms NFC and NFD)"),
-    (lambda part: _compose(unquote(part)).casefold(), "the capitals differ"),
-    (lambda part: _PREFIX.sub("", _compose(unquote(part)).casefold()), "one has the prefix of an upload"),
-    (lambda part: _drop_ending(_compose(unquote(part)).casefold()), "the ending differs"),
+    (_read, "the letters are composed otherwise (Unicode's forms NFC and NFD)"),
+    (lambda part: fold_name(_read(part)), "the capitals differ"),
+    (lambda part: drop_upload(fold_name(_read(part))), "one has the prefix of an upload"),
+    (lambda part: plain_name(drop_upload(fold_name(_read(part)))), "an upload changed its signs"),
+    (lambda part: _drop_ending(fold_name(_read(part))), "the ending differs"),
 )
 
 
@@ -163,7 +150,7 @@ class _Tree:
 
     def find(self, name: str) -> tuple[list[Path], str]:
         """Return the files that a name may mean, and what differs; one if nothing else fits as well."""
-        parts = split_name(name)
+        parts = split_address(name) or [name]
         for (key, how), index in zip(_KEYS, self.by_key, strict=True):
             fitting = index.get(key(parts[-1]), [])
             own = {part.casefold() for part in parts}
@@ -185,7 +172,7 @@ class _Tree:
 
 def _tell_form(name: str) -> str:
     """Say what a name is that no path from the images' folder is."""
-    if _ADDRESS.match(name) or "?d=" in name:
+    if is_address(name):
         return "the name is an address"
     if "\\" in name:
         return "the name is a path of Windows"
@@ -196,7 +183,7 @@ def _count_common(parts: Sequence[str], path: Path) -> int:
     """Count the last parts in which a name and a path agree, the file's own not among them."""
     count = 0
     for one, other in zip(reversed(parts[:-1]), reversed(path.parts[:-1]), strict=False):
-        if _compose(unquote(one)).casefold() != _compose(other).casefold():
+        if fold_name(_read(one)) != fold_name(_read(other)):
             break
         count += 1
     return count

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from maskzoo.datasets.annotations import AnnotationSet
 from maskzoo.datasets.classes import ClassMatch, match_classes
 from maskzoo.datasets.coco_reader import read_annotations
-from maskzoo.datasets.image_places import split_name
+from maskzoo.datasets.picture_names import split_address
 from maskzoo.errors import AnnotationsError
 from maskzoo.faults import Fault, Words
 
@@ -84,7 +84,7 @@ def number_by_names(index: str | Path, annotations: AnnotationSet) -> Numbering:
 
 def _match_names(known: AnnotationSet, annotations: AnnotationSet) -> tuple[dict[int, int], list[Fault], list[int]]:
     """Return the place of each row of an index, what is wrong, and the rows that only agree in the last part."""
-    names = [split_name(annotations.file_name(place)) for place in range(len(annotations))]
+    names = [_split(annotations.file_name(place)) for place in range(len(annotations))]
     by_last: dict[str, list[int]] = defaultdict(list)
     for place, parts in enumerate(names):
         by_last[parts[-1]].append(place)
@@ -93,7 +93,7 @@ def _match_names(known: AnnotationSet, annotations: AnnotationSet) -> tuple[dict
     faults: list[Fault] = []
     loose: list[int] = []
     for row, number in enumerate(known.image_ids.tolist()):
-        name = split_name(known.file_name(row))
+        name = _split(known.file_name(row))
         ranks = {place: _agree(name, names[place]) for place in by_last[name[-1]]}
         best = [place for place, rank in ranks.items() if rank == max(ranks.values())]
         if len({tuple(names[place]) for place in best}) == 1 and len(best) > 1:  # the same file, listed more than once
@@ -119,6 +119,10 @@ def _match_names(known: AnnotationSet, annotations: AnnotationSet) -> tuple[dict
 def _name(known: AnnotationSet, row: int, code: str, field: str, found: Any, expected: Words) -> Fault:
     """Return a fault of an image of an index."""
     return Fault(code, known.source, field, found, expected, table="images", row=int(known.image_ids[row]))
+
+
+def _split(name: str) -> list[str]:
+    return split_address(name) or [name]
 
 
 def _agree(one: Sequence[str], other: Sequence[str]) -> tuple[bool, int]:

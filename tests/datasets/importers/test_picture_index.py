@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from maskzoo.datasets.importers.picture_index import PictureIndex, split_address
+from maskzoo.datasets.importers.picture_index import PictureIndex
 
 
 @pytest.fixture
@@ -91,10 +91,3 @@ def test_obstacles_on_the_way_are_kept(tree):
     index = PictureIndex(tree)
     index.find("gone.jpg", tree)
     assert [path.name for path, _ in index.obstacles] == ["broken.jpg"]
-
-
-def test_addresses_of_every_machine_have_parts():
-    assert split_address("C:\\a\\b.jpg") == ["a", "b.jpg"]
-    assert split_address("file:///a/b%20c.jpg") == ["a", "b c.jpg"]
-    assert split_address("s3://bucket/a/b.jpg") == ["a", "b.jpg"]
-    assert split_address("a\0.jpg") == []

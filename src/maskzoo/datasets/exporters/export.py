@@ -81,11 +81,15 @@ def read_coco_source(source: Path, images: Path | None, edits: ClassEdits | None
     for split, content in contents.items():
         sifted = sift_sound(content, str(paths[split]))
         if images is None:
-            folder = look_for_images(sifted.packed, None, split)[0]
+            folder = look_for_images(_list_names(sifted), str(paths[split]), None, split)[0]
         else:
             folder = find_image_folder(sifted.packed, images, split)
         splits[split] = (sifted, find_in([] if folder is None else [folder]))
     return Exportable(splits, notes=notes)
+
+
+def _list_names(sifted: Sifted) -> list[str]:
+    return [sifted.packed.file_name(image) for image in range(len(sifted.packed))]
 
 
 def _edit(contents: dict[str, Any], edits: ClassEdits | None) -> tuple[dict[str, Any], tuple[str, ...]]:
@@ -119,9 +123,7 @@ def read_prediction_source(
     sifted = sift(content, str(source))
     if sifted.faults:
         raise AnnotationsError(sifted.faults, "are these results of another data set? Give the one that was predicted: --data")
-    near = look_for_images(sifted.packed, None, None)[0] if data is None else None
-    if data is not None and images is None:
-        near = look_for_images(sift(content | {"annotations": []}, str(data)).packed, None, None)[0]
+    near = look_for_images(_list_names(sifted), str(data or source), None, None)[0]
     folders = [folder for folder in (images, near, Path()) if folder is not None]
     return Exportable({"train": (sifted, find_in(folders))}, model=source.stem, below_score=below, notes=notes)
 

@@ -17,7 +17,8 @@ from maskzoo.datasets.coco_reader import read_json
 from maskzoo.datasets.importers.builder import SPLITS, DatasetBuilder, ImportOptions, measure_pictures
 from maskzoo.datasets.importers.class_lists import find_class_list
 from maskzoo.datasets.importers.drawn_shapes import Points
-from maskzoo.datasets.importers.picture_index import FoundPicture, PictureIndex, split_address
+from maskzoo.datasets.importers.picture_index import FoundPicture, PictureIndex
+from maskzoo.datasets.picture_names import split_address
 from maskzoo.errors import AnnotationsError, ImageError, SourceError, list_some
 from maskzoo.images.find import find_pictures
 from maskzoo.images.read import read_image
