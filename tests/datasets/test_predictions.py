@@ -112,6 +112,19 @@ def test_what_a_network_finds_goes_to_a_tool_and_comes_back(tmp_path, to, monkey
         assert sorted(float(one[3]["score"]) for one in after) == sorted(one[3]["score"] for one in with_pixels)
 
 
+def test_pictures_that_moved_are_found_by_names_that_only_one_has(photos, found, tmp_path):
+    index = json.loads((found / INDEX).read_text())
+    for row in index["images"]:
+        row["file_name"] = f"/elsewhere/{Path(row['file_name']).name}"
+    (found / INDEX).write_text(json.dumps(index))
+    convert_dataset(found, tmp_path / "x", to="labelme", images=photos.parent)
+    assert (tmp_path / "x/a.png").resolve() == photos.parent / "a.png"
+    index["images"][1]["file_name"] = "/other/a.png"
+    (found / INDEX).write_text(json.dumps(index))
+    made = convert_dataset(found, tmp_path / "y", to="labelme", images=photos.parent)
+    assert not (tmp_path / "y/a.png").exists() and any("2 pictures are not there" in note for note in made.notes)
+
+
 def test_what_is_no_result_is_named(found, photos, tmp_path):
     with pytest.raises(ArgumentError, match="leave out --data"):
         read_predictions(found, photos, 0)

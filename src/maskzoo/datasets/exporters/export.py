@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -59,12 +60,16 @@ class Exportable:
     notes: tuple[str, ...] = ()
 
 
-def find_in(folders: Iterable[Path]) -> Callable[[str], Path | None]:
-    """Return what finds a picture's name in one of the folders, by all of it or by its last part."""
-    places = list(folders)
+def find_in(folders: Iterable[Path], names: Iterable[str] = ()) -> Callable[[str], Path | None]:
+    """Return what finds a picture's name in one of the folders, by all of it.
+
+    Of `names`, those whose last part no other has are found by that too.
+    """
+    places, last = list(folders), {name: name.replace("\\", "/").rsplit("/", 1)[-1] for name in names}
+    counts = Counter(last.values())
 
     def find(name: str) -> Path | None:
-        parts = (name, name.replace("\\", "/").rsplit("/", 1)[-1])
+        parts = [name] + ([last[name]] if counts[last.get(name, "")] == 1 else [])
         candidates = (folder / part for part in parts for folder in places)
         return next((path for path in candidates if path.is_file()), None)
 
@@ -123,9 +128,12 @@ def read_prediction_source(
     sifted = sift(content, str(source))
     if sifted.faults:
         raise AnnotationsError(sifted.faults, "are these results of another data set? Give the one that was predicted: --data")
-    near = look_for_images(_list_names(sifted), str(data or source), None, None)[0]
+    names = _list_names(sifted)
+    near = look_for_images(names, str(data or source), None, None)[0]
     folders = [folder for folder in (images, near, Path()) if folder is not None]
-    return Exportable({"train": (sifted, find_in(folders))}, model=source.stem, below_score=below, notes=notes)
+    return Exportable(
+        {"train": (sifted, find_in(folders, names if images else ()))}, model=source.stem, below_score=below, notes=notes
+    )
 
 
 def check_options(out: Path, source: Path, options: ExportOptions) -> Path:
