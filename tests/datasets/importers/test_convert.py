@@ -45,14 +45,19 @@ def test_classes_can_be_a_list_a_text_or_a_file(source, tmp_path):
 
 
 def test_calls_that_cannot_be_meant_are_refused(source, tmp_path):
-    with pytest.raises(ArgumentError, match="'coco'; expected one of"):
-        maskzoo.convert_dataset(source, tmp_path / "coco", format="coco")
+    with pytest.raises(ArgumentError, match="'pascal'; expected one of"):
+        maskzoo.convert_dataset(source, tmp_path / "coco", format="pascal")
     with pytest.raises(ArgumentError, match="each once"):
         maskzoo.convert_dataset(source, tmp_path / "coco", classes="cat,cat")
     with pytest.raises(ArgumentError, match="voc has no boxes without an outline"):
         maskzoo.convert_dataset(source, tmp_path / "coco", format="voc", boxes="masks")
     with pytest.raises(ArgumentError, match="boxes is 'all'; expected one of masks, crowds, skip"):
         maskzoo.convert_dataset(source, tmp_path / "coco", boxes="all")
+    with pytest.raises(ArgumentError, match="parts is 'all'; expected one of one, each"):
+        maskzoo.convert_dataset(source, tmp_path / "coco", parts="all")
+    for option in ({"parts": "one"}, {"threshold": 9}, {"class_attribute": "kind"}):
+        with pytest.raises(ArgumentError, match=r"yolo .*leave out --"):
+            maskzoo.convert_dataset(source, tmp_path / "coco", **option)
     with pytest.raises(SourceError, match="give a folder as OUT"):
         maskzoo.convert_dataset(source, tmp_path / "one.json")
     assert not (tmp_path / "coco").exists()
