@@ -79,6 +79,7 @@ def train(
     workers: int | None = None,
     seed: int | None = None,
     freeze_depth: int | None = None,
+    crowds_as_objects: bool = False,
     device: Device = "auto",
     overrides: Sequence[str] = (),
     tensorboard: bool = False,
@@ -105,6 +106,7 @@ def train(
         epochs: in place of the recipe's, its milestones in proportion.
         batch, accumulate, workers, seed: those settings of the run; see `RunSettings`.
         freeze_depth: how many of stem, res2, res3, res4, res5 are frozen.
+        crowds_as_objects: whether crowds train as objects, as in sets drawn with a brush (`run.crowds_as_objects`).
         device: "auto" is the GPU where there is one.
         overrides: `KEY=VALUE` texts for the model file, and `run.KEY=VALUE` for the run's settings. `run.deterministic`
             stays on for the whole process.
@@ -126,6 +128,7 @@ def train(
         raise ArgumentError("expected either MODEL and DATA, or --resume RUN alone")
     shortcuts = {"batch": batch, "accumulate": accumulate, "workers": workers, "seed": seed}
     settings = [f"{key}={value}" for key, value in shortcuts.items() if value is not None]
+    settings += ["crowds_as_objects=true"] if crowds_as_objects else []
     settings += [text.removeprefix("run.") for text in overrides if text.startswith("run.")]
     changes = [text for text in overrides if not text.startswith("run.")]
     with join_processes(device) if processes is None else nullcontext(processes) as processes:
