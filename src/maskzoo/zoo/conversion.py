@@ -21,8 +21,9 @@ from maskzoo.weights.checkpoint import write_checkpoint
 from maskzoo.weights.foreign import ForeignFile, read_tensors
 from maskzoo.weights.recognition import Recognised, recognise
 from maskzoo.zoo.choices import Choice, Draft
+from maskzoo.zoo.class_names import set_class_names
 from maskzoo.zoo.load import build_empty, list_shapes, note_rule
-from maskzoo.zoo.model_draft import draft_model, set_class_names
+from maskzoo.zoo.model_draft import draft_model
 from maskzoo.zoo.rows import names, read_row
 
 __all__ = ["Conversion", "convert"]

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from maskzoo.errors import ConfigError, list_some
+from maskzoo.models.resnet import DEEP
 from maskzoo.zoo.choices import Draft, Settings
 
 __all__ = ["DEFAULTS", "translate_detectron2"]
@@ -104,7 +105,8 @@ def _translate_backbone(settings: Settings, draft: Draft) -> None:
         theirs = f"MODEL.RESNETS.{name}"
         draft.agree(f"network.backbone.{key}", settings.whole(theirs), settings.tell(theirs))
     key = "MODEL.RESNETS.STRIDE_IN_1X1"
-    draft.set("network.backbone.stride_in_1x1", settings.flag(key), settings.tell(key))
+    in_1x1 = settings.flag(key) and draft.get("network.backbone.depth") >= DEEP  # else there is none
+    draft.set("network.backbone.stride_in_1x1", in_1x1, settings.tell(key))
     settings.need("MODEL.RESNETS.DEFORM_ON_PER_STAGE", [False] * 4)
     settings.need("MODEL.RESNETS.RES5_DILATION", 1)
     settings.need("MODEL.FPN.FUSE_TYPE", "sum")

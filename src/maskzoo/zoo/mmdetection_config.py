@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from maskzoo.errors import ConfigError
+from maskzoo.models.resnet import DEEP
 from maskzoo.zoo.choices import Draft, Settings
 
 __all__ = ["find_classes", "translate_mmdetection"]
@@ -155,7 +156,7 @@ def _translate_backbone(settings: Settings, draft: Draft) -> None:
     if settings.find("model.backbone.dcn") is not None:
         settings.need("model.backbone.stage_with_dcn", [False] * 4)
     key = "model.backbone.style"
-    caffe = settings.need(key, "pytorch", "caffe") == "caffe"
+    caffe = settings.need(key, "pytorch", "caffe") == "caffe" and draft.get("network.backbone.depth") >= DEEP
     draft.set("network.backbone.stride_in_1x1", caffe, settings.tell(key))
     key = "model.backbone.norm_cfg.type"
     if settings.has(key):
