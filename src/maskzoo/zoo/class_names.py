@@ -31,10 +31,11 @@ def set_class_names(draft: Draft, found: Recognised, given: str | Path | Sequenc
 
 
 def set_classes(draft: Draft, found: Recognised, named: Sequence[str], source: str) -> None:
+    """Put class names into a draft: COCO's under COCO's ids, others from 1. Raises ConfigError for a wrong number of them."""
     if len(named) != found.classes:
         raise ConfigError(
             f"{source} has {len(named)} class names ({list_some(named, 5)}), and the weights have {found.classes} classes; "
-            "expected one name each, in the order of training, without the background"
+            "expected one name each, in the order of training, without the background: give them with --classes"
         )
     coco = read_row(COCO_ROW).classes
     ids = list(coco) if list(named) == list(coco.values()) else range(1, len(named) + 1)
@@ -44,6 +45,7 @@ def set_classes(draft: Draft, found: Recognised, named: Sequence[str], source: s
 def find_class_names(
     draft: Draft, found: Recognised, file: ForeignFile, values: Mapping[str, Any] | None, published: str | None
 ) -> tuple[list[str], str]:
+    """Return the class names of a file or its config, else those that are assumed, and where they are from."""
     known = list(draft.get("classes").values())
     meta = file.said.get("meta")
     if found.library == "mmdetection" and isinstance(meta, Mapping):
