@@ -79,6 +79,10 @@ def draft_model(
         draft.set("network.backbone.stride_in_1x1", style == "caffe" and deep, "--style")
     elif found.library == "detectron2" and values is None and not published:
         _guess_detectron2(draft)
+    if found.library == "mmdetection" and values is None and not published and draft.get("network.backbone.group_width") == 8:
+        source_of_rules = "mmdetection's own models of 32x8d, whose backbone was detectron2's"
+        draft.set("input.order", "bgr", source_of_rules)
+        draft.set("input.std", [58.395 * GREY, 57.12 * GREY, 57.375 * GREY], source_of_rules)
     if values is not None:
         _translate(found.library, values, origin, draft)
     if found.library == "PaddleDetection":
