@@ -111,7 +111,8 @@ def test_what_is_out_of_range_is_refused_before_there_is_a_folder(wrong, says, t
 def test_training_goes_on_from_another_librarys_network_with_classes_of_ones_own(row, tmp_path):
     thin = (
         "network.channels=16", "network.box_features=32", "network.backbone.width=8", "input.short_side=64",
-        "input.long_side=96", "training.short_sides=[64]", "training.long_side=96", "training.epochs=1", "training.milestones=[1]",
+        "input.long_side=96", "training.short_sides=[64]", "training.long_side=96", "training.epochs=1",
+        "training.milestones=[1]",
         "limits.detections.total=10", "training.proposals.total=50", "training.boxes.samples=16", "classes={1: Disk, 2: cat}",
         "source.published=null", "source.weights=''",
     )  # fmt: skip

@@ -21,6 +21,13 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
+RESIZE_RULES = {
+    "one_factor": "by one factor, cubic",
+    "rounded": "each rounded to whole pixels, cubic",
+    "pillow": "each rounded to whole pixels, linear as in Pillow",
+    "opencv": "each rounded to whole pixels, linear as in OpenCV",
+    "float": "each rounded down, linear, grey levels unrounded",
+}
 WIDE = 140  # columns of a terminal from which on the tables show all
 NAME_WIDTH = 48  # of the longest name
 EXPLANATION = """box, mask: AP in percent, as published, on COCO val2017 (on
@@ -28,14 +35,6 @@ Cityscapes or LVIS where the name says so); M par.: millions of parameters;
 GFLOPs: for an image of 800 x 1216; *: the most mask AP for a megabyte, and
 for a GFLOP of work; here: the weights are on this machine.
 More about one: maskzoo models show NAME"""
-
-RESIZING = {  # `input.resize` in words
-    "one_factor": "by one factor",
-    "rounded": "each rounded to whole pixels",
-    "pillow": "as Pillow and detectron2 do",
-    "opencv": "as OpenCV and mmdetection do",
-    "float": "after normalising, as torchvision does",
-}
 
 app = typer.Typer(
     invoke_without_command=True,
@@ -225,7 +224,7 @@ def _list_facts(config: ModelConfig, row: RowSummary) -> dict[str, dict[str, str
         },
         "Input": {
             "resized to": f"short side {config.input.short_side}, long side at most {config.input.long_side}, "
-            + RESIZING[config.input.resize],
+            + RESIZE_RULES[config.input.resize],
             "order of channels": config.input.order.upper(),
             "mean, deviation": f"{_join(config.input.mean)}; {_join(config.input.std)} (RGB, of values 0..1)",
             "canvas": f"padded to a multiple of {config.input.canvas_multiple}",
