@@ -53,7 +53,6 @@ DEFAULTS: Mapping[str, Any] = {
     "OptimizerBuilder.optimizer.type": "Momentum",
     "OptimizerBuilder.regularizer.factor": 0.0001,
     "OptimizerBuilder.regularizer.type": "L2",
-    "RPNHead.anchor_generator.anchor_sizes": [32, 64, 128, 256, 512],
     "RPNHead.anchor_generator.aspect_ratios": [0.5, 1.0, 2.0],
     "RPNHead.anchor_generator.offset": 0.0,
     "RPNHead.anchor_generator.variance": [1.0, 1.0, 1.0, 1.0],
@@ -184,11 +183,14 @@ def _translate_anchors(settings: Settings, draft: Draft, fpn: bool) -> None:
     settings.need(f"{key}.variance", [1, 1, 1, 1])
     settings.need(f"{key}.strides", [4, 8, 16, 32, 64] if fpn else [16], None)
     draft.set("network.anchors.strides", [4, 8, 16, 32, 64] if fpn else [16], settings.tell(f"{key}.strides"))
+    ratios = f"{key}.aspect_ratios"
+    draft.set("network.anchors.ratios", settings.numbers(ratios), settings.tell(ratios))
+    if not settings.has(f"{key}.anchor_sizes"):
+        return  # PaddleDetection's default is for a single level
     sizes = settings.find(f"{key}.anchor_sizes")
     nested = isinstance(sizes, list) and bool(sizes) and all(isinstance(row, list) for row in sizes)
     levels = sizes if nested else [settings.numbers(f"{key}.anchor_sizes")] * (5 if fpn else 1)
     draft.set("network.anchors.sizes", levels, settings.tell(f"{key}.anchor_sizes"))
-    draft.set("network.anchors.ratios", settings.numbers(f"{key}.aspect_ratios"), settings.tell(f"{key}.aspect_ratios"))
 
 
 def _translate_heads(settings: Settings, draft: Draft, fpn: bool) -> None:
@@ -207,11 +209,14 @@ def _translate_heads(settings: Settings, draft: Draft, fpn: bool) -> None:
     if fpn:
         for key, value in (("has_extra_convs", False), ("extra_stage", 1)):
             settings.need(f"FPN.{key}", value)
-        settings.need("MaskFeat.out_channel", settings.whole(channels))
+        if settings.has("MaskFeat.out_channel"):
+            settings.need("MaskFeat.out_channel", settings.whole(channels))
         norm = settings.need("FPN.norm_type", None, "gn")
         settings.need("MaskFeat.norm_type", norm)
         draft.agree("network.norm", norm or "none", settings.tell("FPN.norm_type"))
-        draft.agree("network.box_features", settings.whole("TwoFCHead.out_channel"), settings.tell("TwoFCHead.out_channel"))
+        key = "TwoFCHead.out_channel"
+        if settings.has(key) or "network.box_features" not in draft.sources:  # what weights show is stronger than a default
+            draft.agree("network.box_features", settings.whole(key), settings.tell(key))
     draft.agree("network.channels", settings.whole(channels), settings.tell(channels))
     for ours, theirs in (("aligned", "aligned"), ("samples", "sampling_ratio")):
         key = f"BBoxHead.roi_extractor.{theirs}"
