@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from maskzoo.errors import ConfigError, list_some
-from maskzoo.zoo.choices import Draft, Settings
+from maskzoo.zoo.choices import Draft, Settings, is_number
 
 __all__ = ["translate_paddledetection"]
 
@@ -188,11 +188,12 @@ def _translate_readers(settings: Settings, draft: Draft) -> None:
             raise ConfigError(f"{settings.origin}: {reader}'s NormalizeImage has norm_type none, which is not computed here")
         scale = 1.0 if norm.get("is_scale", True) else 255.0
         for key in ("mean", "std"):
-            if isinstance(norm.get(key), list):
+            if isinstance(norm.get(key), list) and all(map(is_number, norm[key])):
                 draft.set(f"input.{key}", [float(one) / scale for one in norm[key]], f"{settings.origin}: {reader}")
         batch = _list_steps(settings, f"{reader}.batch_transforms") if settings.has(f"{reader}.batch_transforms") else {}
         if "PadBatch" in batch:
             pad = batch["PadBatch"].get("pad_to_stride", 0)
+            pad = pad if is_number(pad) else 0
             draft.set("input.canvas_multiple", max(1, int(pad)), f"{settings.origin}: {reader}")
     if settings.has("TrainReader.sample_transforms"):
         resize = _list_steps(settings, "TrainReader.sample_transforms").get("RandomResize", {})
