@@ -342,3 +342,11 @@ def test_settings_tell_what_was_not_asked_for():
     for ask in (settings.flag, settings.text):
         with pytest.raises(ConfigError, match=r"it: a\.b is 1; expected"):
             ask("a.b")
+
+
+@pytest.mark.parametrize("value", ["1" + "0" * 400, ".inf", ".nan", "[]", "{}", "text", "true", "null"])
+@pytest.mark.parametrize("key", ["SCORE_THRESH_TEST: 0.3", "PIXEL_STD: [58.395, 57.12, 57.375]"])
+def test_values_that_are_no_numbers_end_in_an_error_of_ours(tmp_path, key, value):
+    name = key.partition(":")[0]
+    with pytest.raises(ConfigError):
+        translate_yaml(tmp_path, DETECTRON2.replace(key, f"{name}: {value}"), draft_of("d2_r50_fpn"))
