@@ -69,6 +69,11 @@ TESTED_BY = {
     "weights/object_pickles.py": "weights/test_foreign.py",
     "weights/torch_files.py": "weights/test_foreign.py",
     "zoo/backend_choice.py": "zoo/test_load.py",
+    "zoo/counterparts/counterpart.py": "zoo/counterparts/test_convert.py",
+    "zoo/counterparts/detectron2.py": "zoo/counterparts/test_convert.py",
+    "zoo/counterparts/mmdetection.py": "zoo/counterparts/test_convert.py",
+    "zoo/counterparts/paddledetection.py": "zoo/counterparts/test_convert.py",
+    "zoo/counterparts/torchvision.py": "zoo/counterparts/test_convert.py",
     "zoo/export_model.py": "exporting/test_verify.py",
     "zoo/transfer.py": "zoo/test_first_weights.py",
 }

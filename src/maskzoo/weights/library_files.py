@@ -17,7 +17,7 @@ from maskzoo.system.files import write_file
 
 __all__ = ["write_pickle", "write_torch_file"]
 
-Arrays = Mapping[str, NDArray[np.float32]]
+Arrays = Mapping[str, NDArray[Any]]
 
 
 def write_torch_file(path: Path, content: Mapping[str, Any]) -> None:
@@ -32,7 +32,7 @@ def write_torch_file(path: Path, content: Mapping[str, Any]) -> None:
 
 
 def write_pickle(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a pickle of float32 arrays, texts and dicts of them.
+    """Write a pickle of arrays of numbers, texts and dicts of them.
 
     Python's own would name arrays as this NumPy does, and what NumPy 2 writes NumPy before 1.26 cannot read, which is what
     PaddleDetection and detectron2 are often installed with. The older names are read by all.
@@ -64,10 +64,15 @@ def _pickle(value: Any) -> Iterator[bytes]:
         yield from _pickle_array(value)
 
 
-def _pickle_array(array: NDArray[np.float32]) -> Iterator[bytes]:
+def _pickle_array(array: NDArray[Any]) -> Iterator[bytes]:
     """`_reconstruct(ndarray, (0,), b"b")`, then its state: version, shape, type, Fortran's order or not, bytes."""
-    data = np.ascontiguousarray(array, "<f4")
+    data = np.ascontiguousarray(array, array.dtype.newbyteorder("<")).reshape(array.shape)
     yield b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85C\x01b\x87R(K\x01("
     yield b"".join(b"J" + struct.pack("<i", side) for side in array.shape)
-    yield b"tcnumpy\ndtype\nX\x02\x00\x00\x00f4\x89\x88\x87R(K\x03X\x01\x00\x00\x00<NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb\x89"
+    kind = data.dtype.str[1:].encode()  # two characters: f4, i8
+    yield (
+        b"tcnumpy\ndtype\nX\x02\x00\x00\x00"
+        + kind
+        + b"\x89\x88\x87R(K\x03X\x01\x00\x00\x00<NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb\x89"
+    )
     yield b"B" + struct.pack("<I", data.nbytes) + data.tobytes() + b"tb"
