@@ -16,6 +16,8 @@ import torch
 
 from maskzoo.config import ModelConfig
 from maskzoo.model_file import read_config
+from maskzoo.weights.libraries import list_library_renames
+from maskzoo.zoo.load import build_empty, list_shapes
 
 ROOT = Path(__file__).parent.parent
 MANIFESTS = ROOT / "tests" / "golden" / "elsewhere" / "manifest"
@@ -29,6 +31,9 @@ ROWS = {
     "mm_r50_fpn": "mmdet/mask-rcnn_r50_fpn_1x_coco",
     "mm_r50_fpn_caffe": "mmdet/mask-rcnn_r50-caffe_fpn_1x_coco",
 }
+
+LIBRARIES = {"tv": "torchvision", "d2": "detectron2", "mm": "mmdetection"}
+THIN = ("network.backbone.width=8", "network.channels=16", "network.box_features=32", "classes={1: cat, 2: dog}")
 
 # The five output layers, by the end of their names: what weights are multiplied by, and how far biases spread.
 OUTPUT_LAYERS = {
@@ -112,3 +117,15 @@ def write_library_file(folder: Path, arch: str, state: dict[str, np.ndarray]) ->
     path, tensors = folder / f"{arch}.pth", OrderedDict((name, torch.from_numpy(array)) for name, array in state.items())
     torch.save(tensors if arch.startswith("tv_") else {"meta": {"epoch": 12}, "state_dict": tensors}, path)
     return path
+
+
+def make_thin(arch, *overrides):
+    """Return a thin network's config and shapes, and a library's state dict for it."""
+    config = read_row_of(arch, *THIN, *overrides)
+    shapes = list_shapes(build_empty(config))
+    state = {}
+    for line in list_library_renames(LIBRARIES[arch[:2]], config.network, "it"):
+        shape = list(shapes[line.ours])
+        shape[0] += {"BACKGROUND_BOX": 4, "BACKGROUND_MASK": 1}.get(line.layout.name, 0)
+        state[line.theirs] = rule_value(arch, line.theirs, tuple(shape), "seed")
+    return config, shapes, state

@@ -13,7 +13,8 @@ from maskzoo.models.packing import has_fast_bfloat16
 from maskzoo.weights.checkpoint import read_checkpoint
 from maskzoo.weights.paddledetection import list_renames
 from maskzoo.weights.rename import Layout
-from maskzoo.zoo.load import convert, load
+from maskzoo.zoo.conversion import convert
+from maskzoo.zoo.load import load
 from networks import make_photo, small_config, small_network
 from pdparams_files import write_pdparams
 
