@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from maskzoo.training.run import TrainingRun, train
     from maskzoo.weights.checkpoint import Checkpoint
     from maskzoo.zoo.conversion import Conversion, convert
+    from maskzoo.zoo.counterparts.convert import WrittenModel, convert_to
     from maskzoo.zoo.export_model import Exported, export
     from maskzoo.zoo.load import load
     from maskzoo.zoo.rows import RowSummary, list_models, names
@@ -86,10 +87,12 @@ __all__ = [
     "TrainingRun",
     "Verification",
     "WeightsError",
+    "WrittenModel",
     "benchmark",
     "check_dataset",
     "convert",
     "convert_dataset",
+    "convert_to",
     "dataset_statistics",
     "diagnose",
     "draw_dataset",
@@ -129,10 +132,12 @@ _HOMES = {
     "Statistics": "datasets.statistics",
     "TrainingRun": "training.run",
     "Verification": "exporting.verify",
+    "WrittenModel": "zoo.counterparts.convert",
     "benchmark": "bench.runner",
     "check_dataset": "dataset_checks.check",
     "convert": "zoo.conversion",
     "convert_dataset": "datasets.importers.convert",
+    "convert_to": "zoo.counterparts.convert",
     "dataset_statistics": "datasets.statistics",
     "diagnose": "doctor",
     "draw_dataset": "datasets.draw",

@@ -17,6 +17,7 @@ from maskzoo.weights.libraries import list_library_renames, to_ours
 from maskzoo.weights.paddledetection import list_renames
 from maskzoo.weights.pdparams import read_pdparams
 from maskzoo.weights.rename import rename
+from maskzoo.zoo.conversion import convert
 from maskzoo.zoo.counterparts.convert import SUFFIXES, convert_to, write_counterpart
 from maskzoo.zoo.load import build_empty, list_shapes
 from maskzoo.zoo.rows import read_row
@@ -124,6 +125,36 @@ def test_mmdetections_file_knows_its_classes_and_its_config(tmp_path):
     assert values["model"]["backbone"]["style"] == "caffe" and values["load_from"] == "mine.pth"
     assert values["model"]["data_preprocessor"]["bgr_to_rgb"] is False
     assert values["model"]["roi_head"]["bbox_head"]["num_classes"] == 2
+
+
+@pytest.mark.parametrize(
+    ("arch", "library"),
+    [
+        ("tv_r50_fpn_v2", "torchvision"),
+        pytest.param("d2_r50_c4", "detectron2", marks=pytest.mark.slow),
+        pytest.param("d2_x101_32x8d_fpn", "detectron2", marks=pytest.mark.slow),
+        ("d2_r50_fpn", "detectron2"),
+        ("mm_r50_fpn_caffe", "mmdetection"),
+        ("mask_rcnn_r50_fpn_1x_coco", "paddledetection"),
+    ],
+)
+def test_what_goes_back_comes_home_as_the_same_model(arch, library, tmp_path):
+    changes = (*THIN[1:2], THIN[3], "limits.detections.score=0.4", "limits.proposals.iou=0.6", "input.short_side=600")
+    config = read_row(arch, changes) if arch.startswith("mask") else read_row_of(arch, *changes)
+    shapes = list_shapes(build_empty(config)).items()
+    tensors = {name: (torch.ones if "var" in name else torch.zeros)(shape) for name, shape in shapes}
+    written = write_counterpart(tensors, config, tmp_path / f"back{SUFFIXES[library][0]}", library, "it")
+    given = {} if library == "torchvision" else {"config": written.settings}
+    said = ["box_score_thresh=0.4", "rpn_nms_thresh=0.6", "min_size=600"] if library == "torchvision" else []
+    names = None if library == "mmdetection" else ["cat", "dog"]
+    home = convert(written.weights, tmp_path / "home.safetensors", classes=names, options=said, **given)
+    found, expected = (one.model_dump(include={"input", "limits"}) for one in (home.config, config))
+    expected["input"] |= {key: pytest.approx(expected["input"][key]) for key in ("mean", "std")}  # as grey levels: nine digits
+    assert found == expected
+    frozen = {"frozen": home.config.network.backbone.frozen, "norm": home.config.network.backbone.norm}
+    wanted = config.network.model_copy(update={"backbone": config.network.backbone.model_copy(update=frozen)})
+    assert home.config.network == wanted
+    assert list(home.config.classes.values()) == ["cat", "dog"]
 
 
 def test_rules_that_a_library_does_not_have_are_told_and_stand_in_its_settings(tmp_path):

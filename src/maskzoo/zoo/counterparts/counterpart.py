@@ -47,7 +47,7 @@ def need(config: ModelConfig, library: str, wanted: Mapping[str, tuple[Any, ...]
     Raises:
         WeightsError: A value is not one of those that are `wanted`; it names all such values.
     """
-    wanted = NEEDED_ANYWHERE | dict(wanted)
+    wanted = {**NEEDED_ANYWHERE, **wanted}
     found = {key: find_value(config, key) for key, values in wanted.items() if find_value(config, key) not in values}
     if found:
         told = "; ".join(f"{key} is {value}, expected {_tell(wanted[key])}" for key, value in found.items())
