@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from maskzoo.weights.checkpoint import Checkpoint
     from maskzoo.zoo.conversion import Conversion, convert
     from maskzoo.zoo.counterparts.convert import WrittenModel, convert_to
+    from maskzoo.zoo.counterparts.verify import Comparison, PhotoComparison, verify
     from maskzoo.zoo.export_model import Exported, export
     from maskzoo.zoo.load import load
     from maskzoo.zoo.rows import RowSummary, list_models, names
@@ -57,6 +58,7 @@ __all__ = [
     "ArgumentError",
     "BenchmarkRun",
     "Checkpoint",
+    "Comparison",
     "ConfigError",
     "Conversion",
     "ConvertedDataset",
@@ -75,6 +77,7 @@ __all__ = [
     "MaskzooError",
     "ModelConfig",
     "OnProgress",
+    "PhotoComparison",
     "Prediction",
     "Predictor",
     "ProgressEvent",
@@ -107,12 +110,14 @@ __all__ = [
     "read_image",
     "split_dataset",
     "train",
+    "verify",
     "write_report",
 ]
 
 _HOMES = {
     "BenchmarkRun": "bench.runner",
     "Checkpoint": "weights.checkpoint",
+    "Comparison": "zoo.counterparts.verify",
     "Conversion": "zoo.conversion",
     "ConvertedDataset": "datasets.importers.convert",
     "DatasetReport": "dataset_checks.report",
@@ -125,6 +130,7 @@ _HOMES = {
     "ImageResult": "inference.folder_run",
     "Masks": "inference.prediction",
     "ModelConfig": "config",
+    "PhotoComparison": "zoo.counterparts.verify",
     "Prediction": "inference.prediction",
     "Predictor": "inference.predictor",
     "RowSummary": "zoo.rows",
@@ -152,6 +158,7 @@ _HOMES = {
     "read_image": "images.read",
     "split_dataset": "datasets.split",
     "train": "training.run",
+    "verify": "zoo.counterparts.verify",
     "write_report": "reports.page",
 }
 
