@@ -76,6 +76,8 @@ TESTED_BY = {
     "zoo/counterparts/counterpart.py": "zoo/counterparts/test_convert.py",
     "zoo/counterparts/detectron2.py": "zoo/counterparts/test_convert.py",
     "zoo/counterparts/mmdetection.py": "zoo/counterparts/test_convert.py",
+    "zoo/counterparts/library_program.py": "zoo/counterparts/test_verify.py",
+    "cli/verify.py": "zoo/counterparts/test_verify.py",
     "zoo/counterparts/paddledetection.py": "zoo/counterparts/test_convert.py",
     "zoo/counterparts/torchvision.py": "zoo/counterparts/test_convert.py",
     "zoo/detectron2_config.py": "zoo/test_model_draft.py",

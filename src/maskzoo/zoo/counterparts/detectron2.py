@@ -13,6 +13,7 @@ __all__ = ["to_detectron2"]
 
 NORMS = {"frozen": "FrozenBN", "bn": "BN", "sync_bn": "SyncBN", "none": ""}
 STAGES = ("stem", "res2", "res3", "res4", "res5")
+TINY = 1e-6  # of a pixel: only empty boxes are smaller
 FIXED = {  # what no setting of it changes
     "input.resize": "pillow",
     "network.backbone.epsilon": 1e-5,
@@ -61,6 +62,9 @@ def to_detectron2(config: ModelConfig, weights: str, origin: str) -> Counterpart
         "VERSION": 2,
     }
     differences = list_differences(config, "detectron2", FIXED | {"input.canvas_multiple": 32 if fpn else 1})
+    least = config.limits.proposals.min_side
+    if least > TINY and least != int(least):
+        differences += (f"limits.proposals.min_side is {least:g}; detectron2 has whole numbers, such as {int(least)}",)
     names = "# Classes, by label: " + ", ".join(config.classes.values())
     head = "\n".join([names, *(f"# Differs: {difference}" for difference in differences)])
     text = yaml.safe_dump(values, sort_keys=False, default_flow_style=None, width=128)
@@ -89,7 +93,7 @@ def _describe_network(config: ModelConfig, fpn: bool) -> dict[str, Any]:
             "SIZES": [list(sizes) for sizes in network.anchors.sizes],
             "ASPECT_RATIOS": [list(network.anchors.ratios)],
         },
-        "PROPOSAL_GENERATOR": {"MIN_SIZE": limits.min_side},
+        "PROPOSAL_GENERATOR": {"MIN_SIZE": int(limits.min_side)},
         "RPN": {
             "IN_FEATURES": ["p2", "p3", "p4", "p5", "p6"] if fpn else ["res4"],
             "CONV_DIMS": [-1] * network.rpn_convs,

@@ -114,11 +114,12 @@ def stand_in_for_operators() -> None:
     try:
         import_module("mmcv.ops")
     except ImportError:
-        NOTES.append("mmcv.ops is not installed: torchvision's RoIAlign and NMS stand in for its own")
+        NOTES.append(f"mmcv {mmcv.__version__} has no mmcv.ops: torchvision's RoIAlign and NMS stand in for its own")
     else:
         return
     ops: Any = make_operators(import_module("torch"), import_module("torchvision.ops"))
-    for name in ("", ".nms", ".roi_align", ".carafe", ".merge_cells", ".multi_scale_deform_attn", ".point_sample"):
+    parts = ("nms", "roi_align", "carafe", "merge_cells", "multi_scale_deform_attn", "point_sample", "deform_conv")
+    for name in ("", *(f".{part}" for part in parts), ".modulated_deform_conv"):
         sys.modules[f"mmcv.ops{name}"] = ops
     mmcv.ops, mmcv.__version__ = ops, "2.1.0"  # of the last mmcv that mmdetection 3.3 takes
 
@@ -156,7 +157,7 @@ def make_operators(torch: Any, operators: Any) -> types.ModuleType:
 
 
 LOADERS = {"torchvision": load_torchvision, "detectron2": load_detectron2, "mmdetection": load_mmdetection}
-MODULES = {"torchvision": (), "detectron2": ("detectron2",), "mmdetection": ("mmdet", "mmengine", "mmcv")}
+MODULES = {"torchvision": (), "detectron2": ("detectron2",), "mmdetection": ("mmdet", "mmengine")}
 
 if __name__ == "__main__":
     main()

@@ -81,6 +81,7 @@ def _describe_model(config: ModelConfig, origin: str) -> dict[str, Any]:
         },
         "rpn_head": _describe_rpn(config, origin),
         "roi_head": _describe_heads(config),
+        "train_cfg": None,
         "test_cfg": {
             "rpn": {
                 "nms_pre": rpn.before_nms,
