@@ -50,7 +50,8 @@ def verify(
 
     Examples:
       maskzoo verify mine.safetensors photos --against torchvision
-      maskzoo verify mine.safetensors photos --against detectron2 --python ~/d2/bin/python
+      maskzoo verify mine.safetensors photos --against detectron2 \\
+        --python ~/d2/bin/python
     """
     from maskzoo.zoo.counterparts.verify import verify as compare
 

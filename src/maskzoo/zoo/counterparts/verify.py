@@ -37,7 +37,7 @@ MODULES: dict[RunLibrary, str] = {"torchvision": "torchvision", "detectron2": "d
 BOX_PIXELS = 0.05  # of the photo; both are float32, with sums in other orders
 SCORE = 1e-3
 MASK_IOU, MASK_PIXELS = 0.99, 2  # a pixel at the threshold may fall on either side: of a small mask, this many may
-LAST_WORDS = 2000  # characters of a failed process's standard error
+LAST_WORDS = 1000  # characters of a failed process's standard error
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,9 +151,9 @@ def _run(python: str, job: dict[str, Any], against: str) -> dict[str, Any]:
     done = subprocess.run(command, input=json.dumps(job), capture_output=True, text=True, check=False)
     answer = next((line for line in reversed(done.stdout.splitlines()) if line.startswith("{")), None)
     if done.returncode or answer is None:
-        raise MaskzooError(
-            f"{against} did not run the model in {python} (exit code {done.returncode}): {done.stderr.strip()[-LAST_WORDS:]}"
-        )
+        said = done.stderr.strip() or "it said nothing; it may have run out of memory"
+        last = said.splitlines()[-1]
+        raise MaskzooError(f"{against} did not run the model in {python}: {last}\nWhat it wrote last:\n{said[-LAST_WORDS:]}")
     result: dict[str, Any] = json.loads(answer)
     return result
 
