@@ -25,6 +25,7 @@ ROWS = {
     "tv_r50_fpn": "torchvision/maskrcnn_resnet50_fpn",
     "tv_r50_fpn_v2": "torchvision/maskrcnn_resnet50_fpn_v2",
     "d2_r50_fpn": "detectron2/mask_rcnn_R_50_FPN_3x",
+    "d2_r50_fpn_lsj": "detectron2/mask_rcnn_R_50_FPN_100ep_LSJ",
     "d2_r50_c4": "detectron2/mask_rcnn_R_50_C4_3x",
     "d2_r101_fpn": "detectron2/mask_rcnn_R_101_FPN_3x",
     "d2_x101_32x8d_fpn": "detectron2/mask_rcnn_X_101_32x8d_FPN_3x",
@@ -33,7 +34,14 @@ ROWS = {
 }
 
 LIBRARIES = {"tv": "torchvision", "d2": "detectron2", "mm": "mmdetection"}
-THIN = ("network.backbone.width=8", "network.channels=16", "network.box_features=32", "classes={1: cat, 2: dog}")
+THIN = (
+    "network.backbone.width=8",
+    "network.channels=16",
+    "network.box_features=32",
+    "classes={1: cat, 2: dog}",
+    "input.short_side=64",
+    "input.long_side=96",
+)
 
 # The five output layers, by the end of their names: what weights are multiplied by, and how far biases spread.
 OUTPUT_LAYERS = {
@@ -47,7 +55,7 @@ CLASSES = (".cls_score", ".fc_cls")
 TRANSPOSED = (".conv5_mask", "mask_head.deconv", ".upsample")
 LAST_NORMS = (".bn3", "conv3.norm")
 STEMS = ("backbone.body.conv1", "stem.conv1", "backbone.conv1")
-GREY_LEVELS = ("d2_r50_fpn", "d2_r101_fpn", "d2_r50_c4", "mm_r50_fpn_caffe")  # whose pixels are not divided by a deviation
+GREY_LEVELS = ("d2_r50_fpn", "d2_r50_fpn_lsj", "d2_r101_fpn", "d2_r50_c4", "mm_r50_fpn_caffe")  # not divided by a deviation
 
 
 def rule_value(arch: str, name: str, shape: tuple[int, ...], seed: str, background: float = 16.0) -> np.ndarray:
@@ -119,7 +127,7 @@ def write_library_file(folder: Path, arch: str, state: dict[str, np.ndarray]) ->
     return path
 
 
-def make_thin(arch, *overrides):
+def make_thin(arch: str, *overrides: str) -> tuple[ModelConfig, dict[str, tuple[int, ...]], dict[str, np.ndarray]]:
     """Return a thin network's config and shapes, and a library's state dict for it."""
     config = read_row_of(arch, *THIN, *overrides)
     shapes = list_shapes(build_empty(config))
@@ -127,5 +135,5 @@ def make_thin(arch, *overrides):
     for line in list_library_renames(LIBRARIES[arch[:2]], config.network, "it"):
         shape = list(shapes[line.ours])
         shape[0] += {"BACKGROUND_BOX": 4, "BACKGROUND_MASK": 1}.get(line.layout.name, 0)
-        state[line.theirs] = rule_value(arch, line.theirs, tuple(shape), "seed")
+        state[line.theirs] = rule_value(arch, line.theirs, tuple(shape), "seed", 1.0)
     return config, shapes, state

@@ -28,9 +28,11 @@ if TYPE_CHECKING:
     from maskzoo.bench.runner import BenchmarkRun, benchmark
     from maskzoo.config import ModelConfig
     from maskzoo.dataset_checks.check import check_dataset
+    from maskzoo.dataset_checks.judgement import Judgement
     from maskzoo.dataset_checks.report import DatasetReport
+    from maskzoo.datasets.converted import ConvertedDataset
     from maskzoo.datasets.draw import DrawnDataset, draw_dataset
-    from maskzoo.datasets.importers.convert import ConvertedDataset, convert_dataset
+    from maskzoo.datasets.importers.convert import convert_dataset
     from maskzoo.datasets.split import SplitDataset, split_dataset
     from maskzoo.datasets.statistics import Statistics, dataset_statistics
     from maskzoo.doctor import Diagnosis, diagnose
@@ -73,6 +75,7 @@ __all__ = [
     "FolderRun",
     "ImageError",
     "ImageResult",
+    "Judgement",
     "Masks",
     "MaskzooError",
     "ModelConfig",
@@ -119,7 +122,7 @@ _HOMES = {
     "Checkpoint": "weights.checkpoint",
     "Comparison": "zoo.counterparts.verify",
     "Conversion": "zoo.conversion",
-    "ConvertedDataset": "datasets.importers.convert",
+    "ConvertedDataset": "datasets.converted",
     "DatasetReport": "dataset_checks.report",
     "Diagnosis": "doctor",
     "DrawnDataset": "datasets.draw",
@@ -128,6 +131,7 @@ _HOMES = {
     "Fault": "faults",
     "FolderRun": "inference.folder_run",
     "ImageResult": "inference.folder_run",
+    "Judgement": "dataset_checks.judgement",
     "Masks": "inference.prediction",
     "ModelConfig": "config",
     "PhotoComparison": "zoo.counterparts.verify",

@@ -26,16 +26,18 @@ from maskzoo.ops.masks import paste
 from maskzoo.ops.roi_align import assign_levels
 from maskzoo.structures import Proposals
 from maskzoo.zoo.load import build_empty, read_weights
-from shared_data import SHARED, need_shared
+from shared_data import ROOT, SHARED, need_shared
 
 MAPS, HEADS = 2e-4, 1e-3
-SET = Path(os.environ.get("MASKZOO_GOLDEN_ELSEWHERE", SHARED / "golden" / "elsewhere" / "public"))
+SHARED_SET = Path(os.environ.get("MASKZOO_GOLDEN_ELSEWHERE", SHARED / "golden" / "elsewhere" / "public"))
+SETS = (ROOT / "tests" / "golden" / "elsewhere", SHARED_SET)  # the first is part of the project: a synthetic picture
 LEVELS = ("p2", "p3", "p4", "p5", "p6")
 SLOW = ("r101", "x101", "full", "c4")  # minutes of work
 
 
 @dataclass(frozen=True)
 class Case:
+    folder: Path
     arch: str
     name: str
 
@@ -44,23 +46,23 @@ class Case:
         return f"infer_{self.arch}_{self.name}"
 
 
-def _find_cases():
-    if not (SET / "set.json").exists():
+def _find_cases(folder):
+    if not (folder / "set.json").exists():
         return [pytest.param(None, id="absent")]
-    background = json.loads((SET / "set.json").read_text())["background"]
     cases = []
-    for key in sorted(background):
+    for key in sorted(json.loads((folder / "set.json").read_text())["background"]):
         arch = max((arch for arch in ROWS if key.startswith(f"{arch}_")), key=len)
-        case = Case(arch, key.removeprefix(f"{arch}_"))
+        case = Case(folder, arch, key.removeprefix(f"{arch}_"))
         slow = any(part in key for part in SLOW) or case.name == "small_b"
-        cases.append(pytest.param(case, id=key, marks=[pytest.mark.slow] if slow else []))
+        cases.append(pytest.param(case, id=f"{folder.name}-{key}", marks=[pytest.mark.slow] if slow else []))
     return cases
 
 
-@pytest.fixture(scope="module", params=_find_cases())
+@pytest.fixture(scope="module", params=[case for folder in SETS for case in _find_cases(folder)])
 def walk(request, tmp_path_factory):
     if request.param is None:
         need_shared("golden", "elsewhere", "public", "set.json")
+        pytest.fail(f"{SHARED_SET} has no set.json; MASKZOO_GOLDEN_ELSEWHERE names a folder that has")
     return Walk(request.param, tmp_path_factory.mktemp("weights"))
 
 
@@ -68,10 +70,11 @@ class Walk:
     """What the file of a case says and what the network computes, stage by stage."""
 
     def __init__(self, case, folder):
-        self.case, info = case, json.loads((SET / "set.json").read_text())
-        self.golden = dict(np.load(SET / f"{case.file}.npz"))
-        short, long = info["cases"][case.name]["size"]
-        self.image_id = info["cases"][case.name]["image_id"]
+        self.case, info = case, json.loads((case.folder / "set.json").read_text())
+        self.golden = dict(np.load(case.folder / f"{case.file}.npz"))
+        picture = info["cases"][case.name]
+        (short, long), self.image_id = picture["size"], picture["image_id"]
+        self.photo = case.folder / picture.get("file", f"images/{self.image_id:012d}.png")
         self.config = read_row_of(case.arch, f"input.short_side={short}", f"input.long_side={long}")
         background = info["background"][f"{case.arch}_{case.name}"]
         state = rule_state(case.arch, info["weight_seed"], background)
@@ -103,10 +106,6 @@ class Walk:
     @cached_property
     def resized(self):
         return resize_photo(read_image(self.photo), self.config.input)
-
-    @property
-    def photo(self):
-        return SET / "images" / f"{self.image_id:012d}.png"
 
     @cached_property
     def batch(self):
@@ -147,7 +146,7 @@ class Walk:
 
     @cached_property
     def rows(self):
-        with gzip.open(SET / f"{self.case.file}.json.gz", "rt") as file:
+        with gzip.open(self.case.folder / f"{self.case.file}.json.gz", "rt") as file:
             written = json.load(file)
         return [segm | {"bbox": box["bbox"]} for segm, box in zip(written["segm"], written["bbox"], strict=True)]
 

@@ -99,6 +99,8 @@ def _sort_out(arrays: Mapping[str, Array]) -> tuple[dict[str, Array], dict[str, 
     for name, array in arrays.items():
         if name.endswith(".num_batches_tracked"):
             left_out.setdefault("counters of batch-norm, which only training needs", []).append(name)
+        elif "." not in name and array.ndim == 0:
+            left_out.setdefault("counters of averaging", []).append(name)
         elif "cell_anchors" in name:
             left_out.setdefault("anchors, which follow from the settings", []).append(name)
         elif name.endswith(("pixel_mean", "pixel_std")):

@@ -72,7 +72,7 @@ class LayerReader(ShapeReader):
     def find(self) -> Found:
         settings = dict(self._find_settings())
         classes = self._count_classes()
-        anchors = self.shape(f"{self.names.rpn_score}.weight")[0]
+        anchors = self.shape_of(f"{self.names.rpn_score}.weight", 4)[0]
         return settings, classes, anchors
 
     def _find_settings(self) -> Iterator[tuple[str, tuple[Any, str]]]:
@@ -205,7 +205,7 @@ class PaddleReader(ShapeReader):
         classes = check_classes(
             self, "bbox_head.bbox_score.bias", "bbox_head.bbox_delta.bias", "mask_head.mask_fcn_logits.bias", first=False
         )
-        return settings, classes, self.shape("rpn_head.rpn_rois_score.weight")[0]
+        return settings, classes, self.shape_of("rpn_head.rpn_rois_score.weight", 4)[0]
 
     def _count(self, stage: int, c4: bool) -> int:
         where = r"bbox_head\.head\.res5" if stage == 5 and c4 else rf"backbone\.res{stage}"

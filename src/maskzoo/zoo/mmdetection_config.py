@@ -207,12 +207,13 @@ def _translate_heads(settings: Settings, draft: Draft) -> None:
         if settings.find(extractor) is None:
             continue  # masks are pooled as boxes are told to be only where it stands
         settings.need(f"{extractor}.type", "SingleRoIExtractor", "mmdet.SingleRoIExtractor")
-        settings.need(f"{extractor}.roi_layer.type", "RoIAlign")
-        settings.need(f"{extractor}.roi_layer.output_size", side, [side, side])
+        layer = f"{extractor}.roi_layer"
+        settings.need(f"{layer}.type", "RoIAlign")
+        settings.need(_choose(settings, f"{layer}.output_size", f"{layer}.out_size"), side, [side, side])
         settings.need(f"{extractor}.finest_scale", 56)
         settings.need(f"{extractor}.featmap_strides", [4, 8, 16, 32])
-        layer = f"{extractor}.roi_layer"
-        pooled.append((settings.flag(f"{layer}.aligned"), settings.whole(f"{layer}.sampling_ratio")))
+        samples = _choose(settings, f"{layer}.sampling_ratio", f"{layer}.sample_num")
+        pooled.append((settings.flag(f"{layer}.aligned"), settings.whole(samples)))
     if len(set(pooled)) != 1:
         raise ConfigError(f"{settings.origin}: RoIs are pooled differently for boxes and masks, which is not computed here")
     layer = f"{EXTRACTORS[0]}.roi_layer"

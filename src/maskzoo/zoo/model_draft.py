@@ -11,6 +11,7 @@ from typing import Any
 from maskzoo.config import ModelConfig
 from maskzoo.errors import ArgumentError, ConfigError, list_some
 from maskzoo.model_file import parse_config
+from maskzoo.system.files import hash_file
 from maskzoo.weights.foreign import ForeignFile
 from maskzoo.weights.recognition import Recognised
 from maskzoo.zoo.choices import Draft
@@ -20,12 +21,13 @@ from maskzoo.zoo.paddledetection_config import translate_paddledetection
 from maskzoo.zoo.toolkit_configs import parse_python_config, read_python_config, read_yaml_config
 from maskzoo.zoo.torchvision_options import translate_torchvision
 
-__all__ = ["draft_model"]
+__all__ = ["draft_model", "set_class_names"]
 
 PUBLISHED_CLASSES = 90  # of torchvision's published networks: COCO's ids, ten of them not used
 COCO_ROW = "detectron2/mask_rcnn_R_50_FPN_3x"  # whose classes are COCO's 80
 BACKGROUND = ("__background__", "background", "_background_", "bg")
 GREY = 1 / 255
+_PUBLISHED_HASH = re.compile(r"-([0-9a-f]{8})\.pth$")  # torchvision and mmdetection write the SHA-256's beginning there
 
 
 def draft_model(
@@ -50,16 +52,26 @@ def draft_model(
         raise ArgumentError(f"options (--option) are torchvision's, and {source} is {found.library}'s; use --config or --set")
     if style not in (None, "caffe", "pytorch"):
         raise ArgumentError(f"style is {style!r}; expected caffe or pytorch")
-    values, origin = _read_config(found.library, file, config)
     published = _find_published(source.name)
+    values, origin = _read_config(found.library, file, config, published)
     row = published or _choose_row(found, style if style or values is None else "pytorch", source)
     known = f"published model {row}, as the file is called" if published else f"default of {row}"
     draft = Draft(_read_row(row), known)
     for key, (value, shown) in found.settings.items():
-        if found.library != "mmdetection" or key != "network.backbone.norm":  # theirs are one kind, frozen by the config
+        if found.library == "mmdetection" and key == "network.backbone.norm":
+            continue  # theirs are one kind, frozen by the config
+        if (value, draft.get(key)) != ("bn", "sync_bn"):  # which differ in training alone
             draft.set(key, value, f"file: {shown}")
     _name(draft, source, found, published)
-    _set_classes(draft, found, file, values, classes, published)
+    if published and (digest := _PUBLISHED_HASH.search(source.name)) and not hash_file(source).startswith(digest[1]):
+        draft.notes.append(
+            f"the file is called as {published} was published, and its SHA-256 does not begin with {digest[1]}: it is another "
+            "file. If it is not that model, give it another name"
+        )
+    if classes is not None:
+        set_class_names(draft, found, classes)
+    else:
+        _set_classes(draft, found, *_find_names(draft, found, file, values, published))
     if found.library in ("torchvision", "Detectron"):
         _set_epsilon(draft, found, published)
     if style is not None:
@@ -104,6 +116,8 @@ def _choose_row(found: Recognised, style: str | None, source: Path) -> str:
             return "detectron2/mask_rcnn_R_50_C4_3x"
         if shape["groups"] > 1:
             return "detectron2/mask_rcnn_X_101_32x8d_FPN_3x"
+        if shape["box_head"] == "4conv1fc":
+            return "detectron2/mask_rcnn_R_50_FPN_100ep_LSJ"
         return f"detectron2/mask_rcnn_R_{shape['depth']}_FPN_3x"
     if found.library == "PaddleDetection":
         return _choose_paddle_row(shape)
@@ -200,8 +214,10 @@ def _set_statistics(draft: Draft, found: Recognised) -> None:
 # The toolkit's config
 
 
-def _read_config(library: str, file: ForeignFile, config: str | Path | None) -> tuple[dict[str, Any] | None, str]:
-    """Return a config's values and its name; None without one."""
+def _read_config(
+    library: str, file: ForeignFile, config: str | Path | None, published: str | None
+) -> tuple[dict[str, Any] | None, str]:
+    """Return a config's values and its name; None without one. A published model's rules are known without."""
     if config is not None:
         path = Path(config)
         python = path.suffix == ".py"
@@ -211,9 +227,9 @@ def _read_config(library: str, file: ForeignFile, config: str | Path | None) -> 
             raise ConfigError(f"{path}: not a config of {library}, whose weights these are; expected {told}")
         return (read_python_config(path) if python else read_yaml_config(path)), path.name
     meta = file.said.get("meta")
-    if library == "mmdetection" and isinstance(meta, Mapping):
+    if library == "mmdetection" and isinstance(meta, Mapping) and not published:
         for key in ("cfg", "config"):
-            if isinstance(meta.get(key), str) and "MaskRCNN" in meta[key]:
+            if isinstance(meta.get(key), str) and meta[key].strip():
                 return parse_python_config(meta[key], f"meta.{key}"), f"meta.{key}"
     return None, ""
 
@@ -230,30 +246,25 @@ def _translate(library: str, values: Mapping[str, Any], origin: str, draft: Draf
 # Class names
 
 
-def _set_classes(
-    draft: Draft,
-    found: Recognised,
-    file: ForeignFile,
-    values: Mapping[str, Any] | None,
-    given: str | Path | Sequence[str] | None,
-    published: str | None,
-) -> None:
-    if given is not None:
-        from maskzoo.datasets.importers.convert import read_class_names
+def set_class_names(draft: Draft, found: Recognised, given: str | Path | Sequence[str]) -> None:
+    """Put given class names into a draft. Raises ConfigError if there are more or fewer than the weights have."""
+    from maskzoo.datasets.importers.convert import read_class_names
 
-        named, source = read_class_names(given), "--classes"
-        if len(named) == found.classes + 1 and named[0].casefold() in BACKGROUND:
-            named = named[1:]
-            draft.notes.append("the first class name is the background's and was left out")
-    else:
-        named, source = _find_names(draft, found, file, values, published)
+    named = read_class_names(given)
+    if len(named) == found.classes + 1 and named[0].casefold() in BACKGROUND:
+        named = named[1:]
+        draft.notes.append("the first class name is the background's and was left out")
+    _set_classes(draft, found, named, "--classes")
+
+
+def _set_classes(draft: Draft, found: Recognised, named: Sequence[str], source: str) -> None:
     if len(named) != found.classes:
         raise ConfigError(
             f"{source} has {len(named)} class names ({list_some(named, 5)}), and the weights have {found.classes} classes; "
             "expected one name each, in the order of training, without the background"
         )
     coco = _read_row(COCO_ROW).classes
-    ids = list(coco) if named == list(coco.values()) else range(1, len(named) + 1)
+    ids = list(coco) if list(named) == list(coco.values()) else range(1, len(named) + 1)
     draft.set("classes", dict(zip(ids, named, strict=True)), source)
 
 
