@@ -132,9 +132,7 @@ def test_what_cannot_be_run_is_refused_before_anything_is_written(files, tmp_pat
         verify(model, folder, "torchvision", python=folder / "photo.png")
     with pytest.raises(ArgumentError, match=r"mmdetection is not installed beside maskzoo .*--python VENV/bin/python"):
         verify(model, folder, "mmdetection")
-    with pytest.raises(
-        MaskzooError, match=r"detectron2 did not run the model in .*python: ModuleNotFoundError"
-    ):
+    with pytest.raises(MaskzooError, match=r"detectron2 did not run the model in .*python: ModuleNotFoundError"):
         verify(model, folder / "photo.png", "detectron2", python=sys.executable)
 
 

@@ -113,6 +113,7 @@ def _describe_network(config: ModelConfig) -> dict[str, Any]:
         "BBoxHead": {
             "head": "TwoFCHead" if fpn else "Res5Head",
             "roi_extractor": {"resolution": 7 if fpn else 14, **align},
+            "bbox_assigner": "BBoxAssigner",
             **({} if fpn else {"with_pool": True}),
         },
         **({"TwoFCHead": {"out_channel": network.box_features}} if fpn else {}),
@@ -125,7 +126,12 @@ def _describe_network(config: ModelConfig) -> dict[str, Any]:
                 "nms_threshold": boxes.iou,
             },
         },
-        "MaskHead": {"head": "MaskFeat", "roi_extractor": {"resolution": 14, **align}, "share_bbox_feat": not fpn},
+        "MaskHead": {
+            "head": "MaskFeat",
+            "roi_extractor": {"resolution": 14, **align},
+            "mask_assigner": "MaskAssigner",
+            "share_bbox_feat": not fpn,
+        },
         "MaskFeat": {"num_convs": 4 if fpn else 0, "out_channel": network.channels},
         "MaskAssigner": {"mask_resolution": 28 if fpn else 14},
         "MaskPostProcess": {"binary_thresh": boxes.mask_threshold},
