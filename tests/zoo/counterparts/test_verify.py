@@ -26,6 +26,20 @@ THIN = (
     "input.short_side=64",
     "input.long_side=96",
 )
+NARROW = ("network.backbone.width=8",)
+LONG_TRAINED = ("network.box_head=4conv1fc", "network.norm=sync_bn", "network.rpn_convs=2", "network.backbone.norm=sync_bn")
+OTHER_TORCHVISION = (
+    *("network.backbone.groups=32", "network.backbone.group_width=4", "network.backbone.epsilon=0.001", "network.rpn_convs=2"),
+    *("limits.proposals.min_side=3.0", "network.roi_align.samples=0"),
+)
+OTHER_DETECTRON2 = (
+    *("network.box_head=4conv1fc", "input.order=rgb", "network.backbone.stride_in_1x1=false"),
+    *("network.roi_align={aligned: false, samples: 2}", "limits.proposals.min_side=2.0"),
+)
+OTHER_MMDETECTION = (
+    *("network.backbone.width=16", "network.backbone.groups=32", "network.backbone.group_width=16"),
+    "network.anchors.sizes=[[24, 30], [48, 60], [96, 120], [192, 240], [384, 480]]",
+)
 PEERS = Path(os.environ.get("MASKZOO_PEERS", Path.home() / ".cache" / "maskzoo-peers"))
 STAND_IN = """#!{python}
 import json, shutil, sys
@@ -142,8 +156,13 @@ def test_what_cannot_be_run_is_refused_before_anything_is_written(files, tmp_pat
     [
         ("torchvision", "tv_r50_fpn", ()),
         ("torchvision", "tv_r50_fpn_v2", ()),
-        ("detectron2", "d2_r50_fpn", ("network.backbone.width=8",)),
-        ("mmdetection", "mm_r50_fpn_caffe", ("network.backbone.width=8",)),
+        ("torchvision", "tv_r50_fpn", OTHER_TORCHVISION),
+        ("detectron2", "d2_r50_fpn", NARROW),
+        ("detectron2", "d2_r50_fpn", (*NARROW, *LONG_TRAINED)),
+        ("detectron2", "d2_r50_fpn", (*NARROW, *OTHER_DETECTRON2)),
+        ("mmdetection", "mm_r50_fpn_caffe", NARROW),
+        ("mmdetection", "mm_r50_fpn", (*NARROW, *LONG_TRAINED, "network.backbone.depth=101", "network.backbone.epsilon=0.01")),
+        ("mmdetection", "mm_r50_fpn", OTHER_MMDETECTION),
     ],
 )
 def test_a_library_loads_what_is_written_for_it_and_finds_the_same(files, library, arch, overrides, tmp_path):
