@@ -93,6 +93,8 @@ TESTED_BY = {
     "zoo/counterparts/torchvision.py": "zoo/counterparts/test_convert.py",
     "zoo/detectron2_config.py": "zoo/test_model_draft.py",
     "zoo/mmdetection_config.py": "zoo/test_model_draft.py",
+    "zoo/class_names.py": "zoo/test_conversion.py",
+    "zoo/python_values.py": "zoo/test_toolkit_configs.py",
     "zoo/paddledetection_config.py": "zoo/test_model_draft.py",
     "zoo/torchvision_options.py": "zoo/test_model_draft.py",
     "zoo/export_model.py": "exporting/test_verify.py",

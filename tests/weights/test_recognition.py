@@ -67,6 +67,15 @@ def test_thin_networks_with_other_classes_become_ours(arch, classes):
     assert {name: tuple(tensor.shape) for name, tensor in found.to_ours(config.network, shapes, "it").items()} == shapes
 
 
+@pytest.mark.parametrize("arch", ["tv_r50_fpn", "d2_r50_fpn", "mm_r50_fpn"])
+@pytest.mark.parametrize("depth", [18, 34])
+def test_networks_of_blocks_of_two_convolutions_become_ours(arch, depth):
+    config, shapes, state = make_thin(arch, f"network.backbone.depth={depth}", "network.backbone.stride_in_1x1=false")
+    found = recognise(state, "it")
+    assert found.settings["network.backbone.depth"][0] == depth
+    assert {name: tuple(tensor.shape) for name, tensor in found.to_ours(config.network, shapes, "it").items()} == shapes
+
+
 def test_long_trained_networks_of_detectron2_have_two_convolutions_and_norms():
     _, _, state = make_thin("d2_r50_fpn", "network.box_head=4conv1fc", "network.norm=bn", "network.rpn_convs=2")
     settings = recognise(state, "it").settings
@@ -122,8 +131,7 @@ def test_depths_heads_and_norms_of_other_kinds_are_refused_by_name():
     _, _, state = make_thin("tv_r50_fpn")
     body = "backbone.body."
     more = {f"{body}layer2.{block}.conv{n}.weight": np.ones((8, 8, 1, 1)) for block in range(4, 8) for n in (1, 3)}
-    refuse(state | more, "another backbone (3, 8, 6, 3 blocks a stage)", "ResNet-50 or 101")
-    refuse({name: array for name, array in state.items() if ".conv3." not in name}, "ResNet-18 or 34")
+    refuse(state | more, "another backbone (3, 8, 6, 3 blocks of three convolutions a stage)", "50 or 101")
     refuse({name: array for name, array in state.items() if "running" not in name}, "group norms")
     refuse({name: array for name, array in state.items() if "mask" not in name}, "no mask head", "Faster R-CNN")
     refuse({name: array for name, array in state.items() if name.startswith(body)}, "a backbone alone")

@@ -356,6 +356,21 @@ def test_without_a_config_a_librarys_network_has_the_rules_of_its_published_row(
     assert (done.used, sum(done.left_out.values())) == (len(state), len(counters))
 
 
+@pytest.mark.parametrize(("arch", "style"), [("tv_r50_fpn", None), ("d2_r50_fpn", None), ("mm_r50_fpn_caffe", "caffe")])
+def test_shallow_networks_have_no_1x1_to_stride_in(arch, style, tmp_path):
+    state = make_thin(arch, "network.backbone.depth=18", "network.backbone.stride_in_1x1=false")[2]
+    done = convert(write_library_file(tmp_path, arch, state), tmp_path / "a.safetensors", style=style, overrides=THIN[-2:])
+    assert done.config.network.backbone.depth == 18 and not done.config.network.backbone.stride_in_1x1
+
+
+def test_mmdetections_32x8d_reads_bgr_though_its_style_is_pytorchs(tmp_path):
+    shape = ("network.backbone.groups=32", "network.backbone.group_width=8", "network.backbone.depth=101")
+    path = write_library_file(tmp_path, "mm_r50_fpn", make_thin("mm_r50_fpn", *shape)[2])
+    config = convert(path, tmp_path / "a.safetensors", style="pytorch", overrides=THIN[-2:]).config
+    assert (config.input.order, config.network.backbone.stride_in_1x1) == ("bgr", False)
+    assert config.input.std == pytest.approx((0.229, 0.224, 0.225))
+
+
 def run(capsys, *arguments):
     with pytest.raises(SystemExit) as end:
         main([str(argument) for argument in arguments])

@@ -152,6 +152,7 @@ def test_what_detectron2s_config_leaves_out_is_detectron2s_default_and_not_the_r
         (("INPUT: {FORMAT: RGB", "INPUT: {FORMAT: YUV-BT.601"), "YUV"),
         (("SIZES: [[16], [32], [64], [128], [256]]", "SIZES: []"), "SIZES is"),
         (("DEPTH: 50", "DEPTH: 50, DEFORM_ON_PER_STAGE: [false, true, true, true]"), "DEFORM_ON_PER_STAGE"),
+        (("IN_FEATURES: [p2, p3, p4, p5, p6]", "IN_FEATURES: [p3, p4, p5, p6, p7]"), "MODEL.RPN.IN_FEATURES"),
         (("DEPTH: 50", "DEPTH: 50, RES5_DILATION: 2"), "RES5_DILATION is 2"),
     ],
 )
@@ -218,7 +219,7 @@ def test_mmdetections_config_becomes_a_model_file(more):
         (("target_stds=[0.1, 0.1, 0.2, 0.2]", "target_stds=[0.1, 0.1, 0.1, 0.1]"), "target_stds"),
         (("scales=[4]", "scales=[4, 8]"), "scale_major is True"),
         (("score_thr=0.1", "score_thr='a'"), "expected a number"),
-        (("nms_pre=900, ", ""), "test.rpn.nms_pre is missing"),
+        (("nms_pre=900, ", ""), "test_cfg.rpn.nms_pre is missing"),
     ],
 )
 def test_what_mmdetections_config_asks_for_and_is_not_computed_is_refused(change, words):

@@ -21,8 +21,9 @@ from maskzoo.weights.checkpoint import write_checkpoint
 from maskzoo.weights.foreign import ForeignFile, read_tensors
 from maskzoo.weights.recognition import Recognised, recognise
 from maskzoo.zoo.choices import Choice, Draft
+from maskzoo.zoo.class_names import set_class_names
 from maskzoo.zoo.load import build_empty, list_shapes, note_rule
-from maskzoo.zoo.model_draft import draft_model, set_class_names
+from maskzoo.zoo.model_draft import draft_model
 from maskzoo.zoo.rows import names, read_row
 
 __all__ = ["Conversion", "convert"]
@@ -113,8 +114,9 @@ def convert(
     if file.said.get("format") == "maskzoo":
         raise WeightsError(f"{source}: is a model of maskzoo already; use it as it is")
     found = recognise(file.tensors, str(source))
-    if model is None and found.library == "PaddleDetection" and config is None and source.stem in names():
-        model = source.stem
+    if model is None and config is None and found.library == "PaddleDetection" and source.stem in names():
+        row = read_row(source.stem)  # a file under a row's name is its file, unless it has other classes
+        model = row.name if len(row.classes) == found.classes else None
     if model is not None:
         if config is not None or style is not None or options:
             raise ArgumentError(f"{model} says all of the network; leave config, style and options out, or the model (--model)")

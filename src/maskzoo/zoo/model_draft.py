@@ -9,23 +9,23 @@ from pathlib import Path
 from typing import Any
 
 from maskzoo.config import ModelConfig
-from maskzoo.errors import ArgumentError, ConfigError, list_some
+from maskzoo.errors import ArgumentError, ConfigError
 from maskzoo.model_file import parse_config
+from maskzoo.models.resnet import DEEP
 from maskzoo.system.files import hash_file
 from maskzoo.weights.foreign import ForeignFile
 from maskzoo.weights.recognition import Recognised
 from maskzoo.zoo.choices import Draft
+from maskzoo.zoo.class_names import find_class_names, set_class_names, set_classes
 from maskzoo.zoo.detectron2_config import translate_detectron2
-from maskzoo.zoo.mmdetection_config import find_classes, translate_mmdetection
+from maskzoo.zoo.mmdetection_config import translate_mmdetection
 from maskzoo.zoo.paddledetection_config import translate_paddledetection
 from maskzoo.zoo.toolkit_configs import parse_python_config, read_python_config, read_yaml_config
 from maskzoo.zoo.torchvision_options import translate_torchvision
 
-__all__ = ["draft_model", "set_class_names"]
+__all__ = ["draft_model"]
 
 PUBLISHED_CLASSES = 90  # of torchvision's published networks: COCO's ids, ten of them not used
-COCO_ROW = "detectron2/mask_rcnn_R_50_FPN_3x"  # whose classes are COCO's 80
-BACKGROUND = ("__background__", "background", "_background_", "bg")
 GREY = 1 / 255
 _PUBLISHED_HASH = re.compile(r"-([0-9a-f]{8})\.pth$")  # torchvision and mmdetection write the SHA-256's beginning there
 
@@ -71,13 +71,18 @@ def draft_model(
     if classes is not None:
         set_class_names(draft, found, classes)
     else:
-        _set_classes(draft, found, *_find_names(draft, found, file, values, published))
+        set_classes(draft, found, *find_class_names(draft, found, file, values, published))
     if found.library in ("torchvision", "Detectron"):
         _set_epsilon(draft, found, published)
     if style is not None:
-        draft.set("network.backbone.stride_in_1x1", style == "caffe", "--style")
+        deep = draft.get("network.backbone.depth") >= DEEP
+        draft.set("network.backbone.stride_in_1x1", style == "caffe" and deep, "--style")
     elif found.library == "detectron2" and values is None and not published:
         _guess_detectron2(draft)
+    if found.library == "mmdetection" and values is None and not published and draft.get("network.backbone.group_width") == 8:
+        source_of_rules = "mmdetection's own models of 32x8d, whose backbone was detectron2's"
+        draft.set("input.order", "bgr", source_of_rules)
+        draft.set("input.std", [58.395 * GREY, 57.12 * GREY, 57.375 * GREY], source_of_rules)
     if values is not None:
         _translate(found.library, values, origin, draft)
     if found.library == "PaddleDetection":
@@ -118,7 +123,7 @@ def _choose_row(found: Recognised, style: str | None, source: Path) -> str:
             return "detectron2/mask_rcnn_X_101_32x8d_FPN_3x"
         if shape["box_head"] == "4conv1fc":
             return "detectron2/mask_rcnn_R_50_FPN_100ep_LSJ"
-        return f"detectron2/mask_rcnn_R_{shape['depth']}_FPN_3x"
+        return f"detectron2/mask_rcnn_R_{101 if shape['depth'] == 101 else 50}_FPN_3x"
     if found.library == "PaddleDetection":
         return _choose_paddle_row(shape)
     if style is None:
@@ -187,11 +192,11 @@ def _set_epsilon(draft: Draft, found: Recognised, published: str | None) -> None
 
 def _guess_detectron2(draft: Draft) -> None:
     groups = draft.get("network.backbone.groups")
-    caffe = groups == 1
+    caffe = groups == 1 and draft.get("network.backbone.depth") >= DEEP
     draft.set(
         "network.backbone.stride_in_1x1",
         caffe,
-        f"default of detectron2 for {'ResNets' if caffe else 'ResNeXts'}; no name or shape shows it",
+        f"default of detectron2 for {'ResNet-50 and 101' if caffe else 'this backbone'}; no name or shape shows it",
     )
     draft.notes.append(
         "the file does not say where blocks stride, nor order, mean and deviation of colours; they are those of detectron2's "
@@ -241,59 +246,3 @@ def _translate(library: str, values: Mapping[str, Any], origin: str, draft: Draf
         translate_detectron2(values, origin, draft)
     else:
         translate_paddledetection(values, origin, draft)
-
-
-# Class names
-
-
-def set_class_names(draft: Draft, found: Recognised, given: str | Path | Sequence[str]) -> None:
-    """Put given class names into a draft. Raises ConfigError if there are more or fewer than the weights have."""
-    from maskzoo.datasets.importers.convert import read_class_names
-
-    named = read_class_names(given)
-    if len(named) == found.classes + 1 and named[0].casefold() in BACKGROUND:
-        named = named[1:]
-        draft.notes.append("the first class name is the background's and was left out")
-    _set_classes(draft, found, named, "--classes")
-
-
-def _set_classes(draft: Draft, found: Recognised, named: Sequence[str], source: str) -> None:
-    if len(named) != found.classes:
-        raise ConfigError(
-            f"{source} has {len(named)} class names ({list_some(named, 5)}), and the weights have {found.classes} classes; "
-            "expected one name each, in the order of training, without the background"
-        )
-    coco = _read_row(COCO_ROW).classes
-    ids = list(coco) if list(named) == list(coco.values()) else range(1, len(named) + 1)
-    draft.set("classes", dict(zip(ids, named, strict=True)), source)
-
-
-def _find_names(
-    draft: Draft, found: Recognised, file: ForeignFile, values: Mapping[str, Any] | None, published: str | None
-) -> tuple[list[str], str]:
-    known = list(draft.get("classes").values())
-    meta = file.said.get("meta")
-    if found.library == "mmdetection" and isinstance(meta, Mapping):
-        inner = meta.get("dataset_meta")
-        for where, table in (("meta.dataset_meta", inner), ("meta", meta)):
-            for key in ("classes", "CLASSES"):
-                names = table.get(key) if isinstance(table, Mapping) else None
-                names = [names] if isinstance(names, str) else names
-                if isinstance(names, list) and names and all(isinstance(name, str) for name in names):
-                    return names, f"file: {where}.{key}"
-    told = find_classes(values) if values is not None and found.library == "mmdetection" else None
-    if told is not None:
-        return told[0], f"config: {told[1]}"
-    if published and len(known) == found.classes:
-        return known, draft.base
-    if len(known) == found.classes:
-        draft.notes.append(
-            f"{found.classes} classes, as many as COCO has: its names were taken, for the file has none; give others with "
-            "--classes"
-        )
-        return known, f"assumed: {found.classes} classes are COCO's"
-    draft.notes.append(
-        f"the file has no class names: they are called class 1 to class {found.classes}; name them in the order of training "
-        "with --classes names.txt (a name a line) or --classes cat,dog"
-    )
-    return [f"class {number}" for number in range(1, found.classes + 1)], "no names in the file"
