@@ -37,7 +37,7 @@ def to_detectron2(config: ModelConfig, weights: str, origin: str) -> Counterpart
     Raises:
         WeightsError: detectron2 has no such network.
     """
-    need(config, "detectron2", {"network.backbone.variant": ("b",)}, origin)
+    need(config, "detectron2", {"network.heads": ("fpn", "c4"), "network.backbone.variant": ("b",)}, origin)
     fpn, settings, photo = config.network.heads == "fpn", config.input, config.limits.detections
     order = -1 if settings.order == "bgr" else 1
     values = {

@@ -12,6 +12,7 @@ from maskzoo.zoo.counterparts.counterpart import Counterpart, list_differences, 
 __all__ = ["to_paddledetection"]
 
 NEEDED = {
+    "network.heads": ("fpn", "c4"),
     "network.backbone.width": (64,),
     "network.box_head": ("2fc",),
     "network.rpn_convs": (1,),
