@@ -49,6 +49,8 @@ if TYPE_CHECKING:
     from maskzoo.training.run import TrainingRun, train
     from maskzoo.weights.checkpoint import Checkpoint
     from maskzoo.zoo.conversion import Conversion, convert
+    from maskzoo.zoo.counterparts.convert import WrittenModel, convert_to
+    from maskzoo.zoo.counterparts.verify import Comparison, PhotoComparison, verify
     from maskzoo.zoo.export_model import Exported, export
     from maskzoo.zoo.import_config import ImportedConfig, import_config
     from maskzoo.zoo.load import load
@@ -59,6 +61,7 @@ __all__ = [
     "ArgumentError",
     "BenchmarkRun",
     "Checkpoint",
+    "Comparison",
     "ConfigError",
     "Conversion",
     "ConvertedDataset",
@@ -79,6 +82,7 @@ __all__ = [
     "MaskzooError",
     "ModelConfig",
     "OnProgress",
+    "PhotoComparison",
     "Prediction",
     "Predictor",
     "ProgressEvent",
@@ -91,10 +95,12 @@ __all__ = [
     "TrainingRun",
     "Verification",
     "WeightsError",
+    "WrittenModel",
     "benchmark",
     "check_dataset",
     "convert",
     "convert_dataset",
+    "convert_to",
     "dataset_statistics",
     "diagnose",
     "draw_dataset",
@@ -110,12 +116,14 @@ __all__ = [
     "read_image",
     "split_dataset",
     "train",
+    "verify",
     "write_report",
 ]
 
 _HOMES = {
     "BenchmarkRun": "bench.runner",
     "Checkpoint": "weights.checkpoint",
+    "Comparison": "zoo.counterparts.verify",
     "Conversion": "zoo.conversion",
     "ConvertedDataset": "datasets.converted",
     "DatasetReport": "dataset_checks.report",
@@ -130,6 +138,7 @@ _HOMES = {
     "Judgement": "dataset_checks.judgement",
     "Masks": "inference.prediction",
     "ModelConfig": "config",
+    "PhotoComparison": "zoo.counterparts.verify",
     "Prediction": "inference.prediction",
     "Predictor": "inference.predictor",
     "RowSummary": "zoo.rows",
@@ -137,10 +146,12 @@ _HOMES = {
     "Statistics": "datasets.statistics",
     "TrainingRun": "training.run",
     "Verification": "exporting.verify",
+    "WrittenModel": "zoo.counterparts.convert",
     "benchmark": "bench.runner",
     "check_dataset": "dataset_checks.check",
     "convert": "zoo.conversion",
     "convert_dataset": "datasets.importers.convert",
+    "convert_to": "zoo.counterparts.convert",
     "dataset_statistics": "datasets.statistics",
     "diagnose": "doctor",
     "draw_dataset": "datasets.draw",
@@ -156,6 +167,7 @@ _HOMES = {
     "read_image": "images.read",
     "split_dataset": "datasets.split",
     "train": "training.run",
+    "verify": "zoo.counterparts.verify",
     "write_report": "reports.page",
 }
 

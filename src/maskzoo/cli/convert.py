@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from maskzoo.cli.convert_to import ToLibrary, convert_back, find_library
 from maskzoo.cli.options import Overrides
 from maskzoo.cli.terminal import open_stdout, print_json
 from maskzoo.errors import count_words
@@ -35,7 +36,7 @@ def convert(
             help="Weights of torchvision, detectron2, mmdetection ([bold].pth[/], [bold].pkl[/]) or PaddleDetection.",
         ),
     ],
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="The [bold].safetensors[/] file to write.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The [bold].safetensors[/] file to write; with --to, another.")],
     model: Annotated[
         str | None,
         typer.Option(metavar="NAME|FILE", help="The network they belong to, instead of what IN and its config show."),
@@ -55,6 +56,9 @@ def convert(
         list[str] | None,
         typer.Option(metavar="NAME=VALUE", help="An argument of torchvision's function, as min_size=600; again for more."),
     ] = None,
+    to: Annotated[
+        ToLibrary | None, typer.Option("--to", help="The way back: IN is your model, and OUT becomes a file of this library.")
+    ] = None,
     overrides: Overrides = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")] = False,
 ) -> None:
@@ -68,7 +72,12 @@ def convert(
       maskzoo convert model_final.pth mine.safetensors --config config.yaml
       maskzoo convert epoch_12.pth mine.safetensors --classes cat,dog
       maskzoo convert mask_rcnn_r50_fpn_1x_coco.pdparams r50.safetensors
+      maskzoo convert mine.safetensors mine.pth --to torchvision
     """
+    if (library := find_library(out, to)) is not None:
+        unused = {"--config": config, "--classes": classes, "--part": part, "--style": style, "--option": option}
+        convert_back(source, out, library, model, [name for name, value in unused.items() if value], overrides or (), json)
+        return
     from maskzoo.zoo.conversion import convert as convert_weights
 
     done = convert_weights(
