@@ -1,4 +1,4 @@
-"""detectron2's parameter names, of networks with a pyramid and of C4."""
+"""detectron2's parameter names, of networks with a pyramid and of those with one level, C4 and DC5."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from maskzoo.weights.layer_names import LayerNames
 
-__all__ = ["C4_NAMES", "NAMES"]
+__all__ = ["NAMES", "SINGLE_LEVEL_NAMES"]
 
 _BLOCK = "res{stage}.{block}"
 
@@ -34,7 +34,7 @@ NAMES = LayerNames(
     upsample="roi_heads.mask_head.deconv",
     mask_logits="roi_heads.mask_head.predictor",
 )
-C4_NAMES = replace(
+SINGLE_LEVEL_NAMES = replace(
     NAMES,
     stem=_with_norm("backbone.stem.conv1"),
     block=_with_norm(f"backbone.{_BLOCK}.conv{{number}}"),
