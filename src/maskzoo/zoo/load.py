@@ -37,7 +37,7 @@ from maskzoo.weights.pdparams import read_pdparams
 from maskzoo.weights.rename import Rename, rename
 from maskzoo.zoo.backend_choice import choose_backend
 from maskzoo.zoo.download import fetch
-from maskzoo.zoo.rows import names, read_model_config, read_row
+from maskzoo.zoo.rows import find_row, read_model_config, read_row
 
 __all__ = ["EXPORTED_SUFFIXES", "build_empty", "convert", "list_shapes", "load", "load_network", "read_weights"]
 
@@ -129,7 +129,7 @@ def load_network(
     if whole or weights is not None:
         file = Path(model if weights is None else weights)
     else:
-        file = fetch(config.source.weights, on_progress=on_progress)
+        file = fetch(config.source.weights, config.source.sha256, on_progress=on_progress)
     if file.suffix == ".safetensors" and not any(text.split("=")[0] in ("input", "input.resize") for text in overrides):
         trained = read_checkpoint_config(file)
         _note_rule(trained, file)
@@ -192,7 +192,7 @@ def convert(
     source, out = Path(source), Path(out)
     if out.suffix != ".safetensors":
         raise WeightsError(f"{out}: expected a name that ends in .safetensors")
-    if model is None and source.stem not in names():
+    if model is None and find_row(source.stem) is None:
         raise ConfigError(f"{source}: not named like a row of the zoo; say which network it belongs to with model= (--model)")
     config = read_row(source.stem if model is None else model, overrides)
     _note_rule(config, model or source)
