@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from maskzoo.config import ModelConfig, RunSettings, _Section
 from maskzoo.errors import ConfigError, suggest
 
-__all__ = ["dump_config", "parse_config", "parse_settings", "parse_yaml", "read_config"]
+__all__ = ["dump_config", "dump_data", "parse_config", "parse_settings", "parse_yaml", "read_config"]
 
 MAX_MODEL_FILE_BYTES = 1 << 20  # the published files have about 6 KB
 _FOREIGN = re.compile(r"^(_BASE_\s*:\s*\[|(architecture|[A-Z]\w*Reader|OptimizerBuilder)\s*:)", re.MULTILINE)
@@ -106,8 +106,12 @@ def parse_settings(overrides: Sequence[str] = (), base: RunSettings | None = Non
 
 def dump_config(config: ModelConfig) -> str:
     """Return the YAML text that `parse_config` reads back to an equal config."""
-    data = config.model_dump(mode="json")
-    return yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120, default_flow_style=None)
+    return dump_data(config.model_dump(mode="json"))
+
+
+def dump_data(data: Mapping[str, Any]) -> str:
+    """Return the YAML text of plain values that `parse_config` reads back."""
+    return yaml.dump(dict(data), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120, default_flow_style=None)
 
 
 def _to_json(data: dict[Any, Any], origin: str) -> str:

@@ -134,3 +134,17 @@ def test_classes_can_come_from_a_file(run, masks, tmp_path):
     (tmp_path / "names.txt").write_text("walker\n\n")
     assert run(masks, tmp_path / "one.json", "--classes", tmp_path / "names.txt")[0] == 0
     assert read_annotations(tmp_path / "one.json").classes.names == ("walker",)
+
+
+def test_soft_masks_are_refused_with_evidence_and_read_with_a_threshold_and_their_parts(run, tmp_path):
+    small = Image.new("L", (80, 60))
+    for left in (5, 45):
+        small.paste(255, (left, 10, left + 25, 50))
+    save(tmp_path / "set/images/a.png", np.zeros((97, 131, 3)))
+    save(tmp_path / "set/masks/a.png", np.asarray(small.resize((131, 97), Image.Resampling.BICUBIC)))
+    code, _, err = run(tmp_path / "set", tmp_path / "a.json")
+    assert code == 1 and "most on a few pixels: looks like a mask with soft edges" in err and not (tmp_path / "a.json").exists()
+    code, _, err = run(tmp_path / "set", tmp_path / "a.json", "--threshold", 127)
+    assert code == 1 and "has 2 separate parts with one number" in err
+    code, _, err = run(tmp_path / "set", tmp_path / "a.json", "--threshold", 127, "--parts", "each")
+    assert (code, err) == (0, "") and len(json.loads((tmp_path / "a.json").read_text())["annotations"]) == 2

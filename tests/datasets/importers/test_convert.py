@@ -53,6 +53,11 @@ def test_calls_that_cannot_be_meant_are_refused(source, tmp_path):
         maskzoo.convert_dataset(source, tmp_path / "coco", format="voc", boxes="masks")
     with pytest.raises(ArgumentError, match="boxes is 'all'; expected one of masks, crowds, skip"):
         maskzoo.convert_dataset(source, tmp_path / "coco", boxes="all")
+    with pytest.raises(ArgumentError, match="parts is 'all'; expected one of one, each"):
+        maskzoo.convert_dataset(source, tmp_path / "coco", parts="all")
+    for option in ({"parts": "one"}, {"threshold": 9}, {"class_attribute": "kind"}):
+        with pytest.raises(ArgumentError, match=r"yolo .*leave out --"):
+            maskzoo.convert_dataset(source, tmp_path / "coco", **option)
     with pytest.raises(SourceError, match="give a folder as OUT"):
         maskzoo.convert_dataset(source, tmp_path / "one.json")
     assert not (tmp_path / "coco").exists()

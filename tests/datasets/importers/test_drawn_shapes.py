@@ -49,7 +49,7 @@ def test_an_ellipse_that_is_none_is_refused(radii, said):
 def test_points_and_numbers_have_to_be_finite():
     assert read_points([[1, 2], [3.5, 4]]).tolist() == [[1, 2], [3.5, 4]]
     assert read_numbers({"x": 1, "y": 2.5}, "y", "x") == [2.5, 1]
-    for bad in (None, [[1]], [[1, True]], [[1, float("inf")]], [["1", 2]]):
+    for bad in (None, [[1]], [[1, True]], [[1, float("inf")]], [["1", 2]], [[1, 10**400]], [(1, 2)]):
         with pytest.raises(ValueError, match="list of finite"):
             read_points(bad)
     for row in (None, {}, {"x": "1"}, {"x": float("nan")}):

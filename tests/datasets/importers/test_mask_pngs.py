@@ -172,3 +172,33 @@ def test_a_folder_of_masks_may_have_the_name_of_its_photo(tmp_path):
     draft = read_mask_pngs(tmp_path, ImportOptions())[""]
     assert [row["area"] for row in draft.annotations] == [36, 72]
     assert [row.reason[:11] for row in draft.skipped] == ["has no mask"]
+
+
+@pytest.mark.parametrize("below", ["", "train"])
+def test_masks_may_lie_beside_their_pictures_and_be_numbered(tmp_path, below):
+    for name in ("benign (1)", "benign (2)", "benign (3)"):
+        save(tmp_path / below / f"{name}.jpg", np.zeros((20, 30, 3), np.uint8))
+    for name in ("benign (1)_mask", "benign (1)_mask_1", "benign (2)_mask"):
+        save(tmp_path / below / f"{name}.png", make_binary(1))
+    assert is_mask_pngs(tmp_path)
+    (draft,) = read_mask_pngs(tmp_path, ImportOptions()).values()
+    assert [row["image_id"] for row in draft.annotations] == [1, 1, 2] and len(draft.pictures) == 2
+    assert [(row.file[-14:], row.reason[:11]) for row in draft.skipped] == [("benign (3).jpg", "has no mask")]
+
+
+def test_of_two_masks_of_a_picture_the_one_with_an_ending_is_taken_and_the_other_is_told(tmp_path):
+    source = make_set(tmp_path, [make_binary(1)])
+    save(tmp_path / "masks/0_mask.png", make_numbers())
+    draft = read_mask_pngs(source, ImportOptions())[""]
+    assert len(draft.annotations) == 3
+    assert [row.file.rsplit("/", 1)[-1] for row in draft.skipped] == ["0.png"]
+
+
+def test_a_list_beside_the_masks_names_the_class_and_several_names_are_asked_about(tmp_path):
+    source = make_set(tmp_path, [make_numbers()])
+    (source / "classes.txt").write_text("nucleus\n")
+    assert list(read_mask_pngs(source, ImportOptions())[""].names) == ["nucleus"]
+    (source / "classes.txt").write_text("_background_\nscratch\ndent\n")
+    with pytest.raises(SourceError, match=r"classes\.txt: names scratch, dent, so that the masks' numbers may be classes"):
+        read_mask_pngs(source, ImportOptions())
+    assert list(read_mask_pngs(source, ImportOptions(["flaw"]))[""].names) == ["flaw"]

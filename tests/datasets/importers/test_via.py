@@ -113,6 +113,13 @@ def test_the_csv_of_version_3_is_called_by_name_and_others_are_not_taken(tmp_pat
         read_via(tmp_path, ImportOptions())
 
 
+def test_a_csv_field_that_is_too_long_is_named_with_its_line(tmp_path):
+    header = "filename,file_size,file_attributes,region_count,region_id,region_shape_attributes,region_attributes"
+    (tmp_path / "via.csv").write_text(f'{header}\na1.jpg,1,{{}},1,0,"{"9" * 140_000}",{{}}\n')
+    with pytest.raises(SourceError, match=r"via\.csv: line 1: field larger than .*; export the annotations as JSON"):
+        read_via(tmp_path, ImportOptions())
+
+
 def test_folders_of_splits_give_splits(tmp_path):
     for split, name in (("train", "a1.jpg"), ("val", "a2.jpg")):
         write_pictures(tmp_path / split, [name])

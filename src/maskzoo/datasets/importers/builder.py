@@ -236,7 +236,7 @@ def _measure(polygon: Points) -> float:
 
 
 def _to_numbers(values: Points) -> list[float]:
-    return [_to_number(value) for value in values.tolist()]
+    return [int(value) if value.is_integer() else value for value in np.round(values, 3).tolist()]
 
 
 def _to_number(value: float) -> float:

@@ -31,6 +31,7 @@ __all__ = [
 Integers = NDArray[np.int64]
 MASK_SUFFIXES = IMAGE_SUFFIXES | {".npy"}
 VOID, VOID_COLOUR = 255, pack_colour(224, 224, 192)  # VOC's: a border, or an object too difficult to tell
+LOSSY = (".jpg", ".jpeg", ".jpe", ".jfif")  # files that change numbers
 SMALLEST_SOFT = 40  # pixels in steps: fewer are no evidence
 SOFT_PART = 0.3  # of the objects' edges lie in steps
 FEW = 50  # pixels of a number
@@ -99,7 +100,9 @@ def _read_npy(path: Path) -> Integers:
             raise ImageError(f"{path}: found {array.dtype} of the shape {array.shape}; expected whole numbers, height x width")
         numbers: Integers = array.astype(np.int64)
         return np.maximum(numbers, 0)  # labelme's -1 is to be ignored
-    except (OSError, ValueError, EOFError, OverflowError) as error:
+    except ImageError:
+        raise
+    except Exception as error:  # on a damaged header NumPy raises whatever its code runs into
         raise ImageError(f"{path}: cannot be read as a NumPy array: {error}; write it again with numpy.save") from error
 
 
@@ -133,9 +136,10 @@ def _check_whole(path: Path, array: NDArray[Any]) -> Integers:
 def find_soft_edges(mask: MaskPicture, ignored: Sequence[int] = ()) -> str | None:
     """Return the evidence that a mask was smoothed, resized or saved as JPEG, so that its numbers are no objects; or None.
 
-    In such a mask most of the edges are thin steps from one number to the next; objects touch each other in few places.
+    In such a mask most of the edges are thin steps from one number to the next; objects touch each other in few places. In a
+    JPEG file one number may stand, no more.
     """
-    numbers = np.pad(np.where(np.isin(mask.numbers, ignored), 0, mask.numbers), 1)
+    numbers = np.pad(np.where(np.isin(mask.numbers, ignored), 0, mask.numbers) if ignored else mask.numbers, 1)
     square = (
         (numbers[1:, 1:] == numbers[:-1, 1:]) & (numbers[1:, 1:] == numbers[1:, :-1]) & (numbers[1:, 1:] == numbers[:-1, :-1])
     )
@@ -145,9 +149,10 @@ def find_soft_edges(mask: MaskPicture, ignored: Sequence[int] = ()) -> str | Non
     edge = np.logical_or.reduce([other == 0 for other in around]) & (here > 0)
     step = ~thick & (here > 0) & np.logical_or.reduce([(other > 0) & (other != here) for other in around])
     part = int(np.count_nonzero(step & edge)) / max(1, int(np.count_nonzero(edge)))
-    if np.count_nonzero(step) < SMALLEST_SOFT or part < SOFT_PART:
-        return None
     counts = np.unique(here[here > 0], return_counts=True)[1]
+    lossy = mask.path.suffix.lower() in LOSSY and len(counts) > 1
+    if not lossy and (np.count_nonzero(step) < SMALLEST_SOFT or part < SOFT_PART):
+        return None
     kind = "colours" if mask.colours else "numbers"
     found = "most on a few pixels" if np.median(counts) <= FEW else f"in thin steps along {part:.0%} of the edges"
     looks = "looks like a mask with soft edges (smoothed, resized or saved as JPEG)"

@@ -5,12 +5,14 @@ Or each object has a picture of its own, in a folder for each photo (as the Data
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
 from maskzoo.datasets.importers.builder import SPLITS, DatasetBuilder, ImportOptions
+from maskzoo.datasets.importers.class_lists import find_class_list
 from maskzoo.datasets.importers.mask_files import (
     MASK_SUFFIXES,
     MaskPicture,
@@ -19,14 +21,15 @@ from maskzoo.datasets.importers.mask_files import (
     read_mask,
     trace_objects,
 )
-from maskzoo.errors import ImageError, SourceError, count_words
+from maskzoo.errors import ImageError, SourceError, count_words, list_some
 from maskzoo.images.find import find_pictures, is_hidden
 
 __all__ = ["IMAGE_FOLDERS", "is_mask_pngs", "read_mask_pngs"]
 
 IMAGE_FOLDERS = ("PNGImages", "images", "JPEGImages", "image", "imgs", "img")
 MASK_FOLDERS = ("PedMasks", "masks", "mask", "instances")
-ENDINGS = ("_mask", "_masks", "_instances", "_instance", "_label", "_seg", "_gt", "-mask", "")  # after the picture's name
+ENDINGS = ("_mask", "_masks", "_instances", "_instance", "_label", "_seg", "_gt", "-mask")  # after the picture's name
+ENDED = re.compile(rf"(.+)({'|'.join(ENDINGS)})(?:_[0-9]+)?")
 
 
 class _Folders(NamedTuple):
@@ -51,7 +54,7 @@ class _Parts:
 
 
 def is_mask_pngs(source: Path) -> bool:
-    """Say whether a folder holds a folder of pictures beside one of masks; or its folders do, of splits or of each photo."""
+    """Say whether a folder holds pictures and masks, in two folders or one; or its folders do, of splits or of each photo."""
     return bool(_find_splits(source))
 
 
@@ -63,7 +66,7 @@ def _find_splits(source: Path) -> dict[str, list[_Folders]]:
     inner = {split: folders for split in SPLITS if (folders := _find_folders(source / split)) is not None}
     if inner:
         return {split: [folders] for split, folders in inner.items()}
-    found = {split: _find_photo_folders(source / split) for split in ("", *SPLITS)}
+    found = {split: _find_photo_folders(source / split) or _find_together(source / split) for split in ("", *SPLITS)}
     return {split: folders for split, folders in found.items() if folders}
 
 
@@ -82,19 +85,26 @@ def _find_photo_folders(source: Path) -> list[_Folders]:
     return [folders._replace(of_one_photo=True) for path in inner if (folders := _find_folders(path)) is not None]
 
 
+def _find_together(source: Path) -> list[_Folders]:
+    """Find a folder that holds pictures and their masks, `a.jpg` and `a_mask.png`."""
+    files = [path for path in source.iterdir() if path.suffix.lower() in MASK_SUFFIXES] if source.is_dir() else []
+    stems = {path.stem for path in files if not is_hidden(path.name)}
+    ended = (ENDED.fullmatch(stem) for stem in stems)
+    return [_Folders(source, source)] if any(match[1] in stems for match in ended if match) else []
+
+
 def read_mask_pngs(source: Path, options: ImportOptions) -> dict[str, DatasetBuilder]:
     """Read pictures and their masks, from `source` or its folders train, val and test; all objects are of one class.
 
-    The mask of `a.jpg` is `a.png` or `a_mask.png`, or any other kind of picture; or the pictures in a folder `a`, one for each
-    object. The class is "object" unless `classes` names it. Pictures without a mask, masks without a picture, of another
-    size or with soft edges are skipped by name. Outlines are exactly the masks.
+    The mask of `a.jpg` is `a_mask.png` or `a.png`, or any other kind of picture; or the pictures `a_mask_1.png` ..., or
+    those in a folder `a`, one for each object. The class is "object" unless `classes` or a list beside the masks names it.
+    Pictures without a mask, masks without a picture, of another size or with soft edges are skipped by name. Outlines are
+    exactly the masks.
 
-    Raises SourceError if each mask has one number and some have several parts, which may be one object or several, unless
-    `parts` says it.
+    Raises SourceError if numbers have several parts that may be one object or several, unless `parts` says it; and if several
+    classes are named, so that the numbers may be these.
     """
-    names = list(options.classes or ["object"])
-    if len(names) != 1:
-        raise SourceError(f"{source}: masks do not distinguish classes, but --classes names {len(names)}; expected one name")
+    names = _choose_names(source, options.classes)
     drafts, parts = {}, _Parts()
     for split, folders in _find_splits(source).items():
         drafts[split] = DatasetBuilder(names)
@@ -102,7 +112,7 @@ def read_mask_pngs(source: Path, options: ImportOptions) -> dict[str, DatasetBui
     if not drafts:
         raise SourceError(
             f"{source}: no folder of pictures ({', '.join(IMAGE_FOLDERS)}) beside one of masks "
-            f"({', '.join(MASK_FOLDERS)}); name them so"
+            f"({', '.join(MASK_FOLDERS)}), and no a.jpg beside its a_mask.png; name them so"
         )
     if parts.is_unknown() and options.parts is None:
         raise SourceError(
@@ -111,6 +121,21 @@ def read_mask_pngs(source: Path, options: ImportOptions) -> dict[str, DatasetBui
             "all parts of a number one object"
         )
     return drafts
+
+
+def _choose_names(source: Path, given: Sequence[str] | None) -> list[str]:
+    """Return the name of the one class: the given one, that of a list beside the masks, or "object"."""
+    listed = None if given else find_class_list([source])
+    names = list(given or (listed.names if listed else ["object"]))
+    if len(names) == 1:
+        return names
+    if given:
+        raise SourceError(f"{source}: masks do not distinguish classes, but --classes names {len(names)}; expected one name")
+    raise SourceError(
+        f"{listed.origin if listed else source}: names {list_some(names)}, so that the masks' numbers may be "
+        "classes; here they have to be objects of one class; name that with --classes, or bring both kinds of masks into VOC's "
+        "form: SegmentationObject and SegmentationClass beside JPEGImages"
+    )
 
 
 def _read_split(draft: DatasetBuilder, folders: Sequence[_Folders], options: ImportOptions, parts: _Parts) -> None:
@@ -149,25 +174,42 @@ def _pair(draft: DatasetBuilder, folders: _Folders) -> dict[Path, list[Path]]:
     """Return the masks of each picture; skip the pictures and masks that stand alone."""
     images, masks, of_one_photo = folders
     files, pictures = find_pictures(masks, MASK_SUFFIXES), find_pictures(images)
-    by_name = {mask.relative_to(masks).with_suffix(""): mask for mask in reversed(files)}
-    inside: dict[Path, list[Path]] = {}
-    for mask in files:
-        inside.setdefault(mask.relative_to(masks).parent, []).append(mask)
+    groups = _group(files, masks)
+    if images == masks:
+        stems = {path.relative_to(images).with_suffix("") for path in pictures}
+        files = [mask for stem, found in groups.items() for mask in found if stem in stems and mask.stem != stem.name]
+        pictures = [path for path in pictures if path not in set(files)]
     pairs: dict[Path, list[Path]] = {}
     for path in pictures:
-        stem = path.relative_to(images).with_suffix("")
-        names = [stem.parent / f"{name}{ending}" for name in (stem.name, path.name) for ending in ENDINGS]
-        named = [by_name[name] for name in names if name in by_name]
-        found = files if of_one_photo and len(pictures) == 1 else named[:1] or inside.get(stem, [])
+        name = path.relative_to(images)
+        found = groups.get(name.with_suffix(""), groups.get(name, []))
+        found = files if of_one_photo and len(pictures) == 1 else [mask for mask in found if mask != path]
         if found:
             pairs[path] = found
         else:
-            draft.skip(path, "", f"has no mask; expected {stem.name}.png or {stem.name}_mask.png in {masks}")
+            draft.skip(path, "", f"has no mask; expected {path.stem}.png or {path.stem}_mask.png in {masks}")
     used = {mask for found in pairs.values() for mask in found}
     for mask in files:
         if mask not in used:
             draft.skip(mask, "", "there is no picture of this name")
     return pairs
+
+
+def _group(files: Sequence[Path], folder: Path) -> dict[Path, list[Path]]:
+    """Return the masks that belong to a picture of each name, which is without its suffix, or with it.
+
+    `a_mask.png`, also `a_mask_1.png` and so on, are of `a`; else `a.png`; else all that lie in a folder `a`.
+    """
+    named: dict[Path, dict[str, list[Path]]] = {}
+    names = {mask.relative_to(folder).with_suffix(""): mask for mask in reversed(files)}
+    for name, mask in reversed(names.items()):
+        match = ENDED.fullmatch(name.name)
+        if match:
+            named.setdefault(name.parent / match[1], {}).setdefault(match[2], []).append(mask)
+        named.setdefault(name, {}).setdefault("", []).append(mask)
+        named.setdefault(name.parent, {}).setdefault("/", []).append(mask)
+    order = (*ENDINGS, "", "/")
+    return {name: next(found[ending] for ending in order if ending in found) for name, found in named.items()}
 
 
 def _read_objects(

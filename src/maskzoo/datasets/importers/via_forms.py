@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -149,7 +149,7 @@ def read_csv(path: Path) -> ViaContent:
     if not set(rows.fieldnames or ()) >= CSV_COLUMNS:
         raise SourceError(f"{path}: found the columns {rows.fieldnames!r:.200}; expected {', '.join(sorted(CSV_COLUMNS))}")
     files: dict[str, dict[str, Any]] = {}
-    for row in rows:
+    for row in _read_rows(rows, path):
         try:
             shape, attributes = (json.loads(row[name] or "{}") for name in ("region_shape_attributes", "region_attributes"))
         except (TypeError, ValueError, RecursionError):
@@ -158,3 +158,12 @@ def read_csv(path: Path) -> ViaContent:
         if shape != {}:
             file["regions"].append({"shape_attributes": shape, "region_attributes": attributes, "line": rows.line_num})
     return ViaContent(list(files.values()))
+
+
+def _read_rows(rows: csv.DictReader[str], path: Path) -> Iterator[dict[str, Any]]:
+    try:
+        yield from rows
+    except csv.Error as error:  # above all a field longer than Python's reader takes
+        raise SourceError(
+            f"{path}: line {rows.line_num}: {error}; expected VIA's CSV; export the annotations as JSON"
+        ) from None
