@@ -18,11 +18,18 @@ ROWS = {
     "tv_r50_fpn": "torchvision/maskrcnn_resnet50_fpn",
     "tv_r50_fpn_v2": "torchvision/maskrcnn_resnet50_fpn_v2",
     "d2_r50_fpn": "detectron2/mask_rcnn_R_50_FPN_3x",
+    "d2_r50_fpn_lsj": "detectron2/mask_rcnn_R_50_FPN_100ep_LSJ",
     "d2_r50_c4": "detectron2/mask_rcnn_R_50_C4_3x",
+    "d2_r101_c4": "detectron2/mask_rcnn_R_101_C4_3x",
+    "d2_r50_dc5": "detectron2/mask_rcnn_R_50_DC5_3x",
     "d2_r101_fpn": "detectron2/mask_rcnn_R_101_FPN_3x",
     "d2_x101_32x8d_fpn": "detectron2/mask_rcnn_X_101_32x8d_FPN_3x",
     "mm_r50_fpn": "mmdet/mask-rcnn_r50_fpn_1x_coco",
     "mm_r50_fpn_caffe": "mmdet/mask-rcnn_r50-caffe_fpn_1x_coco",
+    "mm_r101_fpn_caffe": "mmdet/mask-rcnn_r101-caffe_fpn_1x_coco",
+    "mm_x101_32x4d_fpn": "mmdet/mask-rcnn_x101-32x4d_fpn_1x_coco",
+    "mm_x101_64x4d_fpn": "mmdet/mask-rcnn_x101-64x4d_fpn_1x_coco",
+    "mm_x101_32x8d_fpn": "mmdet/mask-rcnn_x101-32x8d_fpn_1x_coco",
 }
 
 

@@ -30,7 +30,10 @@ LIBRARIES = {"tv": "torchvision_run", "d2": "detectron2_run", "mm": "mmdetection
 # Height and width: the first is made smaller, the second larger, and its long side meets the limit.
 PHOTOS = {"small_a": (1, (360, 472)), "small_b": (2, (150, 262))}
 FILES = [
-    *(f"infer_{arch}_small_a" for arch in ("tv_r50_fpn", "tv_r50_fpn_v2", "d2_r50_fpn", "d2_r50_c4", "d2_r101_c4", "d2_r50_dc5")),
+    *(
+        f"infer_{arch}_small_a"
+        for arch in ("tv_r50_fpn", "tv_r50_fpn_v2", "d2_r50_fpn", "d2_r50_c4", "d2_r101_c4", "d2_r50_dc5")
+    ),
     *(f"infer_{arch}_small_a" for arch in ("d2_r50_fpn_lsj", "mm_r50_fpn", "mm_r50_fpn_caffe", "mm_r101_fpn_caffe")),
     *(f"infer_{arch}_small_a" for arch in ("mm_x101_32x4d_fpn", "mm_x101_64x4d_fpn", "mm_x101_32x8d_fpn")),
     *(f"infer_{arch}_small_b" for arch in ("tv_r50_fpn", "d2_r50_dc5", "mm_r50_fpn")),

@@ -38,7 +38,12 @@ class RoIAlign(torch.nn.Module):
     """mmcv's layer, computed by torchvision."""
 
     def __init__(
-        self, output_size: Any, spatial_scale: float = 1.0, sampling_ratio: int = 0, pool_mode: str = "avg", aligned: bool = True
+        self,
+        output_size: Any,
+        spatial_scale: float = 1.0,
+        sampling_ratio: int = 0,
+        pool_mode: str = "avg",
+        aligned: bool = True,
     ) -> None:
         super().__init__()
         self.output_size = (output_size,) * 2 if isinstance(output_size, int) else tuple(output_size)

@@ -36,9 +36,7 @@ class Shortcut(nn.Module):
 class Bottleneck(nn.Module):
     """1x1, 3x3, 1x1; the stride sits on the 3x3, or on the first 1x1. `channels` is 64 in res2 of the usual width."""
 
-    def __init__(
-        self, shape: Backbone, inputs: int, channels: int, stride: int, first: bool, dilation: int = 1
-    ) -> None:
+    def __init__(self, shape: Backbone, inputs: int, channels: int, stride: int, first: bool, dilation: int = 1) -> None:
         super().__init__()
         outputs, norm = channels * EXPANSION, shape.norm
         width = int(channels * (shape.group_width / BASE_WIDTH)) * shape.groups

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from maskzoo.weights.layer_names import LayerNames
 
-__all__ = ["NAMES", "SINGLE_LEVEL_NAMES"]
+__all__ = ["C4_NAMES", "DC5_NAMES", "NAMES"]
 
 _BLOCK = "res{stage}.{block}"
 
@@ -34,7 +34,7 @@ NAMES = LayerNames(
     upsample="roi_heads.mask_head.deconv",
     mask_logits="roi_heads.mask_head.predictor",
 )
-SINGLE_LEVEL_NAMES = replace(
+C4_NAMES = replace(
     NAMES,
     stem=_with_norm("backbone.stem.conv1"),
     block=_with_norm(f"backbone.{_BLOCK}.conv{{number}}"),
@@ -42,3 +42,4 @@ SINGLE_LEVEL_NAMES = replace(
     res5=_with_norm("roi_heads.res5.{block}.conv{number}"),
     res5_shortcut=_with_norm("roi_heads.res5.{block}.shortcut"),
 )
+DC5_NAMES = replace(C4_NAMES, res5=None, res5_shortcut=None)
