@@ -1,4 +1,4 @@
-"""The rule that weights of torchvision, detectron2 and mmdetection follow in tests, and in the fixtures that those libraries made.
+"""The rule that weights of torchvision, detectron2 and mmdetection follow in tests, and in the fixtures that they made.
 
 As in `pdparams_files.py` it takes integer operations, +, -, *, / and square roots only. Every entry of a manifest gets its
 value from the network, its name, its shape and a seed.
@@ -24,8 +24,9 @@ TRANSPOSED = (".conv5_mask", "mask_head.deconv", ".upsample")
 LAST_NORMS = (".bn3", "conv3.norm")
 STEMS = ("backbone.body.conv1", "stem.conv1", "backbone.conv1")
 GREY_LEVELS = (  # whose pixels are not divided by a deviation
-    "d2_r50_fpn", "d2_r50_fpn_lsj", "d2_r101_fpn", "d2_r50_c4", "d2_r101_c4", "d2_r50_dc5", "mm_r50_fpn_caffe", "mm_r101_fpn_caffe",
-)  # fmt: skip
+    *("d2_r50_fpn", "d2_r50_fpn_lsj", "d2_r101_fpn", "d2_r50_c4", "d2_r101_c4", "d2_r50_dc5"),
+    *("mm_r50_fpn_caffe", "mm_r101_fpn_caffe"),
+)
 
 
 def find_manifest(arch: str) -> Path:

@@ -5,9 +5,9 @@ import torch
 from maskzoo.exporting.onnx import Facts
 from maskzoo.images.batch import make_batch
 from maskzoo.inference.backends import Eager
-from networks import C4, FPN, THIN, make_photo, small_network
+from networks import C4, DC5, FPN, THIN, make_photo, small_network
 
-KINDS = {"fpn": (FPN, *THIN), "c4": (C4, *THIN)}
+KINDS = {"fpn": (FPN, *THIN), "c4": (C4, *THIN), "dc5": (DC5, *THIN[2:])}
 OTHER_LIBRARIES = (  # their rules, all at once
     *KINDS["fpn"],
     "network.box_head=4conv1fc",

@@ -1,4 +1,4 @@
-"""Make the golden set `elsewhere/synthetic` from torchvision, detectron2 and mmdetection, or tell how its files differ from new ones.
+"""Make the golden set `elsewhere/synthetic` by the libraries themselves, or tell how its files differ from new ones.
 
     python -m golden.elsewhere --only tv_ [--check] [FILE ...]
 

@@ -6,7 +6,6 @@ which is mmcv's rule for fewer than 10,000 boxes.
 
 import importlib.abc
 import importlib.machinery
-import os
 import sys
 import types
 from pathlib import Path
@@ -101,7 +100,7 @@ def build(arch: str, size: tuple[int, int]) -> Reference:
     from mmengine.config import Config
 
     register_all_modules()
-    folder = Path(os.path.dirname(mmdet.__file__)) / ".mim" / "configs" / "mask_rcnn"
+    folder = Path(mmdet.__file__).parent / ".mim" / "configs" / "mask_rcnn"
     config = Config.fromfile(folder / f"{CONFIGS[arch]}.py")
     config.model.backbone.init_cfg = None
     network = MODELS.build(config.model)
