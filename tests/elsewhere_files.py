@@ -12,6 +12,8 @@ import torch
 from elsewhere_rule import CLASSES, find_manifest, rule_value
 from maskzoo.config import ModelConfig
 from maskzoo.model_file import read_config
+from maskzoo.weights.libraries import list_library_renames
+from maskzoo.zoo.load import build_empty, list_shapes
 
 ROOT = Path(__file__).parent.parent
 ROWS = {
@@ -31,6 +33,9 @@ ROWS = {
     "mm_x101_64x4d_fpn": "mmdet/mask-rcnn_x101-64x4d_fpn_1x_coco",
     "mm_x101_32x8d_fpn": "mmdet/mask-rcnn_x101-32x8d_fpn_1x_coco",
 }
+
+LIBRARIES = {"tv": "torchvision", "d2": "detectron2", "mm": "mmdetection"}
+THIN = ("network.backbone.width=8", "network.channels=16", "network.box_features=32", "classes={1: cat, 2: dog}")
 
 
 def read_row_of(arch: str, *overrides: str) -> ModelConfig:
@@ -66,3 +71,15 @@ def write_library_file(folder: Path, arch: str, state: dict[str, np.ndarray]) ->
     path, tensors = folder / f"{arch}.pth", OrderedDict((name, torch.from_numpy(array)) for name, array in state.items())
     torch.save(tensors if arch.startswith("tv_") else {"meta": {"epoch": 12}, "state_dict": tensors}, path)
     return path
+
+
+def make_thin(arch, *overrides):
+    """Return a thin network's config and shapes, and a library's state dict for it."""
+    config = read_row_of(arch, *THIN, *overrides)
+    shapes = list_shapes(build_empty(config))
+    state = {}
+    for line in list_library_renames(LIBRARIES[arch[:2]], config.network, "it"):
+        shape = list(shapes[line.ours])
+        shape[0] += {"BACKGROUND_BOX": 4, "BACKGROUND_MASK": 1}.get(line.layout.name, 0)
+        state[line.theirs] = rule_value(arch, line.theirs, tuple(shape), "seed")
+    return config, shapes, state

@@ -46,8 +46,9 @@ if TYPE_CHECKING:
     from maskzoo.system.processes import join_processes
     from maskzoo.training.run import TrainingRun, train
     from maskzoo.weights.checkpoint import Checkpoint
+    from maskzoo.zoo.conversion import Conversion, convert
     from maskzoo.zoo.export_model import Exported, export
-    from maskzoo.zoo.load import convert, load
+    from maskzoo.zoo.load import load
     from maskzoo.zoo.rows import RowSummary, list_models, names
 
 __all__ = [
@@ -56,6 +57,7 @@ __all__ = [
     "BenchmarkRun",
     "Checkpoint",
     "ConfigError",
+    "Conversion",
     "ConvertedDataset",
     "DatasetReport",
     "Diagnosis",
@@ -108,6 +110,7 @@ __all__ = [
 _HOMES = {
     "BenchmarkRun": "bench.runner",
     "Checkpoint": "weights.checkpoint",
+    "Conversion": "zoo.conversion",
     "ConvertedDataset": "datasets.importers.convert",
     "DatasetReport": "dataset_checks.report",
     "Diagnosis": "doctor",
@@ -128,7 +131,7 @@ _HOMES = {
     "Verification": "exporting.verify",
     "benchmark": "bench.runner",
     "check_dataset": "dataset_checks.check",
-    "convert": "zoo.load",
+    "convert": "zoo.conversion",
     "convert_dataset": "datasets.importers.convert",
     "dataset_statistics": "datasets.statistics",
     "diagnose": "doctor",

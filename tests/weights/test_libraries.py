@@ -3,13 +3,11 @@
 import numpy as np
 import pytest
 
-from elsewhere_files import ROWS, read_manifest, read_row_of, rule_value
+from elsewhere_files import LIBRARIES, ROWS, make_thin, read_manifest, read_row_of
 from maskzoo.errors import WeightsError
 from maskzoo.weights.libraries import find_library, list_library_renames, to_ours
 from maskzoo.zoo.load import build_empty, list_shapes
 
-LIBRARIES = {"tv": "torchvision", "d2": "detectron2", "mm": "mmdetection"}
-THIN = ("network.backbone.width=8", "network.channels=16", "network.box_features=32", "classes={1: cat, 2: dog}")
 OLD = {
     "backbone.fpn.inner_blocks.0.0.weight": "backbone.fpn.inner_blocks.0.weight",
     "backbone.fpn.layer_blocks.3.0.bias": "backbone.fpn.layer_blocks.3.bias",
@@ -17,18 +15,6 @@ OLD = {
     "roi_heads.mask_head.0.0.weight": "roi_heads.mask_head.mask_fcn1.weight",
     "roi_heads.mask_head.3.0.bias": "roi_heads.mask_head.mask_fcn4.bias",
 }
-
-
-def make_thin(arch, *overrides):
-    """Return a thin network's config and shapes, and a library's state dict for it."""
-    config = read_row_of(arch, *THIN, *overrides)
-    shapes = list_shapes(build_empty(config))
-    state = {}
-    for line in list_library_renames(LIBRARIES[arch[:2]], config.network, "it"):
-        shape = list(shapes[line.ours])
-        shape[0] += {"BACKGROUND_BOX": 4, "BACKGROUND_MASK": 1}.get(line.layout.name, 0)
-        state[line.theirs] = rule_value(arch, line.theirs, tuple(shape), "seed")
-    return config, shapes, state
 
 
 @pytest.mark.parametrize("arch", ROWS)

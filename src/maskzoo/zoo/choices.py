@@ -74,8 +74,12 @@ class Draft:
             ConfigError: A value is not possible.
         """
         config = parse_config(dump_data(self.data), origin, overrides)
-        self.sources |= {override.partition("=")[0]: "--set" for override in overrides}
+        self.note_overrides(overrides)
         return config
+
+    def note_overrides(self, overrides: Sequence[str]) -> None:
+        """Say of values that `key=value` texts have set that they were."""
+        self.sources |= {override.partition("=")[0]: "--set" for override in overrides}
 
     def list_choices(self, config: ModelConfig) -> tuple[Choice, ...]:
         """List every value of network, input and limits with its source; classes and training are one each."""

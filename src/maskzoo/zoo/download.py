@@ -120,8 +120,8 @@ def _verify(path: Path, sha256: str) -> Path:
         found = hash_file(path)
         if not found.startswith(sha256):
             raise WeightsError(
-                f"{path}: {_tell_hashes(found, sha256)}: delete it to download it again, or give the weights that you mean with "
-                "--weights"
+                f"{path}: {_tell_hashes(found, sha256)}: delete it to download it again, or give the weights that you mean "
+                "with --weights"
             )
         if not beside.is_file():
             if os.access(path.parent, os.W_OK):  # else a cache that we may only read: nobody here changes it either

@@ -160,7 +160,9 @@ def _translate_backbone(settings: Settings, draft: Draft) -> None:
     key = "model.backbone.norm_cfg.type"
     if settings.has(key):
         norm = settings.need(key, "BN", "BN2d", "SyncBN")
-        draft.set("network.backbone.norm", "sync_bn" if norm == "SyncBN" else "bn", settings.tell(key))
+        still = settings.find("model.backbone.norm_cfg.requires_grad") is False
+        kind = "frozen" if still else "sync_bn" if norm == "SyncBN" else "bn"
+        draft.set("network.backbone.norm", kind, settings.tell(key.replace("type", "requires_grad") if still else key))
     if settings.has("model.backbone.norm_cfg.eps"):
         draft.set(
             "network.backbone.epsilon",

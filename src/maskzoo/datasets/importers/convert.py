@@ -122,7 +122,7 @@ def convert_dataset(
     pictures = out.with_suffix("") if out.suffix.lower() == ".json" else out
     edits = read_class_edits(classes) if isinstance(classes, str | Path | Mapping) and is_class_map(classes) else None
     options = ImportOptions(
-        None if classes is None or isinstance(classes, Mapping) or edits else _read_classes(classes),
+        None if classes is None or isinstance(classes, Mapping) or edits else read_class_names(classes),
         boxes,
         parts,
         threshold,
@@ -175,7 +175,7 @@ def _refuse_boxes(rows: Sequence[str]) -> None:
         )
 
 
-def _read_classes(given: str | Path | Sequence[str]) -> list[str]:
+def read_class_names(given: str | Path | Sequence[str]) -> list[str]:
     listed: Sequence[str]
     if not isinstance(given, str | Path):
         listed = given
