@@ -138,7 +138,7 @@ class FpnRoiHeads(RoiHeads):
     On features of P2..P5, of as many channels as the heads' own, or on one level of so many `inputs` (DC5).
     """
 
-    strides = (4, 8, 16, 32)
+    strides: tuple[int, ...] = (4, 8, 16, 32)
     box_side = BOX_SIDE
 
     def __init__(
