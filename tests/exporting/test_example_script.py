@@ -41,7 +41,7 @@ def test_a_photo_is_prepared_as_the_package_prepares_it(size, rule):
     std = np.array(config.input.std)[:: -1 if order == "bgr" else 1, None, None]
     levels = np.abs(image - expected.pixels[0].numpy()) * std * 255
     share = 0.05 if min(size) < 4 else 1e-4  # for sides of less than 4 pixels OpenCV has a kernel of its own
-    share = 0.1 if rule == "opencv" else share  # its linear weights are of 11 bits
+    share = 0.2 if rule == "opencv" else share  # its linear weights are of few bits
     assert levels.max() < 1.01 and (levels > 0.5).mean() <= share  # OpenCV's sums may round the other way
 
 

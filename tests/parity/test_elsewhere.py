@@ -67,6 +67,7 @@ def _find_cases():
 def walk(request, tmp_path_factory):
     if not request.param.arch:
         need_shared("golden", "elsewhere", "public", "set.json")
+        pytest.fail(f"{SET} has no set.json; MASKZOO_GOLDEN_ELSEWHERE names a folder that has")
     return Walk(request.param, tmp_path_factory.mktemp("weights"))
 
 
