@@ -75,6 +75,7 @@ TESTED_BY = {
     "zoo/choices.py": "zoo/test_conversion.py",
     "zoo/detectron2_config.py": "zoo/test_model_draft.py",
     "zoo/mmdetection_config.py": "zoo/test_model_draft.py",
+    "zoo/paddledetection_config.py": "zoo/test_model_draft.py",
     "zoo/torchvision_options.py": "zoo/test_model_draft.py",
     "zoo/export_model.py": "exporting/test_verify.py",
     "zoo/transfer.py": "zoo/test_first_weights.py",

@@ -18,7 +18,7 @@ DISTINCT += [
 def test_the_rows_come_library_by_library_and_small_networks_first():
     assert names()[:12] == PADDLE and len(ELSEWHERE) == 40
     assert (PADDLE[0], PADDLE[-1]) == ("mask_rcnn_r50_1x_coco", "mask_rcnn_x101_vd_64x4d_fpn_2x_coco")
-    assert [name.partition("/")[0] for name in ELSEWHERE] == ["torchvision"] * 2 + ["detectron2"] * 17 + ["mmdet"] * 21
+    assert [name.partition("/")[0] for name in ELSEWHERE] == ["torchvision"] * 2 + ["detectron2"] * 20 + ["mmdet"] * 21
     detectron = [name.partition("/")[2] for name in ELSEWHERE if name.startswith("detectron2/")]
     assert detectron[0] == "mask_rcnn_R_50_C4_1x" and detectron[-1] == "LVISv0.5_mask_rcnn_X_101_32x8d_FPN_1x"
     assert detectron.index("mask_rcnn_R_50_FPN_400ep_LSJ") < detectron.index("mask_rcnn_R_101_C4_3x")
@@ -178,7 +178,11 @@ def test_an_unknown_name_is_refused_with_the_nearest():
     [
         ("model_final.pdparams", b"\x80\x04}.", r"MODEL --weights .*model_final\.pdparams.*maskzoo convert"),
         (f"{names()[0]}.pdparams", b"\x80\x04}.", rf"your \.yml: {names()[0]} --weights "),
-        ("maskrcnn_resnet50_fpn.pth", b"PK\x03\x04", r"such as torchvision's \.pth; expected PaddleDetection's"),
+        (
+            "maskrcnn_resnet50_fpn.pth",
+            b"PK\x03\x04",
+            r"another library's weights.*maskzoo convert .*maskrcnn_resnet50_fpn\.pth maskrcnn_resnet50_fpn\.safetensors",
+        ),
         ("inference.json", b'{"base_code":{"magic":"pir"', r"a network that PaddlePaddle exported"),
         ("inference.pdiparams", bytes(20) + b"\x08", r"holds tensors without names, .*expected the \.pdparams file"),
     ],

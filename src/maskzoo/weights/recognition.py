@@ -99,6 +99,8 @@ def _sort_out(arrays: Mapping[str, Array]) -> tuple[dict[str, Array], dict[str, 
     for name, array in arrays.items():
         if name.endswith(".num_batches_tracked"):
             left_out.setdefault("counters of batch-norm, which only training needs", []).append(name)
+        elif "." not in name and array.ndim == 0:
+            left_out.setdefault("counters of averaging", []).append(name)
         elif "cell_anchors" in name:
             left_out.setdefault("anchors, which follow from the settings", []).append(name)
         elif name.endswith(("pixel_mean", "pixel_std")):
@@ -131,5 +133,7 @@ def _choose_names(library: libraries.Library, blobs: bool, arrays: Mapping[str, 
         c4 = any(name.startswith("roi_heads.res5.") for name in arrays)
         if blobs:
             return caffe2.C4_NAMES if c4 else caffe2.NAMES
+        if not c4 and any(name.startswith("backbone.stem.") for name in arrays):
+            return detectron2.DC5_NAMES
         return detectron2.C4_NAMES if c4 else detectron2.NAMES
     return torchvision.NAMES if library == "torchvision" else mmdetection.NAMES

@@ -58,10 +58,12 @@ class Draft:
         section[last] = value
         self.sources[key] = source
 
-    def confirm(self, key: str, value: Any, source: str) -> None:
-        """Refuse a setting of a config that contradicts what the weights show."""
+    def agree(self, key: str, value: Any, source: str) -> None:
+        """Set a value of a config, unless the weights show it: then it must be the same."""
         known = self.get(key)
-        if known != value:
+        if not self.sources.get(key, "").startswith("file: "):
+            self.set(key, value, source)
+        elif known != value:
             raise ConfigError(
                 f"{source} is {value}, and the weights have {known} ({self.sources.get(key, self.base)}); config and weights "
                 "do not belong together"

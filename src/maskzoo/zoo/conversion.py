@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -15,8 +15,7 @@ from torch import Tensor
 
 from maskzoo.config import ModelConfig
 from maskzoo.errors import ConfigError, WeightsError
-from maskzoo.inference.backends import Eager
-from maskzoo.inference.predictor import Predictor
+from maskzoo.images.batch import make_batch
 from maskzoo.system.files import hash_file
 from maskzoo.weights.checkpoint import write_checkpoint
 from maskzoo.weights.foreign import ForeignFile, read_tensors
@@ -28,7 +27,7 @@ from maskzoo.zoo.rows import names, read_row
 
 __all__ = ["Conversion", "convert"]
 
-CHECK_SIDE = 160  # of the picture on which a converted network is run
+CHECKED_REGIONS = 20  # that a converted network's heads are tried on
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +107,8 @@ def convert(
     source, out = Path(source), Path(out)
     if out.suffix != ".safetensors":
         raise WeightsError(f"{out}: expected a name that ends in .safetensors")
+    if out.exists() and source.exists() and out.samefile(source):
+        raise WeightsError(f"{out}: is the file that is converted, which stays as it is; give the new one another name")
     file = read_tensors(source, part)
     found = recognise(file.tensors, str(source))
     if model is None and found.library == "PaddleDetection" and config is None and source.stem in names():
@@ -164,26 +165,29 @@ def _check_anchors(found: Recognised, config: ModelConfig, source: Path) -> None
 
 
 def _run_once(config: ModelConfig, tensors: Mapping[str, Tensor], source: Path) -> None:
-    """Run the network on a picture: what it finds must be numbers, whatever they are."""
+    """Run every part of the network on a picture: what it computes must be numbers."""
     network = build_empty(config)
     network.load_state_dict(dict(tensors), assign=True)
-    small = {"short_side": CHECK_SIDE, "long_side": 2 * CHECK_SIDE}
-    detections = config.limits.detections.model_copy(update={"score": 0.0, "total": 20})
-    tried = config.model_copy(
-        update={
-            "input": config.input.model_copy(update=small),
-            "limits": config.limits.model_copy(update={"detections": detections}),
-        }
-    )
-    rows, columns = np.mgrid[0:120, 0:160]
-    picture = np.stack([rows * 2, columns, (rows // 20 + columns // 20) % 2 * 255], axis=2).astype(np.uint8)
-    network.limits = tried.limits
-    with torch.no_grad():
-        found = Predictor(Eager(network, torch.device("cpu"), torch.float32), tried).predict(picture)
-    if not (np.isfinite(found.boxes).all() and np.isfinite(found.scores).all()) or len(found) == 0:
+    network.eval()
+    rows, columns = np.mgrid[0:128, 0:160]
+    picture = np.stack([rows * 1.9, columns * 1.5, (rows // 20 + columns // 20) % 2 * 255], axis=2).astype(np.uint8)
+    batch = make_batch([picture], config.input)
+    with torch.inference_mode():
+        features = network.features(batch.pixels)
+        _check_finite("backbone or pyramid", features, source)
+        scores, deltas, anchors = network.score_anchors(features)
+        _check_finite("RPN", [*scores, *deltas], source)
+        regions = network.propose(scores, deltas, anchors, batch.sizes, config.limits.proposals).boxes[:, :CHECKED_REGIONS]
+        table = network.heads.table(features)
+        _check_finite("box head", network.heads.boxes(table, regions), source)
+        labels = torch.zeros(regions.shape[:2], dtype=torch.int64)
+        _check_finite("mask head", [network.heads.masks(table, regions, labels)], source)
+
+
+def _check_finite(part: str, values: Iterable[Tensor], source: Path) -> None:
+    if not all(value.isfinite().all() for value in values):
         raise WeightsError(
-            f"{source}: the converted network computes values that are not numbers; nothing was written. Its norms may have "
-            "variances of 0 (an epsilon is set by --set network.backbone.epsilon=1.0e-5), or the file is of an untrained or "
-            "diverged network"
+            f"{source}: the converted network computes values that are not numbers, in its {part}; nothing was written. Its "
+            "norms may have variances of 0 (an epsilon is set by --set network.backbone.epsilon=1.0e-5), or the training had "
+            "diverged"
         )
-    found.masks.rle()

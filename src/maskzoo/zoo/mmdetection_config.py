@@ -137,11 +137,11 @@ def _walk_steps(steps: Any) -> list[Mapping[str, Any]]:
 
 def _translate_backbone(settings: Settings, draft: Draft) -> None:
     kind = settings.need("model.backbone.type", "ResNet", "ResNeXt", "mmdet.ResNet", "mmdet.ResNeXt")
-    draft.confirm("network.backbone.depth", settings.whole("model.backbone.depth"), settings.tell("model.backbone.depth"))
+    draft.agree("network.backbone.depth", settings.whole("model.backbone.depth"), settings.tell("model.backbone.depth"))
     if kind.endswith("ResNeXt"):
         for ours, theirs in (("groups", "groups"), ("group_width", "base_width")):
             key = f"model.backbone.{theirs}"
-            draft.confirm(f"network.backbone.{ours}", settings.whole(key), settings.tell(key))
+            draft.agree(f"network.backbone.{ours}", settings.whole(key), settings.tell(key))
     for key, wanted in (
         ("num_stages", 4),
         ("out_indices", [0, 1, 2, 3]),

@@ -16,6 +16,7 @@ from maskzoo.weights.recognition import Recognised
 from maskzoo.zoo.choices import Draft
 from maskzoo.zoo.detectron2_config import translate_detectron2
 from maskzoo.zoo.mmdetection_config import find_classes, translate_mmdetection
+from maskzoo.zoo.paddledetection_config import translate_paddledetection
 from maskzoo.zoo.toolkit_configs import parse_python_config, read_python_config, read_yaml_config
 from maskzoo.zoo.torchvision_options import translate_torchvision
 
@@ -67,7 +68,12 @@ def draft_model(
         _guess_detectron2(draft)
     if values is not None:
         _translate(found.library, values, origin, draft)
-    elif found.library == "mmdetection" and not published:
+    if found.library == "PaddleDetection":
+        draft.notes.append(
+            "photos are resized by one_factor, as PaddleDetection did before 2.6.1; no file says which trained it: if 2.6.1 or "
+            "later did, --set input.resize=rounded"
+        )
+    if values is None and found.library == "mmdetection" and not published:
         draft.notes.append("the file has no config: sides, limits and anchors are taken as mmdetection's usual ones")
     _set_statistics(draft, found)
     translate_torchvision(options, draft)
@@ -96,6 +102,8 @@ def _choose_row(found: Recognised, style: str | None, source: Path) -> str:
     if found.library in ("detectron2", "Detectron"):
         if shape["heads"] == "c4":
             return "detectron2/mask_rcnn_R_50_C4_3x"
+        if shape["heads"] == "dc5":
+            return f"detectron2/mask_rcnn_R_{shape['depth']}_DC5_3x"
         if shape["groups"] > 1:
             return "detectron2/mask_rcnn_X_101_32x8d_FPN_3x"
         return f"detectron2/mask_rcnn_R_{shape['depth']}_FPN_3x"
@@ -218,7 +226,7 @@ def _translate(library: str, values: Mapping[str, Any], origin: str, draft: Draf
     elif library == "detectron2":
         translate_detectron2(values, origin, draft)
     else:
-        raise ConfigError(f"{origin}: configs of {library} are not read here")
+        translate_paddledetection(values, origin, draft)
 
 
 # Class names

@@ -144,13 +144,18 @@ def read_row(name_or_path: str | Path, overrides: Sequence[str] = ()) -> ModelCo
     path = Path(name_or_path)
     if path.suffix in (".yml", ".yaml"):
         return read_config(path, overrides)
+    if path.suffix in (".pth", ".pt", ".pkl") and path.is_file():
+        raise ConfigError(
+            f"{path}: another library's weights, which do not say all that a model needs; make a model of them: "
+            f"`maskzoo convert {path} {path.stem}.safetensors`, and take that file"
+        )
     if path.suffix in WEIGHTS:
         refuse_foreign(path)
         row = find_row(path.stem) or "MODEL"
         raise ConfigError(
             f"{path}: weights alone, which do not say what network they are of; expected a name from `maskzoo models`, or "
             f"your .yml: {row} --weights {path}. Or make one file of both: "
-            f"`maskzoo convert {path} my.safetensors --model {row}`"
+            f"`maskzoo convert {path} my.safetensors`"
         )
     if path.suffix == ".safetensors":
         raise ConfigError(
