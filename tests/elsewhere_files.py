@@ -35,9 +35,6 @@ ROWS = {
 }
 
 LIBRARIES = {"tv": "torchvision", "d2": "detectron2", "mm": "mmdetection"}
-<<<<<<< HEAD
-THIN = ("network.backbone.width=8", "network.channels=16", "network.box_features=32", "classes={1: cat, 2: dog}")
-=======
 THIN = (
     "network.backbone.width=8",
     "network.channels=16",
@@ -46,55 +43,6 @@ THIN = (
     "input.short_side=64",
     "input.long_side=96",
 )
-
-# The five output layers, by the end of their names: what weights are multiplied by, and how far biases spread.
-OUTPUT_LAYERS = {
-    (".cls_logits", ".objectness_logits", ".rpn_cls"): (1.0, 0.1),
-    ("rpn.head.bbox_pred", ".anchor_deltas", ".rpn_reg"): (0.25, 0.1),
-    (".cls_score", ".fc_cls"): (3.0, 0.3),
-    ("box_predictor.bbox_pred", ".fc_reg"): (1.0, 0.3),
-    (".mask_fcn_logits", "mask_head.predictor", ".conv_logits"): (2.0, 0.3),
-}
-CLASSES = (".cls_score", ".fc_cls")
-TRANSPOSED = (".conv5_mask", "mask_head.deconv", ".upsample")
-LAST_NORMS = (".bn3", "conv3.norm")
-STEMS = ("backbone.body.conv1", "stem.conv1", "backbone.conv1")
-GREY_LEVELS = ("d2_r50_fpn", "d2_r50_fpn_lsj", "d2_r101_fpn", "d2_r50_c4", "mm_r50_fpn_caffe")  # not divided by a deviation
-
-
-def rule_value(arch: str, name: str, shape: tuple[int, ...], seed: str, background: float = 16.0) -> np.ndarray:
-    """Return one entry of a library's state dict; `background` is added to the bias of the background's class."""
-    layer, _, leaf = name.rpartition(".")
-    if leaf == "num_batches_tracked":
-        return np.zeros(shape, np.int64)
-    spread = _spread(name, tuple(shape), seed)
-    gain, bias = next((values for ends, values in OUTPUT_LAYERS.items() if layer.endswith(ends)), (np.sqrt(2.0), 0.1))
-    if leaf == "running_mean":
-        value = 0.1 * spread
-    elif leaf == "running_var":
-        value = 1.0 + 0.2 * spread
-    elif leaf == "bias":
-        value = bias * spread
-        if layer.endswith(CLASSES):
-            value[0 if arch.startswith("tv_") else -1] += background
-    elif len(shape) == 1:
-        value = (0.3 if layer.endswith(LAST_NORMS) else 1.0) * (1.0 + 0.1 * spread)
-    else:
-        if layer.endswith(CLASSES) and arch == "d2_r50_c4":
-            gain *= 6.0
-        if layer.endswith(STEMS) and arch in GREY_LEVELS:
-            gain /= 58.0
-        axes = (0,) if layer.endswith(TRANSPOSED) else tuple(range(1, len(shape)))
-        fan_in = int(np.prod([shape[axis] for axis in axes]))
-        value = (spread - spread.mean(axis=axes, keepdims=True)) * (gain / np.sqrt(fan_in))
-    return value.astype(np.float32)
-
-
-def _spread(name: str, shape: tuple[int, ...], seed: str) -> np.ndarray:
-    """Return values of deviation 1 between -sqrt(3) and sqrt(3)."""
-    bits = np.random.PCG64(zlib.crc32(f"{seed}:{name}".encode())).random_raw(int(np.prod(shape)))
-    return ((((bits >> np.uint64(11)).astype(np.float64) + 0.5) * (2.0 / (1 << 53)) - 1.0) * np.sqrt(3.0)).reshape(shape)
->>>>>>> h/origin
 
 
 def read_row_of(arch: str, *overrides: str) -> ModelConfig:
@@ -132,11 +80,7 @@ def write_library_file(folder: Path, arch: str, state: dict[str, np.ndarray]) ->
     return path
 
 
-<<<<<<< HEAD
-def make_thin(arch, *overrides):
-=======
 def make_thin(arch: str, *overrides: str) -> tuple[ModelConfig, dict[str, tuple[int, ...]], dict[str, np.ndarray]]:
->>>>>>> h/origin
     """Return a thin network's config and shapes, and a library's state dict for it."""
     config = read_row_of(arch, *THIN, *overrides)
     shapes = list_shapes(build_empty(config))
@@ -144,9 +88,5 @@ def make_thin(arch: str, *overrides: str) -> tuple[ModelConfig, dict[str, tuple[
     for line in list_library_renames(LIBRARIES[arch[:2]], config.network, "it"):
         shape = list(shapes[line.ours])
         shape[0] += {"BACKGROUND_BOX": 4, "BACKGROUND_MASK": 1}.get(line.layout.name, 0)
-<<<<<<< HEAD
-        state[line.theirs] = rule_value(arch, line.theirs, tuple(shape), "seed")
-=======
         state[line.theirs] = rule_value(arch, line.theirs, tuple(shape), "seed", 1.0)
->>>>>>> h/origin
     return config, shapes, state
