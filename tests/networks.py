@@ -100,7 +100,7 @@ def small_network(config: ModelConfig, seed: int = 0) -> MaskRCNN:
         for level in network.pyramid.output if network.pyramid is not None else ():
             level.conv.weight.mul_(0.3)
         network.rpn.delta.conv.weight.mul_(0.5)
-        spread = 4.0 if config.network.heads == "c4" else 2.0  # the mean over res5's cells varies little
+        spread = 2.0 if config.network.heads == "fpn" else 4.0  # the mean over res5's cells varies little
         network.heads.box.score.weight.mul_(spread)
         network.heads.box.score.bias[-1] += 1
     return network

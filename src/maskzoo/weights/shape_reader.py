@@ -82,8 +82,8 @@ class LayerReader(ShapeReader):
         lateral = names.lateral[0].format(stage=2, layer=1, index=0, number=1) + ".weight"
         if heads == "fpn" and lateral not in self.arrays:
             raise self.refuse("no pyramid: a network on one level", "FPN, or detectron2's C4 or DC5")
-        shown = {"c4": "roi_heads.res5 is there", "dc5": "backbone.res5 is there, no pyramid", "fpn": f"{lateral} is there"}
-        yield "network.heads", (heads, shown[heads])
+        shows = {"c4": "roi_heads.res5 is there", "dc5": "backbone.res5 is there, no pyramid", "fpn": f"{lateral} is there"}
+        yield "network.heads", (heads, shows[heads])
         first = names.block[0].format(stage=2, layer=1, block=0, number=2) + ".weight"
         counts = [self._count_blocks(stage) for stage in (2, 3, 4, 5)]
         for key, value, shown in self.find_backbone(counts, first, f"{names.stem[0]}.weight"):
