@@ -163,9 +163,7 @@ def elsewhere_tables() -> str:
     return "\n".join(tables)
 
 
-def parity_table(
-    largest: dict[str, dict[str, float]], tolerances: dict[str, float], every: tuple[str, ...] = ARCHS
-) -> str:
+def parity_table(largest: dict[str, dict[str, float]], tolerances: dict[str, float], every: tuple[str, ...] = ARCHS) -> str:
     """One row for each stage, one column for each architecture that was measured."""
     archs = [arch for arch in every if any(arch in row for row in largest.values())]
     lines = ["| stage | " + " | ".join(archs) + " | tolerance |", "|---|" + "---|" * (len(archs) + 1)]

@@ -56,7 +56,7 @@ def test_every_network_of_paddledetection_is_recognised(path):
         assert value == getattr(section, key.rpartition(".")[2]), key
 
 
-@pytest.mark.parametrize("arch", ["tv_r50_fpn_v2", "d2_r50_c4", "d2_x101_32x8d_fpn", "mm_r50_fpn"])
+@pytest.mark.parametrize("arch", ["tv_r50_fpn_v2", "d2_r50_c4", "d2_r50_dc5", "d2_x101_32x8d_fpn", "mm_r50_fpn"])
 @pytest.mark.parametrize("classes", ["{1: a}", "{1: a, 2: b, 3: c}"])
 def test_thin_networks_with_other_classes_become_ours(arch, classes):
     changes = ("network.backbone.groups=1", "network.backbone.group_width=64") if "x101" in arch else ()
