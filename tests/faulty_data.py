@@ -54,17 +54,18 @@ def rewrite(file, data):
 
 NAN = float("nan")
 SQUARE = [30, 30, 40, 30, 40, 40, 30, 40]
+OTHER = [30, 30, 42, 30, 42, 40, 30, 40]  # or two objects would be the same once they are repaired
 LINE = [5, 5, 20, 5, 12, 5]
 # One object of image 1 for each; the second value: what is left of it in a cleaned file.
 FAULTY_OBJECTS = {
     "unknown-image": ({"image_id": 999}, "dropped"),
     "unknown-category": ({"category_id": 999}, "dropped"),
-    "bad-flag": ({"iscrowd": "no"}, "dropped"),
+    "bad-flag": ({"iscrowd": "some"}, "dropped"),
     "bad-area": ({"area": None}, "repaired"),
     "bad-box": ({"bbox": [1, 2]}, "repaired"),
     "far-box": ({"bbox": [1e6, 2, 3, 4]}, "repaired"),
     "box-outside": ({"bbox": [10, 10, 120, 16]}, "repaired"),
-    "box-elsewhere": ({"bbox": [50, 40, 10, 10]}, "dropped"),
+    "box-elsewhere": ({"bbox": [50, 40, 10, 10]}, "repaired"),
     "no-outline": ({"segmentation": []}, "dropped"),
     "bad-polygon": ({"segmentation": [SQUARE, [1, 2, 3, 4]], "bbox": [30, 30, 10, 10], "area": 100}, "repaired"),
     "bad-coordinates": ({"segmentation": [[1, 1, NAN, 2, 3, 3]]}, "dropped"),
@@ -74,18 +75,20 @@ FAULTY_OBJECTS = {
     "bad-runs": ({"segmentation": {"size": [60, 80], "counts": [4799]}}, "dropped"),
     "box-empty": ({"bbox": [10, 10, 0, 5]}, "repaired"),
     "box-over-edge": ({"bbox": [61, 10, 20, 16], "segmentation": [[61, 10, 80, 10, 80, 26, 61, 26]]}, "repaired"),
-    "box-differs": ({"bbox": [5, 5, 60, 50]}, "kept"),
+    "box-differs": ({"bbox": [5, 5, 60, 50]}, "repaired"),
     "vertices-outside": ({"segmentation": [[10, 10, 100, 10, 100, 26]], "bbox": [10, 10, 70, 16], "area": 700}, "kept"),
-    "polygon-without-area": ({"segmentation": [SQUARE, LINE], "bbox": [5, 5, 35, 35], "area": 100}, "repaired"),
+    "polygon-without-area": ({"segmentation": [OTHER, LINE], "bbox": [5, 5, 37, 35], "area": 120}, "repaired"),
     "no-area": ({"area": 0}, "repaired"),
     "area-differs": ({"area": 3}, "kept"),
     "crowd-polygons": ({"iscrowd": 1}, "kept"),
     "ignored": ({"ignore": 1}, "kept"),
     "bad-id": ({"id": "seven"}, "repaired"),
+    "bad-nesting": ({"segmentation": [10, 10, 32, 10, 32, 26, 10, 26]}, "repaired"),
+    "id-as-text": ({"image_id": "1"}, "repaired"),
 }
 FAULTY_TABLES = {
     "bad-row", "duplicate-category-id", "duplicate-image-id", "duplicate-annotation-id", "bad-category-name", "bad-size",
-    "bad-file-name", "missing-image", "unreadable-image", "size-differs", "size-rotated", "same-image-twice",
+    "bad-file-name", "misnamed-image", "missing-image", "unreadable-image", "size-differs", "size-rotated", "same-image-twice",
     "duplicate-file-name", "unsafe-file-name", "duplicate-category-name", "duplicate-annotation", "crowd",
     "image-without-objects", "category-without-objects", "unnamed-image",
 }  # fmt: skip
@@ -114,9 +117,11 @@ def make_faulty(folder):
     images[5]["height"] = 0
     images[6]["file_name"] = ""
     (photos / "8.png").write_bytes((photos / "9.png").read_bytes())
+    images[8]["file_name"] = "9.PNG"
     images[9]["file_name"] = "../train/10.png"
     images.append(images[10] | {"id": 50})
-    images.append({"id": 12, "file_name": "12.png", "height": 60, "width": 79})  # which of both is image 12?
+    images.append({"id": 12, "file_name": "12.png", "height": 60, "width": 79})  # the file says which is true
+    images.append({"id": 11, "file_name": "12.png", "height": 60, "width": 80})  # which of both is image 11?
     images.append(None)
     objects += [make_object(10, 1, x=35), copy.deepcopy(objects[1]) | {"id": 500}]
     crowd = {"size": [60, 80], "counts": [600, 600, 3600]}

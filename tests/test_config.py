@@ -186,7 +186,7 @@ def test_a_file_from_before_there_was_a_choice_means_the_rule_of_that_time():
     ],
 )
 def test_a_paddledetection_config_is_called_one_with_what_to_do(text):
-    with pytest.raises(ConfigError, match=r"^mine\.yml: a PaddleDetection config; .*maskzoo models copy"):
+    with pytest.raises(ConfigError, match=r"^mine\.yml: a PaddleDetection config; .*maskzoo models import mine\.yml my\.yml"):
         parse_config(text, "mine.yml")
 
 

@@ -28,9 +28,11 @@ if TYPE_CHECKING:
     from maskzoo.bench.runner import BenchmarkRun, benchmark
     from maskzoo.config import ModelConfig
     from maskzoo.dataset_checks.check import check_dataset
+    from maskzoo.dataset_checks.judgement import Judgement
     from maskzoo.dataset_checks.report import DatasetReport
+    from maskzoo.datasets.converted import ConvertedDataset
     from maskzoo.datasets.draw import DrawnDataset, draw_dataset
-    from maskzoo.datasets.importers.convert import ConvertedDataset, convert_dataset
+    from maskzoo.datasets.importers.convert import convert_dataset
     from maskzoo.datasets.split import SplitDataset, split_dataset
     from maskzoo.datasets.statistics import Statistics, dataset_statistics
     from maskzoo.doctor import Diagnosis, diagnose
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
     from maskzoo.weights.checkpoint import Checkpoint
     from maskzoo.zoo.conversion import Conversion, convert
     from maskzoo.zoo.export_model import Exported, export
+    from maskzoo.zoo.import_config import ImportedConfig, import_config
     from maskzoo.zoo.load import load
     from maskzoo.zoo.rows import RowSummary, list_models, names
 
@@ -70,6 +73,8 @@ __all__ = [
     "FolderRun",
     "ImageError",
     "ImageResult",
+    "ImportedConfig",
+    "Judgement",
     "Masks",
     "MaskzooError",
     "ModelConfig",
@@ -95,6 +100,7 @@ __all__ = [
     "draw_dataset",
     "evaluate",
     "export",
+    "import_config",
     "join_processes",
     "keep_freed_memory",
     "list_models",
@@ -111,7 +117,7 @@ _HOMES = {
     "BenchmarkRun": "bench.runner",
     "Checkpoint": "weights.checkpoint",
     "Conversion": "zoo.conversion",
-    "ConvertedDataset": "datasets.importers.convert",
+    "ConvertedDataset": "datasets.converted",
     "DatasetReport": "dataset_checks.report",
     "Diagnosis": "doctor",
     "DrawnDataset": "datasets.draw",
@@ -120,6 +126,8 @@ _HOMES = {
     "Fault": "faults",
     "FolderRun": "inference.folder_run",
     "ImageResult": "inference.folder_run",
+    "ImportedConfig": "zoo.import_config",
+    "Judgement": "dataset_checks.judgement",
     "Masks": "inference.prediction",
     "ModelConfig": "config",
     "Prediction": "inference.prediction",
@@ -138,6 +146,7 @@ _HOMES = {
     "draw_dataset": "datasets.draw",
     "evaluate": "evaluation.job",
     "export": "zoo.export_model",
+    "import_config": "zoo.import_config",
     "join_processes": "system.processes",
     "keep_freed_memory": "system.memory",
     "list_models": "zoo.rows",

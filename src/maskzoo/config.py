@@ -276,7 +276,8 @@ class RunSettings(_Section):
 
     A step takes `batch` images in each process and adds up `accumulate` such batches: the learning rate follows their
     total. `short_sides`, flip and long side are the recipe's; `jitter` (smallest and largest factor) replaces them by
-    large-scale jitter, and `copy_paste` is the probability that objects of another image are pasted.
+    large-scale jitter, and `copy_paste` is the probability that objects of another image are pasted. `crowds_as_objects`
+    is for sets whose objects were drawn with a brush, which some tools write as crowds.
     """
 
     batch: Positive = 1
@@ -291,6 +292,7 @@ class RunSettings(_Section):
     snapshot_every: Positive = 1000
     deterministic: bool = False
     empty_images: bool = False
+    crowds_as_objects: bool = False
     damaged_images: Literal["replace", "stop"] = "replace"
     group_by_aspect: bool = False
     jitter: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]] | None = None

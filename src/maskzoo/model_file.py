@@ -68,8 +68,8 @@ def parse_config(text: str, origin: str, overrides: Sequence[str] = ()) -> Model
     """Check the YAML text of a model file; `origin` names it in errors."""
     if _FOREIGN.search(text):
         raise ConfigError(
-            f"{origin}: a PaddleDetection config; expected a maskzoo model file. Take the row's name (`maskzoo models` lists "
-            "them), or `maskzoo models copy NAME my.yml` and bring your changes over"
+            f"{origin}: a PaddleDetection config; expected a maskzoo model file. Make one of it: `maskzoo models import "
+            f"{origin} my.yml`; the published networks have names, which `maskzoo models` lists"
         )
     data = parse_yaml(text, origin)
     if not isinstance(data, dict):

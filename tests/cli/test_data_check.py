@@ -11,6 +11,7 @@ from faulty_data import make_faulty, make_object, make_sound, rewrite
 from maskzoo.cli.data import app
 from maskzoo.datasets.coco_reader import read_annotations
 from maskzoo.errors import MaskzooError
+from truth_set import make_truth, write_truth
 
 
 @pytest.fixture
@@ -41,7 +42,7 @@ def test_errors_end_with_3_a_table_the_worst_and_what_to_do(run, tmp_path):
     code, out, err = run("train.json")
     assert (code, err) == (3, "")
     assert "The worst 20 of " in out
-    assert "error: train.json: annotation 1002: iscrowd: found 'no'; expected 0 or 1" in out
+    assert "error: train.json: annotation 1002: iscrowd: found 'some'; expected 0 or 1" in out
     assert "maskzoo data check train.json --fix OUT" in out.splitlines()[-1]
     listed = run("train.json", "--all")[1]
     assert "warning: train.json: annotation 1021: area: found 3.0" in listed and "The worst" not in listed
@@ -53,6 +54,40 @@ def test_warnings_alone_end_with_0(run, tmp_path):
     rewrite(file, data)
     code, out, _ = run(tmp_path)
     assert code == 0 and "No errors, 1 warning. It can be trained on." in out
+
+
+def test_what_is_wrong_with_the_whole_stands_first_and_is_repaired(run, tmp_path):
+    file, data = make_sound(tmp_path)
+    truth = [row["bbox"] for row in data["annotations"]]
+    for row in data["annotations"]:
+        x, y, width, height = row["bbox"]
+        row["bbox"] = [x, y, x + width, y + height]
+    rewrite(file, data)
+    code, out, _ = run("train.json")
+    lines = [line for line in out.splitlines() if line]
+    assert code == 3 and lines[1].startswith("error: the whole set: 12 of 12 boxes are not those of their outlines")
+    assert "x1 y1 x2 y2" in lines[1] and lines[2] == "  such as annotation 10: bbox [10, 10, 30, 26]"
+    assert "All 12 problems of single rows follow from this (--all lists them)." in out
+    assert "warning: train.json: annotation 10: bbox" in run("train.json", "--all")[1]
+    code, out, _ = run("train.json", "--fix", "fixed.json")
+    assert "12 x boxes that are written in another way: box taken from the outline" in out
+    assert [row["bbox"] for row in json.loads((tmp_path / "fixed.json").read_text())["annotations"]] == truth
+    code, out, _ = run("fixed.json", "--images", "train")
+    assert code == 0 and "Nothing to complain about." in out
+
+
+def test_crowds_become_objects_when_asked(run, tmp_path):
+    file, data = make_sound(tmp_path)
+    for row in data["annotations"]:
+        row["iscrowd"] = 1
+    rewrite(file, data)
+    code, out, _ = run("train.json")
+    assert code == 3 and "all 12 annotations are crowds (iscrowd 1)" in out and "--crowds-as-objects" in out
+    code, out, _ = run("train.json", "--fix", "fixed.json", "--crowds-as-objects")
+    assert "12 x object that is a crowd: taken as an object" in out
+    assert run("fixed.json", "--images", "train")[0] == 0
+    with pytest.raises(MaskzooError, match="give --fix OUT too"):
+        run("train.json", "--crowds-as-objects")
 
 
 def test_json_is_one_object_with_everything(run, tmp_path):
@@ -79,13 +114,42 @@ def test_the_cleaned_files_pass_and_the_inputs_stay(run, tmp_path):
     assert all(path.read_bytes() == content for path, content in before.items())
 
 
+def test_the_findings_before_and_after_stand_side_by_side_and_nothing_advises_fix_again(run, tmp_path):
+    content = make_truth()
+    content["images"][0]["file_name"] = "C:\\photos\\a1.jpg"
+    content["annotations"][0]["iscrowd"] = None
+    content["annotations"][1]["segmentation"] = []
+    write_truth(tmp_path / "set", content)
+    code, out, _ = run("set", "--fix", "cleaned.json", "--page", "page.html")
+    assert code == 3 and "--fix OUT" not in out.partition("Wrote")[2]
+    lines = {" ".join(line.split()) for line in out.splitlines()}
+    assert "iscrowd or ignore that is not 0 or 1 1 0" in lines and "object without an outline 1 0" in lines
+    assert "images: saved 1, changed 1, dropped 0, left 0 of 3" in lines
+    assert "annotations: saved 1, changed 1, dropped 1, left 0 of 5" in lines
+    assert f"maskzoo data check cleaned.json --images {tmp_path / 'set'}" in out.splitlines()[-2]
+    assert "The cleaned copy" in (tmp_path / "page.html").read_text()
+    code, out, _ = run("cleaned.json", "--images", "set")
+    assert (code, out.splitlines()[-1]) == (0, "Nothing to complain about.")
+
+
+def test_where_nothing_is_left_the_findings_are_shown_and_nothing_is_written(run, tmp_path):
+    content = make_truth()
+    for row in content["annotations"]:
+        row["segmentation"] = None
+    write_truth(tmp_path / "set", content)
+    code, out, err = run("set", "--fix", "cleaned.json")
+    assert (code, err) == (3, "") and not (tmp_path / "cleaned.json").exists()
+    assert "object without an outline" in out and "Not written: cleaned.json: nothing would be left of annotations" in out
+    assert run("set", "--fix", "cleaned.json", "--json")[0] == 3
+
+
 def test_what_is_left_to_a_person_is_told(run, tmp_path):
     make_sound(tmp_path, "train")
     file, data = make_sound(tmp_path, "val", first=50)
     data["categories"][1]["name"] = "Dog"
     rewrite(file, data)
     out = run(".", "--fix", "cleaned")[1]
-    assert "left to you: val.json: category 2: name: found 'Dog'; expected 'dog', as in train" in out
+    assert "left to you: cleaned/val.json: category 2: name: found 'Dog'; expected 'dog', as in train" in out
 
 
 @pytest.mark.parametrize(

@@ -315,6 +315,17 @@ def test_faults_of_the_annotations_are_an_error_before_the_model_is_loaded(run, 
     assert "val.json: annotation 104: area" in err and "val.json: annotation 105: bbox" in err
 
 
+def test_a_set_of_crowds_alone_says_why_there_is_nothing_to_score_and_what_helps(run, model, data, tmp_path):
+    for row in data["annotations"]:
+        row["iscrowd"] = 1
+    write(tmp_path / "val.json", data)
+    code, out, err = run(model, "val.json")
+    assert (code, out) == (1, "")
+    assert f"all {len(data['annotations'])} annotations are crowds (iscrowd 1)" in err and "--crowds-as-objects" in err
+    code, out, _ = run(model, "val.json", "--crowds-as-objects", "--json")
+    assert code == 0 and sum(row["objects"] for row in json.loads(out)["classes"]) == len(data["annotations"])
+
+
 def test_images_that_are_elsewhere_need_their_folder(run, model, data, tmp_path):
     (tmp_path / "images").rename(tmp_path / "elsewhere")
     code, _, err = run(model, "val.json")

@@ -2,14 +2,14 @@
 
 import copy
 import json
+import re
 
 import pytest
 
-from faulty_data import FAULTY_OBJECTS, SQUARE, make_faulty, make_object, make_sound, rewrite
+from faulty_data import FAULTY_OBJECTS, OTHER, SQUARE, make_faulty, make_object, make_sound, rewrite
 from maskzoo.dataset_checks.fix import fix_splits
 from maskzoo.dataset_checks.split_checks import check_splits
 from maskzoo.datasets.coco_reader import read_annotations
-from maskzoo.errors import MaskzooError
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def fix(splits):
     """Return the content and the report of each split's cleaned file."""
     report, contents = check_splits(splits)
     files = {split: file.with_name(f"cleaned-{split}.json") for split, file in splits.items()}
-    fixed = fix_splits(report, contents, files)
+    fixed, _ = fix_splits(report, contents, files)
     return {split: (json.loads(files[split].read_text()), one) for split, one in fixed.items()}
 
 
@@ -67,11 +67,11 @@ def test_an_object_is_repaired_kept_or_dropped(cleaned, kind):
 def test_rows_without_a_fault_stay_as_they_are_in_their_order(cleaned):
     after, _, data, _ = cleaned
     sound = [row for row in data["annotations"] if type(row["id"]) is int and row["id"] < 130 and row["id"] != 10]
-    sound = [row for row in sound if row["image_id"] in (1, 5, 8, 9, 10, 11)]
+    sound = [row for row in sound if row["image_id"] not in (2, 3, 7, 11)]
     kept = [row for row in after["annotations"] if row["id"] < 130 and row["id"] != 10]
-    assert json.dumps(kept) == json.dumps(sound) and len(sound) == 11
+    assert json.dumps(kept) == json.dumps(sound) and len(sound) == 15
     assert after["info"] == data["info"] and list(after) == list(data)
-    assert [row["id"] for row in after["images"]] == [1, 5, 8, 9, 10, 11, 50]
+    assert [row["id"] for row in after["images"]] == [1, 4, 5, 6, 8, 9, 10, 12, 50]
 
 
 def test_repairs_are_the_outlines_numbers(cleaned):
@@ -79,12 +79,15 @@ def test_repairs_are_the_outlines_numbers(cleaned):
     rows = {kind: by_id(after["annotations"]).get(number) for kind, number in numbers.items()}
     assert rows["bad-box"]["bbox"] == pytest.approx([10, 10, 20.4, 16])
     assert rows["bad-area"]["area"] == pytest.approx(20.3 * 16)
-    assert rows["box-outside"]["bbox"] == [10, 10, 70, 16]
+    assert rows["box-outside"]["bbox"] == pytest.approx([10, 10, 20.6, 16])
     assert rows["box-over-edge"]["bbox"] == [61, 10, 19, 16]
-    assert rows["bad-polygon"]["segmentation"] == rows["polygon-without-area"]["segmentation"] == [SQUARE]
+    outlines = [rows[kind]["segmentation"] for kind in ("bad-polygon", "polygon-without-area")]
+    assert outlines == [[SQUARE], [OTHER]]
     images = by_id(after["images"])
-    assert (images[5]["width"], images[5]["height"]) == (60, 80)
-    assert [row["name"] for row in after["categories"]] == ["cat", "dog", "dog", "category 4"]
+    sizes = [(images[number]["width"], images[number]["height"]) for number in (4, 5, 6, 12)]
+    assert sizes == [(70, 50), (60, 80), (80, 60), (80, 60)] and images[9]["file_name"] == "9.png"
+    assert rows["bad-nesting"]["segmentation"] == [[10, 10, 32, 10, 32, 26, 10, 26]] and rows["id-as-text"]["image_id"] == 1
+    assert [row["name"] for row in after["categories"]] == ["cat", "dog", "category 4"]
 
 
 def test_ids_given_twice_are_new_and_no_object_is_lost(cleaned):
@@ -101,7 +104,8 @@ def test_every_change_is_counted(cleaned):
     endings = ("object dropped", "object of it dropped")
     assert sum(count for change, count in changes.items() if change.endswith(endings)) == lost
     assert changes["image id given twice: image dropped with its objects"] == 2
-    assert changes["image that was dropped: object of it dropped"] == 12
+    assert changes["image that was dropped: object of it dropped"] == 8
+    assert changes["image id given twice: image of the same file_name joined"] == 1
     assert changes["annotation id given twice: new id"] == 1
     assert changes["image whose size was noted before its EXIF rotation: size turned"] == 1
 
@@ -152,8 +156,10 @@ def test_an_id_that_reads_like_our_own_words_is_no_whole_number(tmp_path, table)
     report, _ = check_splits({"train": rewrite(file, data)})
     (problem,) = [problem for problem in report.problems if problem.code == "bad-id"]
     assert (problem.found, problem.describe_found()) == ("1 again", "'1 again'")
-    after = clean(file, data)[0][table]
-    assert after[1:] == data[table][1:] if table == "annotations" else after == data[table][1:]
+    assert clean(file, data)[0][table] == [
+        data[table][0] | {"id": {"images": 7, "annotations": 62, "categories": 3}[table]},
+        *data[table][1:],
+    ]
 
 
 def test_a_copy_of_a_row_is_dropped_where_ids_say_which_it_is(tmp_path):
@@ -205,12 +211,13 @@ def test_names_that_disagree_are_left_to_the_person(tmp_path):
 
 
 @pytest.mark.parametrize("table", ["images", "annotations", "categories"])
-def test_where_nothing_would_be_left_there_is_an_error(tmp_path, table):
+def test_where_nothing_would_be_left_nothing_is_written_and_that_is_said(tmp_path, table):
     file, data = make_sound(tmp_path)
     for row in data[table]:
-        row["id" if table == "categories" else "height" if table == "images" else "segmentation"] = None
-    with pytest.raises(MaskzooError, match=r"train\.json: nothing would be left"):
-        clean(file, data)
-    data[table] = None
-    with pytest.raises(MaskzooError, match=rf"train\.json: {table} is missing"):
-        clean(file, data)
+        row["file_name" if table == "images" else "id" if table == "categories" else "segmentation"] = None
+    for reason in (f"nothing would be left of .*{table}", f"{table} missing, empty or no list"):
+        report, contents = check_splits({"train": rewrite(file, data)})
+        fixed, after = fix_splits(report, contents, {"train": tmp_path / "cleaned.json"})
+        assert after is None and re.match(reason, fixed["train"].reason) and not (tmp_path / "cleaned.json").exists()
+        assert report.errors
+        data[table] = None

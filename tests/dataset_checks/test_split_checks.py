@@ -62,7 +62,14 @@ def test_a_fault_of_an_image_category_or_row_is_found(faulty, kind):
 
 
 def test_no_code_is_left_untested():
-    apart = {"unreadable-file", "bad-table", "no-images-folder", "nothing-to-learn", "classes-renumbered"} | FAULTY_SPLITS
+    apart = {
+        "unreadable-file",
+        "bad-table",
+        "no-images-folder",
+        "nothing-to-learn",
+        "classes-renumbered",
+        "classes-joined",
+    } | FAULTY_SPLITS
     assert set(FAULTY_OBJECTS) | FAULTY_TABLES | apart | {"bad-score"} == set(CODES)  # that one is of results
 
 
@@ -77,7 +84,7 @@ def test_the_report_says_what_was_found_and_expected_and_where(faulty):
     (runs,) = find(report, "bad-runs")
     assert (runs.field, runs.image) == ("segmentation.counts", 1)
     (extra,) = find(report, "unnamed-image")
-    assert extra.describe_found().startswith("3 in ") and CODES[extra.code].severity == "notice"
+    assert extra.describe_found().startswith("2 in ") and CODES[extra.code].severity == "notice"
     severities = [CODES[problem.code].severity for problem in report.problems]
     assert severities == sorted(severities, key=["error", "warning", "notice"].index)
     printed = json.loads(json.dumps(report.to_dict(), allow_nan=False))
@@ -94,7 +101,7 @@ def test_a_fault_does_not_hide_those_of_other_rows(tmp_path):
     data["images"][5]["width"] = "wide"
     data["categories"][0]["name"] = None
     report = check({"train": rewrite(file, data)})
-    assert report.count() == {"bad-category-name": 1, "bad-size": 1, "bad-area": 1, "box-outside": 1, "unnamed-image": 1}
+    assert report.count() == {"bad-category-name": 1, "bad-size": 1, "bad-area": 1, "box-outside": 1}
     assert find(report, "box-outside")[0].row == 31
 
 
@@ -129,6 +136,27 @@ def test_classes_that_disagree_are_errors_and_other_numbers_a_warning(tmp_path):
     data["categories"] = [{"id": 1, "name": "dog"}, {"id": 2, "name": "cat"}]
     data["annotations"].pop()
     assert check({"train": train, "val": rewrite(val, data)}).count() == {"classes-renumbered": 1}
+
+
+def test_a_class_that_one_split_lacks_is_a_warning_for_training_adds_it(tmp_path):
+    train, _ = make_sound(tmp_path, "train")
+    val, data = make_sound(tmp_path, "val", first=50)
+    data["categories"] = [{"id": 1, "name": data["categories"][1]["name"]}]  # numbered by another tool
+    for row in data["annotations"]:
+        row["category_id"] = 1
+    files = {"train": train, "val": rewrite(val, data)}
+    report = check(files)
+    assert [(p.code, p.row, str(p.found)) for p in report.problems] == [("classes-joined", 1, "no such category")]
+    data["categories"].append({"id": 4, "name": "cow"})
+    data["annotations"][0]["category_id"] = 4
+    rewrite(val, data)
+    assert check(files).count() == {"classes-joined": 2}
+    data["categories"][1]["id"] = data["annotations"][0]["category_id"] = 2  # of a class that val has under another id
+    rewrite(val, data)
+    assert check(files).count() == {"classes-joined": 2}
+    data["categories"][0]["name"] = "calf"
+    rewrite(val, data)
+    assert set(check(files).count()) == {"classes-differ"}
 
 
 def test_images_that_are_nowhere_are_one_error_and_the_rest_is_checked(tmp_path):
@@ -171,8 +199,8 @@ def test_a_given_folder_is_used_or_that_of_the_split_in_it(tmp_path):
 def test_a_name_that_differs_in_capital_letters_is_told(tmp_path):
     file, _ = make_sound(tmp_path)
     (tmp_path / "train" / "3.png").rename(tmp_path / "train" / "3.PNG")
-    (problem,) = find(check({"train": file}), "missing-image")
-    assert str(problem.expected) == "an image; there is '3.PNG'"
+    (problem,) = find(check({"train": file}), "misnamed-image")
+    assert str(problem.expected) == "'3.PNG', the one file that fits: the capitals differ"
 
 
 def test_a_name_too_long_for_the_system_is_a_missing_image(tmp_path):
@@ -253,9 +281,12 @@ def test_whatever_a_file_holds_is_a_problem_or_an_error_of_ours_and_a_cleaned_fi
     file = write(tmp_path / "train.json", data)
     try:
         report, contents = check_splits({"train": file})
-        fix_splits(report, contents, {"train": tmp_path / "cleaned.json"})
+        fixed, after = fix_splits(report, contents, {"train": tmp_path / "cleaned.json"})
     except MaskzooError as error:
         assert "train.json" in str(error)
+        return
+    assert (after is None) == bool(fixed["train"].reason)
+    if after is None:
         return
     cleaned = json.loads((tmp_path / "cleaned.json").read_text())
     pack_annotations(cleaned, "cleaned.json")

@@ -51,7 +51,7 @@ def test_a_list_without_a_path_or_that_is_no_text_is_refused_with_its_name(tmp_p
 
 
 def test_pictures_of_an_archive_come_in_its_order_and_labels_are_left(tmp_path):
-    members = [("b.png", make_png(1)), ("b.json", b"{}"), ("deep/a.png", make_png(2))]
+    members = [("b.png", make_png(1)), ("b.json", b"{}"), ("deep/a.png", make_png(2)), ("./._b.png", b"x"), (".c/d.png", b"")]
     found = read_tar(write_tar(tmp_path / "shard.tar", members))
     assert [(member.name, member.read()) for member in found] == [members[0], members[2]]
     assert str(found[1]) == f"{tmp_path / 'shard.tar'}/deep/a.png"

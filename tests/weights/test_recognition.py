@@ -8,10 +8,11 @@ import pytest
 from elsewhere_files import ROWS, make_thin, read_manifest, read_row_of
 from maskzoo.errors import WeightsError
 from maskzoo.weights.caffe2 import is_caffe2, rename_blobs
+from maskzoo.weights.foreign import read_tensors
 from maskzoo.weights.recognition import recognise
-from maskzoo.zoo.load import build_empty, list_shapes
 from maskzoo.zoo.rows import read_row
 from pdparams_files import MANIFESTS
+from shared_data import need_shared
 
 FOUND = ("heads", "channels", "box_head", "box_features", "rpn_convs")
 FOUND_BACKBONE = ("depth", "width", "groups", "group_width")
@@ -39,8 +40,8 @@ def test_every_network_of_the_libraries_is_recognised(arch):
         assert settings.get(f"network.{key}", getattr(network, key)) == getattr(network, key), key
     for key in FOUND_BACKBONE:
         assert settings[f"network.backbone.{key}"] == getattr(network.backbone, key), key
-    norm = "bn" if arch.startswith("mm") else network.backbone.norm.removeprefix("sync_")  # the file is the same
-    assert settings["network.backbone.norm"] == norm
+    batch = arch.startswith("mm") or network.backbone.norm == "sync_bn"  # names and shapes show no more
+    assert settings["network.backbone.norm"] == ("bn" if batch else network.backbone.norm)
     assert settings.get("network.norm", network.norm).removeprefix("sync_") == network.norm.removeprefix("sync_")
     assert (found.classes, found.anchors) == (len(config.classes), len(network.anchors.sizes[0]) * 3)
     assert len(found.arrays) + sum(map(len, found.left_out.values())) == len(read_manifest(arch))
@@ -63,6 +64,15 @@ def test_thin_networks_with_other_classes_become_ours(arch, classes):
     config, shapes, state = make_thin(arch, f"classes={classes}", *changes)
     found = recognise(state, "it")
     assert found.classes == len(config.classes) and found.settings["network.backbone.width"][0] == 8
+    assert {name: tuple(tensor.shape) for name, tensor in found.to_ours(config.network, shapes, "it").items()} == shapes
+
+
+@pytest.mark.parametrize("arch", ["tv_r50_fpn", "d2_r50_fpn", "mm_r50_fpn"])
+@pytest.mark.parametrize("depth", [18, 34])
+def test_networks_of_blocks_of_two_convolutions_become_ours(arch, depth):
+    config, shapes, state = make_thin(arch, f"network.backbone.depth={depth}", "network.backbone.stride_in_1x1=false")
+    found = recognise(state, "it")
+    assert found.settings["network.backbone.depth"][0] == depth
     assert {name: tuple(tensor.shape) for name, tensor in found.to_ours(config.network, shapes, "it").items()} == shapes
 
 
@@ -121,8 +131,7 @@ def test_depths_heads_and_norms_of_other_kinds_are_refused_by_name():
     _, _, state = make_thin("tv_r50_fpn")
     body = "backbone.body."
     more = {f"{body}layer2.{block}.conv{n}.weight": np.ones((8, 8, 1, 1)) for block in range(4, 8) for n in (1, 3)}
-    refuse(state | more, "another backbone (3, 8, 6, 3 blocks a stage)", "ResNet-50 or 101")
-    refuse({name: array for name, array in state.items() if ".conv3." not in name}, "ResNet-18 or 34")
+    refuse(state | more, "another backbone (3, 8, 6, 3 blocks of three convolutions a stage)", "50 or 101")
     refuse({name: array for name, array in state.items() if "running" not in name}, "group norms")
     refuse({name: array for name, array in state.items() if "mask" not in name}, "no mask head", "Faster R-CNN")
     refuse({name: array for name, array in state.items() if name.startswith(body)}, "a backbone alone")
@@ -238,6 +247,52 @@ def to_blob(name, arch):
     return name.rpartition(".")[0].replace(".", "_") + f"_{leaf}"
 
 
-def test_empty_networks_take_the_shapes_of_a_row():
-    config = read_row_of("d2_r50_fpn")
-    assert list_shapes(build_empty(config))["heads.box.score.bias"] == (81,)
+@pytest.mark.parametrize("arch", ["tv_r50_fpn", "tv_r50_fpn_v2", "d2_r50_fpn", "d2_r50_c4", "mm_r50_fpn"])
+def test_a_thousand_mutations_are_refused_by_name_or_fit(arch):
+    """Names that are lost, doubled or changed, other shapes and types: an error of ours, or a network that fits."""
+    config, shapes, state = make_thin(arch)
+    random, names, refused = np.random.default_rng(5), list(state), 0
+    for _ in range(200):
+        mutated = dict(state)
+        for name in random.choice(names, random.integers(1, 4)):
+            array = mutated.pop(name, None)
+            if array is None:
+                continue
+            kind = random.integers(7)
+            if kind == 1:
+                mutated[name + ".more"] = array
+            elif kind == 2:
+                mutated[name] = array[..., None]
+            elif kind == 3:
+                mutated[name] = array.reshape(-1)[: random.integers(0, 3)]
+            elif kind == 4:
+                mutated[name] = array.astype(np.int64)
+            elif kind == 5:
+                mutated[name] = array.reshape(-1)[0]
+            elif kind == 6:
+                mutated[name] = np.full(array.shape, np.nan, np.float32)
+        try:
+            found = recognise(mutated, "it.pth").to_ours(config.network, shapes, "it.pth")
+        except WeightsError as error:
+            refused += 1
+            assert str(error).startswith("it.pth: ") and len(str(error)) < 4000
+        else:
+            assert {name: tuple(tensor.shape) for name, tensor in found.items()} == shapes
+    assert refused > 150
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("d2_zoo_protocol2.pkl", "no mask head"),
+        ("d2_imagenet_heuristics.pkl", "a backbone alone"),
+        ("caffe2_detectron1.pkl", "not those of a Mask R-CNN"),
+        ("maskrcnn_benchmark.pth", "maskrcnn-benchmark"),
+        ("mmdet3.pth", "not those of a Mask R-CNN"),
+        ("tv_state_dict_zip.pth", "not those of a Mask R-CNN"),
+    ],
+)
+def test_files_that_are_no_whole_network_are_refused_for_what_they_are(name, words):
+    path = need_shared("golden", "elsewhere", "files", name)
+    with pytest.raises(WeightsError, match=words):
+        recognise(read_tensors(path).tensors, str(path))

@@ -10,9 +10,10 @@ from PIL import Image
 from safetensors.torch import save_file
 
 import maskzoo
-from elsewhere_files import make_thin, read_row_of, write_library_file
+from elsewhere_files import ROWS, THIN, make_thin, read_row_of, write_library_file
 from maskzoo.cli import main
 from maskzoo.errors import ArgumentError, ConfigError, WeightsError
+from maskzoo.model_file import dump_config
 from maskzoo.weights.checkpoint import read_checkpoint
 from maskzoo.weights.paddledetection import list_renames
 from maskzoo.weights.rename import Layout
@@ -22,6 +23,7 @@ from pdparams_files import write_pdparams
 from small_runs import write_data
 
 SMALL = ("input.short_side=64", "input.long_side=96", "limits.detections.score=0.01")
+SEVEN = ("classes={1: a, 2: b, 3: c, 4: d, 5: e, 6: f, 7: g}", *THIN[:3], "network.backbone.group_width=64")
 CONFIG = """
 _BASE_: base/Base-RCNN-FPN.yaml
 MODEL: {MASK_ON: true, RESNETS: {DEPTH: 50, STRIDE_IN_1X1: false}, ROI_HEADS: {NUM_CLASSES: 3, SCORE_THRESH_TEST: 0.02}}
@@ -67,6 +69,12 @@ def detectron2(tmp_path):
 def torchvision(tmp_path):
     """What torchvision's tutorial leaves: two rows of scores, the background's and one class's."""
     return save(tmp_path / "mask_rcnn.pth", tensors(thin("tv_r50_fpn", 1)))
+
+
+def add_counters(state):
+    """What BatchNorm2d counts beside its statistics; frozen norms have none."""
+    layers = [name.removesuffix("running_var") for name in state if name.endswith("running_var")]
+    return {f"{layer}num_batches_tracked": np.zeros((), np.int64) for layer in layers}
 
 
 def source_of(done, key):
@@ -157,8 +165,7 @@ def test_torchvisions_91_rows_with_frozen_norms_are_taken_for_the_published_ones
     done = convert(save(tmp_path / "a.pth", tensors(state)), tmp_path / "a.safetensors", overrides=SMALL)
     assert done.config.network.backbone.epsilon == 0 and "COCO_V1" in source_of(done, "network.backbone.epsilon")
     assert done.config.classes[90] == "toothbrush" and done.config.classes[12] == "not used 12" and "COCO" in notes_of(done)
-    layers = [name.removesuffix("running_var") for name in state if name.endswith("running_var")]
-    counters = {f"{layer}num_batches_tracked": np.zeros((), np.int64) for layer in layers}
+    counters = add_counters(state)
     done = convert(save(tmp_path / "b.pth", tensors(state | counters)), tmp_path / "b.safetensors", overrides=SMALL)
     assert (done.config.network.backbone.epsilon, done.config.network.backbone.norm) == (1e-5, "bn")
     assert done.left_out == {"counters of batch-norm, which only training needs": len(counters)}
@@ -242,7 +249,12 @@ def test_mmdetection_without_meta_needs_its_style(tmp_path):
 @pytest.fixture
 def paddle(tmp_path):
     """A user's training of PaddleDetection with seven classes, its config over a base."""
-    config = small_config("mask_rcnn_r50_fpn_1x_coco", "classes={1: a, 2: b, 3: c, 4: d, 5: e, 6: f, 7: g}")
+    config = small_config(
+        "mask_rcnn_r50_fpn_1x_coco",
+        "classes={1: a, 2: b, 3: c, 4: d, 5: e, 6: f, 7: g}",
+        *THIN[:3],
+        "network.backbone.group_width=64",
+    )
     state, arrays = small_network(config).state_dict(), {}
     for entry in list_renames(config.network):
         array = state[entry.ours].numpy()
@@ -253,7 +265,7 @@ def paddle(tmp_path):
         arrays[entry.theirs] = np.ascontiguousarray(array)
     write_pdparams(tmp_path / "best_model.pdparams", arrays)
     (tmp_path / "base.yml").write_text(
-        "architecture: MaskRCNN\nMaskRCNN: {backbone: ResNet, neck: FPN}\nResNet: {depth: 50, base_width: 4}\n"
+        "architecture: MaskRCNN\nMaskRCNN: {backbone: ResNet, neck: FPN}\nResNet: {depth: 50}\nFPN: {out_channel: 16}\n"
         "RPNHead: {test_proposal: {pre_nms_top_n: 200, post_nms_top_n: 60}}\nBBoxHead: {head: TwoFCHead}\nnum_classes: 80\n"
     )
     (tmp_path / "my.yml").write_text(
@@ -268,7 +280,7 @@ def test_a_paddledetection_config_with_a_base_and_seven_classes_predicts(paddle,
     done = convert(paddle, tmp_path / "mine.safetensors", config=tmp_path / "my.yml", classes=names)
     assert (done.library, list(done.config.classes.values())) == ("PaddleDetection", names)
     assert (done.config.input.short_side, done.config.limits.proposals.before_nms) == (64, 200)
-    assert done.config.network.backbone.group_width == 4 and done.config.input.resize == "one_factor"
+    assert done.config.network.backbone.width == 8 and done.config.input.resize == "one_factor"
     assert "input.resize=rounded" in notes_of(done)
     prediction = predict(tmp_path / "mine.safetensors", tmp_path)
     alone = convert(paddle, tmp_path / "alone.safetensors", overrides=["input.short_side=64", "input.long_side=160"])
@@ -332,6 +344,33 @@ def test_the_file_itself_is_never_written_over(tmp_path):
     assert convert(tmp_path / "tv.safetensors", tmp_path / "ours.safetensors", overrides=SMALL).library == "torchvision"
 
 
+@pytest.mark.parametrize("arch", ROWS)
+def test_without_a_config_a_librarys_network_has_the_rules_of_its_published_row(arch, tmp_path):
+    row, _, state = make_thin(arch, "network.backbone.epsilon=1.0e-5")
+    style = {"mm_r50_fpn": "pytorch", "mm_r50_fpn_caffe": "caffe"}.get(arch)
+    counters = add_counters(state) if row.network.backbone.norm != "frozen" else {}
+    path = write_library_file(tmp_path, arch, state | counters)
+    done = convert(path, tmp_path / "a.safetensors", style=style, overrides=THIN[-2:])
+    assert done.config.network == row.network.model_copy(update={"box_features": done.config.network.box_features})
+    assert (done.config.input, done.config.limits) == (row.input, row.limits)
+    assert (done.used, sum(done.left_out.values())) == (len(state), len(counters))
+
+
+@pytest.mark.parametrize(("arch", "style"), [("tv_r50_fpn", None), ("d2_r50_fpn", None), ("mm_r50_fpn_caffe", "caffe")])
+def test_shallow_networks_have_no_1x1_to_stride_in(arch, style, tmp_path):
+    state = make_thin(arch, "network.backbone.depth=18", "network.backbone.stride_in_1x1=false")[2]
+    done = convert(write_library_file(tmp_path, arch, state), tmp_path / "a.safetensors", style=style, overrides=THIN[-2:])
+    assert done.config.network.backbone.depth == 18 and not done.config.network.backbone.stride_in_1x1
+
+
+def test_mmdetections_32x8d_reads_bgr_though_its_style_is_pytorchs(tmp_path):
+    shape = ("network.backbone.groups=32", "network.backbone.group_width=8", "network.backbone.depth=101")
+    path = write_library_file(tmp_path, "mm_r50_fpn", make_thin("mm_r50_fpn", *shape)[2])
+    config = convert(path, tmp_path / "a.safetensors", style="pytorch", overrides=THIN[-2:]).config
+    assert (config.input.order, config.network.backbone.stride_in_1x1) == ("bgr", False)
+    assert config.input.std == pytest.approx((0.229, 0.224, 0.225))
+
+
 def run(capsys, *arguments):
     with pytest.raises(SystemExit) as end:
         main([str(argument) for argument in arguments])
@@ -359,3 +398,20 @@ def test_a_model_that_was_not_converted_is_refused_with_the_command_that_does_it
 def test_a_bare_file_of_the_library_is_converted_as_it_was_written(tmp_path):
     path = write_library_file(tmp_path, "d2_r50_fpn", thin("d2_r50_fpn", 2))
     assert convert(path, tmp_path / "a.safetensors", overrides=SMALL).library == "detectron2"
+
+
+def test_a_model_file_says_all_and_may_have_other_class_names(detectron2, tmp_path):
+    first = convert(detectron2, tmp_path / "first.safetensors", overrides=SMALL)
+    (tmp_path / "my.yml").write_text(dump_config(first.config))
+    done = convert(detectron2, tmp_path / "a.safetensors", tmp_path / "my.yml", classes="cat,dog,hen")
+    assert list(done.config.classes.values()) == ["cat", "dog", "hen"] and done.config.network == first.config.network
+    assert source_of(done, "input.order") == str(tmp_path / "my.yml")
+    with pytest.raises(ArgumentError, match="says all of the network"):
+        convert(detectron2, tmp_path / "a.safetensors", tmp_path / "my.yml", config=tmp_path / "config.yaml")
+    with pytest.raises(WeightsError, match="is a model of maskzoo already"):
+        convert(tmp_path / "first.safetensors", tmp_path / "b.safetensors")
+
+
+def test_a_file_under_a_published_name_that_is_another_file_is_told(tmp_path):
+    path = save(tmp_path / "maskrcnn_resnet50_fpn_coco-bf2d0c1e.pth", tensors(thin("tv_r50_fpn", 90)))
+    assert "SHA-256 does not begin with bf2d0c1e" in notes_of(convert(path, tmp_path / "a.safetensors", overrides=SMALL))

@@ -7,6 +7,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 import maskzoo
+from elsewhere_files import ROWS, THIN, make_thin, write_library_file
 from library_files import to_library, write_library
 from maskzoo.errors import ConfigError, DownloadError, WeightsError
 from maskzoo.model_file import dump_config
@@ -137,24 +138,24 @@ def test_a_published_row_without_a_network_says_which_file_to_put_where(tmp_path
     assert str(tmp_path / "weights" / f"{ROW}.pdparams") in str(caught.value)
 
 
-THIN = ("network.channels=16", "network.box_features=32", "network.backbone.width=8", "input.short_side=64")
-ROWS = {  # what the published files state of their SHA-256
+NARROW = ("network.channels=16", "network.box_features=32", "network.backbone.width=8", "input.short_side=64")
+STATED = {  # how many digits the published files state of their SHA-256
     "detectron2/mask_rcnn_R_50_FPN_3x": 0,
     "torchvision/maskrcnn_resnet50_fpn": 8,
     "mmdet/mask-rcnn_r50-caffe_fpn_1x_coco": 8,
 }
 
 
-@pytest.mark.parametrize("row", ROWS)
+@pytest.mark.parametrize("row", STATED)
 def test_a_row_of_another_library_is_fetched_at_its_first_use_and_predicts(row, serve, tmp_path, photo, recwarn):
     library = row.partition("/")[0].replace("mmdet", "mmdetection")
-    config = read_row(row, [*THIN, "network.backbone.group_width=16"])
+    config = read_row(row, [*NARROW, "network.backbone.group_width=16"])
     network = small_network(config)
     path = tmp_path / f"published.{'pkl' if library == 'detectron2' else 'pth'}"
     write_library(path, library, to_library(library, config.network, network.state_dict()))
-    stated = hashlib.sha256(path.read_bytes()).hexdigest()[: ROWS[row]]
+    stated = hashlib.sha256(path.read_bytes()).hexdigest()[: STATED[row]]
     address = f"source.weights={serve(tmp_path)}/{path.name}"
-    overrides = [*THIN, "network.backbone.group_width=16", address, f"source.sha256='{stated}'"]
+    overrides = [*NARROW, "network.backbone.group_width=16", address, f"source.sha256='{stated}'"]
     found = load(row, overrides=overrides).predict(photo)
     path.unlink()  # from now on it comes from the cache
     write_checkpoint(tmp_path / "same.safetensors", network.state_dict(), config, {})
@@ -214,3 +215,24 @@ def test_bfloat16_predicts_and_warns_where_the_processor_has_none(files, photo):
 
 def test_load_and_convert_are_public():
     assert maskzoo.load is load and maskzoo.convert is convert
+
+
+@pytest.mark.parametrize("arch", ["tv_r50_fpn", "tv_r50_fpn_v2", "d2_r50_fpn", "d2_r50_c4", "mm_r50_fpn_caffe"])
+def test_another_librarys_file_is_loaded_and_converted_to_one_that_finds_the_same(arch, tmp_path):
+    _, _, state = make_thin(arch)
+    file, out = write_library_file(tmp_path, arch, state), tmp_path / "mine.safetensors"
+    first = load(ROWS[arch], file, device="cpu", backend="eager", overrides=THIN)
+    written = convert(file, out, ROWS[arch], overrides=THIN)
+    second = load(out, device="cpu", backend="eager")
+    assert written.config == first.config == second.config and written.provenance["source_file"] == file.name
+    found = [one.predict(make_photo(60, 90)).to_dict() for one in (first, second)]
+    assert found[0]["detections"] and found[0] == found[1]
+
+
+def test_weights_bring_their_order_of_channels_along(tmp_path):
+    _, _, state = make_thin("d2_r50_fpn")
+    file, out, own = write_library_file(tmp_path, "d2_r50_fpn", state), tmp_path / "mine.safetensors", tmp_path / "my.yml"
+    config = convert(file, out, ROWS["d2_r50_fpn"], overrides=THIN).config
+    other = config.input.model_copy(update={"resize": "rounded", "order": "rgb"})
+    own.write_text(dump_config(config.model_copy(update={"input": other})))
+    assert load(own, out, device="cpu", backend="eager").config.input == config.input

@@ -3,7 +3,8 @@
 import pytest
 
 from maskzoo.errors import ConfigError
-from maskzoo.zoo.toolkit_configs import Unread, find_unread, parse_python_config, read_python_config, read_yaml_config
+from maskzoo.zoo.python_values import Unread, find_unread
+from maskzoo.zoo.toolkit_configs import parse_python_config, read_python_config, read_yaml_config
 
 FORBIDDEN = [
     "a: !!python/object/apply:os.system ['touch ran']",

@@ -54,6 +54,9 @@ def evaluate(
     all_images: Annotated[
         bool, typer.Option("--all-images", help="Run images without an object too; published figures leave them out.")
     ] = False,
+    crowds_as_objects: Annotated[
+        bool, typer.Option("--crowds-as-objects", help="Score crowds as objects, in sets drawn with a brush.")
+    ] = False,
     classes: Classes = None,
     from_predictions: Annotated[
         Path | None,
@@ -114,6 +117,7 @@ def evaluate(
             overrides=override or (),
             limit=limit,
             all_images=all_images,
+            crowds_as_objects=crowds_as_objects,
             classes=classes,
             out=out,
             processes=processes,

@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from maskzoo.cli.options import Overrides
 from maskzoo.cli.terminal import open_stdout, print_json, start_table
 from maskzoo.errors import list_some
 from maskzoo.system.files import check_target, write_file
@@ -20,6 +21,13 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
+RESIZE_RULES = {
+    "one_factor": "by one factor, cubic",
+    "rounded": "each rounded to whole pixels, cubic",
+    "pillow": "each rounded to whole pixels, linear as in Pillow",
+    "opencv": "each rounded to whole pixels, linear as in OpenCV",
+    "float": "each rounded down, linear, grey levels unrounded",
+}
 WIDE = 140  # columns of a terminal from which on the tables show all
 NAME_WIDTH = 48  # of the longest name
 EXPLANATION = """box, mask: AP in percent, as published, on COCO val2017 (on
@@ -27,14 +35,6 @@ Cityscapes or LVIS where the name says so); M par.: millions of parameters;
 GFLOPs: for an image of 800 x 1216; *: the most mask AP for a megabyte, and
 for a GFLOP of work; here: the weights are on this machine.
 More about one: maskzoo models show NAME"""
-
-RESIZING = {  # `input.resize` in words
-    "one_factor": "by one factor",
-    "rounded": "each rounded to whole pixels",
-    "pillow": "as Pillow and detectron2 do",
-    "opencv": "as OpenCV and mmdetection do",
-    "float": "after normalising, as torchvision does",
-}
 
 app = typer.Typer(
     invoke_without_command=True,
@@ -127,6 +127,54 @@ def copy(
     open_stdout().print(f"Wrote {file}. Look at it: maskzoo models show {file}", soft_wrap=True)
 
 
+@app.command("import", no_args_is_help=True)
+def import_(
+    source: Annotated[Path, typer.Argument(metavar="CONFIG", help="PaddleDetection's .yml of a Mask R-CNN.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The model file to write, for example my.yml.")],
+    classes: Annotated[
+        str | None,
+        typer.Option("--classes", metavar="NAMES", help="Class names in the order of training: a file, or cat,dog."),
+    ] = None,
+    overrides: Overrides = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite FILE if it is there.")] = False,
+    json: Json = False,
+) -> None:
+    """Make a model file of a PaddleDetection config.
+
+    The files that its _BASE_ names are read too, as data: nothing in them is
+    run. Every value is shown with the key it is from, and every key that is
+    not used is named.
+
+    Examples:
+      maskzoo models import configs/mine.yml my.yml --classes names.txt
+      maskzoo convert model_final.pdparams mine.safetensors --model my.yml
+    """
+    from maskzoo.zoo.import_config import import_config
+
+    done = import_config(source, file, classes=classes, overrides=overrides or [], force=force)
+    if json:
+        print_json(done.to_dict())
+        return
+    console = open_stdout()
+    table = Table("key", "value", "from", box=None, pad_edge=False, header_style="bold")
+    for choice in done.choices:
+        value = f"{len(choice.value)}" if choice.key == "classes" else _tell(choice.value)
+        table.add_row(choice.key, value, choice.source.removeprefix(f"{source.name}: "))
+    console.print(table)
+    for note in done.notes:
+        console.print(f"Note: {note}", soft_wrap=True)
+    console.print(f"Not used: {', '.join(done.unused) or 'nothing'}", soft_wrap=True)
+    console.print(f"Wrote {file}. Look at it: maskzoo models show {file}", soft_wrap=True)
+
+
+def _tell(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_tell(inner)}" for key, inner in value.items())
+    if isinstance(value, list):
+        return f"[{', '.join(map(_tell, value))}]"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
 def _tabulate(library: str, rows: list[RowSummary], console: Console) -> Table:
     wide = console.width >= WIDE
     columns: dict[str, list[str]] = {library: [row.name for row in rows]}
@@ -176,7 +224,7 @@ def _list_facts(config: ModelConfig, row: RowSummary) -> dict[str, dict[str, str
         },
         "Input": {
             "resized to": f"short side {config.input.short_side}, long side at most {config.input.long_side}, "
-            + RESIZING[config.input.resize],
+            + RESIZE_RULES[config.input.resize],
             "order of channels": config.input.order.upper(),
             "mean, deviation": f"{_join(config.input.mean)}; {_join(config.input.std)} (RGB, of values 0..1)",
             "canvas": f"padded to a multiple of {config.input.canvas_multiple}",

@@ -16,7 +16,8 @@ __all__ = ["train"]
 
 def train(
     model: Annotated[
-        str | None, typer.Argument(metavar="MODEL", help="A name from [bold]maskzoo models[/], or your .yml file.")
+        str | None,
+        typer.Argument(metavar="MODEL", help="A name from [bold]maskzoo models[/], your .yml, or the file of --from."),
     ] = None,
     data: Annotated[
         Path | None, typer.Argument(metavar="DATA", help="A COCO instances file, or a folder with train and val.")
@@ -52,6 +53,9 @@ def train(
     freeze_depth: Annotated[
         int | None, typer.Option(min=0, max=5, metavar="N", help="Freeze the first N of stem, res2, res3, res4, res5.")
     ] = None,
+    crowds_as_objects: Annotated[
+        bool, typer.Option("--crowds-as-objects", help="Learn crowds as objects, in sets drawn with a brush.")
+    ] = False,
     device: Annotated[Device, typer.Option(help="auto is the GPU where there is one.")] = Device.auto,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write RUN/tensorboard too.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object at the end instead of a table.")] = False,
@@ -67,8 +71,9 @@ def train(
     Settings of the run (--set run.KEY=VALUE): batch, accumulate, workers, seed,
     precision (float32, bfloat16, float16), clip_norm, ema, patience (evaluations
     without a better mask AP before it stops), evaluate_every (epochs),
-    snapshot_every (steps), deterministic, empty_images, damaged_images (replace,
-    stop), group_by_aspect, jitter ([0.1, 2.0] is large-scale jitter), copy_paste.
+    snapshot_every (steps), deterministic, empty_images, crowds_as_objects,
+    damaged_images (replace, stop), group_by_aspect, jitter ([0.1, 2.0] is
+    large-scale jitter), copy_paste.
 
     Examples:
       maskzoo train my.yml my-data --from mask_rcnn_r50_fpn_1x_coco --epochs 24
@@ -98,6 +103,7 @@ def train(
             workers=workers,
             seed=seed,
             freeze_depth=freeze_depth,
+            crowds_as_objects=crowds_as_objects,
             overrides=override or (),
             tensorboard=tensorboard,
             processes=processes,

@@ -6,15 +6,18 @@ import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from maskzoo.dataset_checks.fix import fix_splits
+from maskzoo.dataset_checks.image_checks import Looks
 from maskzoo.dataset_checks.page import MARK, render_page
 from maskzoo.dataset_checks.report import DatasetReport
 from maskzoo.dataset_checks.split_checks import check_splits
-from maskzoo.datasets.class_edits import GivenClasses, read_class_edits
+from maskzoo.datasets.class_edits import GivenClasses, list_categories, read_class_edits
 from maskzoo.datasets.layout import find_splits
+from maskzoo.drawing.fonts import explain_unwritten
 from maskzoo.errors import ArgumentError
-from maskzoo.progress import OnProgress, say_nothing
+from maskzoo.progress import OnProgress, ProgressEvent, say_nothing
 from maskzoo.system.files import check_folder, explained, is_taken, write_file
 
 __all__ = ["check_dataset"]
@@ -27,6 +30,7 @@ def check_dataset(
     classes: GivenClasses | None = None,
     duplicates: bool = True,
     fix: str | Path | None = None,
+    crowds_as_objects: bool = False,
     page: str | Path | None = None,
     on_progress: OnProgress = say_nothing,
 ) -> DatasetReport:
@@ -39,31 +43,42 @@ def check_dataset(
             and written is what it makes of the annotations.
         duplicates: whether to look for images that are the same, or nearly so, in two splits, or twice in one.
         fix: a new file, or a folder for several splits, for cleaned annotations: what leaves nothing to guess is
-            repaired, the rest dropped.
+            repaired, the rest dropped. A split of which nothing would be left is not written.
+        crowds_as_objects: whether crowds become objects in the cleaned annotations, as in sets drawn with a brush.
         page: an HTML file to write, with pictures of the worst problems; a page of an earlier check is overwritten.
         on_progress: is told how far the check is.
 
     Returns:
         What was checked and found; a fault of the data is a problem of the report. With `fix`, also what was changed
-        in each cleaned file, and which errors are left to a person.
+        in each cleaned file, which errors are left to a person, and what a check of the cleaned files found.
 
     Raises:
         SourceError: there is no data set.
         AnnotationsError: no split's file can be read as COCO instances.
         ConfigError: `images` is not a folder, or the class map does not fit the data.
-        ArgumentError: `fix` or `page` would overwrite something, or has no name of a file of its kind.
-        MaskzooError: a file cannot be written, or nothing would be left in a cleaned one.
+        ArgumentError: `fix` or `page` would overwrite something, or has no name of a file of its kind; or crowds are to
+            become objects without `fix`.
+        MaskzooError: a file cannot be written.
     """
+    if crowds_as_objects and fix is None:
+        raise ArgumentError("--crowds-as-objects: it changes what --fix OUT writes; give --fix OUT too")
     splits = find_splits(data)
     targets = _plan_files(None if fix is None else Path(fix), splits)
     page = None if page is None else _check_page(Path(page))
     images = None if images is None else Path(images)
     edits = None if classes is None else read_class_edits(classes)
-    report, contents = check_splits(splits, images=images, edits=edits, duplicates=duplicates, on_progress=on_progress)
+    looks: Looks = {}
+    options: dict[str, Any] = {"duplicates": duplicates, "looks": looks, "on_progress": on_progress}
+    report, contents = check_splits(splits, images=images, edits=edits, **options)
+    report = replace(report, data=Path(data), page=page)
+    if targets:
+        fixed, after = fix_splits(report, contents, targets, crowds=crowds_as_objects, **options)
+        report = replace(report, fixed=fixed, after=after)
     if page is not None:
+        if note := explain_unwritten(name for content in contents.values() for _, name in list_categories(content)):
+            on_progress(ProgressEvent("Drawing", note=note))
         write_file(page, render_page(report, contents).encode("utf-8"))
-    fixed = fix_splits(report, contents, targets) if targets else {}
-    return replace(report, data=Path(data), fixed=fixed, page=page)
+    return report
 
 
 def _plan_files(out: Path | None, splits: Mapping[str, Path]) -> dict[str, Path]:

@@ -8,75 +8,128 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from maskzoo.dataset_checks.codes import CODES
-from maskzoo.dataset_checks.repairs import REPAIRS, Evidence, Outline, drop, measure_sound, rewrite_numbers
-from maskzoo.dataset_checks.report import Change, DatasetReport, Fixed
-from maskzoo.dataset_checks.split_checks import Contents, check_annotations
-from maskzoo.dataset_checks.table_checks import check_classes
-from maskzoo.datasets.coco_reader import TABLES, find_first
+from maskzoo.dataset_checks.annotation_checks import measure_objects
+from maskzoo.dataset_checks.codes import CODES, rank
+from maskzoo.dataset_checks.image_checks import Looks, look_at_all
+from maskzoo.dataset_checks.judgement import Judgement
+from maskzoo.dataset_checks.judgements import judge_splits
+from maskzoo.dataset_checks.repairs import REPAIRS, Evidence, Outline, drop, measure_sound
+from maskzoo.dataset_checks.report import Change, DatasetReport, Fixed, SplitFacts
+from maskzoo.dataset_checks.rewrites import LARGEST_COMMON, Row, rewrite_tables
+from maskzoo.dataset_checks.split_checks import Contents, check_annotations, check_contents
+from maskzoo.dataset_checks.tally import count_rows
+from maskzoo.dataset_checks.whole_repairs import repair_whole, rescale
+from maskzoo.datasets.coco_reader import TABLES, find_first, sift
 from maskzoo.datasets.coco_writer import encode_json
-from maskzoo.errors import MaskzooError
 from maskzoo.faults import NOUNS, Fault
+from maskzoo.progress import OnProgress, say_nothing
 from maskzoo.system.files import make_folder, write_file
 
 __all__ = ["fix_splits"]
 
-Row = dict[str, Any]
 ORDER = {code: place for place, code in enumerate(REPAIRS)}
-FROM_FILES = frozenset({"missing-image", "unreadable-image", "size-differs", "size-rotated"})
-LARGEST_COMMON = 2**53  # every program's JSON can hold whole numbers below
 ROUNDS = 5  # a repair may bring up another fault; from then on, a row that is still at fault is dropped
 
 
-def fix_splits(report: DatasetReport, contents: Contents, files: Mapping[str, Path]) -> dict[str, Fixed]:
-    """Write a cleaned copy of each split's file to `files`; rows without a fault stay as they are.
+def fix_splits(
+    report: DatasetReport,
+    contents: Contents,
+    files: Mapping[str, Path],
+    *,
+    crowds: bool = False,
+    duplicates: bool = True,
+    looks: Looks | None = None,
+    on_progress: OnProgress = say_nothing,
+) -> tuple[dict[str, Fixed], DatasetReport | None]:
+    """Write a cleaned copy of each split's file to `files` and check it; rows without a fault stay as they are.
 
-    Raises MaskzooError if a file has no list of images, annotations or categories, if nothing would be left of it, or
-    if one cannot be written.
+    A split of which nothing would be left is not written. Returns what was made of each split, and the report about
+    the written files, None if there are none. With `crowds`, crowds are taken as objects. `looks` has what was read of
+    images already.
+
+    Raises MaskzooError if a file cannot be written.
     """
-    cleaners = {split: _Cleaner(contents[split], facts.file, split) for split, facts in report.splits.items()}
-    for split, cleaner in cleaners.items():
-        cleaner.clean([fault for fault in report.problems if fault.split == split])
-    _share_categories(cleaners)
-    left = [fault for fault in report.problems if fault.code == "no-images-folder"]
-    sifted = {}
-    for split, cleaner in cleaners.items():
-        found, sifted[split] = check_annotations(cleaner.tables, str(cleaner.file), split)
-        left += found
-    left = [fault for fault in [*left, *check_classes(sifted)] if CODES[fault.code].severity == "error"]
-    texts = {split: encode_json({**contents[split], **cleaner.tables}, files[split]) for split, cleaner in cleaners.items()}
+    looks = {} if looks is None else looks
+    cleaners = _clean(report, contents, looks, crowds)
+    whole = {split: cleaner for split, cleaner in cleaners.items() if not cleaner.reason}
+    _share_categories(whole)
+    fixed = {split: Fixed(files[split], one.changes, (), {}, one.reason) for split, one in cleaners.items() if one.reason}
+    if not whole:
+        return fixed, None
+    cleaned: Contents = {split: {**contents[split], **cleaner.tables} for split, cleaner in whole.items()}
+    texts = {split: encode_json(content, files[split]) for split, content in cleaned.items()}
     for split, text in texts.items():
         make_folder(files[split].parent)
         write_file(files[split], text)
-    return {
-        split: Fixed(files[split], cleaner.changes, tuple(fault for fault in left if fault.split == split))
-        for split, cleaner in cleaners.items()
-    }
+    folders = {split: folder for split in whole if (folder := report.splits[split].folder) is not None}
+    options: dict[str, Any] = {"duplicates": duplicates, "on_progress": on_progress}
+    after = check_contents(files, cleaned, looks=looks, folders=folders, **options)
+    nowhere = [fault for fault in report.problems if fault.code == "no-images-folder" and fault.split in whole]
+    after = replace(after, problems=tuple(sorted([*nowhere, *after.problems], key=rank)))
+    for split, cleaner in whole.items():
+        left = [one for one in after.problems if one.split == split and CODES[one.code].severity == "error"]
+        tallies = count_rows(contents[split], report.problems, cleaned[split], after.problems, cleaner.origins, split)
+        fixed[split] = Fixed(files[split], cleaner.changes, tuple(left), tallies)
+    return {split: fixed[split] for split in cleaners}, after
+
+
+def _clean(report: DatasetReport, contents: Contents, looks: Looks, crowds: bool) -> dict[str, _Cleaner]:
+    """Clean the tables of each split."""
+    cleaners = {}
+    for split, facts in report.splits.items():
+        scaled, changes = rescale(contents[split], report, split)
+        cleaners[split] = _Cleaner(scaled, facts, split)
+        cleaners[split].changes += changes
+        cleaners[split].prepare(looks)
+    judgements = report.judgements
+    if any(cleaner.changes for cleaner in cleaners.values()):  # what could not be read before can be judged now
+        parts = {split: sift(one.tables, str(one.file), split) for split, one in cleaners.items() if not one.reason}
+        judgements = judge_splits({split: measure_objects(part) for split, part in parts.items()})
+    for split, cleaner in cleaners.items():
+        cleaner.clean([one for one in judgements if one.split in ("", split)], crowds)
+    return cleaners
 
 
 class _Cleaner:
-    """The three tables of a file, replaced round by round; rows are never changed in place."""
+    """The three tables of a file, replaced round by round; rows are never changed in place.
 
-    def __init__(self, content: Mapping[str, Any], file: Path, split: str) -> None:
-        for name in TABLES:
-            if not isinstance(content.get(name), list) or (name == "categories" and not content[name]):
-                raise MaskzooError(
-                    f"{file}: {name} is missing, empty or no list, which nothing can make up for; export the file again"
-                )
-        self.file, self.split = file, split
-        self.tables: dict[str, list[Any]] = {name: content[name] for name in TABLES}
+    `origins` say at which place of the file each row stood, `reason` why there is nothing to write, if that is so.
+    """
+
+    def __init__(self, content: Mapping[str, Any], facts: SplitFacts, split: str) -> None:
+        self.file, self.split, self.places = facts.file, split, facts.places
+        self.tables = {name: content[name] if isinstance(content.get(name), list) else [] for name in TABLES}
+        self.origins = {name: list(range(len(rows))) for name, rows in self.tables.items()}
         self.changes: Counter[Change] = Counter()
+        bad = [
+            name for name in TABLES if not isinstance(content.get(name), list) or (name == "categories" and not content[name])
+        ]
+        self.reason = f"{', '.join(bad)} missing, empty or no list: export the file again" if bad else ""
+        self._sizes: dict[int, tuple[int, int]] = {}  # height and width of files, by the images' places
         self._taken: set[int] = set()
         self._last_id = 0
+        self._objects = bool(self.tables["annotations"])
 
-    def clean(self, faults: Sequence[Fault]) -> None:
-        """Clean all of it; `faults` are those of the check, for what is wrong with image files is not seen in the tables.
+    def prepare(self, looks: Looks) -> None:
+        """Write what is only written otherwise, and what the files of the images say, of which `looks` has some already."""
+        if self.reason:
+            return
+        changed, changes = rewrite_tables(self.tables)
+        self.changes += changes
+        for table in TABLES:
+            self._put(table, changed[table])
+        self._taken = set(find_first(self.tables["annotations"]))
+        self._last_id = max((number for number in self._taken if 0 <= number < LARGEST_COMMON), default=0)
+        self._repair(self._look_at_files(looks))
+        self._sizes = {}
 
-        Raises MaskzooError if nothing would be left.
-        """
-        objects = bool(self.tables["annotations"])
-        self._rewrite_numbers()
-        self._repair([fault for fault in faults if fault.code in FROM_FILES])
+    def clean(self, judgements: Sequence[Judgement], crowds: bool) -> None:
+        """Repair what all annotations have in common, then row by row; with `crowds`, crowds become objects."""
+        if self.reason:
+            return
+        known = self.places is not None
+        self.tables["annotations"], changes = repair_whole(self.tables, judgements, sizes_known=known, crowds=crowds)
+        self.changes += changes
         for number in range(2 * ROUNDS):
             found, _ = check_annotations(self.tables, str(self.file), self.split)
             last = number >= ROUNDS
@@ -85,20 +138,39 @@ class _Cleaner:
             if not wanted:
                 break
             self._repair(wanted, last=last)
-        if not self.tables["images"] or not self.tables["categories"] or (objects and not self.tables["annotations"]):
-            empty = ", ".join(name for name in TABLES if not self.tables[name])
-            raise MaskzooError(f"{self.file}: nothing would be left of {empty} in a cleaned file; export the data set again")
+        empty = [name for name in TABLES if not self.tables[name] and (self._objects or name != "annotations")]
+        self.reason = f"nothing would be left of {', '.join(empty)}: export the data set again" if empty else ""
 
-    def _rewrite_numbers(self) -> None:
-        """Rewrite whole numbers that are written otherwise, so that ids mean the same everywhere."""
-        for table, rows in self.tables.items():
-            changed = rewrite_numbers(table, rows)
-            self.tables[table] = [changed.get(place, row) for place, row in enumerate(rows)]
-            noun = "object" if table == "annotations" else NOUNS[table]
-            why = f"{noun} with a whole number written as text or with a point"
-            self.changes += Counter({Change(table, why, "rewritten"): len(changed)})
-        self._taken = set(find_first(self.tables["annotations"]))
-        self._last_id = max((number for number in self._taken if 0 <= number < LARGEST_COMMON), default=0)
+    def _look_at_files(self, looks: Looks) -> list[Fault]:
+        """Write the names of files that were found otherwise, and return what is wrong with the files."""
+        if self.places is None:
+            return []
+        faults: list[Fault] = []
+        named: dict[int, Row | None] = {}
+        rows = {place: row for place, row in enumerate(self.tables["images"]) if isinstance(row, dict)}
+        names = {place: name for place, row in rows.items() if isinstance(name := row.get("file_name"), str) and name}
+        found = look_at_all([self.places.path(name) for name in names.values()], looks)
+        for (place, name), look in zip(names.items(), found, strict=True):
+            row = rows[place]
+            if (match := self.places.matches.get(name)) is not None:
+                named[place] = {**row, "file_name": match.path}
+                why = "misnamed-image" if match.how else "image of another folder"
+                self.changes[Change("images", why, "name of its file written")] += 1
+            if look.size is not None:
+                self._sizes[place] = look.size
+            said: Any = (row.get("height"), row.get("width"))
+            code = look.compare(said) if all(type(side) is int and side > 0 for side in said) else "bad-size"
+            if code is not None:
+                code = code if look.size is not None else "missing-image" if look.missing else "unreadable-image"
+                faults.append(Fault(code, str(self.file), "", "", "", table="images", place=place))
+        self._put("images", named)
+        return faults
+
+    def _put(self, table: str, changed: Mapping[int, Row | None]) -> None:
+        """Put changed rows in place; those that are None go."""
+        kept = [place for place in range(len(self.tables[table])) if changed.get(place, self) is not None]
+        self.tables[table] = [changed.get(place, self.tables[table][place]) for place in kept]
+        self.origins[table] = [self.origins[table][place] for place in kept]
 
     def _repair(self, faults: Sequence[Fault], *, last: bool = False) -> None:
         """Repair or drop each row that has a fault; with `last`, drop it in any case."""
@@ -108,14 +180,15 @@ class _Cleaner:
             if fault.place is not None:
                 codes[fault.table, fault.place][fault.code] = None
         outlines = {} if last else self._measure_outlines((place for table, place in codes if table == "annotations"), first)
-        objects = self._group_objects() if any("size-rotated" in found for found in codes.values()) else {}
+        objects = self._group_objects() if any(table == "images" for table, _ in codes) else {}
         changed: dict[str, dict[int, Row | None]] = {name: {} for name in TABLES}
         for (table, place), found in codes.items():
             row = self.tables[table][place]
             number = row.get("id") if isinstance(row, dict) and type(row.get("id")) is int else None
             before = place if number is None else first[table][number]
             copy = before != place and row == self.tables[table][before]
-            evidence = Evidence(table, outlines.get(place), objects.get(number, []), copy, self._find_new_id)
+            size = self._sizes.get(place) if table == "images" else None
+            evidence = Evidence(table, outlines.get(place), objects.get(number, []), size, copy, self._find_new_id)
             for code in [next(iter(found))] if last else sorted(found, key=ORDER.__getitem__):
                 row, action, count = (drop if last else REPAIRS[code])(row, evidence)
                 self.changes += Counter({Change(table, code, action): count})
@@ -154,16 +227,20 @@ class _Cleaner:
     def _replace(self, table: str, changed: Mapping[int, Row | None]) -> None:
         """Put the changed rows in place; what belonged to a dropped image or category goes too."""
         before = self.tables[table]
-        gone = {place for place, row in changed.items() if row is None}
-        self.tables[table] = [changed.get(place, row) for place, row in enumerate(before) if place not in gone]
+        self._put(table, changed)
         if table == "annotations":
             return
-        lost = find_first([before[place] for place in gone]).keys() - find_first(self.tables[table]).keys()
+        gone = find_first([before[place] for place, row in changed.items() if row is None])
+        lost = gone.keys() - find_first(self.tables[table]).keys()
         name, objects = f"{NOUNS[table]}_id", self.tables["annotations"]
-        kept = [row for row in objects if not (isinstance(row, dict) and type(row.get(name)) is int and row[name] in lost)]
+        orphans = [
+            place
+            for place, row in enumerate(objects)
+            if isinstance(row, dict) and type(row.get(name)) is int and row[name] in lost
+        ]
         dropped = Change("annotations", f"{NOUNS[table]} that was dropped", "object of it dropped")
-        self.changes += Counter({dropped: len(objects) - len(kept)})
-        self.tables["annotations"] = kept
+        self.changes += Counter({dropped: len(orphans)})
+        self._put("annotations", dict.fromkeys(orphans))
 
     def _find_new_id(self) -> int:
         self._last_id += 1

@@ -5,38 +5,38 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from maskzoo.dataset_checks.near_duplicates import SIDE, find_near_duplicates, make_thumbnail
+from maskzoo.datasets.image_places import ImagePlaces
 from maskzoo.datasets.sifted import Sifted
 from maskzoo.errors import ImageError, list_some
 from maskzoo.faults import Fault, Words, quote
-from maskzoo.images.find import IMAGE_SUFFIXES
+from maskzoo.images.find import IMAGE_SUFFIXES, explain_link, is_hidden
 from maskzoo.images.read import FORMATS, read_image
 from maskzoo.progress import OnProgress, ProgressEvent, say_nothing
 
-__all__ = ["ImageFiles", "check_images"]
+__all__ = ["ImageFiles", "Look", "Looks", "check_images", "look_at_all"]
 
 MOST_THREADS = 8
 
 
 @dataclass(frozen=True, slots=True)
 class ImageFiles:
-    """A split's annotations and the folder of its images."""
+    """A split's annotations and where its images are."""
 
     sifted: Sifted
-    folder: Path
+    places: ImagePlaces
 
     def path(self, image: int) -> Path:
-        return self.folder / self.name(image)
+        return self.places.path(self.name(image))
 
     def name(self, image: int) -> str:
         return self.sifted.packed.file_name(image)
@@ -52,27 +52,44 @@ class ImageFiles:
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
-    """What reading one file gave: the fault's code, field, found, expected; a digest of its bytes, a thumbnail."""
+class Look:
+    """What reading one file gave: height, width as maskzoo sees it and as stored; or why not, in words; digest, thumbnail."""
 
-    fault: tuple[str, str, Any, str | Words] | None
+    size: tuple[int, int] | None = None
+    stored: tuple[int, int] | None = None
+    missing: bool = False
+    reason: str = ""
     digest: bytes = b""
     thumbnail: NDArray[np.uint8] | None = None
 
+    def compare(self, size: tuple[int, int]) -> str | None:
+        """Return the code of the fault of an image that is said to have a size; None if it is sound."""
+        if self.size is None:
+            return "missing-image" if self.missing else "unreadable-image"
+        if self.size == size:
+            return None
+        return "size-rotated" if self.size == size[::-1] and self.stored == size else "size-differs"
 
-def check_images(splits: Mapping[str, ImageFiles], *, duplicates: bool, on_progress: OnProgress = say_nothing) -> list[Fault]:
+
+Looks = dict[Path, Look]  # what was read already, by path
+
+
+def check_images(
+    splits: Mapping[str, ImageFiles], *, duplicates: bool, looks: Looks, on_progress: OnProgress = say_nothing
+) -> list[Fault]:
     """Decode every image of all splits, in several threads, and return what is wrong with them.
 
-    With `duplicates`, images that are in two splits, or twice in one, are found too.
+    With `duplicates`, images that are in two splits, or twice in one, are found too. `looks` has what was read of some
+    already, and then of all.
     """
     compare = duplicates and len(splits) > 1
     images = [(files, image) for files in splits.values() for image in range(len(files.sifted.packed))]
     faults: list[Fault] = []
-    seen: list[_Seen] = []
-    for (files, image), one in zip(images, _look_at_all(images, duplicates, compare), strict=True):
+    seen: list[Look] = []
+    found = look_at_all([files.path(image) for files, image in images], looks, digest=duplicates, thumbnail=compare)
+    for (files, image), one in zip(images, found, strict=True):
         seen.append(one)
-        if one.fault is not None:
-            faults.append(files.sifted.name_image(image, *one.fault))
+        faults += _judge_file(files, image, one)
         on_progress(ProgressEvent("Reading images", len(seen), len(images)))
     if duplicates:
         same, repeated = _find_same(images, seen)
@@ -82,59 +99,83 @@ def check_images(splits: Mapping[str, ImageFiles], *, duplicates: bool, on_progr
     return [*faults, *_find_unnamed(splits)]
 
 
-def _look_at_all(images: list[tuple[ImageFiles, int]], digest: bool, thumbnail: bool) -> Iterator[_Seen]:
-    def look(item: tuple[ImageFiles, int]) -> _Seen:
-        files, image = item
-        height, width = files.sifted.packed.sizes[image].tolist()
-        return _look_at(files.path(image), (height, width), digest, thumbnail)
+def look_at_all(paths: Sequence[Path], looks: Looks, *, digest: bool = True, thumbnail: bool = True) -> Iterator[Look]:
+    """Read image files in several threads, those that `looks` has not; it has all of them then."""
+
+    def look(path: Path) -> Look:
+        return looks[path] if path in looks else _look_at(path, digest, thumbnail)
 
     executor = ThreadPoolExecutor(max_workers=min(MOST_THREADS, os.cpu_count() or 1))
     try:
-        yield from executor.map(look, images)
+        for path, one in zip(paths, executor.map(look, paths), strict=True):
+            looks[path] = one
+            yield one
     finally:  # after Ctrl-C, too, nothing waits for the images that were not begun
         executor.shutdown(cancel_futures=True)
 
 
-def _look_at(path: Path, size: tuple[int, int], digest: bool, thumbnail: bool) -> _Seen:
+def _look_at(path: Path, digest: bool, thumbnail: bool) -> Look:
+    """Read one image file."""
     try:
         pixels = read_image(path)
     except ImageError as error:
-        if not os.path.lexists(path):
-            return _Seen(("missing-image", "file_name", Words("no file {}", str(path)), _expect_file(path)))
-        return _Seen(("unreadable-image", "file_name", Words(str(error)), "an image that can be read"))
-    fault = None
-    (height, width), (true_height, true_width) = size, pixels.shape[:2]
-    if (true_height, true_width) != size:
-        turned = (true_width, true_height) == size and _read_stored_size(path) == (width, height)
-        why = "which is its size once its EXIF orientation is applied, as maskzoo does" if turned else "as the file has"
-        expected = Words("{} x {}, {}", true_width, true_height, Words(why))
-        fault = ("size-rotated" if turned else "size-differs", "width x height", Words("{} x {}", width, height), expected)
+        return Look(missing=_is_missing(path), reason=explain_link(path) or str(error))
     try:
         name = hashlib.blake2b(path.read_bytes(), digest_size=16).digest() if digest else b""
     except OSError:  # it went away since it was decoded; then it is the same as no other
         name = b""
-    return _Seen(fault, name, make_thumbnail(pixels) if thumbnail else None)
+    height, width = pixels.shape[:2]
+    return Look((height, width), _read_stored_size(path), digest=name, thumbnail=make_thumbnail(pixels) if thumbnail else None)
 
 
-def _expect_file(path: Path) -> str | Words:
-    """Say what was expected, with the name of a file that differs in capital letters only, where there is one."""
+def _is_missing(path: Path) -> bool:
+    """Say whether there is no such file, as far as that can be seen: a folder without permission may hold it."""
     try:
-        alike = [entry.name for entry in path.parent.iterdir() if entry.name.casefold() == path.name.casefold()]
+        path.lstat()
+    except PermissionError:
+        return False
     except (OSError, ValueError):
-        alike = []
-    return Words("an image; there is {}", alike[0]) if alike else "an image"
+        return True
+    return False
+
+
+def _judge_file(files: ImageFiles, image: int, look: Look) -> Iterator[Fault]:
+    name, path = files.name(image), files.path(image)
+    match = files.places.matches.get(name)
+    if match is not None and match.how:
+        expected = Words("{}, the one file that fits: {}", match.path, Words(match.how))
+        yield files.sifted.name_image(image, "misnamed-image", "file_name", name, expected)
+    height, width = files.sifted.packed.sizes[image].tolist()
+    code, found, wanted = look.compare((height, width)), Words(look.reason), Words("an image that can be read")
+    if code is None:
+        return
+    if code == "missing-image":
+        several = files.places.candidates.get(name, [])
+        found = Words("no file {}", str(path))
+        wanted = (
+            Words("an image; {} fit the name alike", Words(list_some(map(quote, several), 3))) if several else Words("an image")
+        )
+    if look.size is not None:
+        why = (
+            "which is its size once its EXIF orientation is applied, as maskzoo does"
+            if code == "size-rotated"
+            else "as the file has"
+        )
+        found, wanted = Words("{} x {}", width, height), Words("{} x {}, {}", *look.size[::-1], Words(why))
+    field = "file_name" if look.size is None else "width x height"
+    yield files.sifted.name_image(image, code, field, found, wanted)
 
 
 def _read_stored_size(path: Path) -> tuple[int, int] | None:
-    """Return width and height as stored, before EXIF, of a file that could be decoded."""
+    """Return height and width as stored, before EXIF, of a file that could be decoded."""
     try:
         with Image.open(path, formats=FORMATS) as image:
-            return image.size
+            return image.height, image.width
     except Exception:  # Pillow's plugins raise what they like, and its own limit of pixels is not ours
         return None
 
 
-def _find_same(images: list[tuple[ImageFiles, int]], seen: list[_Seen]) -> tuple[list[Fault], set[int]]:
+def _find_same(images: list[tuple[ImageFiles, int]], seen: list[Look]) -> tuple[list[Fault], set[int]]:
     """Find files of the same bytes; also return the places of those that another split has."""
     first: dict[bytes, int] = {}
     faults, across = [], set()
@@ -154,7 +195,7 @@ def _find_same(images: list[tuple[ImageFiles, int]], seen: list[_Seen]) -> tuple
 
 
 def _find_near(
-    images: list[tuple[ImageFiles, int]], seen: list[_Seen], told: set[int], on_progress: OnProgress
+    images: list[tuple[ImageFiles, int]], seen: list[Look], told: set[int], on_progress: OnProgress
 ) -> Iterator[Fault]:
     """Compare each split with all before it."""
     earlier: list[int] = []
@@ -171,7 +212,7 @@ def _find_near(
         earlier += own
 
 
-def _stack(seen: list[_Seen], places: list[int]) -> NDArray[np.uint8]:
+def _stack(seen: list[Look], places: list[int]) -> NDArray[np.uint8]:
     thumbnails = [thumbnail for place in places if (thumbnail := seen[place].thumbnail) is not None]
     return np.stack(thumbnails) if thumbnails else np.zeros((0, SIDE, SIDE), np.uint8)
 
@@ -181,8 +222,11 @@ def _find_unnamed(splits: Mapping[str, ImageFiles]) -> Iterator[Fault]:
     named: set[str] = set()
     owner: dict[str, ImageFiles] = {}
     for files in splits.values():
-        for image in range(len(files.sifted.packed)):
-            path = os.path.abspath(files.path(image))  # noqa: PTH100 - also drops '..'
+        for row in files.sifted.tables["images"]:  # also those with another fault
+            name = row.get("file_name") if isinstance(row, dict) else None
+            if not isinstance(name, str) or not name:
+                continue
+            path = os.path.abspath(files.places.path(name))  # noqa: PTH100 - also drops '..'
             named.add(path)
             owner.setdefault(os.path.dirname(path), files)  # noqa: PTH120
     for folder, files in owner.items():
@@ -190,7 +234,7 @@ def _find_unnamed(splits: Mapping[str, ImageFiles]) -> Iterator[Fault]:
             entries = sorted(entry.path for entry in os.scandir(folder) if Path(entry.name).suffix.lower() in IMAGE_SUFFIXES)
         except OSError:  # there is no such folder: its images were reported as missing
             continue
-        extra = [Path(entry).name for entry in entries if entry not in named and not Path(entry).name.startswith(".")]
+        extra = [Path(entry).name for entry in entries if entry not in named and not is_hidden(Path(entry).name)]
         if extra:
             found = Words("{} in {}: {}", len(extra), folder, Words(list_some(map(quote, extra), 5)))
             yield files.sifted.name_file("unnamed-image", "images", found, "each image in a file")

@@ -13,7 +13,8 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from maskzoo.dataset_checks.codes import CODES, choose_worst, count_severities
+from maskzoo.dataset_checks.codes import CODES, choose_worst
+from maskzoo.dataset_checks.judgement import LOOKS
 from maskzoo.dataset_checks.report import DatasetReport
 from maskzoo.dataset_checks.split_checks import Contents
 from maskzoo.datasets.coco_reader import find_first
@@ -36,14 +37,16 @@ Row = dict[str, Any]
 
 def render_page(report: DatasetReport, contents: Contents) -> str:
     """Return the page's text; `contents` is what each split's file holds."""
-    severities = count_severities(report.problems)
-    worst = choose_worst((fault for fault in report.problems if CODES[fault.code].severity != "notice"), SHOWN, EACH)
+    severities = report.count_severities()
+    worst = choose_worst((fault for fault in report.list_unexplained() if CODES[fault.code].severity != "notice"), SHOWN, EACH)
     pictures = _Pictures(report, contents)
     return page_frame.render_page(
         "dataset_checks/check.html",
         title=", ".join(count_words(number, name) for name, number in severities.items()) or "Nothing to complain about",
         report=report,
         codes=CODES,
+        looks=LOOKS,
+        judged=[(one, [view for fault in one.examples for view in pictures.draw(fault)]) for one in report.judgements],
         first={fault.code: fault for fault in reversed(report.problems)},
         cards=[(fault, list(pictures.draw(fault))) for fault in worst],
         each=EACH,
@@ -73,11 +76,11 @@ class _Pictures:
 
     def _draw_image(self, split: str, number: int | None, row: Row) -> dict[str, Any] | None:
         facts = self.report.splits.get(split)
-        if facts is None or facts.folder is None or number is None or number not in self.first[split]:
+        if facts is None or facts.places is None or number is None or number not in self.first[split]:
             return None
         name = self.contents[split]["images"][self.first[split][number]].get("file_name")
         try:
-            pixels = read_image(facts.folder / name) if isinstance(name, str) and name else None
+            pixels = read_image(facts.places.path(name)) if isinstance(name, str) and name else None
         except (MaskzooError, UnicodeError):
             return None
         if pixels is None:

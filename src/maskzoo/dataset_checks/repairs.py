@@ -10,19 +10,13 @@ from typing import Any
 import numpy as np
 
 from maskzoo.dataset_checks.annotation_checks import NO_AREA, SLIGHT_PART, SLIGHT_PIXELS, measure_outlines
+from maskzoo.dataset_checks.rewrites import Row
 from maskzoo.datasets.annotations import SMALLEST_SIDE
 from maskzoo.datasets.coco_reader import sift
 from maskzoo.datasets.sifted import is_number
 
-__all__ = ["REPAIRS", "Evidence", "Outcome", "Outline", "drop", "measure_sound", "rewrite_numbers"]
+__all__ = ["REPAIRS", "Evidence", "Outcome", "Outline", "drop", "measure_sound"]
 
-Row = dict[str, Any]
-WHOLE = {
-    "images": ("id", "width", "height"),
-    "annotations": ("id", "image_id", "category_id", "iscrowd", "ignore"),
-    "categories": ("id",),
-}
-LARGEST_DOUBLE = 2.0**53  # up to here a double stands for one whole number
 DROPPED = {"images": "image dropped with its objects", "annotations": "object dropped", "categories": "category dropped"}
 
 
@@ -38,14 +32,16 @@ class Outline:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What a repair may go by besides the row: of an object its outline, of an image its objects.
+    """What a repair may go by besides the row: of an object its outline, of an image its objects and its file's size.
 
-    `copy` says that an earlier row with this id is the same; `find_new_id` returns an id that no annotation has.
+    `size` is height and width; `copy` says that an earlier row with this id is the same; `find_new_id` returns an id that
+    no annotation has.
     """
 
     table: str
     outline: Outline | None
     objects: Sequence[Row]
+    size: tuple[int, int] | None
     copy: bool
     find_new_id: Callable[[], int]
 
@@ -80,12 +76,22 @@ def _name_by_id(row: Row, evidence: Evidence) -> Outcome:
     return {**row, "name": f"category {row['id']}"}, "named by its id", 1
 
 
-def _turn_size(row: Row, evidence: Evidence) -> Outcome:
-    """Exchange an image's sides, unless an object does not fit then: it was drawn before turning."""
-    width, height = row["height"], row["width"]
-    if all(_fits(one.get("segmentation"), width, height) for one in evidence.objects):
-        return {**row, "width": width, "height": height}, "size turned", 1
-    return drop(row, evidence)
+def _take_size(row: Row, evidence: Evidence) -> Outcome:
+    """Take an image's size from its file, else from its objects' run lengths, unless what is drawn says otherwise."""
+    said = row.get("height"), row.get("width")
+    sides = [one["segmentation"]["size"] for one in evidence.objects if _has_size(one.get("segmentation"))]
+    size = evidence.size or (tuple(sides[0]) if sides and all(side == sides[0] for side in sides) else None)
+    if size is None:
+        return drop(row, evidence)
+    height, width = size
+    if all(type(side) is int and side > 0 for side in said):
+        fits = [_fits(one.get("segmentation"), width, height) for one in evidence.objects]
+        if not all(fits) or _is_smaller_copy(said, size, evidence.objects):
+            return drop(row, evidence)
+    action = (
+        "size turned" if said == (width, height) else "size taken from the file" if evidence.size else "size taken from a mask"
+    )
+    return {**row, "width": width, "height": height}, action, 1
 
 
 def _fits(outline: Any, width: int, height: int) -> bool:
@@ -100,6 +106,18 @@ def _fits(outline: Any, width: int, height: int) -> bool:
         for value in polygon[start::2]
         if is_number(value)
     )
+
+
+def _has_size(outline: Any) -> bool:
+    size = outline.get("size") if isinstance(outline, dict) else None
+    return isinstance(size, list) and len(size) == 2 and all(type(side) is int and side > 0 for side in size)
+
+
+def _is_smaller_copy(said: Any, size: tuple[int, int], objects: Sequence[Row]) -> bool:
+    """Say whether the file may be the same picture, larger than the one that was drawn on: then outlines have its scale."""
+    height, width = said
+    same_shape = abs(width * size[0] - height * size[1]) <= max(*said, *size)
+    return same_shape and size[0] > height and all(_fits(one.get("segmentation"), width, height) for one in objects)
 
 
 def _leave_polygons_out(row: Row, evidence: Evidence) -> Outcome:
@@ -128,16 +146,17 @@ def _take_area(row: Row, evidence: Evidence) -> Outcome:
 
 _CODES: dict[Repair, tuple[str, ...]] = {
     drop: (
-        *("bad-row", "bad-size", "bad-file-name", "bad-flag", "bad-runs", "no-outline", "unknown-image", "unknown-category"),
-        *("missing-image", "unreadable-image", "size-differs", "duplicate-image-id", "duplicate-category-id"),
-        *("outline-outside", "outline-without-area", "box-elsewhere", "duplicate-annotation"),
+        *("bad-row", "bad-file-name", "bad-flag", "bad-nesting", "bad-runs", "no-outline"),
+        *("unknown-image", "unknown-category", "id-as-text", "duplicate-image-id", "duplicate-category-id"),
+        *("misnamed-image", "missing-image", "unreadable-image"),
+        *("outline-outside", "outline-without-area", "duplicate-annotation"),
     ),
     _number_anew: ("bad-id", "duplicate-annotation-id"),
     _name_by_id: ("bad-category-name",),
-    _turn_size: ("size-rotated",),
+    _take_size: ("bad-size", "size-differs", "size-rotated"),
     _leave_polygons_out: ("bad-polygon", "bad-coordinates", "far-polygon", "polygon-without-area"),
-    _take_box: ("bad-box", "far-box", "box-empty"),
-    _clip_box: ("box-outside", "box-over-edge"),
+    _take_box: ("bad-box", "far-box", "box-empty", "box-outside", "box-elsewhere", "box-differs"),
+    _clip_box: ("box-over-edge",),
     _take_area: ("bad-area", "no-area"),
 }
 # In the order in which they are tried on a row: what drops it comes first.
@@ -172,22 +191,3 @@ def measure_sound(outlines: Mapping[int, tuple[Any, Row]]) -> dict[int, Outline]
 
 def _make_outline(kept: Any, image: Row, extent: list[float], area: float) -> Outline:
     return Outline(kept if isinstance(kept, list) else [], extent, area, (image["width"], image["height"]))
-
-
-def rewrite_numbers(table: str, rows: Sequence[Any]) -> dict[int, Row]:
-    """Return, by their places, the rows with an id, size or flag written as "7" or 7.0, with that as a whole number."""
-    changed: dict[int, Row] = {}
-    for place, row in enumerate(rows):
-        if isinstance(row, dict):
-            values = {field: _to_whole(row.get(field)) for field in WHOLE[table]}
-            found = {field: value for field, value in values.items() if value is not None}
-            if found:
-                changed[place] = {**row, **found}
-    return changed
-
-
-def _to_whole(value: Any) -> int | None:
-    """Return the whole number that a value is, None if it is none or one already."""
-    if isinstance(value, float):
-        return int(value) if value.is_integer() and abs(value) <= LARGEST_DOUBLE else None
-    return int(value) if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 20 else None

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -17,7 +18,8 @@ from numpy.typing import NDArray
 
 from maskzoo.datasets.classes import ClassMap
 from maskzoo.datasets.layout import SPLITS, name_split, tell_split
-from maskzoo.errors import ConfigError, SourceError
+from maskzoo.errors import ConfigError, SourceError, list_some
+from maskzoo.images.find import list_folder
 
 __all__ = [
     "AnnotationSet",
@@ -25,6 +27,7 @@ __all__ = [
     "Ragged",
     "find_image_folder",
     "find_trainable",
+    "list_places",
     "look_for_images",
     "select_for_training",
 ]
@@ -33,6 +36,7 @@ Bools = NDArray[np.bool_]
 Integers = NDArray[np.int64]
 Doubles = NDArray[np.float64]
 Scalar = TypeVar("Scalar", bound=np.generic)
+SAMPLED = 200  # names by which the folder of many images is found
 SMALLEST_SIDE = 1e-5  # of a box that trains, in pixels: the published loader's
 
 
@@ -206,34 +210,41 @@ def find_image_folder(annotations: AnnotationSet, given: Path | None = None, spl
     """Find the folder of the images: in a `given` one, or near the annotation file, by the usual layouts.
 
     A given folder holds them itself, in `images`, or in a folder for the split (by default the one that the annotation
-    file's name says) in one of these. For `data/annotations/instances_val2017.json` the places near it are val2017, val,
-    valid and validation, also in or above `images`; images, data and JPEGImages; each beside the file and one folder
-    above; then these two folders themselves.
+    file's name says) in one of these; or the names of the files begin with its own. For
+    `data/annotations/instances_val2017.json` the places near it are val2017, val, valid and validation, also in or above
+    `images`; images, data and JPEGImages; each beside the file and one folder above; then these two folders themselves.
 
     Raises SourceError that lists them if none holds one of the images, ConfigError if the given one is not a folder.
     """
-    folder, where = look_for_images(annotations, given, split)
+    names = [annotations.file_name(image) for image in range(len(annotations))]
+    folder, where = look_for_images(names, annotations.source, given, split)
     if folder is None:
-        raise SourceError(f"{annotations.source}: its images were not found; {where}; give their folder with --images")
+        advice = f"give their folder with --images, or see which files fit with `maskzoo data check {annotations.source}`"
+        raise SourceError(f"{annotations.source}: its images were not found; {where}; {advice}")
     return folder
 
 
-def look_for_images(annotations: AnnotationSet, given: Path | None, split: str | None) -> tuple[Path | None, str]:
-    """Return what `find_image_folder` does, or None, and which image was looked for where."""
-    file = Path(annotations.source).absolute()
-    if given is None:
-        folders, count = _list_near(file), 20
-    elif given.is_dir():
-        folders, count = _list_inside(given, split or tell_split(file)), len(annotations)
-    else:
+def look_for_images(names: Sequence[str], source: str, given: Path | None, split: str | None) -> tuple[Path | None, str]:
+    """Return what `find_image_folder` does for images of these names, or None, and which was looked for where."""
+    if given is not None and not given.is_dir():
         raise ConfigError(f"{given}: no such folder; expected the folder of the images (--images)")
-    samples = [annotations.file_name(image) for image in range(min(len(annotations), count))]
-    tried = ", ".join(str(folder) for folder in dict.fromkeys(folders))
-    where = f"the first is {repr(samples[0]) if samples else 'no image at all'}, looked in {tried}"
-    for folder in folders:
-        if any(os.path.isfile(folder / sample) for sample in samples):  # noqa: PTH113 - False for a name too long
-            return folder, where
+    folders = list_places(Path(source), given, split) + (_list_above(given, names) if given is not None else [])
+    where = f"the first is {repr(names[0]) if names else 'no image at all'}, looked in {list_some(map(str, folders), 6)}"
+    there = [folder for folder in folders if os.path.isdir(folder)]  # noqa: PTH112 - False without permission
+    closed = [str(folder) for folder in there if not os.access(folder, os.R_OK | os.X_OK)]
+    where += f"; no permission to look into {list_some(closed)}" if closed else ""
+    samples = names[:: len(names) // SAMPLED + 1]
+    for some in (samples, names):  # all of them only where none of the others is found
+        counts = [sum(os.path.isfile(folder / name) for name in some) for folder in there]  # noqa: PTH113 - False for a name too long
+        if any(counts):
+            return there[counts.index(max(counts))], where
     return None, where
+
+
+def list_places(file: Path, given: Path | None, split: str | None) -> list[Path]:
+    """Return the usual folders of the images of an annotation file: in a `given` one for a split, or near the file."""
+    file = file.absolute()
+    return list(dict.fromkeys(_list_near(file) if given is None else _list_inside(given, split or tell_split(file))))
 
 
 def _list_near(file: Path) -> list[Path]:
@@ -242,10 +253,20 @@ def _list_near(file: Path) -> list[Path]:
     names = [file.stem, *ends, *(SPLITS[split] if split else ())]
     inner = [part for name in sorted(dict.fromkeys(names), key=len) for part in (name, f"images/{name}", f"{name}/images")]
     inner += ["images", "data", "JPEGImages", ""]  # data: FiftyOne's
-    return [base / part for part in inner for base in (file.parent, file.parent.parent)]
+    return [base / part for base in (file.parent, file.parent.parent) for part in inner]
+
+
+def _list_above(given: Path, names: Sequence[str]) -> list[Path]:
+    """Return the folders above `given` from which names start that begin with the last parts of its path."""
+    folder = Path(os.path.normpath(given.absolute()))
+    starts = {PurePosixPath(name).parts[:-1] for name in names}
+    counts = {count for parts in starts for count in range(1, len(parts) + 1) if folder.parts[-count:] == parts[:count]}
+    return [folder.parents[count - 1] for count in sorted(counts)]
 
 
 def _list_inside(given: Path, split: str) -> list[Path]:
     bases = [folder for folder in (given, given / "images", given / "data") if folder.is_dir()]
-    inner = [entry for base in bases for entry in sorted(base.iterdir()) if name_split(entry.name) == split and entry.is_dir()]
+    inner = [
+        entry for base in bases for entry in sorted(list_folder(base)) if name_split(entry.name) == split and entry.is_dir()
+    ]
     return [*bases, *inner]

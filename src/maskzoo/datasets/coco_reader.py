@@ -11,6 +11,7 @@ import numpy as np
 
 from maskzoo.datasets.annotations import AnnotationSet
 from maskzoo.datasets.classes import ClassMap
+from maskzoo.datasets.nesting import describe_nesting
 from maskzoo.datasets.rle import measure_runs, read_runs
 from maskzoo.datasets.sifted import Sifted, check_numbers, is_number, pack_rows
 from maskzoo.datasets.sound_reader import read_sound
@@ -19,7 +20,7 @@ from maskzoo.faults import NOUNS, Fault, Words
 from maskzoo.images.read import MAX_PIXELS
 from maskzoo.system.json_text import parse_json
 
-__all__ = ["TABLES", "find_first", "pack_annotations", "read_annotations", "read_json", "sift"]
+__all__ = ["TABLES", "find_first", "pack_annotations", "read_annotations", "read_json", "sift", "sift_sound"]
 
 TABLES = ("images", "annotations", "categories")
 LARGEST_ID = 2**63 - 1  # ids are kept in 64 bits
@@ -54,12 +55,17 @@ def read_annotations(path: str | Path) -> AnnotationSet:
 
 def pack_annotations(data: Any, source: str) -> AnnotationSet:
     """Check and pack the content of a COCO instances file; `source` names it in faults. Raises AnnotationsError."""
+    return sift_sound(data, source).packed
+
+
+def sift_sound(data: Any, source: str) -> Sifted:
+    """Check the content of a COCO instances file as `sift` does. Raises AnnotationsError if it has a fault."""
     sifted = sift(data, source)
     if sifted.faults:
         # Where a table is missing, most other faults follow from that.
         faults = [fault for fault in sifted.faults if not fault.table] or sifted.faults
         raise AnnotationsError(faults, f"Look with `maskzoo data check {source}`; its --fix OUT writes a cleaned copy")
-    return sifted.packed
+    return sifted
 
 
 def sift(data: Any, source: str, split: str = "") -> Sifted:
@@ -93,6 +99,7 @@ class _Sifter:
         self.image_places: dict[int, int] = {}
         self.label: dict[int, int] = {}
         self.seen: set[int] = set()
+        self.unsound: dict[str, set[Any]] = {name: set() for name in TABLES}  # ids that rows have, and that are none
         self.sound: list[int] = []  # places of annotations in which no fault was found
         self.runs: dict[int, bytes] = {}  # by the places of annotations
 
@@ -151,7 +158,9 @@ class _Sifter:
         image = number if table == "images" else row.get("image_id")
         self.row["image"] = image if type(image) is int else None
         if type(number) is not int or not 0 <= number <= LARGEST_ID:
-            self._add("bad-id", "id", number, "a whole number from 0 on")
+            self._add("bad-id", "id", number, f"a whole number from 0 to {LARGEST_ID}")
+            if isinstance(number, str | int | float):
+                self.unsound[table].add((type(number), number))
             return None
         if number in seen:
             self._add(f"duplicate-{NOUNS[table]}-id", "id", Words("{} again", number), "each id once")
@@ -183,9 +192,9 @@ class _Sifter:
         self.seen.add(number)
         before, image, category = len(self.faults), row.get("image_id"), row.get("category_id")
         if type(image) is not int or image not in self.sizes:
-            self._add("unknown-image", "image_id", image, "the id of one of the images")
+            self._check_reference("images", image, self.sizes)
         if type(category) is not int or category not in self.label:
-            self._add("unknown-category", "category_id", category, "the id of one of the categories")
+            self._check_reference("categories", category, self.label)
         for field in ("iscrowd", "ignore"):
             if row.get(field, 0) not in (0, 1):
                 self._add("bad-flag", field, row[field], "0 or 1")
@@ -195,11 +204,24 @@ class _Sifter:
         if not (isinstance(bbox, list) and len(bbox) == 4 and all(map(is_number, bbox))):
             self._add("bad-box", "bbox", bbox, "four finite numbers: x, y, width, height")
         size = self.sizes.get(image) if type(image) is int else None
-        if size is None:
-            return
-        self._read_outline(place, row.get("segmentation"), size)
-        if len(self.faults) == before:
+        nesting = describe_nesting(row.get("segmentation"))
+        if nesting is not None:
+            self._add("bad-nesting", "segmentation", Words(nesting), "a list of polygons: [[x, y, x, y, ...], ...]")
+        elif size is not None:
+            self._read_outline(place, row.get("segmentation"), size)
+        if len(self.faults) == before and size is not None and type(category) is int and category in self.label:
             self.sound.append(place)
+
+    def _check_reference(self, table: str, number: Any, known: Container[int]) -> None:
+        """Note what is wrong with an id that is none of a table's, unless it is that of a row whose id is at fault."""
+        noun = NOUNS[table]
+        if isinstance(number, str | int | float) and (type(number), number) in self.unsound[table]:
+            return
+        if isinstance(number, str) and number.isdecimal() and len(number) < 20 and int(number) in known:
+            expected = f"the id of one of the {table}: {int(number)} without quotes is one"
+            self._add("id-as-text", f"{noun}_id", number, expected)
+        else:
+            self._add(f"unknown-{noun}", f"{noun}_id", number, f"the id of one of the {table}")
 
     def _read_outline(self, place: int, outline: Any, size: tuple[int, int]) -> None:
         """Check an outline; of polygons only the types are looked at, of run lengths not their sum: numbers come later."""

@@ -9,6 +9,7 @@ from typing import NoReturn
 
 from maskzoo.datasets.known_formats import count_files, describe_file, describe_folder, holds_tables, list_files
 from maskzoo.errors import SourceError, list_some
+from maskzoo.images.find import list_folder
 from maskzoo.system.files import describe_address
 
 __all__ = ["SPLITS", "find_splits", "list_passed_over", "name_split", "pick_split", "tell_split"]
@@ -81,7 +82,7 @@ def name_split(name: str, *, whole: bool = False) -> str | None:
 def _list_files(folder: Path) -> dict[Path, str | None]:
     """Return the JSON files in the usual places, each with the split that its name or its folder says."""
     files = {file: name_split(file.name) for place in (folder, folder / "annotations") for file in _list_json(place)}
-    for inner in sorted(entry for entry in folder.iterdir() if entry.is_dir()):
+    for inner in sorted(entry for entry in list_folder(folder) if entry.is_dir()):
         split = name_split(inner.name, whole=True)
         if split is not None:
             usual = [inner / name for name in IN_SPLIT_FOLDER if (inner / name).is_file()]
@@ -101,7 +102,7 @@ def _tell_inside(folder: Path, file: Path) -> str | None:
 
 
 def _list_json(folder: Path) -> list[Path]:
-    return sorted(filter(_is_candidate, folder.iterdir())) if folder.is_dir() else []
+    return sorted(filter(_is_candidate, list_folder(folder))) if folder.is_dir() else []
 
 
 def _is_candidate(file: Path) -> bool:

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from maskzoo.faults import Words
 
-__all__ = ["compress", "decode_runs", "encode_polygons", "measure_runs", "rasterize_polygons", "read_runs"]
+__all__ = ["compress", "decode_runs", "encode_mask", "encode_polygons", "measure_runs", "rasterize_polygons", "read_runs"]
 
 Integers = NDArray[np.int64]
 Pair = tuple[float, float]  # along x and y
@@ -126,6 +126,12 @@ def decode_runs(text: bytes, size: Sequence[int]) -> NDArray[np.uint8]:
     """Return the 0/1 mask uint8 `[H W]` of compressed run lengths that were checked before; `size` is height, width."""
     mask: NDArray[np.uint8] = hotcoco.mask.decode({"size": list(size), "counts": text})
     return mask
+
+
+def encode_mask(mask: ArrayLike) -> bytes:
+    """Return the compressed run lengths of a 0/1 mask `[H W]`."""
+    text: bytes = hotcoco.mask.encode(np.asfortranarray(mask, dtype=np.uint8))["counts"]
+    return text
 
 
 def encode_polygons(

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maskzoo.config import ModelConfig
+from maskzoo.dataset_checks.before_use import judge_before, take_crowds
 from maskzoo.datasets.annotations import AnnotationSet, find_image_folder
 from maskzoo.datasets.class_edits import GivenClasses, read_class_edits
 from maskzoo.datasets.classes import ClassMap, ClassMatch, match_classes
@@ -102,6 +103,7 @@ def evaluate(
     overrides: Sequence[str] = (),
     limit: int | None = None,
     all_images: bool = False,
+    crowds_as_objects: bool = False,
     classes: GivenClasses | None = None,
     out: str | Path | None = None,
     processes: Processes | None = None,
@@ -126,6 +128,7 @@ def evaluate(
         device, backend, dtype, calibrate, overrides: as for `maskzoo.load`.
         limit: run and score the first so many images only.
         all_images: run images without an object too.
+        crowds_as_objects: score crowds as objects, as in sets drawn with a brush.
         classes: a class map (.yml, or a mapping): the data's classes renamed, merged, left out, in another order, so that
             their names are those of the model.
         out: a folder for metrics.json and, if images were run, predictions.json and images.json.
@@ -137,7 +140,7 @@ def evaluate(
 
     Raises:
         ArgumentError: arguments that do not go together.
-        AnnotationsError: all that is wrong in the annotations or the results.
+        AnnotationsError: all that is wrong in the annotations or the results, or with the data set as a whole.
         SourceError: a split or the images are not found.
         MaskzooError: as `maskzoo.load`; or a file in `out` cannot be written.
     """
@@ -154,10 +157,13 @@ def evaluate(
     with join_processes(device) if processes is None else nullcontext(processes) as processes:
         tell = on_progress if processes.rank == 0 else say_nothing
         annotations = _read_data(Path(data), split, tell)
+        annotations = take_crowds(annotations) if crowds_as_objects else annotations
         if edits is not None:
             edited = edits.resolve(annotations.classes.to_pairs())
             annotations = edited.edit(annotations)
             tell(ProgressEvent("Evaluating", note=f"{edits.origin}: {edited}"))
+        for note in judge_before(data, {"": annotations}, learning=False):
+            tell(ProgressEvent("Evaluating", note=note))
         kept = None if limit is None else choose_images(annotations, all_images=all_images, limit=limit)
         chosen = annotations if kept is None else annotations.select(kept)
         folder, found = None, None

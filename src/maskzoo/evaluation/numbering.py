@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from maskzoo.datasets.annotations import AnnotationSet
 from maskzoo.datasets.classes import ClassMatch, match_classes
 from maskzoo.datasets.coco_reader import read_annotations
+from maskzoo.datasets.picture_names import split_address
 from maskzoo.errors import AnnotationsError
 from maskzoo.faults import Fault, Words
 
@@ -122,8 +122,7 @@ def _name(known: AnnotationSet, row: int, code: str, field: str, found: Any, exp
 
 
 def _split(name: str) -> list[str]:
-    """Return the parts of a path of any system."""
-    return [part for part in re.split(r"[/\\]", name) if part not in ("", ".")] or [name]
+    return split_address(name) or [name]
 
 
 def _agree(one: Sequence[str], other: Sequence[str]) -> tuple[bool, int]:

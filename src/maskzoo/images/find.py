@@ -13,7 +13,7 @@ from typing import Any
 from maskzoo.errors import SourceError
 from maskzoo.system.files import describe_address
 
-__all__ = ["IMAGE_SUFFIXES", "find_images", "find_pictures", "is_hidden"]
+__all__ = ["IMAGE_SUFFIXES", "explain_link", "find_images", "find_pictures", "is_hidden", "list_folder"]
 
 IMAGE_SUFFIXES = frozenset([
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".jp2", ".j2k", ".ppm",
@@ -73,7 +73,7 @@ def find_pictures(
             if (status.st_dev, status.st_ino) in seen:
                 continue
             seen.add((status.st_dev, status.st_ino))
-            entries = [entry for entry in _list(place) if not is_hidden(entry.name)]
+            entries = [entry for entry in list_folder(place) if not is_hidden(entry.name)]
         except (SourceError, OSError) as error:
             if place == folder or on_obstacle is None:
                 raise SourceError(str(error)) from error
@@ -81,19 +81,21 @@ def find_pictures(
             continue
         for entry in entries:
             wanted = entry.suffix.lower() in suffixes
-            reason = _explain_link(entry) if entry.is_symlink() else None
-            if reason is not None and (wanted or not entry.suffix):
+            reason = explain_link(entry)
+            if reason is None and os.path.isdir(entry):  # noqa: PTH112 - False without permission
+                waiting.append(entry)
+            elif reason is None and wanted and os.path.isfile(entry):  # noqa: PTH113
+                found.append(entry)
+            elif wanted or (reason is not None and not entry.suffix):
+                reason = reason or "no file, or no permission to see what it is; change the rights of its folder"
                 if on_obstacle is None:
                     raise SourceError(f"{entry}: {reason}")
                 on_obstacle(entry, reason)
-            elif entry.is_dir():
-                waiting.append(entry)
-            elif wanted and entry.is_file():
-                found.append(entry)
     return sorted(found)
 
 
-def _list(folder: Path) -> list[Path]:
+def list_folder(folder: Path) -> list[Path]:
+    """Return what is in a folder. Raises SourceError if that cannot be seen."""
     try:
         return list(folder.iterdir())
     except PermissionError:
@@ -102,8 +104,10 @@ def _list(folder: Path) -> list[Path]:
         raise SourceError(f"{folder}: cannot be looked into ({error.strerror or error}); expected a folder") from None
 
 
-def _explain_link(link: Path) -> str | None:
-    """Return why a link leads to nothing, None if it leads to something."""
+def explain_link(link: Path) -> str | None:
+    """Return why a path is a link to nothing; None if it leads to something, or is no link."""
+    if not os.path.islink(link):  # noqa: PTH114 - False for a name too long
+        return None
     try:
         link.stat()
     except OSError as error:
@@ -119,7 +123,7 @@ def _expand(source: str) -> list[Path]:
         raise SourceError(address)
     path = Path(source)
     if source and path.is_dir():
-        images = _select_images(entry for entry in _list(path) if not is_hidden(entry.name))
+        images = _select_images(entry for entry in list_folder(path) if not is_hidden(entry.name))
         if not images:
             raise SourceError(
                 f"{source}: the folder holds no image; expected files that end in {_list_suffixes()}. "

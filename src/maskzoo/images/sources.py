@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from maskzoo.errors import ImageError, SourceError
-from maskzoo.images.find import IMAGE_SUFFIXES, find_images
+from maskzoo.images.find import IMAGE_SUFFIXES, find_images, is_hidden
 from maskzoo.system.files import describe_address
 
 __all__ = ["MAX_MEMBER_BYTES", "TarMember", "find_sources", "read_list", "read_tar"]
@@ -108,7 +108,9 @@ def read_tar(path: Path) -> list[TarMember]:
         with tarfile.open(path, "r:") as archive:
             for member in archive:
                 archive.members.clear()  # type: ignore[attr-defined]  # its own list would grow with the archive
-                if PurePosixPath(member.name).suffix.lower() not in IMAGE_SUFFIXES or member.isdir():
+                name = PurePosixPath(member.name)
+                hidden = any(is_hidden(part) for part in name.parts if part != "..")
+                if name.suffix.lower() not in IMAGE_SUFFIXES or member.isdir() or hidden:
                     continue
                 _check_member(path, member)
                 found.append(TarMember(path, member.name, member.offset_data, member.size))

@@ -49,6 +49,7 @@ def assign_levels(boxes: Tensor, levels: int) -> Tensor:
 
     224 pixels belong to the third level. The 1e-6 stands inside the logarithm, as the published weights expect.
     """
+    # DIFFERS: torchvision, detectron2 and mmdetection add other small numbers, which tell within 1e-3 pixels of 112, 224, 448.
     width, height = boxes[..., 2] - boxes[..., 0], boxes[..., 3] - boxes[..., 1]
     area = torch.where((width < 0) | (height < 0), torch.zeros_like(width), width * height)
     return (torch.log2(area.sqrt() / 224 + 1e-6) + 4).floor().clamp(2, levels + 1).to(torch.int64) - 2

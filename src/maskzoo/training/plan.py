@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from maskzoo.config import ModelConfig, RunSettings
+from maskzoo.dataset_checks.before_use import judge_before, take_crowds
 from maskzoo.datasets.annotations import AnnotationSet, find_image_folder
 from maskzoo.datasets.class_edits import EditedClasses, GivenClasses, read_class_edits
 from maskzoo.datasets.classes import ClassMap, join_classes
@@ -41,11 +42,16 @@ class Plan:
     notes: tuple[str, ...] = ()
 
     def read(self, split: str) -> AnnotationSet:
-        """Read the annotations of a split, under the class map's classes if one was given."""
-        annotations = read_annotations(self.data[split])
+        """Read the annotations of a split as the run takes them, under the class map's classes if one was given."""
+        annotations = _read(self.data[split], self.settings)
         if self.renamed is None:
             return annotations
         return EditedClasses.from_dict(self.renamed, ClassMap.from_classes(self.config.classes)).edit(annotations)
+
+
+def _read(file: str | Path, settings: RunSettings) -> AnnotationSet:
+    annotations = read_annotations(file)
+    return take_crowds(annotations) if settings.crowds_as_objects else annotations
 
 
 def make_plan(
@@ -63,8 +69,8 @@ def make_plan(
 
     These are the classes of both splits, joined by name, or what a class map (`classes`) makes of them.
 
-    Raises SourceError where something is not found, AnnotationsError with every fault of an annotation file, ConfigError
-    if the splits' classes disagree or the class map does not fit them.
+    Raises SourceError where something is not found, AnnotationsError with every fault of an annotation file or where a set
+    is nonsense as a whole, ConfigError if the splits' classes disagree or the class map does not fit them.
     """
     edits = None if classes is None else read_class_edits(classes)
     splits = find_splits(data)
@@ -72,25 +78,27 @@ def make_plan(
         raise TrainingError(f"{data}: found {', '.join(splits)}; expected a train split; give its annotation file as DATA")
     files = {"train": splits["train"], "val": splits.get("val") if val is None else val}
     places: dict[str, str] = {}
-    found: list[AnnotationSet] = []
+    found: dict[str, AnnotationSet] = {}
     for split, file in files.items():
         if file is None:
             continue
-        found.append(annotations := read_annotations(file))
+        found[split] = annotations = _read(file, settings)
         places[split] = str(file.absolute())
         places[f"{split}_images"] = str(find_image_folder(annotations, images, split).absolute())
         places[f"{split}_sha256"] = hash_file(file)
     renamed, note = None, None
     if edits is not None:
-        edited = edits.resolve(*(annotations.classes.to_pairs() for annotations in found))
+        edited = edits.resolve(*(annotations.classes.to_pairs() for annotations in found.values()))
         joined, renamed, note = edited.classes, edited.to_dict(), f"{edits.origin}: {edited}"
+        found = {split: edited.edit(annotations) for split, annotations in found.items()}
     elif len(found) > 1:
-        joined, note = join_classes(found[0].classes, found[1].classes, found[1].count_objects())
+        joined, note = join_classes(found["train"].classes, found["val"].classes, found["val"].count_objects())
     else:
-        joined = found[0].classes
+        joined = found["train"].classes
+    notes = judge_before(data, found, learning=True)
     if joined.to_classes() != dict(config.classes):
         config = config.model_copy(update={"classes": joined.to_classes()})
-    return Plan(config, settings, places, {"from": source}, processes, renamed, (note,) if note else ())
+    return Plan(config, settings, places, {"from": source}, processes, renamed, (*([note] if note else []), *notes))
 
 
 def change_plan(plan: Plan, settings: Sequence[str], processes: int) -> Plan:

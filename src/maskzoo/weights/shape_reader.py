@@ -15,8 +15,9 @@ from maskzoo.weights.layer_names import LayerNames
 __all__ = ["LayerReader", "PaddleReader", "ShapeReader"]
 
 Array = NDArray[Any]
-DEPTHS: dict[tuple[int, ...], int] = {(3, 4, 6, 3): 50, (3, 4, 23, 3): 101}
-OTHER_DEPTHS: dict[tuple[int, ...], str] = {(2, 2, 2, 2): "ResNet-18 or 26", (3, 8, 36, 3): "ResNet-152"}
+DEEP: dict[tuple[int, ...], int] = {(3, 4, 6, 3): 50, (3, 4, 23, 3): 101}  # of blocks of three convolutions
+SHALLOW: dict[tuple[int, ...], int] = {(2, 2, 2, 2): 18, (3, 4, 6, 3): 34}  # of two
+OTHER_DEPTHS: dict[tuple[int, ...], str] = {(2, 2, 2, 2): "ResNet-26", (3, 8, 36, 3): "ResNet-152"}
 CELLS = 49  # of a RoI feature of the box head
 Found = tuple[dict[str, tuple[Any, str]], int, int]
 
@@ -44,13 +45,14 @@ class ShapeReader:
     def refuse(self, found: str, expected: str) -> WeightsError:
         return WeightsError(f"{self.origin}: has {found}, which is not computed here; expected {expected}")
 
-    def find_backbone(self, counts: Sequence[int], first: str, stem: str) -> Iterator[tuple[str, Any, str]]:
-        """Yield the backbone's depth, width and groups; `first` is the first block's 3x3 convolution."""
-        text = ", ".join(map(str, counts))
-        if tuple(counts) not in DEPTHS:
-            kind = OTHER_DEPTHS.get(tuple(counts), "another backbone")
-            raise self.refuse(f"{kind} ({text} blocks a stage)", "ResNet-50 or 101 (3, 4, 6, 3 or 3, 4, 23, 3)")
-        yield "network.backbone.depth", DEPTHS[tuple(counts)], f"{text} blocks a stage"
+    def find_backbone(self, counts: Sequence[int], first: str, stem: str, deep: bool = True) -> Iterator[tuple[str, Any, str]]:
+        """Yield the backbone's depth, width and groups; `first` is the first block's second convolution."""
+        text = f"{', '.join(map(str, counts))} blocks of {'three' if deep else 'two'} convolutions a stage"
+        depth = (DEEP if deep else SHALLOW).get(tuple(counts))
+        if depth is None:
+            kind = OTHER_DEPTHS.get(tuple(counts), "another backbone") if deep else "another backbone"
+            raise self.refuse(f"{kind} ({text})", "ResNet-18, 34, 50 or 101")
+        yield "network.backbone.depth", depth, text
         width = self.shape_of(stem, 4)[0]
         yield "network.backbone.width", width, f"{stem} {list(self.shape(stem))}"
         shape = self.shape_of(first, 4)
@@ -73,7 +75,7 @@ class LayerReader(ShapeReader):
     def find(self) -> Found:
         settings = dict(self._find_settings())
         classes = self._count_classes()
-        anchors = self.shape(f"{self.names.rpn_score}.weight")[0]
+        anchors = self.shape_of(f"{self.names.rpn_score}.weight", 4)[0]
         return settings, classes, anchors
 
     def _find_settings(self) -> Iterator[tuple[str, tuple[Any, str]]]:
@@ -86,7 +88,8 @@ class LayerReader(ShapeReader):
         yield "network.heads", (heads, shows[heads])
         first = names.block[0].format(stage=2, layer=1, block=0, number=2) + ".weight"
         counts = [self._count_blocks(stage) for stage in (2, 3, 4, 5)]
-        for key, value, shown in self.find_backbone(counts, first, f"{names.stem[0]}.weight"):
+        deep = self._block(names.block, 2, 0, 3) in self.arrays
+        for key, value, shown in self.find_backbone(counts, first, f"{names.stem[0]}.weight", deep):
             yield key, (value, shown)
         norm = self._find_norm(names.stem[1])
         yield "network.backbone.norm", norm
@@ -102,10 +105,6 @@ class LayerReader(ShapeReader):
         template = names.res5 if stage == 5 and names.res5 else names.block
         count = 0
         while self._block(template, stage, count, 1) in self.arrays:
-            if self._block(template, stage, count, 3) not in self.arrays:
-                raise self.refuse(
-                    "blocks of two convolutions: ResNet-18 or 34", "ResNet-50 or 101, whose blocks have three convolutions"
-                )
             count += 1
         return count
 
@@ -204,7 +203,7 @@ class PaddleReader(ShapeReader):
         classes = check_classes(
             self, "bbox_head.bbox_score.bias", "bbox_head.bbox_delta.bias", "mask_head.mask_fcn_logits.bias", first=False
         )
-        return settings, classes, self.shape("rpn_head.rpn_rois_score.weight")[0]
+        return settings, classes, self.shape_of("rpn_head.rpn_rois_score.weight", 4)[0]
 
     def _count(self, stage: int, c4: bool) -> int:
         where = r"bbox_head\.head\.res5" if stage == 5 and c4 else rf"backbone\.res{stage}"

@@ -9,7 +9,7 @@ from typing import Any
 from maskzoo.config import ModelConfig
 from maskzoo.errors import ConfigError
 from maskzoo.model_file import dump_data, parse_config
-from maskzoo.zoo.toolkit_configs import Unread
+from maskzoo.zoo.python_values import Unread
 
 __all__ = ["Choice", "Draft", "Settings"]
 

@@ -14,13 +14,14 @@ import torch
 from torch import Tensor
 
 from maskzoo.config import ModelConfig
-from maskzoo.errors import ConfigError, WeightsError
+from maskzoo.errors import ArgumentError, ConfigError, WeightsError
 from maskzoo.images.batch import make_batch
 from maskzoo.system.files import hash_file
 from maskzoo.weights.checkpoint import write_checkpoint
 from maskzoo.weights.foreign import ForeignFile, read_tensors
 from maskzoo.weights.recognition import Recognised, recognise
 from maskzoo.zoo.choices import Choice, Draft
+from maskzoo.zoo.class_names import set_class_names
 from maskzoo.zoo.load import build_empty, list_shapes, note_rule
 from maskzoo.zoo.model_draft import draft_model
 from maskzoo.zoo.rows import names, read_row
@@ -102,7 +103,7 @@ def convert(
     Raises:
         ConfigError: It is not known which network the weights belong to, or a config is not computed here.
         WeightsError: They are damaged, of a network that is not computed here, or `out` cannot be written.
-        ArgumentError: `classes` are no list of names.
+        ArgumentError: Arguments do not go together, or `classes` are no list of names.
     """
     source, out = Path(source), Path(out)
     if out.suffix != ".safetensors":
@@ -110,14 +111,22 @@ def convert(
     if out.exists() and source.exists() and out.samefile(source):
         raise WeightsError(f"{out}: is the file that is converted, which stays as it is; give the new one another name")
     file = read_tensors(source, part)
+    if file.said.get("format") == "maskzoo":
+        raise WeightsError(f"{source}: is a model of maskzoo already; use it as it is")
     found = recognise(file.tensors, str(source))
-    if model is None and found.library == "PaddleDetection" and config is None and source.stem in names():
-        model = source.stem
+    if model is None and config is None and found.library == "PaddleDetection" and source.stem in names():
+        row = read_row(source.stem)  # a file under a row's name is its file, unless it has other classes
+        model = row.name if len(row.classes) == found.classes else None
     if model is not None:
+        if config is not None or style is not None or options:
+            raise ArgumentError(f"{model} says all of the network; leave config, style and options out, or the model (--model)")
         chosen = read_row(model, overrides)
         note_rule(chosen, model)
         draft = Draft(chosen, str(model))
         draft.note_overrides(overrides)
+        if classes is not None:
+            set_class_names(draft, found, classes)
+            chosen = draft.finish(str(model), ())
     else:
         draft = draft_model(source, file, found, config=config, classes=classes, style=style, options=options)
         chosen = draft.finish(f"{source} (what was found)", overrides)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from maskzoo.errors import ConfigError, list_some
+from maskzoo.models.resnet import DEEP
 from maskzoo.zoo.choices import Draft, Settings
 
 __all__ = ["DEFAULTS", "translate_detectron2"]
@@ -94,9 +95,23 @@ def translate_detectron2(values: Mapping[str, Any], origin: str, draft: Draft) -
     _translate_heads(settings, draft, c4)
     _translate_input(settings, draft)
     _translate_training(settings, draft)
+    _check_levels(settings, draft.get("network.heads"))
     unused = settings.list_unused()
     if unused:
         draft.notes.append(f"{origin}: not used, for they are about training or files: {list_some(sorted(unused), 12)}")
+
+
+def _check_levels(settings: Settings, heads: str) -> None:
+    """The maps that the RPN and the heads look at, where a config names them."""
+    pyramid = ["p2", "p3", "p4", "p5", "p6"]
+    single = ["res4" if heads == "c4" else "res5"]
+    for key, wanted in {
+        "MODEL.RPN.IN_FEATURES": pyramid if heads == "fpn" else single,
+        "MODEL.ROI_HEADS.IN_FEATURES": pyramid[:4] if heads == "fpn" else single,
+        "MODEL.FPN.IN_FEATURES": ["res2", "res3", "res4", "res5"],
+    }.items():
+        if settings.has(key) and (heads == "fpn" or "FPN" not in key):
+            settings.need(key, wanted)
 
 
 def _translate_backbone(settings: Settings, draft: Draft) -> None:
@@ -104,7 +119,8 @@ def _translate_backbone(settings: Settings, draft: Draft) -> None:
         theirs = f"MODEL.RESNETS.{name}"
         draft.agree(f"network.backbone.{key}", settings.whole(theirs), settings.tell(theirs))
     key = "MODEL.RESNETS.STRIDE_IN_1X1"
-    draft.set("network.backbone.stride_in_1x1", settings.flag(key), settings.tell(key))
+    in_1x1 = settings.flag(key) and draft.get("network.backbone.depth") >= DEEP  # else there is none
+    draft.set("network.backbone.stride_in_1x1", in_1x1, settings.tell(key))
     settings.need("MODEL.RESNETS.DEFORM_ON_PER_STAGE", [False] * 4)
     settings.need("MODEL.RESNETS.RES5_DILATION", 2 if draft.get("network.heads") == "dc5" else 1)
     settings.need("MODEL.FPN.FUSE_TYPE", "sum")

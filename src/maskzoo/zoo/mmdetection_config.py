@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from maskzoo.errors import ConfigError
+from maskzoo.models.resnet import DEEP
 from maskzoo.zoo.choices import Draft, Settings
 
 __all__ = ["find_classes", "translate_mmdetection"]
@@ -37,10 +38,10 @@ DEFAULTS: Mapping[str, Any] = {  # of mmdetection's classes
     **{f"{extractor}.roi_layer.sampling_ratio": 0 for extractor in EXTRACTORS},
     **{f"{extractor}.roi_layer.aligned": True for extractor in EXTRACTORS},
     **{f"{extractor}.finest_scale": 56 for extractor in EXTRACTORS},
-    "test.rpn.min_bbox_size": 0,
-    "test.rpn.nms_across_levels": False,
-    "test.rcnn.nms.type": "nms",
-    "test.rcnn.mask_thr_binary": 0.5,
+    "test_cfg.rpn.min_bbox_size": 0,
+    "test_cfg.rpn.nms_across_levels": False,
+    "test_cfg.rcnn.nms.type": "nms",
+    "test_cfg.rcnn.mask_thr_binary": 0.5,
     "input.pad": 1,
 }
 BOX_HEADS = ("Shared2FCBBoxHead", "Shared4Conv1FCBBoxHead", "ConvFCBBoxHead")
@@ -83,12 +84,12 @@ def find_classes(values: Mapping[str, Any]) -> tuple[list[str], str] | None:
 
 
 def _unify(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Put what stands in several places by version into one: `test`, the limits; `input`, normalising and size."""
+    """Put what stands in several places by version into one: `test_cfg`, the limits; `input`, normalising and size."""
     model = values.get("model")
     if not isinstance(model, Mapping):
         return {"model": model, **{key: value for key, value in values.items() if key != "model"}}
     test = model.get("test_cfg") or values.get("test_cfg")
-    return {"model": dict(model), "test": test, "input": _unify_input(values, model)}
+    return {"model": dict(model), "test_cfg": test, "input": _unify_input(values, model)}
 
 
 def _unify_input(values: Mapping[str, Any], model: Mapping[str, Any]) -> dict[str, Any]:
@@ -155,7 +156,7 @@ def _translate_backbone(settings: Settings, draft: Draft) -> None:
     if settings.find("model.backbone.dcn") is not None:
         settings.need("model.backbone.stage_with_dcn", [False] * 4)
     key = "model.backbone.style"
-    caffe = settings.need(key, "pytorch", "caffe") == "caffe"
+    caffe = settings.need(key, "pytorch", "caffe") == "caffe" and draft.get("network.backbone.depth") >= DEEP
     draft.set("network.backbone.stride_in_1x1", caffe, settings.tell(key))
     key = "model.backbone.norm_cfg.type"
     if settings.has(key):
@@ -207,12 +208,13 @@ def _translate_heads(settings: Settings, draft: Draft) -> None:
         if settings.find(extractor) is None:
             continue  # masks are pooled as boxes are told to be only where it stands
         settings.need(f"{extractor}.type", "SingleRoIExtractor", "mmdet.SingleRoIExtractor")
-        settings.need(f"{extractor}.roi_layer.type", "RoIAlign")
-        settings.need(f"{extractor}.roi_layer.output_size", side, [side, side])
+        layer = f"{extractor}.roi_layer"
+        settings.need(f"{layer}.type", "RoIAlign")
+        settings.need(_choose(settings, f"{layer}.output_size", f"{layer}.out_size"), side, [side, side])
         settings.need(f"{extractor}.finest_scale", 56)
         settings.need(f"{extractor}.featmap_strides", [4, 8, 16, 32])
-        layer = f"{extractor}.roi_layer"
-        pooled.append((settings.flag(f"{layer}.aligned"), settings.whole(f"{layer}.sampling_ratio")))
+        samples = _choose(settings, f"{layer}.sampling_ratio", f"{layer}.sample_num")
+        pooled.append((settings.flag(f"{layer}.aligned"), settings.whole(samples)))
     if len(set(pooled)) != 1:
         raise ConfigError(f"{settings.origin}: RoIs are pooled differently for boxes and masks, which is not computed here")
     layer = f"{EXTRACTORS[0]}.roi_layer"
@@ -231,37 +233,33 @@ def _translate_heads(settings: Settings, draft: Draft) -> None:
 
 
 def _translate_limits(settings: Settings, draft: Draft) -> None:
-    settings.need("test.rpn.nms_across_levels", False)
-    settings.need("test.rcnn.nms.type", "nms")
-    total = _choose(settings, "test.rpn.max_per_img", "test.rpn.max_num")
-    after = "test.rpn.nms_post" if settings.has("test.rpn.nms_post") else total
-    iou = _choose(settings, "test.rpn.nms.iou_threshold", "test.rpn.nms_thr", "test.rpn.nms.iou_thr")
-    box_iou = _choose(settings, "test.rcnn.nms.iou_threshold", "test.rcnn.nms.iou_thr")
+    settings.need("test_cfg.rpn.nms_across_levels", False)
+    settings.need("test_cfg.rcnn.nms.type", "nms")
+    total = _choose(settings, "test_cfg.rpn.max_per_img", "test_cfg.rpn.max_num")
+    after = "test_cfg.rpn.nms_post" if settings.has("test_cfg.rpn.nms_post") else total
+    iou = _choose(settings, "test_cfg.rpn.nms.iou_threshold", "test_cfg.rpn.nms_thr", "test_cfg.rpn.nms.iou_thr")
+    box_iou = _choose(settings, "test_cfg.rcnn.nms.iou_threshold", "test_cfg.rcnn.nms.iou_thr")
     for ours, theirs in (
-        ("limits.proposals.before_nms", "test.rpn.nms_pre"),
+        ("limits.proposals.before_nms", "test_cfg.rpn.nms_pre"),
         ("limits.proposals.after_nms", after),
         ("limits.proposals.total", total),
-        ("limits.detections.total", "test.rcnn.max_per_img"),
+        ("limits.detections.total", "test_cfg.rcnn.max_per_img"),
     ):
-        draft.set(ours, settings.whole(theirs), _tell_limit(settings, theirs))
+        draft.set(ours, settings.whole(theirs), settings.tell(theirs))
     for ours, theirs in (
         ("limits.proposals.iou", iou),
-        ("limits.detections.score", "test.rcnn.score_thr"),
+        ("limits.detections.score", "test_cfg.rcnn.score_thr"),
         ("limits.detections.iou", box_iou),
-        ("limits.detections.mask_threshold", "test.rcnn.mask_thr_binary"),
+        ("limits.detections.mask_threshold", "test_cfg.rcnn.mask_thr_binary"),
     ):
-        draft.set(ours, settings.number(theirs), _tell_limit(settings, theirs))
-    least = settings.number("test.rpn.min_bbox_size")
+        draft.set(ours, settings.number(theirs), settings.tell(theirs))
+    least = settings.number("test_cfg.rpn.min_bbox_size")
     if least > 0:
-        draft.set("limits.proposals.min_side", least, _tell_limit(settings, "test.rpn.min_bbox_size"))
+        draft.set("limits.proposals.min_side", least, settings.tell("test_cfg.rpn.min_bbox_size"))
 
 
 def _choose(settings: Settings, first: str, *others: str) -> str:
     return next((key for key in (first, *others) if settings.has(key)), first)
-
-
-def _tell_limit(settings: Settings, key: str) -> str:
-    return settings.tell(key).replace(" test.", " test_cfg.")
 
 
 def _translate_input(settings: Settings, draft: Draft) -> None:

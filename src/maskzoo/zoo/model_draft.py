@@ -11,11 +11,14 @@ from typing import Any
 from maskzoo.config import ModelConfig
 from maskzoo.errors import ArgumentError, ConfigError, list_some
 from maskzoo.model_file import parse_config
+from maskzoo.models.resnet import DEEP
+from maskzoo.system.files import hash_file
 from maskzoo.weights.foreign import ForeignFile
 from maskzoo.weights.recognition import Recognised
 from maskzoo.zoo.choices import Draft
+from maskzoo.zoo.class_names import find_class_names, set_class_names, set_classes
 from maskzoo.zoo.detectron2_config import translate_detectron2
-from maskzoo.zoo.mmdetection_config import find_classes, translate_mmdetection
+from maskzoo.zoo.mmdetection_config import translate_mmdetection
 from maskzoo.zoo.paddledetection_config import translate_paddledetection
 from maskzoo.zoo.toolkit_configs import parse_python_config, read_python_config, read_yaml_config
 from maskzoo.zoo.torchvision_options import translate_torchvision
@@ -23,9 +26,8 @@ from maskzoo.zoo.torchvision_options import translate_torchvision
 __all__ = ["draft_model"]
 
 PUBLISHED_CLASSES = 90  # of torchvision's published networks: COCO's ids, ten of them not used
-COCO_ROW = "detectron2/mask_rcnn_R_50_FPN_3x"  # whose classes are COCO's 80
-BACKGROUND = ("__background__", "background", "_background_", "bg")
 GREY = 1 / 255
+_PUBLISHED_HASH = re.compile(r"-([0-9a-f]{8})\.pth$")  # torchvision and mmdetection write the SHA-256's beginning there
 
 
 def draft_model(
@@ -50,22 +52,37 @@ def draft_model(
         raise ArgumentError(f"options (--option) are torchvision's, and {source} is {found.library}'s; use --config or --set")
     if style not in (None, "caffe", "pytorch"):
         raise ArgumentError(f"style is {style!r}; expected caffe or pytorch")
-    values, origin = _read_config(found.library, file, config)
     published = _find_published(source.name)
+    values, origin = _read_config(found.library, file, config, published)
     row = published or _choose_row(found, style if style or values is None else "pytorch", source)
     known = f"published model {row}, as the file is called" if published else f"default of {row}"
     draft = Draft(_read_row(row), known)
     for key, (value, shown) in found.settings.items():
-        if found.library != "mmdetection" or key != "network.backbone.norm":  # theirs are one kind, frozen by the config
+        if found.library == "mmdetection" and key == "network.backbone.norm":
+            continue  # theirs are one kind, frozen by the config
+        if (value, draft.get(key)) != ("bn", "sync_bn"):  # which differ in training alone
             draft.set(key, value, f"file: {shown}")
     _name(draft, source, found, published)
-    _set_classes(draft, found, file, values, classes, published)
+    if published and (digest := _PUBLISHED_HASH.search(source.name)) and not hash_file(source).startswith(digest[1]):
+        draft.notes.append(
+            f"the file is called as {published} was published, and its SHA-256 does not begin with {digest[1]}: it is another "
+            "file. If it is not that model, give it another name"
+        )
+    if classes is not None:
+        set_class_names(draft, found, classes)
+    else:
+        set_classes(draft, found, *find_class_names(draft, found, file, values, published))
     if found.library in ("torchvision", "Detectron"):
         _set_epsilon(draft, found, published)
     if style is not None:
-        draft.set("network.backbone.stride_in_1x1", style == "caffe", "--style")
+        deep = draft.get("network.backbone.depth") >= DEEP
+        draft.set("network.backbone.stride_in_1x1", style == "caffe" and deep, "--style")
     elif found.library == "detectron2" and values is None and not published:
         _guess_detectron2(draft)
+    if found.library == "mmdetection" and values is None and not published and draft.get("network.backbone.group_width") == 8:
+        source_of_rules = "mmdetection's own models of 32x8d, whose backbone was detectron2's"
+        draft.set("input.order", "bgr", source_of_rules)
+        draft.set("input.std", [58.395 * GREY, 57.12 * GREY, 57.375 * GREY], source_of_rules)
     if values is not None:
         _translate(found.library, values, origin, draft)
     if found.library == "PaddleDetection":
@@ -106,7 +123,9 @@ def _choose_row(found: Recognised, style: str | None, source: Path) -> str:
             return f"detectron2/mask_rcnn_R_{shape['depth']}_DC5_3x"
         if shape["groups"] > 1:
             return "detectron2/mask_rcnn_X_101_32x8d_FPN_3x"
-        return f"detectron2/mask_rcnn_R_{shape['depth']}_FPN_3x"
+        if shape["box_head"] == "4conv1fc":
+            return "detectron2/mask_rcnn_R_50_FPN_100ep_LSJ"
+        return f"detectron2/mask_rcnn_R_{101 if shape['depth'] == 101 else 50}_FPN_3x"
     if found.library == "PaddleDetection":
         return _choose_paddle_row(shape)
     if style is None:
@@ -175,11 +194,11 @@ def _set_epsilon(draft: Draft, found: Recognised, published: str | None) -> None
 
 def _guess_detectron2(draft: Draft) -> None:
     groups = draft.get("network.backbone.groups")
-    caffe = groups == 1
+    caffe = groups == 1 and draft.get("network.backbone.depth") >= DEEP
     draft.set(
         "network.backbone.stride_in_1x1",
         caffe,
-        f"default of detectron2 for {'ResNets' if caffe else 'ResNeXts'}; no name or shape shows it",
+        f"default of detectron2 for {'ResNet-50 and 101' if caffe else 'this backbone'}; no name or shape shows it",
     )
     draft.notes.append(
         "the file does not say where blocks stride, nor order, mean and deviation of colours; they are those of detectron2's "
@@ -202,8 +221,10 @@ def _set_statistics(draft: Draft, found: Recognised) -> None:
 # The toolkit's config
 
 
-def _read_config(library: str, file: ForeignFile, config: str | Path | None) -> tuple[dict[str, Any] | None, str]:
-    """Return a config's values and its name; None without one."""
+def _read_config(
+    library: str, file: ForeignFile, config: str | Path | None, published: str | None
+) -> tuple[dict[str, Any] | None, str]:
+    """Return a config's values and its name; None without one. A published model's rules are known without."""
     if config is not None:
         path = Path(config)
         python = path.suffix == ".py"
@@ -213,9 +234,9 @@ def _read_config(library: str, file: ForeignFile, config: str | Path | None) -> 
             raise ConfigError(f"{path}: not a config of {library}, whose weights these are; expected {told}")
         return (read_python_config(path) if python else read_yaml_config(path)), path.name
     meta = file.said.get("meta")
-    if library == "mmdetection" and isinstance(meta, Mapping):
+    if library == "mmdetection" and isinstance(meta, Mapping) and not published:
         for key in ("cfg", "config"):
-            if isinstance(meta.get(key), str) and "MaskRCNN" in meta[key]:
+            if isinstance(meta.get(key), str) and meta[key].strip():
                 return parse_python_config(meta[key], f"meta.{key}"), f"meta.{key}"
     return None, ""
 
@@ -226,65 +247,5 @@ def _translate(library: str, values: Mapping[str, Any], origin: str, draft: Draf
     elif library == "detectron2":
         translate_detectron2(values, origin, draft)
     else:
-        translate_paddledetection(values, origin, draft)
-
-
-# Class names
-
-
-def _set_classes(
-    draft: Draft,
-    found: Recognised,
-    file: ForeignFile,
-    values: Mapping[str, Any] | None,
-    given: str | Path | Sequence[str] | None,
-    published: str | None,
-) -> None:
-    if given is not None:
-        from maskzoo.datasets.importers.convert import read_class_names
-
-        named, source = read_class_names(given), "--classes"
-        if len(named) == found.classes + 1 and named[0].casefold() in BACKGROUND:
-            named = named[1:]
-            draft.notes.append("the first class name is the background's and was left out")
-    else:
-        named, source = _find_names(draft, found, file, values, published)
-    if len(named) != found.classes:
-        raise ConfigError(
-            f"{source} has {len(named)} class names ({list_some(named, 5)}), and the weights have {found.classes} classes; "
-            "expected one name each, in the order of training, without the background"
-        )
-    coco = _read_row(COCO_ROW).classes
-    ids = list(coco) if named == list(coco.values()) else range(1, len(named) + 1)
-    draft.set("classes", dict(zip(ids, named, strict=True)), source)
-
-
-def _find_names(
-    draft: Draft, found: Recognised, file: ForeignFile, values: Mapping[str, Any] | None, published: str | None
-) -> tuple[list[str], str]:
-    known = list(draft.get("classes").values())
-    meta = file.said.get("meta")
-    if found.library == "mmdetection" and isinstance(meta, Mapping):
-        inner = meta.get("dataset_meta")
-        for where, table in (("meta.dataset_meta", inner), ("meta", meta)):
-            for key in ("classes", "CLASSES"):
-                names = table.get(key) if isinstance(table, Mapping) else None
-                names = [names] if isinstance(names, str) else names
-                if isinstance(names, list) and names and all(isinstance(name, str) for name in names):
-                    return names, f"file: {where}.{key}"
-    told = find_classes(values) if values is not None and found.library == "mmdetection" else None
-    if told is not None:
-        return told[0], f"config: {told[1]}"
-    if published and len(known) == found.classes:
-        return known, draft.base
-    if len(known) == found.classes:
-        draft.notes.append(
-            f"{found.classes} classes, as many as COCO has: its names were taken, for the file has none; give others with "
-            "--classes"
-        )
-        return known, f"assumed: {found.classes} classes are COCO's"
-    draft.notes.append(
-        f"the file has no class names: they are called class 1 to class {found.classes}; name them in the order of training "
-        "with --classes names.txt (a name a line) or --classes cat,dog"
-    )
-    return [f"class {number}" for number in range(1, found.classes + 1)], "no names in the file"
+        unused = translate_paddledetection(values, origin, draft)
+        draft.notes.append(f"{origin}: not used: {list_some(sorted(unused), 20)}")

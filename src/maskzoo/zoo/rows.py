@@ -160,7 +160,7 @@ def read_row(name_or_path: str | Path, overrides: Sequence[str] = ()) -> ModelCo
     if path.suffix == ".safetensors":
         raise ConfigError(
             f"{path}: a checkpoint; expected a name from `maskzoo models`, or a model file (.yml), as the model.yml of a "
-            f"training run. To begin with the checkpoint's weights: --from {path}"
+            f"training run. To begin with the checkpoint's weights: --from {path}, beside which it may be the model as well"
         )
     return parse_config(row_text(str(name_or_path)), str(name_or_path), overrides)
 

@@ -1,10 +1,11 @@
 """A picture is found by what is left of its path: where it is said, else the only one that can be meant, which is told."""
 
 import unicodedata
+from pathlib import Path
 
 import pytest
 
-from maskzoo.datasets.importers.picture_index import PictureIndex, split_address
+from maskzoo.datasets.importers.picture_index import PictureIndex
 
 
 @pytest.fixture
@@ -78,15 +79,15 @@ def test_between_several_of_a_name_the_folders_of_the_labels_decide_and_then_the
     assert PictureIndex(tree).find("F.jpg", tree / "one").path == tree / "other/F.jpg"
 
 
+def test_labels_may_lie_in_another_folder_than_the_pictures(tree, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for root, near in ((Path("set"), Path("labels")), (tree, Path("labels")), (Path("set"), tmp_path / "labels")):
+        found = PictureIndex(root).find("photos/d.tif", near)
+        assert found.path is not None and found.path.absolute() == tree / "two/d.tif"
+
+
 def test_obstacles_on_the_way_are_kept(tree):
     (tree / "broken.jpg").symlink_to(tree / "nowhere.jpg")
     index = PictureIndex(tree)
     index.find("gone.jpg", tree)
     assert [path.name for path, _ in index.obstacles] == ["broken.jpg"]
-
-
-def test_addresses_of_every_machine_have_parts():
-    assert split_address("C:\\a\\b.jpg") == ["a", "b.jpg"]
-    assert split_address("file:///a/b%20c.jpg") == ["a", "b c.jpg"]
-    assert split_address("s3://bucket/a/b.jpg") == ["a", "b.jpg"]
-    assert split_address("a\0.jpg") == []

@@ -18,8 +18,8 @@ from maskzoo.datasets.importers.brush_mask import decode_brush
 from maskzoo.datasets.importers.builder import DatasetBuilder, ImportOptions
 from maskzoo.datasets.importers.drawn_shapes import Points, draw_ellipse, draw_mask, draw_rectangle, read_numbers, read_points
 from maskzoo.datasets.importers.labelled import LabelledPicture, LabelledShape, Labels, Size
-from maskzoo.datasets.importers.picture_index import split_address
 from maskzoo.datasets.mask_outlines import trace
+from maskzoo.datasets.picture_names import split_address
 from maskzoo.images.find import IMAGE_SUFFIXES
 
 __all__ = ["is_label_studio", "read_label_studio"]
@@ -128,7 +128,8 @@ def _read_picture(path: Path, row: str, named: str, results: list[dict[str, Any]
         if kind is None or number in shapes:
             continue
         shapes[number] = _read_region(f"region {number}", result, kind, texts.get(number, []))
-        shapes[number].attributes = answers.get(number, {})
+        meta = result.get("meta")
+        shapes[number].attributes = (meta if isinstance(meta, dict) else {}) | answers.get(number, {})
         height, width = result.get("original_height"), result.get("original_width")
         if isinstance(height, int) and isinstance(width, int):
             sizes[height, width] += 1

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import takewhile
-from pathlib import Path, PureWindowsPath
-from urllib.parse import parse_qs, unquote, urlsplit
+from pathlib import Path
 
 from maskzoo.datasets.coco_writer import straighten
 from maskzoo.datasets.importers.builder import is_within
+from maskzoo.datasets.picture_names import drop_upload, fold_name, plain_name, split_address
 from maskzoo.errors import list_some
 from maskzoo.images.find import IMAGE_SUFFIXES, find_pictures
 
-__all__ = ["FoundPicture", "PictureIndex", "split_address"]
-
-# Label Studio puts eight digits before the name of an uploaded file.
-_UPLOAD = re.compile(r"[0-9a-f]{6,36}-(?=.)")
+__all__ = ["FoundPicture", "PictureIndex"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +38,9 @@ class PictureIndex:
         """The pictures by name, by name without suffix, and by name as a server keeps it."""
         found: dict[str, list[Path]] = {}
         for path in find_pictures(self.root, on_obstacle=lambda *what: self.obstacles.append(what)):
-            found.setdefault(_fold(path.name), []).append(path)
-            found.setdefault(_fold(path.stem) + "/", []).append(path)
-            found.setdefault(_plain(path.name) + "//", []).append(path)
+            found.setdefault(fold_name(path.name), []).append(path)
+            found.setdefault(fold_name(path.stem) + "/", []).append(path)
+            found.setdefault(plain_name(path.name) + "//", []).append(path)
         return found
 
     def find(self, named: str, near: Path) -> FoundPicture:
@@ -64,13 +59,13 @@ class PictureIndex:
                 if right_kind and candidate.is_file():
                     return FoundPicture(straighten(candidate))
         name = parts[-1]
-        uploaded = _UPLOAD.sub("", name, count=1)
+        uploaded = drop_upload(name)
         stem = Path(uploaded).stem if Path(uploaded).suffix.lower() in IMAGE_SUFFIXES else uploaded
         tries = [
-            (_fold(name), "found in another folder or with other letters than the labels say"),
-            (_fold(uploaded), "found without the prefix that an upload gave it"),
-            (_plain(uploaded) + "//", "found without the prefix and the signs that an upload changed"),
-            (_fold(stem) + "/", "found with another suffix than the labels say"),
+            (fold_name(name), "found in another folder or with other letters than the labels say"),
+            (fold_name(uploaded), "found without the prefix that an upload gave it"),
+            (plain_name(uploaded) + "//", "found without the prefix and the signs that an upload changed"),
+            (fold_name(stem) + "/", "found with another suffix than the labels say"),
         ]
         for key, told in tries:
             nearest = self._choose_nearest(self._pictures.get(key, []), parts, near)
@@ -83,35 +78,14 @@ class PictureIndex:
 
     def _choose_nearest(self, found: Sequence[Path], parts: Sequence[str], near: Path) -> list[Path]:
         """Return the pictures that agree most with a path's last folders, then its file's folders, then in letters."""
-        folders = [_fold(part) for part in reversed(parts[:-1])]
-        own = set(near.relative_to(self.root).parts)
+        folders = [fold_name(part) for part in reversed(parts[:-1])]
+        label_folder, root = near.absolute(), self.root.absolute()  # which may lie elsewhere
+        own = set(label_folder.relative_to(root).parts) if label_folder.is_relative_to(root) else set()
 
         def rate(path: Path) -> tuple[int, int, bool]:
-            pairs = zip(folders, map(_fold, reversed(path.parts[:-1])), strict=False)
+            pairs = zip(folders, map(fold_name, reversed(path.parts[:-1])), strict=False)
             agreeing = len(list(takewhile(lambda pair: pair[0] == pair[1], pairs)))
             return agreeing, len(own & set(path.relative_to(self.root).parts)), path.name == parts[-1]
 
         best = max(map(rate, found), default=None)
         return [path for path in found if rate(path) == best]
-
-
-def split_address(named: str) -> list[str]:
-    """Return the parts of a path as any machine writes it: with `/` or `\\`, a drive, an address, `?d=` of Label Studio."""
-    if "\0" in named or named.startswith("data:"):
-        return []
-    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", named) or "?d=" in named:
-        address = urlsplit(named)
-        query = parse_qs(address.query)
-        named = query["d"][0] if "d" in query else unquote(address.path)
-    path = PureWindowsPath(named)  # splits at both kinds of slashes
-    return [part for part in path.parts if part != path.anchor]
-
-
-def _fold(name: str) -> str:
-    """Letters composed or not, small or capital, are the same name."""
-    return unicodedata.normalize("NFC", name).casefold()
-
-
-def _plain(name: str) -> str:
-    """A server that takes files writes `_` for spaces and drops other signs (Django's `get_valid_filename`)."""
-    return re.sub(r"[^-\w.]", "", _fold(name).strip().replace(" ", "_"))
