@@ -137,6 +137,7 @@ def changed(old, new):
         (changed("variant: b,", "variant: d, stride_in_1x1: true,"), ["network.backbone", "stride_in_1x1", "variant b"]),
         (changed("depth: 50,", "depth: 18, stride_in_1x1: true,"), ["network.backbone", "stride_in_1x1", "50 and 101"]),
         (changed("variant: b,", "variant: b, epsilon: 1.0,"), ["network.backbone.epsilon", "1.0"]),
+        (changed("norm: frozen", "epsilon: 0.0, norm: bn"), ["network.backbone", "epsilon is 0", "only frozen norms"]),
         (changed("box_features", "rpn_convs: 3\n  box_features"), ["network.rpn_convs", "3"]),
         (changed("heads: fpn", "heads: c4\n  box_head: 4conv1fc"), ["network", "box_head", "res5 instead"]),
     ],

@@ -68,6 +68,8 @@ class Backbone(_Section, settings.Backbone):
             raise ValueError(f"depth {self.depth} has no grouped convolutions; it needs groups 1 and group_width 64")
         if self.stride_in_1x1 and (self.depth < 50 or self.variant == "d"):
             raise ValueError("stride_in_1x1 is for depths 50 and 101 of variant b; leave it out")
+        if self.epsilon == 0 and self.norm != "frozen":
+            raise ValueError(f"epsilon is 0, which only frozen norms may have; norm is {self.norm}: set epsilon to 1e-5")
         return self
 
 
