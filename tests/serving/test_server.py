@@ -63,7 +63,7 @@ def test_a_sender_that_never_ends_its_header_is_cut(monkeypatch):
                 start = time.monotonic()
                 while socket.recv(65536):
                     pass
-                assert time.monotonic() - start < 5
+                assert time.monotonic() - start < 9  # of a connection that has had an answer, uvicorn cuts a silent one in 5
 
 
 def test_what_is_no_http_is_a_problem_too():
@@ -101,7 +101,9 @@ def test_a_request_that_follows_the_signal_on_an_open_connection_is_answered():
         server.server.handle_exit(signal.SIGTERM, None)
         time.sleep(0.3)
         socket.sendall(b"GET /ready HTTP/1.1\r\nHost: a\r\n\r\n")
-        answer = socket.recv(65536)
+        answer = b""
+        while part := socket.recv(65536):
+            answer += part
         assert answer.startswith(b"HTTP/1.1 503") and b"stopping" in answer
 
 

@@ -149,7 +149,7 @@ def _to_prediction(answer: dict[str, Any], source: str | None, image: Any) -> Pr
         labels=np.array([row["label"] for row in rows], dtype=np.int64),
         names=tuple(row["name"] for row in rows),
         category_ids=np.array([row["category_id"] for row in rows], dtype=np.int64),
-        masks=Masks(np.array(maps, dtype=np.float32).reshape(-1, side, side), boxes, size, answer["mask_threshold"]),
+        masks=Masks(np.array(maps, dtype=np.float32).reshape(len(rows), side, side), boxes, size, answer["mask_threshold"]),
         size=size,
         scale=(answer["scale"][0], answer["scale"][1]),
         source=source,

@@ -72,7 +72,6 @@ def serve(
     named = {models.config.name: models} if isinstance(models, Predictor) else dict(models)
     if not named:
         raise ArgumentError("models is empty; expected a predictor, or several by name")
-    log_as_json()
     asyncio.run(_run(named, limits, tokens, workers, host, port, on_start))
 
 
@@ -91,6 +90,7 @@ async def _run(
     except OSError as error:
         why = error.strerror or str(error)
         raise MaskzooError(f"cannot listen on {host}, port {port}: {why}; choose another by --host and --port") from error
+    log_as_json()
     address = _name_address(host, listener.getsockname()[1])
     server = DrainingServer(app, service, lambda: on_start(address) if on_start else None)
     await server.serve([listener])
