@@ -51,8 +51,10 @@ if TYPE_CHECKING:
     from maskzoo.system.processes import join_processes
     from maskzoo.training.run import TrainingRun, train
     from maskzoo.weights.checkpoint import Checkpoint
+    from maskzoo.zoo.conversion import Conversion, convert
     from maskzoo.zoo.export_model import Exported, export
-    from maskzoo.zoo.load import convert, load
+    from maskzoo.zoo.import_config import ImportedConfig, import_config
+    from maskzoo.zoo.load import load
     from maskzoo.zoo.rows import RowSummary, list_models, names
 
 __all__ = [
@@ -62,6 +64,7 @@ __all__ = [
     "Checkpoint",
     "Client",
     "ConfigError",
+    "Conversion",
     "ConvertedDataset",
     "DatasetReport",
     "Diagnosis",
@@ -74,6 +77,7 @@ __all__ = [
     "FolderRun",
     "ImageError",
     "ImageResult",
+    "ImportedConfig",
     "Judgement",
     "Masks",
     "MaskzooError",
@@ -101,6 +105,7 @@ __all__ = [
     "draw_dataset",
     "evaluate",
     "export",
+    "import_config",
     "join_processes",
     "keep_freed_memory",
     "list_models",
@@ -118,6 +123,7 @@ _HOMES = {
     "BenchmarkRun": "bench.runner",
     "Checkpoint": "weights.checkpoint",
     "Client": "serving.client",
+    "Conversion": "zoo.conversion",
     "ConvertedDataset": "datasets.converted",
     "DatasetReport": "dataset_checks.report",
     "Diagnosis": "doctor",
@@ -127,6 +133,7 @@ _HOMES = {
     "Fault": "faults",
     "FolderRun": "inference.folder_run",
     "ImageResult": "inference.folder_run",
+    "ImportedConfig": "zoo.import_config",
     "Judgement": "dataset_checks.judgement",
     "Masks": "inference.prediction",
     "ModelConfig": "config",
@@ -139,13 +146,14 @@ _HOMES = {
     "Verification": "exporting.verify",
     "benchmark": "bench.runner",
     "check_dataset": "dataset_checks.check",
-    "convert": "zoo.load",
+    "convert": "zoo.conversion",
     "convert_dataset": "datasets.importers.convert",
     "dataset_statistics": "datasets.statistics",
     "diagnose": "doctor",
     "draw_dataset": "datasets.draw",
     "evaluate": "evaluation.job",
     "export": "zoo.export_model",
+    "import_config": "zoo.import_config",
     "join_processes": "system.processes",
     "keep_freed_memory": "system.memory",
     "list_models": "zoo.rows",
