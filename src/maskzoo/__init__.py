@@ -16,6 +16,7 @@ from maskzoo.errors import (
     ExportError,
     ImageError,
     MaskzooError,
+    RequestError,
     SnapshotError,
     SourceError,
     TrainingError,
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
     from maskzoo.inference.prediction import Masks, Prediction
     from maskzoo.inference.predictor import Predictor
     from maskzoo.reports.page import write_report
+    from maskzoo.serving.client import Client
+    from maskzoo.serving.server import serve
     from maskzoo.system.memory import keep_freed_memory
     from maskzoo.system.processes import join_processes
     from maskzoo.training.run import TrainingRun, train
@@ -61,6 +64,7 @@ __all__ = [
     "ArgumentError",
     "BenchmarkRun",
     "Checkpoint",
+    "Client",
     "Comparison",
     "ConfigError",
     "Conversion",
@@ -86,6 +90,7 @@ __all__ = [
     "Prediction",
     "Predictor",
     "ProgressEvent",
+    "RequestError",
     "RowSummary",
     "SnapshotError",
     "SourceError",
@@ -114,6 +119,7 @@ __all__ = [
     "names",
     "predict_folder",
     "read_image",
+    "serve",
     "split_dataset",
     "train",
     "verify",
@@ -123,6 +129,7 @@ __all__ = [
 _HOMES = {
     "BenchmarkRun": "bench.runner",
     "Checkpoint": "weights.checkpoint",
+    "Client": "serving.client",
     "Comparison": "zoo.counterparts.verify",
     "Conversion": "zoo.conversion",
     "ConvertedDataset": "datasets.converted",
@@ -165,6 +172,7 @@ _HOMES = {
     "names": "zoo.rows",
     "predict_folder": "inference.folder_run",
     "read_image": "images.read",
+    "serve": "serving.server",
     "split_dataset": "datasets.split",
     "train": "training.run",
     "verify": "zoo.counterparts.verify",

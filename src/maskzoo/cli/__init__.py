@@ -23,6 +23,7 @@ from maskzoo.cli.evaluate import evaluate
 from maskzoo.cli.export import export
 from maskzoo.cli.models import app as models_app
 from maskzoo.cli.predict import predict
+from maskzoo.cli.serve import serve
 from maskzoo.cli.terminal import open_stderr, print_error
 from maskzoo.cli.train import train
 from maskzoo.cli.verify import verify
@@ -47,6 +48,7 @@ app.add_typer(models_app, name="models")
 app.command("convert", no_args_is_help=True)(convert)
 app.command("export", no_args_is_help=True)(export)
 app.command("verify", no_args_is_help=True)(verify)
+app.command("serve", no_args_is_help=True)(serve)
 app.command("doctor")(doctor)
 app.command("bench", no_args_is_help=True)(bench)
 
