@@ -131,6 +131,8 @@ def changed(old, new):
         (changed("depth: 50", "depth: 18").replace("groups: 1", "groups: 32"), ["network.backbone", "18", "grouped"]),
         (changed("depth: 50", "depth: 34").replace("group_width: 64", "group_width: 4"), ["network.backbone", "34"]),
         (changed("heads: fpn", "heads: c4").replace("[stem, res2]", "[res5]"), ["network", "res5", "c4 heads"]),
+        (changed("heads: fpn", "heads: dc5").replace("depth: 50", "depth: 18"), ["network", "18", "dc5 heads need 50 or 101"]),
+        (changed("heads: fpn", "heads: dc5"), ["strides", "dc5 heads need [16]"]),
         (changed("width: 64, groups", "width: 12, groups"), ["network.backbone.width", "12"]),
         (changed("variant: b,", "variant: d, stride_in_1x1: true,"), ["network.backbone", "stride_in_1x1", "variant b"]),
         (changed("depth: 50,", "depth: 18, stride_in_1x1: true,"), ["network.backbone", "stride_in_1x1", "50 and 101"]),

@@ -5,6 +5,7 @@ python tools/write_docs.py [--check]      --check only tells whether they are st
 
 import argparse
 import json
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,18 @@ ROOT = Path(__file__).resolve().parent.parent
 PARITY = ROOT / "benchmarks" / "results" / "parity.json"
 PICTURE = ROOT / "docs" / "images" / "drawing.jpg"
 ARCHS = ("r50_c4", "r50_fpn", "r50_vd_fpn", "r101_fpn", "r101_vd_fpn", "x101_vd_64x4d_fpn")
+ELSEWHERE = {  # by the beginning of the names of fixtures: the library, and its networks
+    "tv": ("torchvision", ("r50_fpn", "r50_fpn_v2")),
+    "d2": (
+        "detectron2",
+        ("r50_fpn", "r50_fpn_lsj", "r50_c4", "r50_dc5", "r101_fpn", "r101_c4", "x101_32x8d_fpn"),
+    ),
+    "mm": (
+        "mmdetection",
+        ("r50_fpn", "r50_fpn_caffe", "r101_fpn_caffe", "x101_32x4d_fpn", "x101_64x4d_fpn", "x101_32x8d_fpn"),
+    ),
+}
+LEVEL = re.compile(r"\.(p|res)\d$")
 SCRATCH, CURVE = ROOT / "benchmarks" / "results" / "scratch.json", ROOT / "docs" / "images" / "scratch.svg"
 CURVE_STYLE = (
     "text{font:12px sans-serif;fill:#444}line{stroke:#ccc}path,polyline{fill:none;stroke-width:2}"
@@ -68,7 +81,9 @@ def main() -> None:
         ROOT / "README.md": between(ROOT / "README.md", "zoo", to_markdown(own)),
     }
     if PARITY.exists():
-        texts[ROOT / "docs" / "parity.md"] = between(ROOT / "docs" / "parity.md", "parity", parity_tables())
+        page = ROOT / "docs" / "parity.md"
+        texts[page] = between(page, "parity", parity_tables())
+        texts[page] = between(page, "elsewhere", elsewhere_tables(), texts[page])
     page = ROOT / "docs" / "performance.md"
     texts[page] = between(page, "performance", tell_performance())
     stale = [path for path, text in texts.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
@@ -82,9 +97,9 @@ def main() -> None:
     draw_curve()
 
 
-def between(path: Path, name: str, body: str) -> str:
-    """The text of a page with what stands between its two markers replaced."""
-    text = path.read_text(encoding="utf-8")
+def between(path: Path, name: str, body: str, text: str | None = None) -> str:
+    """The text of a page, or that which it is to have, with what stands between its two markers replaced."""
+    text = path.read_text(encoding="utf-8") if text is None else text
     begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->"
     before, rest = text.split(begin)
     return before + begin + body + end + rest.split(end)[1]
@@ -128,9 +143,29 @@ def parity_tables() -> str:
     return "\n".join(tables)
 
 
-def parity_table(largest: dict[str, dict[str, float]], tolerances: dict[str, float]) -> str:
+def elsewhere_tables() -> str:
+    """The largest error of each stage for each network of another library; levels and stages of a kind are one row."""
+    record = json.loads(PARITY.read_text(encoding="utf-8"))
+    tables = []
+    for start, (title, archs) in ELSEWHERE.items():
+        largest: dict[str, dict[str, float]] = {}
+        tolerances: dict[str, float] = {}
+        for case, errors in record["errors"].items():
+            key = case.rpartition("/elsewhere_")[2]
+            arch = max((arch for arch in archs if key.startswith(f"{start}_{arch}_")), key=len, default=None)
+            for name, error in errors.items() if arch else ():
+                stage = LEVEL.sub("", name)
+                row = largest.setdefault(stage, {})
+                row[arch] = max(row.get(arch, 0.0), error)
+                tolerances[stage] = record["tolerances"][name]
+        if largest:
+            tables.append(f"### {title}\n\n" + parity_table(largest, tolerances, archs))
+    return "\n".join(tables)
+
+
+def parity_table(largest: dict[str, dict[str, float]], tolerances: dict[str, float], every: tuple[str, ...] = ARCHS) -> str:
     """One row for each stage, one column for each architecture that was measured."""
-    archs = [arch for arch in ARCHS if any(arch in row for row in largest.values())]
+    archs = [arch for arch in every if any(arch in row for row in largest.values())]
     lines = ["| stage | " + " | ".join(archs) + " | tolerance |", "|---|" + "---|" * (len(archs) + 1)]
     for stage, row in sorted(largest.items(), key=lambda item: (" " in item[0], item[0])):
         cells = [f"{row[arch]:.1e}" if arch in row else "" for arch in archs]

@@ -102,15 +102,16 @@ class RoiAlign(_Section, settings.RoiAlign):
 
 
 class Network(_Section, settings.Network):
-    """`heads` fpn: a pyramid and a box head; c4: one level of stride 16 and res5 on every RoI.
+    """`heads` fpn: a pyramid and a box head; dc5: one level of stride 16, a dilated res5, and a box head; c4: one level of
+    stride 16, res4, and res5 on every RoI.
 
-    `channels` are those of pyramid, RPN and mask head (of c4, of the mask head), `box_features` those of the box head:
+    `channels` are those of pyramid, RPN and mask head (of dc5 and c4, of the mask head), `box_features` those of the box head:
     two linear layers (2fc), or four convolutions and a linear layer (4conv1fc). `norm` stands in the convolutions of
     pyramid, mask and box head; the published networks have none there. `shrinking_capped`, mmdetection's rule: boxes shrink
     to no less than 16/1000 of a side, as they grow to no more than 1000/16.
     """
 
-    heads: Literal["fpn", "c4"]
+    heads: Literal["fpn", "dc5", "c4"]
     channels: Annotated[int, Field(ge=8, multiple_of=8)]
     box_head: Literal["2fc", "4conv1fc"] = "2fc"
     box_features: Positive
@@ -127,6 +128,8 @@ class Network(_Section, settings.Network):
             raise ValueError("backbone.frozen names res5, which is part of the c4 heads; it cannot be frozen")
         if self.heads == "c4" and self.box_head != "2fc":
             raise ValueError(f"box_head is {self.box_head}, and the c4 heads have res5 instead; leave it out")
+        if self.heads == "dc5" and self.backbone.depth < 50:
+            raise ValueError(f"backbone.depth is {self.backbone.depth}; dc5 heads need 50 or 101")
         expected = (4, 8, 16, 32, 64) if self.heads == "fpn" else (16,)
         if self.anchors.strides != expected:
             raise ValueError(f"anchors.strides is {list(self.anchors.strides)}; {self.heads} heads need {list(expected)}")

@@ -162,6 +162,7 @@ OTHER_KINDS = {
     "stride in 1x1": ("network.backbone.stride_in_1x1=true",),
     "epsilon 0": ("network.backbone.epsilon=0.0",),
     "two samples": ("network.roi_align={aligned: false, samples: 2}",),
+    "one level of a dilated res5": ("network.heads=dc5", "network.anchors.sizes=[[32, 64]]", "network.anchors.strides=[16]"),
     "whole anchors": ("network.anchors.whole=true", "network.shrinking_capped=true"),
 }
 

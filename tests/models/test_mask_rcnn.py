@@ -8,9 +8,9 @@ import torch
 from maskzoo.images.batch import make_batch
 from maskzoo.models.packing import pack
 from maskzoo.structures import Detections, ImageBatch
-from networks import C4, FPN, VD, make_photo, small_config, small_network
+from networks import C4, DC5, FPN, VD, make_photo, small_config, small_network
 
-ROWS = (FPN, VD, C4)
+ROWS = (FPN, VD, C4, DC5)
 C4_VD = (C4, "network.backbone.variant=d")
 rows = pytest.mark.parametrize("row", ROWS)
 
@@ -79,7 +79,7 @@ def test_a_packed_network_equals_the_unpacked_one(networks, row):
 def test_a_batch_of_two_is_two_batches_of_one(networks, row):
     config = small_config(row)
     both = make_images(config, (64, 96), (61, 90))
-    if row == C4:  # no multiple: the canvas of the larger one
+    if row in (C4, DC5):  # no multiple: the canvas of the larger one
         assert both.pixels.shape[2:] == (64, 96)
     together = networks[row](both)
     for image in range(2):

@@ -138,11 +138,11 @@ def test_mean_and_deviation_in_a_detectron2_file_are_used(tmp_path):
     assert sum(done.left_out.values()) == 2 and done.used == len(state) - 2
 
 
-def test_long_trained_and_c4_networks_of_detectron2_are_converted(tmp_path):
+def test_long_trained_c4_and_dc5_networks_of_detectron2_are_converted(tmp_path):
     long = thin("d2_r50_fpn", 2, "network.box_head=4conv1fc", "network.norm=bn", "network.rpn_convs=2")
-    for name, state in (("long", long), ("c4", thin("d2_r50_c4", 2))):
+    for name, state in (("long", long), ("c4", thin("d2_r50_c4", 2)), ("dc5", thin("d2_r50_dc5", 2))):
         done = convert(save(tmp_path / f"{name}.pth", {"model": tensors(state)}), tmp_path / "a.safetensors", overrides=SMALL)
-        assert done.used == len(state) and done.config.network.heads == ("c4" if name == "c4" else "fpn")
+        assert done.used == len(state) and done.config.network.heads == ("fpn" if name == "long" else name)
         predict(tmp_path / "a.safetensors", tmp_path)
 
 

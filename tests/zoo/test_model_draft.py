@@ -136,6 +136,26 @@ def test_what_detectron2s_config_leaves_out_is_detectron2s_default_and_not_the_r
     assert config.network.anchors.sizes == ((32, 64, 128, 256, 512),) * 5
 
 
+DC5_CONFIG = """
+MODEL:
+  MASK_ON: true
+  RESNETS: {OUT_FEATURES: [res5], RES5_DILATION: 2}
+  RPN: {IN_FEATURES: [res5], PRE_NMS_TOPK_TEST: 5000}
+  ROI_HEADS: {NAME: StandardROIHeads, IN_FEATURES: [res5]}
+  ROI_BOX_HEAD: {NUM_FC: 2, POOLER_RESOLUTION: 7}
+  ROI_MASK_HEAD: {NUM_CONV: 4, POOLER_RESOLUTION: 14}
+"""
+
+
+def test_detectron2s_config_of_a_dilated_network_becomes_a_model_file(tmp_path):
+    config = translate_yaml(tmp_path, DC5_CONFIG, draft_of("d2_r50_dc5"))
+    assert (config.network.heads, config.limits.proposals.before_nms) == ("dc5", 5000)
+    assert config.network.anchors.sizes == ((32, 64, 128, 256, 512),)
+    for change in (("RES5_DILATION: 2", "RES5_DILATION: 1"), ("StandardROIHeads", "Res5ROIHeads")):
+        with pytest.raises(ConfigError, match=change[1].replace(": ", " is ")):
+            translate_yaml(tmp_path, DC5_CONFIG.replace(*change), draft_of("d2_r50_dc5"))
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [

@@ -47,11 +47,11 @@ def find_library(names: Iterable[str], origin: str) -> Library:
 def list_library_renames(library: Library, network: Network, origin: str) -> list[Rename]:
     """List every entry of the library's weights file of a network. Raises WeightsError as `list_layer_renames` does."""
     if library == "detectron2":
-        names = detectron2.C4_NAMES if network.heads == "c4" else detectron2.NAMES
-    else:
-        names = torchvision.NAMES if library == "torchvision" else mmdetection.NAMES
-    if network.heads == "c4" and names.res5 is None:
-        raise WeightsError(f"{origin}: {library}'s weights of C4 heads are not read; only detectron2's are")
+        kinds = {"fpn": detectron2.NAMES, "dc5": detectron2.DC5_NAMES, "c4": detectron2.C4_NAMES}
+        return list_layer_renames(network, kinds[network.heads], origin)
+    if network.heads != "fpn":
+        raise WeightsError(f"{origin}: {library}'s weights of {network.heads} heads are not read; only detectron2's are")
+    names = torchvision.NAMES if library == "torchvision" else mmdetection.NAMES
     return list_layer_renames(network, names, origin)
 
 

@@ -133,5 +133,7 @@ def _choose_names(library: libraries.Library, blobs: bool, arrays: Mapping[str, 
         c4 = any(name.startswith("roi_heads.res5.") for name in arrays)
         if blobs:
             return caffe2.C4_NAMES if c4 else caffe2.NAMES
+        if not c4 and any(name.startswith("backbone.stem.") for name in arrays):
+            return detectron2.DC5_NAMES
         return detectron2.C4_NAMES if c4 else detectron2.NAMES
     return torchvision.NAMES if library == "torchvision" else mmdetection.NAMES

@@ -9,6 +9,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from maskzoo.errors import WeightsError, list_some
+from maskzoo.weights.detectron2 import DC5_NAMES
 from maskzoo.weights.layer_names import LayerNames
 
 __all__ = ["LayerReader", "PaddleReader", "ShapeReader"]
@@ -78,14 +79,13 @@ class LayerReader(ShapeReader):
         return settings, classes, anchors
 
     def _find_settings(self) -> Iterator[tuple[str, tuple[Any, str]]]:
-        names, c4 = self.names, self.names.res5 is not None
-        heads = "c4" if c4 else "fpn"
+        names = self.names
+        heads = "c4" if names.res5 is not None else "dc5" if names is DC5_NAMES else "fpn"
         lateral = names.lateral[0].format(stage=2, layer=1, index=0, number=1) + ".weight"
-        if not c4 and lateral not in self.arrays:
-            raise self.refuse(
-                "no pyramid: a network on one level (detectron2's DC5, or C4 of another library)", "FPN, or detectron2's C4"
-            )
-        yield "network.heads", (heads, "roi_heads.res5 is there" if c4 else f"{lateral} is there")
+        if heads == "fpn" and lateral not in self.arrays:
+            raise self.refuse("no pyramid: a network on one level", "FPN, or detectron2's C4 or DC5")
+        shows = {"c4": "roi_heads.res5 is there", "dc5": "backbone.res5 is there, no pyramid", "fpn": f"{lateral} is there"}
+        yield "network.heads", (heads, shows[heads])
         first = names.block[0].format(stage=2, layer=1, block=0, number=2) + ".weight"
         counts = [self._count_blocks(stage) for stage in (2, 3, 4, 5)]
         deep = self._block(names.block, 2, 0, 3) in self.arrays
@@ -93,11 +93,12 @@ class LayerReader(ShapeReader):
             yield key, (value, shown)
         norm = self._find_norm(names.stem[1])
         yield "network.backbone.norm", norm
-        channel_name = f"{names.upsample}.weight" if c4 else lateral
-        channels = self.shape_of(channel_name, 4)[1 if c4 else 0]
+        channel_name = lateral if heads == "fpn" else f"{names.upsample}.weight"
+        channels = self.shape_of(channel_name, 4)[0 if heads == "fpn" else 1]
         yield "network.channels", (channels, f"{channel_name} {list(self.shape(channel_name))}")
         yield "network.rpn_convs", self._count_rpn()
-        yield from self._find_heads(c4)
+        if heads != "c4":
+            yield from self._find_heads(heads)
 
     def _count_blocks(self, stage: int) -> int:
         names = self.names
@@ -130,10 +131,8 @@ class LayerReader(ShapeReader):
             return 2, f"{several[1]} is there"
         raise self.refuse(f"an RPN of {count} convolutions", f"one or two ({name}, {several[1]})")
 
-    def _find_heads(self, c4: bool) -> Iterator[tuple[str, tuple[Any, str]]]:
+    def _find_heads(self, heads: str) -> Iterator[tuple[str, tuple[Any, str]]]:
         names = self.names
-        if c4:
-            return
         masks = self._count(names.mask_conv[0])
         if masks != 4:
             raise self.refuse(f"a mask head of {masks} convolutions", "four")
@@ -155,7 +154,7 @@ class LayerReader(ShapeReader):
         place = {"stage": 2, "layer": 1, "index": 0, "number": 1}
         kinds = {}
         for part, pair in {"pyramid": names.lateral, "mask head": names.mask_conv, "box head": names.box_conv}.items():
-            if part == "box head" and not boxes:
+            if (part == "box head" and not boxes) or (part == "pyramid" and heads != "fpn"):
                 continue
             norm = pair[1].format(**place)
             if f"{norm}.weight" in self.arrays and f"{norm}.running_var" not in self.arrays:
@@ -164,7 +163,7 @@ class LayerReader(ShapeReader):
         if len(set(kinds.values())) != 1:
             told = ", ".join(f"{part} {kind}" for part, kind in kinds.items())
             raise self.refuse(f"norms in a part of pyramid and heads only ({told})", "norms in all of them, or in none")
-        first = names.lateral[1].format(**place) + ".weight"
+        first = (names.lateral if heads == "fpn" else names.mask_conv)[1].format(**place) + ".weight"
         norm = next(iter(kinds.values()))
         yield "network.norm", (norm, f"{first} is {'not ' if norm == 'none' else ''}there")
 

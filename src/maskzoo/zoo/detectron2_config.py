@@ -87,12 +87,12 @@ def translate_detectron2(values: Mapping[str, Any], origin: str, draft: Draft) -
     settings.need("MODEL.MASK_ON", True)
     settings.need("MODEL.KEYPOINT_ON", False)
     settings.need("MODEL.PROPOSAL_GENERATOR.NAME", "RPN")
-    fpn = draft.get("network.heads") == "fpn"
+    fpn, c4 = (draft.get("network.heads") == heads for heads in ("fpn", "c4"))
     settings.need("MODEL.BACKBONE.NAME", "build_resnet_fpn_backbone" if fpn else "build_resnet_backbone")
-    settings.need("MODEL.ROI_HEADS.NAME", "StandardROIHeads" if fpn else "Res5ROIHeads")
+    settings.need("MODEL.ROI_HEADS.NAME", "Res5ROIHeads" if c4 else "StandardROIHeads")
     _translate_backbone(settings, draft)
     _translate_anchors(settings, draft)
-    _translate_heads(settings, draft, fpn)
+    _translate_heads(settings, draft, c4)
     _translate_input(settings, draft)
     _translate_training(settings, draft)
     _check_levels(settings, draft.get("network.heads"))
@@ -122,12 +122,12 @@ def _translate_backbone(settings: Settings, draft: Draft) -> None:
     in_1x1 = settings.flag(key) and draft.get("network.backbone.depth") >= DEEP  # else there is none
     draft.set("network.backbone.stride_in_1x1", in_1x1, settings.tell(key))
     settings.need("MODEL.RESNETS.DEFORM_ON_PER_STAGE", [False] * 4)
-    settings.need("MODEL.RESNETS.RES5_DILATION", 1)
+    settings.need("MODEL.RESNETS.RES5_DILATION", 2 if draft.get("network.heads") == "dc5" else 1)
     settings.need("MODEL.FPN.FUSE_TYPE", "sum")
     key = "MODEL.RESNETS.NORM"
     draft.set("network.backbone.norm", NORMS[settings.need(key, *NORMS)], settings.tell(key))
     key = "MODEL.BACKBONE.FREEZE_AT"
-    most = 5 if draft.get("network.heads") == "fpn" else 4
+    most = 4 if draft.get("network.heads") == "c4" else 5
     draft.set("network.backbone.frozen", list(STAGES[: min(max(settings.whole(key), 0), most)]), settings.tell(key))
 
 
@@ -155,13 +155,13 @@ def _list_lists(settings: Settings, key: str) -> list[list[float]]:
     return [[float(one) for one in row] for row in value]
 
 
-def _translate_heads(settings: Settings, draft: Draft, fpn: bool) -> None:
+def _translate_heads(settings: Settings, draft: Draft, c4: bool) -> None:
     settings.need("MODEL.RPN.HEAD_NAME", "StandardRPNHead")
     settings.need("MODEL.RPN.BBOX_REG_WEIGHTS", [1, 1, 1, 1])
     settings.need("MODEL.ROI_BOX_HEAD.BBOX_REG_WEIGHTS", [10, 10, 5, 5])
-    settings.need("MODEL.ROI_BOX_HEAD.POOLER_RESOLUTION", 7 if fpn else 14)
-    heads = ("ROI_BOX_HEAD", "ROI_MASK_HEAD") if fpn else ("ROI_BOX_HEAD",)
-    if fpn:
+    settings.need("MODEL.ROI_BOX_HEAD.POOLER_RESOLUTION", 14 if c4 else 7)
+    heads = ("ROI_BOX_HEAD",) if c4 else ("ROI_BOX_HEAD", "ROI_MASK_HEAD")
+    if not c4:
         settings.need("MODEL.ROI_MASK_HEAD.POOLER_RESOLUTION", 14)
     kinds = [settings.need(f"MODEL.{head}.POOLER_TYPE", "ROIAlignV2", "ROIAlign") for head in heads]
     samples = [settings.whole(f"MODEL.{head}.POOLER_SAMPLING_RATIO") for head in heads]

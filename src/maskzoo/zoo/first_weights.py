@@ -197,7 +197,7 @@ def _compare(found: Network, wanted: Network, origin: str) -> None:
 def _list_settings(network: Network) -> dict[str, object]:
     """List what the names and shapes of the weights follow from, as a model file calls it."""
     settings: dict[str, object] = {"network.heads": network.heads, "network.channels": network.channels}
-    if network.heads == "fpn":
+    if network.heads != "c4":
         settings |= {"network.box_features": network.box_features, "network.norm": network.norm}
         settings |= {"network.box_head": network.box_head, "network.rpn_convs": network.rpn_convs}
     shape = network.backbone.model_dump(exclude={"frozen"})

@@ -67,8 +67,8 @@ def load(
     Args:
         model: A row's name, your own `.yml` with `weights`, a `.safetensors` file, or an `.onnx`, `.xml` or `.pt2` file that
             `export` wrote; the last is machine code, so load none that you would not run.
-        weights: A `.safetensors` file, or another library's, as for `convert`. None: a row's published file, downloaded at the
-            first use. Weights of ours bring their `input.resize` along, which they were trained with; an override is stronger.
+        weights: A `.safetensors` or `.pdparams` file. None: a row's published file, downloaded at the first use. Weights of
+            ours bring their `input.resize` along, which they were trained with; an override is stronger.
         device: "auto" is the GPU where there is one.
         backend: "auto" is what was measured as the fastest for the type; the predictor's repr says why. A runtime other
             than PyTorch exports the network at the first use and keeps the file.

@@ -119,6 +119,8 @@ def _choose_row(found: Recognised, style: str | None, source: Path) -> str:
     if found.library in ("detectron2", "Detectron"):
         if shape["heads"] == "c4":
             return "detectron2/mask_rcnn_R_50_C4_3x"
+        if shape["heads"] == "dc5":
+            return f"detectron2/mask_rcnn_R_{shape['depth']}_DC5_3x"
         if shape["groups"] > 1:
             return "detectron2/mask_rcnn_X_101_32x8d_FPN_3x"
         if shape["box_head"] == "4conv1fc":
