@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from maskzoo.zoo.counterparts.convert import WrittenModel, convert_to
     from maskzoo.zoo.counterparts.verify import Comparison, PhotoComparison, verify
     from maskzoo.zoo.export_model import Exported, export
+    from maskzoo.zoo.import_config import ImportedConfig, import_config
     from maskzoo.zoo.load import load
     from maskzoo.zoo.rows import RowSummary, list_models, names
 
@@ -75,6 +76,7 @@ __all__ = [
     "FolderRun",
     "ImageError",
     "ImageResult",
+    "ImportedConfig",
     "Judgement",
     "Masks",
     "MaskzooError",
@@ -104,6 +106,7 @@ __all__ = [
     "draw_dataset",
     "evaluate",
     "export",
+    "import_config",
     "join_processes",
     "keep_freed_memory",
     "list_models",
@@ -131,6 +134,7 @@ _HOMES = {
     "Fault": "faults",
     "FolderRun": "inference.folder_run",
     "ImageResult": "inference.folder_run",
+    "ImportedConfig": "zoo.import_config",
     "Judgement": "dataset_checks.judgement",
     "Masks": "inference.prediction",
     "ModelConfig": "config",
@@ -153,6 +157,7 @@ _HOMES = {
     "draw_dataset": "datasets.draw",
     "evaluate": "evaluation.job",
     "export": "zoo.export_model",
+    "import_config": "zoo.import_config",
     "join_processes": "system.processes",
     "keep_freed_memory": "system.memory",
     "list_models": "zoo.rows",

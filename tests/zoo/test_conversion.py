@@ -266,7 +266,9 @@ def paddle(tmp_path):
     write_pdparams(tmp_path / "best_model.pdparams", arrays)
     (tmp_path / "base.yml").write_text(
         "architecture: MaskRCNN\nMaskRCNN: {backbone: ResNet, neck: FPN}\nResNet: {depth: 50}\nFPN: {out_channel: 16}\n"
-        "RPNHead: {test_proposal: {pre_nms_top_n: 200, post_nms_top_n: 60}}\nBBoxHead: {head: TwoFCHead}\nnum_classes: 80\n"
+        "RPNHead: {test_proposal: {pre_nms_top_n: 200, post_nms_top_n: 60}}\n"
+        "BBoxHead: {head: TwoFCHead, roi_extractor: {resolution: 7, aligned: True}}\n"
+        "MaskHead: {roi_extractor: {resolution: 14, aligned: True}}\nnum_classes: 80\n"
     )
     (tmp_path / "my.yml").write_text(
         "_BASE_: ['base.yml']\nnum_classes: 7\nTestReader:\n  sample_transforms:\n  - Decode: {}\n"

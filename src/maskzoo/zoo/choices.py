@@ -11,7 +11,9 @@ from maskzoo.errors import ConfigError
 from maskzoo.model_file import dump_data, parse_config
 from maskzoo.zoo.python_values import Unread
 
-__all__ = ["Choice", "Draft", "Settings"]
+__all__ = ["Choice", "Draft", "Settings", "is_number"]
+
+MAX_WHOLE = 10**300
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +147,7 @@ class Settings:
     def number(self, key: str) -> float:
         """Return a number. Raises ConfigError for anything else, as the methods after it do."""
         value = self.find(key)
-        if type(value) not in (int, float):
+        if not is_number(value):
             raise self._expect(key, value, "a number")
         return float(value)
 
@@ -174,7 +176,7 @@ class Settings:
         """Return a list of numbers; one number is a list of one."""
         value = self.find(key)
         listed = value if isinstance(value, list) else [value]
-        if not listed or any(type(one) not in (int, float) for one in listed):
+        if not listed or not all(map(is_number, listed)):
             raise self._expect(key, value, "a list of numbers")
         return [float(one) for one in listed]
 
@@ -205,6 +207,11 @@ class Settings:
     def _expect(self, key: str, found: Any, wanted: str) -> ConfigError:
         told = "is missing" if found is None and not self.has(key) else f"is {found!r:.80}"
         return ConfigError(f"{self.origin}: {key} {told}; expected {wanted}")
+
+
+def is_number(value: Any) -> bool:
+    """Tell whether a value is a number that a float can hold; true and false are none."""
+    return type(value) is float or (type(value) is int and abs(value) < MAX_WHOLE)
 
 
 def _same(found: Any, wanted: Any) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 
 from maskzoo.errors import ConfigError, list_some
 from maskzoo.models.resnet import DEEP
-from maskzoo.zoo.choices import Draft, Settings
+from maskzoo.zoo.choices import Draft, Settings, is_number
 
 __all__ = ["DEFAULTS", "translate_detectron2"]
 
@@ -146,11 +146,11 @@ def _translate_anchors(settings: Settings, draft: Draft) -> None:
 
 def _list_lists(settings: Settings, key: str) -> list[list[float]]:
     value = settings.find(key)
-    if isinstance(value, list) and value and all(type(one) in (int, float) for one in value):
+    if isinstance(value, list) and value and all(map(is_number, value)):
         value = [value]
     if not isinstance(value, list) or not value or not all(isinstance(row, list) and row for row in value):
         raise ConfigError(f"{settings.tell(key)} is {value!r:.80}; expected a list of numbers for each level")
-    if any(type(one) not in (int, float) for row in value for one in row):
+    if not all(is_number(one) for row in value for one in row):
         raise ConfigError(f"{settings.tell(key)} is {value!r:.80}; expected numbers")
     return [[float(one) for one in row] for row in value]
 

@@ -128,7 +128,7 @@ def load_network(
     if whole or weights is not None:
         file = Path(model if weights is None else weights)
     else:
-        file = fetch(config.source.weights, on_progress=on_progress)
+        file = fetch(config.source.weights, config.source.sha256, on_progress=on_progress)
     if file.suffix == ".safetensors" and not any(text.split("=")[0] in ("input", "input.resize") for text in overrides):
         trained = read_checkpoint_config(file)
         note_rule(trained, file)

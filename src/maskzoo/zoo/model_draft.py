@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from maskzoo.config import ModelConfig
-from maskzoo.errors import ArgumentError, ConfigError
+from maskzoo.errors import ArgumentError, ConfigError, list_some
 from maskzoo.model_file import parse_config
 from maskzoo.models.resnet import DEEP
 from maskzoo.system.files import hash_file
@@ -245,4 +245,5 @@ def _translate(library: str, values: Mapping[str, Any], origin: str, draft: Draf
     elif library == "detectron2":
         translate_detectron2(values, origin, draft)
     else:
-        translate_paddledetection(values, origin, draft)
+        unused = translate_paddledetection(values, origin, draft)
+        draft.notes.append(f"{origin}: not used: {list_some(sorted(unused), 20)}")
