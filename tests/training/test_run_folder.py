@@ -24,7 +24,8 @@ def plan():
 @pytest.fixture
 def folder(tmp_path, plan):
     folder = RunFolder(tmp_path / "runs" / "new")
-    folder.begin(plan)
+    with folder.own():
+        folder.begin(plan)
     return folder
 
 

@@ -6,6 +6,7 @@ belongs to. A part file may end in a torn line: it is cut off, and its image is 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -52,7 +53,8 @@ class JournalFile:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._file.close()
+        with explained(self.path) if error is None else contextlib.suppress(OSError):  # a full disk is told once
+            self._file.close()
 
 
 class Journal:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from maskzoo.datasets.annotations import select_for_training
 from maskzoo.datasets.class_edits import GivenClasses
 from maskzoo.errors import ArgumentError
 from maskzoo.model_file import parse_settings
-from maskzoo.progress import OnProgress, say_nothing
+from maskzoo.progress import OnProgress, ProgressEvent, say_nothing
 from maskzoo.system.processes import Device, Processes, join_processes
 from maskzoo.training.events import RunEvents
 from maskzoo.training.keeper import Keeper
@@ -131,7 +131,7 @@ def train(
     settings += ["crowds_as_objects=true"] if crowds_as_objects else []
     settings += [text.removeprefix("run.") for text in overrides if text.startswith("run.")]
     changes = [text for text in overrides if not text.startswith("run.")]
-    with join_processes(device) if processes is None else nullcontext(processes) as processes:
+    with join_processes(device) if processes is None else nullcontext(processes) as processes, ExitStack() as held:
         if resume is not None:
             begun = {"out": out, "from": source, "val": val, "images": images, "classes": classes, "epochs": epochs}
             begun["freeze-depth"] = freeze_depth
@@ -139,6 +139,7 @@ def train(
                 refuse_change(option)
             folder = RunFolder(Path(resume))
             plan = change_plan(folder.read_plan(), settings, processes.count)
+            notes = held.enter_context(folder.own()) if processes.rank == 0 else []
         else:
             assert model is not None and data is not None  # checked above
             config = _choose_config(model, changes, epochs, freeze_depth)
@@ -147,8 +148,11 @@ def train(
             begin["on_progress"] = on_progress if processes.rank == 0 else say_nothing
             plan = make_plan(config, parse_settings(settings), data, processes=processes.count, **begin)
             folder = RunFolder(processes.broadcast(choose_folder(config.name) if out is None else Path(out)))
+            notes = held.enter_context(folder.own()) if processes.rank == 0 else []
             if processes.rank == 0:
                 folder.begin(plan)
+        for note in notes:
+            on_progress(ProgressEvent("Training", note=note))
         processes.barrier()
         with RunEvents(folder, plan, processes, on_row, on_progress, tensorboard) as events:
             return _run(plan, folder, processes, events, resume is not None)
