@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFont
 
 from coco_files import make_data, write
 from maskzoo.cli import main
@@ -124,3 +124,25 @@ def test_calls_that_cannot_be_meant_say_why(run, data):
 def test_a_script_gets_one_object(run, data):
     code, out, _ = run("set.json", "--out", "sheet.png", "--image", 7, "--json")
     assert (code, json.loads(out)) == (0, {"out": "sheet.png", "images": [7], "total": 9, "failed": {}})
+
+
+def test_names_in_letters_that_no_font_has_are_told_and_drawn_as_ids(run, data, tmp_path):
+    data["categories"][1]["name"] = "\U000f1234"  # of private use
+    write(tmp_path / "set.json", data)
+    code, _, err = run("set.json", "--out", "lost.png")
+    assert code == 0 and "1 class name cannot be written" in err and "--font" in err
+    data["categories"][1]["name"] = f"category {data['categories'][1]['id']}"
+    write(tmp_path / "set.json", data)
+    assert run("set.json", "--out", "named.png")[2] == ""
+    same = [np.asarray(Image.open(name)) for name in ("lost.png", "named.png")]
+    assert np.array_equal(*same)
+
+
+def test_a_font_can_be_given_and_has_to_be_one(run, data, tmp_path, monkeypatch):
+    (tmp_path / "own.ttf").write_bytes(ImageFont.load_default(20).path.getvalue())
+    assert run("set.json", "--out", "sheet.png", "--font", "own.ttf")[::2] == (0, "")
+    code, _, err = run("set.json", "--out", "sheet.png", "--font", "set.json")
+    assert code == 1 and "set.json: cannot be read as a font" in err
+    monkeypatch.setenv("MASKZOO_FONT", "none.otf")
+    code, _, err = run("set.json", "--out", "sheet.png")
+    assert code == 1 and "none.otf" in err and "MASKZOO_FONT" in err

@@ -191,3 +191,24 @@ def test_an_older_index_never_stands_beside_newer_results(run, model, photos):
     (out / "predictions.json").mkdir()  # so that writing fails half way
     code, _, err = run("predict", model, "y.png", "--save", "json", "--out", "found")
     assert code == 1 and "predictions.json" in err and not (out / "images.json").exists()
+
+
+def test_names_that_no_font_can_write_are_told_once_and_pictures_are_drawn(run, model, photos):
+    classes = "classes={" + ", ".join(f"{number}: '{chr(0xF1000 + number)}'" for number in range(80)) + "}"
+    options = ["--set", classes, "--score", "0", "--out", "found"]
+    code, _, err = run("predict", model, "a/x.jpg", "b/x.png", *options)
+    assert code == 0 and err.count("80 class names cannot be written on pictures") == 1
+    assert len(list((photos / "found").glob("*.jpg"))) == 2
+    code, _, err = run("predict", model, "a/x.jpg", "--font", "a/x.jpg", "--out", "other")
+    assert code == 1 and "cannot be read as a font" in err and not (photos / "other").exists()
+
+
+def test_a_data_set_of_some_of_the_models_classes_is_predicted_under_the_models_ids(run, model, photos):
+    image = {"id": 5, "file_name": "y.png", "height": 40, "width": 60}
+    (photos / "some.json").write_text(
+        json.dumps({"images": [image], "annotations": [], "categories": [{"id": 7, "name": "person"}]})
+    )
+    code, _, err = run("predict", model, "some.json", "--images", ".", "--score", "0", "--save", "json", "--out", "found")
+    assert code == 0 and "category ids the model's" in err and "79 classes of" in err
+    index = json.loads((photos / "found" / "images.json").read_text())
+    assert len(index["categories"]) == 80 and index["images"][0]["id"] == 5

@@ -6,7 +6,7 @@ import json
 import pytest
 
 import maskzoo
-from faulty_data import make_faulty, make_sound
+from faulty_data import make_faulty, make_sound, rewrite
 from five_objects import HEIGHT, WIDTH, write_pictures
 
 
@@ -107,3 +107,12 @@ def test_a_file_or_folder_of_another_format_is_called_by_its_name(tmp_path, name
     (tmp_path / "annotations.xml").write_text("<annotations><version>1.1</version><image id='0'/></annotations>")
     with pytest.raises(maskzoo.SourceError, match=r"is CVAT's XML; convert it first: maskzoo data convert"):
         maskzoo.check_dataset(tmp_path / name)
+
+
+def test_names_that_a_page_cannot_write_are_told(tmp_path):
+    file, data = make_sound(tmp_path)
+    data["categories"][0]["name"] = "\U000f1234"  # of private use: no font has it
+    rewrite(file, data)
+    notes = []
+    maskzoo.check_dataset(file, page=tmp_path / "page.html", on_progress=lambda event: notes.append(event.note))
+    assert any(note and "1 class name cannot be written" in note for note in notes)

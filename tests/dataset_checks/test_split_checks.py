@@ -62,7 +62,14 @@ def test_a_fault_of_an_image_category_or_row_is_found(faulty, kind):
 
 
 def test_no_code_is_left_untested():
-    apart = {"unreadable-file", "bad-table", "no-images-folder", "nothing-to-learn", "classes-renumbered"} | FAULTY_SPLITS
+    apart = {
+        "unreadable-file",
+        "bad-table",
+        "no-images-folder",
+        "nothing-to-learn",
+        "classes-renumbered",
+        "classes-joined",
+    } | FAULTY_SPLITS
     assert set(FAULTY_OBJECTS) | FAULTY_TABLES | apart | {"bad-score"} == set(CODES)  # that one is of results
 
 
@@ -129,6 +136,27 @@ def test_classes_that_disagree_are_errors_and_other_numbers_a_warning(tmp_path):
     data["categories"] = [{"id": 1, "name": "dog"}, {"id": 2, "name": "cat"}]
     data["annotations"].pop()
     assert check({"train": train, "val": rewrite(val, data)}).count() == {"classes-renumbered": 1}
+
+
+def test_a_class_that_one_split_lacks_is_a_warning_for_training_adds_it(tmp_path):
+    train, _ = make_sound(tmp_path, "train")
+    val, data = make_sound(tmp_path, "val", first=50)
+    data["categories"] = [{"id": 1, "name": data["categories"][1]["name"]}]  # numbered by another tool
+    for row in data["annotations"]:
+        row["category_id"] = 1
+    files = {"train": train, "val": rewrite(val, data)}
+    report = check(files)
+    assert [(p.code, p.row, str(p.found)) for p in report.problems] == [("classes-joined", 1, "no such category")]
+    data["categories"].append({"id": 4, "name": "cow"})
+    data["annotations"][0]["category_id"] = 4
+    rewrite(val, data)
+    assert check(files).count() == {"classes-joined": 2}
+    data["categories"][1]["id"] = data["annotations"][0]["category_id"] = 2  # of a class that val has under another id
+    rewrite(val, data)
+    assert check(files).count() == {"classes-joined": 2}
+    data["categories"][0]["name"] = "calf"
+    rewrite(val, data)
+    assert set(check(files).count()) == {"classes-differ"}
 
 
 def test_images_that_are_nowhere_are_one_error_and_the_rest_is_checked(tmp_path):

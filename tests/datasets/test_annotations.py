@@ -194,3 +194,30 @@ def test_images_that_are_nowhere_are_an_error_that_lists_the_places(tmp_path):
     annotations = read_annotations(write(tmp_path / "val.json", make_data()))
     with pytest.raises(SourceError, match=r"first is '2.png', looked in .*images.*--images"):
         find_image_folder(annotations)
+
+
+@pytest.mark.parametrize(
+    ("given", "name", "found"),
+    [
+        ("data/标注 数据", "标注 数据/照片 1.png", "data"),
+        ("data/photos/", "photos/one/1.png", "data"),
+        ("data/photos/one", "photos/one/1.png", "data"),
+        ("data/photos/one", "one/1.png", "data/photos"),
+        ("data/./photos/", "photos/1.png", "data"),
+        ("a/a", "a/a/1.png", "."),
+        ("a/a", "a/1.png", "a"),
+    ],
+)
+def test_names_that_begin_with_the_given_folders_own_are_found_from_above(given, name, found, tmp_path, monkeypatch):
+    data = make_data()
+    for image in data["images"]:
+        image["file_name"] = name.replace("1", str(image["id"]))
+    (tmp_path / given).mkdir(parents=True)
+    path = tmp_path / found / data["images"][-1]["file_name"]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+    (tmp_path / "elsewhere").mkdir()
+    annotations = read_annotations(write(tmp_path / "elsewhere" / "all.json", data))
+    assert find_image_folder(annotations, tmp_path / given) == tmp_path / found
+    monkeypatch.chdir(tmp_path / given)
+    assert find_image_folder(annotations, Path()) == tmp_path / found

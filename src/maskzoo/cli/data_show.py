@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from maskzoo.cli.options import FontFile
 from maskzoo.cli.progress import show_progress
 from maskzoo.cli.terminal import open_stderr, open_stdout, print_json
 from maskzoo.errors import list_some
@@ -29,6 +30,7 @@ def show_data(
     images: Annotated[
         Path | None, typer.Option(metavar="DIR", help="The images' folder, or one with a folder for each split.")
     ] = None,
+    font: FontFile = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")] = False,
 ) -> None:
     """Draw some annotated images on one sheet, to see what a network will learn.
@@ -47,7 +49,7 @@ def show_data(
     with show_progress() as on_progress:
         drawn = draw_dataset(
             data, out=out, count=count, class_name=name, image=image or (), seed=seed, split=split, images=images,
-            on_progress=on_progress,
+            font=font, on_progress=on_progress,
         )  # fmt: skip
     if json:
         print_json(drawn.to_dict())

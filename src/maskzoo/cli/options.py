@@ -23,6 +23,7 @@ __all__ = [
     "DeviceOption",
     "Dtype",
     "DtypeOption",
+    "FontFile",
     "Model",
     "Overrides",
     "Weights",
@@ -84,8 +85,12 @@ Classes = Annotated[
     typer.Option(
         "--classes",
         metavar="MAP.yml",
-        help="Rename, merge, drop, reorder the classes: `vehicle: [car, bus]`, `drop: [cone]`.",
+        help="Rename, merge, drop, reorder the classes: `vehicle: car` and so on (docs/data.md).",
     ),
+]
+FontFile = Annotated[
+    Path | None,
+    typer.Option("--font", metavar="FILE", help="A font that has the letters of the names; else one is searched for."),
 ]
 Calibrate = Annotated[
     Path | None,

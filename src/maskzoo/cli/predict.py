@@ -19,6 +19,7 @@ from maskzoo.cli.options import (
     DeviceOption,
     Dtype,
     DtypeOption,
+    FontFile,
     Model,
     Overrides,
     Weights,
@@ -69,6 +70,7 @@ def predict(
         int | None,
         typer.Option(min=1, metavar="N", help="Images worked on at once, in threads; as many as pay if left out."),
     ] = None,
+    font: FontFile = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,
 ) -> None:
     """Find the objects in images, save pictures and COCO JSON.
@@ -108,6 +110,7 @@ def predict(
                 sources,
                 out,
                 images=images,
+                font=font,
                 save=save,
                 score=score,
                 batch=batch,

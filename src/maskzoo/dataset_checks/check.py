@@ -13,10 +13,11 @@ from maskzoo.dataset_checks.image_checks import Looks
 from maskzoo.dataset_checks.page import MARK, render_page
 from maskzoo.dataset_checks.report import DatasetReport
 from maskzoo.dataset_checks.split_checks import check_splits
-from maskzoo.datasets.class_edits import GivenClasses, read_class_edits
+from maskzoo.datasets.class_edits import GivenClasses, list_categories, read_class_edits
 from maskzoo.datasets.layout import find_splits
+from maskzoo.drawing.fonts import explain_unwritten
 from maskzoo.errors import ArgumentError
-from maskzoo.progress import OnProgress, say_nothing
+from maskzoo.progress import OnProgress, ProgressEvent, say_nothing
 from maskzoo.system.files import check_folder, explained, is_taken, write_file
 
 __all__ = ["check_dataset"]
@@ -74,6 +75,8 @@ def check_dataset(
         fixed, after = fix_splits(report, contents, targets, crowds=crowds_as_objects, **options)
         report = replace(report, fixed=fixed, after=after)
     if page is not None:
+        if note := explain_unwritten(name for content in contents.values() for _, name in list_categories(content)):
+            on_progress(ProgressEvent("Drawing", note=note))
         write_file(page, render_page(report, contents).encode("utf-8"))
     return report
 

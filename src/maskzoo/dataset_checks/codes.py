@@ -81,6 +81,7 @@ CODES: dict[str, Code] = {
     "outline-outside": Code("error", "outline wholly outside the image", f"{_LOOK}, or --fix OUT drops the object"),
     "outline-without-area": Code("error", "outline without area", "draw it, or --fix OUT drops the object"),
     "bad-runs": Code("error", "run lengths that do not fit the image", "encode the mask again, or --fix OUT drops it"),
+    "classes-joined": Code("warning", "class that another split lacks", "training adds it; --fix OUT adds it too"),
     "classes-renumbered": Code("warning", "classes numbered differently from train", "number them alike; names decide"),
     "same-image-across": Code("warning", "same image in two splits", "keep it in one: it makes the evaluation too good"),
     "near-duplicate": Code("warning", "nearly the same image in two splits", "keep it in one, if it is the same"),

@@ -72,10 +72,22 @@ def check_classes(splits: Mapping[str, Sifted]) -> Iterator[Fault]:
             wanted = Words("the ids of {} ({})", Words(first.split), first.packed.source)
             yield other.name_file("classes-renumbered", "categories", Words(list_some(moved)), wanted)
             continue
+        code = "classes-differ"
+        if joined := _find_lacking(ours, theirs):
+            code, ours, theirs = "classes-joined", *joined
         for number in sorted(number for number in ours.keys() | theirs.keys() if ours.get(number) != theirs.get(number)):
             wanted = Words("{}, as in {} ({})", _name(ours.get(number)), Words(first.split), first.packed.source)
             found_name = _name(theirs.get(number))
-            yield other.name_file("classes-differ", "name", found_name, wanted, table="categories", row=number)
+            yield other.name_file(code, "name", found_name, wanted, table="categories", row=number)
+
+
+def _find_lacking(ours: dict[int, str], theirs: dict[int, str]) -> tuple[dict[int, str], dict[int, str]] | None:
+    """Return the classes that the other side lacks by name, or None if a name may stand for another one, by its id."""
+    lacking = {number: name for number, name in ours.items() if name not in theirs.values()}
+    unknown = {number: name for number, name in theirs.items() if name not in ours.values()}
+    twice = any(len(set(side.values())) < len(side) for side in (ours, theirs))
+    unclear = twice or lacking.keys() & unknown.keys() or len(lacking) == len(ours)
+    return None if unclear else (lacking, unknown)
 
 
 def _name(name: str | None) -> str | Words:

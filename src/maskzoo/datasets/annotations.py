@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -210,9 +210,9 @@ def find_image_folder(annotations: AnnotationSet, given: Path | None = None, spl
     """Find the folder of the images: in a `given` one, or near the annotation file, by the usual layouts.
 
     A given folder holds them itself, in `images`, or in a folder for the split (by default the one that the annotation
-    file's name says) in one of these. For `data/annotations/instances_val2017.json` the places near it are val2017, val,
-    valid and validation, also in or above `images`; images, data and JPEGImages; each beside the file and one folder
-    above; then these two folders themselves.
+    file's name says) in one of these; or the names of the files begin with its own. For
+    `data/annotations/instances_val2017.json` the places near it are val2017, val, valid and validation, also in or above
+    `images`; images, data and JPEGImages; each beside the file and one folder above; then these two folders themselves.
 
     Raises SourceError that lists them if none holds one of the images, ConfigError if the given one is not a folder.
     """
@@ -228,7 +228,7 @@ def look_for_images(names: Sequence[str], source: str, given: Path | None, split
     """Return what `find_image_folder` does for images of these names, or None, and which was looked for where."""
     if given is not None and not given.is_dir():
         raise ConfigError(f"{given}: no such folder; expected the folder of the images (--images)")
-    folders = list_places(Path(source), given, split)
+    folders = list_places(Path(source), given, split) + (_list_above(given, names) if given is not None else [])
     where = f"the first is {repr(names[0]) if names else 'no image at all'}, looked in {list_some(map(str, folders), 6)}"
     there = [folder for folder in folders if os.path.isdir(folder)]  # noqa: PTH112 - False without permission
     closed = [str(folder) for folder in there if not os.access(folder, os.R_OK | os.X_OK)]
@@ -254,6 +254,14 @@ def _list_near(file: Path) -> list[Path]:
     inner = [part for name in sorted(dict.fromkeys(names), key=len) for part in (name, f"images/{name}", f"{name}/images")]
     inner += ["images", "data", "JPEGImages", ""]  # data: FiftyOne's
     return [base / part for base in (file.parent, file.parent.parent) for part in inner]
+
+
+def _list_above(given: Path, names: Sequence[str]) -> list[Path]:
+    """Return the folders above `given` from which names start that begin with the last parts of its path."""
+    folder = Path(os.path.normpath(given.absolute()))
+    starts = {PurePosixPath(name).parts[:-1] for name in names}
+    counts = {count for parts in starts for count in range(1, len(parts) + 1) if folder.parts[-count:] == parts[:count]}
+    return [folder.parents[count - 1] for count in sorted(counts)]
 
 
 def _list_inside(given: Path, split: str) -> list[Path]:

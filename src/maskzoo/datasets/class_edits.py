@@ -15,7 +15,15 @@ from maskzoo.errors import ArgumentError, ConfigError, list_some, suggest
 from maskzoo.model_file import parse_yaml
 from maskzoo.progress import OnProgress, ProgressEvent
 
-__all__ = ["ClassEdits", "EditedClasses", "GivenClasses", "edit_contents", "is_class_map", "read_class_edits"]
+__all__ = [
+    "ClassEdits",
+    "EditedClasses",
+    "GivenClasses",
+    "edit_contents",
+    "is_class_map",
+    "list_categories",
+    "read_class_edits",
+]
 
 GivenClasses: TypeAlias = "str | Path | Mapping[str, Any]"
 DROP, REST, RESTS = "drop", "rest", ("keep", "drop")
@@ -201,14 +209,14 @@ def edit_contents(
     contents: Mapping[str, dict[str, Any]], edits: ClassEdits, on_progress: OnProgress
 ) -> dict[str, dict[str, Any]]:
     """Return the content of the COCO file of each split with the classes of a map, and say what became of them."""
-    edited = edits.resolve(*map(_list_categories, contents.values()))
+    edited = edits.resolve(*map(list_categories, contents.values()))
     on_progress(ProgressEvent("Reading annotations", note=f"{edits.origin}: {edited}"))
     return {
         split: edited.edit_content(content) if isinstance(content, dict) else content for split, content in contents.items()
     }
 
 
-def _list_categories(content: Any) -> list[tuple[int | None, str]]:
+def list_categories(content: Any) -> list[tuple[int | None, str]]:
     """Return the names of the categories of a COCO file's content, each with its id if that is a whole number."""
     content = content if isinstance(content, dict) else {}
     rows = [row for row in _list_rows(content, "categories") if _is_sound(row)]

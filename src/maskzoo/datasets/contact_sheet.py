@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from maskzoo.datasets.annotations import AnnotationSet
 from maskzoo.datasets.drawn_objects import describe_annotations
 from maskzoo.drawing.colours import pick_color
+from maskzoo.drawing.fonts import Line, can_write, set_text, write_name
 from maskzoo.drawing.objects import draw_objects
 
 __all__ = ["Cell", "draw_sheet"]
@@ -32,21 +33,23 @@ class Cell:
     image: int
 
 
-def draw_sheet(annotations: AnnotationSet, cells: Sequence[Cell], only: int | None = None) -> Image.Image:
+def draw_sheet(
+    annotations: AnnotationSet, cells: Sequence[Cell], only: int | None = None, font: str | Path | None = None
+) -> Image.Image:
     """Return the sheet of some pictures of a data set, in order; objects of the label `only`, if one is given.
 
-    An object has its class's colour; a crowd is striped in grey.
+    An object has its class's colour; a crowd is striped in grey. `font` is as for `draw_objects`.
     """
     places = _lay_out([cell.pixels.shape[1] / cell.pixels.shape[0] for cell in cells])
     objects = [_list_objects(annotations, cell.image, only) for cell in cells]
     counts = _count_labels(annotations, np.concatenate(objects))
-    legend = _draw_legend(annotations, counts)
+    legend = _draw_legend(annotations, counts, font)
     bottom = max(y + height for _, y, _, height in places) + CAPTION + GAP
     sheet = Image.new("RGB", (WIDTH, bottom + legend.height + GAP), BACKGROUND)
     for cell, rows, (x, y, width, height) in zip(cells, objects, places, strict=True):
         # Of one class, the legend says it.
-        sheet.paste(_draw_cell(annotations, cell, (width, height), rows, labels=len(counts) > 1), (x, y))
-        _draw_caption(sheet, annotations, cell.image, len(rows), (x, y, width, height))
+        sheet.paste(_draw_cell(annotations, cell, (width, height), rows, font, labels=len(counts) > 1), (x, y))
+        _draw_caption(sheet, annotations, cell.image, len(rows), (x, y, width, height), font)
     sheet.paste(legend, (0, bottom))
     return sheet
 
@@ -83,7 +86,13 @@ def _count_labels(annotations: AnnotationSet, rows: NDArray[np.int64]) -> dict[i
 
 
 def _draw_cell(
-    annotations: AnnotationSet, cell: Cell, size: tuple[int, int], rows: NDArray[np.int64], *, labels: bool
+    annotations: AnnotationSet,
+    cell: Cell,
+    size: tuple[int, int],
+    rows: NDArray[np.int64],
+    font: str | Path | None,
+    *,
+    labels: bool,
 ) -> Image.Image:
     """Return the photo and the objects `rows` as a picture of width, height `size`."""
     fine = size[0] * FINE, size[1] * FINE
@@ -100,47 +109,48 @@ def _draw_cell(
         colors=[pick_color(label) for label in annotations.labels[rows].tolist()],
         crowd=annotations.crowd[rows],
         sparse=True,
+        font=font,
     )
     return picture.reduce(FINE)
 
 
-def _draw_caption(sheet: Image.Image, annotations: AnnotationSet, image: int, objects: int, place: Box) -> None:
+def _draw_caption(
+    sheet: Image.Image, annotations: AnnotationSet, image: int, objects: int, place: Box, font: str | Path | None
+) -> None:
     x, y, width, height = place
-    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(15)
-    count = f"{objects} object{'' if objects == 1 else 's'}" if objects else "no object"
-    room = width - draw.textlength(count, font=font) - 16
-    name = _shorten(draw, f"{annotations.image_ids[image]}  {annotations.file_name(image)}", room, font)
+    count = set_text(f"{objects} object{'' if objects == 1 else 's'}" if objects else "no object", 15, font)
+    room = width - count.width - 16
+    name = _shorten(f"{annotations.image_ids[image]}  {annotations.file_name(image)}", room, 15, font)
     middle = y + height + CAPTION / 2
-    draw.text((x + 2, middle), name, fill=TEXT, font=font, anchor="lm")
-    draw.text((x + width - 2, middle), count, fill=FAINT, font=font, anchor="rm")
+    name.draw(sheet, (x + 2, middle), TEXT)
+    count.draw(sheet, (x + width - 2, middle), FAINT, "r")
 
 
-def _shorten(draw: ImageDraw.ImageDraw, text: str, room: float, font: Any) -> str:
-    """Return the text, without its end if there is no room; what cannot be printed becomes a question mark."""
-    text = "".join(character if character.isprintable() else "?" for character in text)
-    if draw.textlength(text, font=font) <= room:
-        return text
-    while text and draw.textlength(text + "…", font=font) > room:
+def _shorten(text: str, room: float, size: int, font: str | Path | None) -> Line:
+    """Return the text, without its end if there is no room; what no font can write becomes a question mark."""
+    text = "".join(letter if letter.isprintable() and can_write(letter, font) else "?" for letter in text)
+    line = set_text(text, size, font)
+    while text and line.width > room:
         text = text[: -max(1, len(text) // 20)]
-    return text + "…" if text else ""
+        line = set_text(text + "…" if text else "", size, font)
+    return line
 
 
-def _draw_legend(annotations: AnnotationSet, shown: dict[int, int]) -> Image.Image:
+def _draw_legend(annotations: AnnotationSet, shown: dict[int, int], font: str | Path | None) -> Image.Image:
     """Return the strip of colours, names and counts, as many lines as it takes."""
-    font = ImageFont.load_default(16)
-    ruler = ImageDraw.Draw(Image.new("RGB", (1, 1)))
-    spots: list[tuple[int, int, int, str]] = []
+    spots: list[tuple[int, int, int, Line]] = []
     x, y = GAP, 0
     for label, count in shown.items():
-        text = _shorten(ruler, f"{annotations.classes.names[label]}  {count}", WIDTH / 3, font)
-        wide = 26 + round(ruler.textlength(text, font=font)) + 22
+        name = write_name(annotations.classes.names[label], annotations.classes.ids[label], font)
+        line = _shorten(f"{name}  {count}", WIDTH / 3, 16, font)
+        wide = 26 + round(line.width) + 22
         if x + wide > WIDTH and x > GAP:
             x, y = GAP, y + 28
-        spots.append((x, y, label, text))
+        spots.append((x, y, label, line))
         x += wide
     strip = Image.new("RGB", (WIDTH, y + 28 if spots else 1), BACKGROUND)
     draw = ImageDraw.Draw(strip)
-    for left, top, label, text in spots:
+    for left, top, label, line in spots:
         draw.rounded_rectangle((left, top + 5, left + 17, top + 22), radius=4, fill=pick_color(label))
-        draw.text((left + 26, top + 14), text, fill=TEXT, font=font, anchor="lm")
+        line.draw(strip, (left + 26, top + 14), TEXT)
     return strip

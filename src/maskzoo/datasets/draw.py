@@ -15,6 +15,7 @@ from maskzoo.datasets.coco_reader import read_annotations
 from maskzoo.datasets.contact_sheet import Cell, draw_sheet
 from maskzoo.datasets.drawn_objects import read_annotated_photo
 from maskzoo.datasets.layout import find_splits, pick_split
+from maskzoo.drawing.fonts import check_font, explain_unwritten
 from maskzoo.drawing.picture_file import MARK, encode_picture
 from maskzoo.errors import ArgumentError, ConfigError, ImageError, MaskzooError, SourceError, list_some, suggest
 from maskzoo.progress import OnProgress, ProgressEvent, say_nothing
@@ -52,6 +53,7 @@ def draw_dataset(
     seed: int = 0,
     split: str | None = None,
     images: str | Path | None = None,
+    font: str | Path | None = None,
     on_progress: OnProgress = say_nothing,
 ) -> DrawnDataset:
     """Draw some annotated images on one sheet, each class in its colour, crowds striped in grey.
@@ -65,14 +67,15 @@ def draw_dataset(
         seed: another number, another choice.
         split: the split of a folder; left out, its first.
         images: the images' folder, or one with a folder for each split; left out, it is searched for near `data`.
-        on_progress: is called for each image.
+        font: the file of a font that has the letters of the names; left out, one is searched for.
+        on_progress: is called for each image, and told which names cannot be written.
 
     Returns:
         What is on the sheet. Images that are missing, cannot be read or have another size than `data` says are named.
 
     Raises:
         ArgumentError: `out` has another ending, or `count` is below 1.
-        ConfigError: the class or an id is not in the data set, or `images` is not a folder.
+        ConfigError: the class or an id is not in the data set, `images` is not a folder, or the font cannot be read.
         SourceError: there is no annotation file, no such split, no image to show, or their folder is not found.
         AnnotationsError: the file has faults.
         ImageError: no image could be shown.
@@ -84,12 +87,15 @@ def draw_dataset(
     if count < 1:
         raise ArgumentError(f"count is {count}; expected 1 image or more (--count)")
     check_target(out)
+    check_font(font)
     if is_taken(out, MARK):
         raise MaskzooError(f"{out}: exists already and is not a sheet; expected a new file; choose another --out")
     annotations = read_annotations(_find_file(data, split))
     label = None if class_name is None else _find_label(annotations, class_name)
     places = _choose_images(annotations, label, image, count, seed)
     folder = find_image_folder(annotations, None if images is None else Path(images), split)
+    if note := explain_unwritten(annotations.classes.names, font):
+        on_progress(ProgressEvent("Drawing", note=note))
     cells: list[Cell] = []
     failed: dict[str, str] = {}
     for done, place in enumerate(places, 1):
@@ -103,7 +109,7 @@ def draw_dataset(
         reasons = [f"{path}: {reason}" for path, reason in failed.items()]
         raise ImageError(list_some(["no image could be shown", *reasons], 21, "\n  "))
     make_folder(out.parent)
-    write_file(out, encode_picture(draw_sheet(annotations, cells, label), out.suffix.lower()))
+    write_file(out, encode_picture(draw_sheet(annotations, cells, label, font), out.suffix.lower()))
     shown = tuple(int(annotations.image_ids[cell.image]) for cell in cells)
     return DrawnDataset(out, shown, len(annotations), failed)
 

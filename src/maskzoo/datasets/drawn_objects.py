@@ -45,11 +45,12 @@ class OutlinedMasks:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DrawnObjects:
-    """N objects of one image: `boxes` float32 `[N 4]` in pixels of the picture, `scores`, `names` and masks."""
+    """N objects of one image: `boxes` float32 `[N 4]` in pixels of the picture, `scores`, `names`, ids, masks."""
 
     boxes: NDArray[np.float32]
     scores: NDArray[np.float32]
     names: tuple[str, ...]
+    category_ids: NDArray[np.int64]
     masks: OutlinedMasks
 
     def __len__(self) -> int:
@@ -60,6 +61,7 @@ def describe_objects(
     bbox: NDArray[np.float64],
     scores: NDArray[np.float64],
     names: Sequence[str],
+    category_ids: NDArray[np.int64],
     outlines: Sequence[Outline],
     size: Size,
     drawn: Size | None = None,
@@ -72,7 +74,7 @@ def describe_objects(
     corners = np.concatenate([bbox[:, :2], bbox[:, :2] + bbox[:, 2:]], axis=1).astype(np.float32)
     boxes = corners.clip(0, np.array(size[::-1] * 2, np.float32))
     boxes *= np.array([drawn[1] / size[1], drawn[0] / size[0]] * 2, np.float32)
-    return DrawnObjects(boxes, scores.astype(np.float32), tuple(names), OutlinedMasks(outlines, size, drawn))
+    return DrawnObjects(boxes, scores.astype(np.float32), tuple(names), category_ids, OutlinedMasks(outlines, size, drawn))
 
 
 def describe_annotations(
@@ -83,7 +85,8 @@ def describe_annotations(
     names = [f"crowd of {name}" if crowd else name for name, crowd in zip(names, annotations.crowd[rows], strict=True)]
     outlines = [annotations.outline(row) for row in rows.tolist()]
     height, width = annotations.sizes[image].tolist()
-    return describe_objects(annotations.bbox[rows], np.ones(len(rows)), names, outlines, (height, width), drawn)
+    ids = annotations.classes.to_ids(annotations.labels[rows])
+    return describe_objects(annotations.bbox[rows], np.ones(len(rows)), names, ids, outlines, (height, width), drawn)
 
 
 def read_annotated_photo(annotations: AnnotationSet, image: int, folder: Path) -> NDArray[np.uint8]:

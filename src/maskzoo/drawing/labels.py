@@ -5,19 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from maskzoo.drawing.colours import Color, choose_ink
+from maskzoo.drawing.fonts import Line, set_text
 
 __all__ = ["draw_labels", "measure_areas"]
 
 Floats = NDArray[np.float32]
 Spot = NDArray[np.int64]  # x1 y1 x2 y2
-Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 SMALL_OBJECT_FONT = 11  # pixels: at least, beside a small object
 SMALLEST_FONT = 9  # pixels: at least, in a crowd of labels, where letters still part
 CROWD = 0.25  # labels shrink where they would cover more than this part of the photo
@@ -27,8 +28,7 @@ ROOM = 1.5  # font sizes that the sides of an object have at least to get one of
 
 @dataclass(frozen=True, slots=True)
 class _Label:
-    text: str
-    font: Font
+    line: Line
     color: Color
     box: Floats
     width: int
@@ -44,6 +44,7 @@ def draw_labels(
     font_size: int,
     *,
     sparse: bool,
+    font: str | Path | None = None,
 ) -> None:
     """Write the texts of the objects in `boxes` `[N 4]` on their colours.
 
@@ -51,11 +52,11 @@ def draw_labels(
     last, over the others. A label that found no room at its object is tied to it by a line. See `draw_objects`.
     """
     draw = ImageDraw.Draw(canvas)
-    labels = [_make_label(draw, *row, font_size, shrink=not sparse) for row in zip(texts, colors, boxes, strict=True)]
+    labels = [_make_label(*row, font_size, font, shrink=not sparse) for row in zip(texts, colors, boxes, strict=True)]
     crowd = sum(label.width * label.height for label in labels) / (canvas.width * canvas.height)
     if crowd > CROWD and not sparse:
         font_size = max(min(SMALLEST_FONT, font_size), round(font_size * math.sqrt(CROWD / crowd)))
-        labels = [_make_label(draw, *row, font_size, shrink=True) for row in zip(texts, colors, boxes, strict=True)]
+        labels = [_make_label(*row, font_size, font, shrink=True) for row in zip(texts, colors, boxes, strict=True)]
     spots: list[tuple[_Label, Spot]] = []
     for i in np.lexsort((-measure_areas(boxes) if sparse else np.arange(len(boxes)), -order)).tolist():
         if sparse and (boxes[i, 2:] - boxes[i, :2]).min() < ROOM * font_size:
@@ -68,7 +69,7 @@ def draw_labels(
     for label, (x1, y1, x2, y2) in reversed(spots):
         draw.rectangle((x1, y1, x2 - 1, y2 - 1), fill=label.color)
         middle = (x1 + (x2 - x1) / 2, y1 + (y2 - y1) / 2)
-        draw.text(middle, label.text, fill=choose_ink(label.color), font=label.font, anchor="mm")
+        label.line.draw(canvas, middle, choose_ink(label.color), "m")
 
 
 def measure_areas(boxes: Floats) -> Floats:
@@ -76,15 +77,13 @@ def measure_areas(boxes: Floats) -> Floats:
     return (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
 
 
-def _make_label(draw: ImageDraw.ImageDraw, words: str, color: Color, box: Floats, font_size: int, *, shrink: bool) -> _Label:
+def _make_label(words: str, color: Color, box: Floats, font_size: int, font: str | Path | None, *, shrink: bool) -> _Label:
     """Return the label of an object; small ones get small letters (`shrink`), so that a crowd of them stays visible."""
     side = math.sqrt(float(measure_areas(box[None])[0]))
     size = max(min(SMALL_OBJECT_FONT, font_size), min(font_size, round(font_size * (0.6 + side / font_size / 15))))
     size = size if shrink else font_size
-    font = ImageFont.load_default(size)
-    text = " ".join(words.split())
-    width = math.ceil(draw.textlength(text, font=font)) + size // 2 + 2
-    return _Label(text, font, color, box, width, round(size * 1.3))
+    line = set_text(" ".join(words.split()), size, font)
+    return _Label(line, color, box, math.ceil(line.width) + size // 2 + 2, round(size * 1.3))
 
 
 def _find_spot(label: _Label, size: tuple[int, int], taken: Spot, boxes: Floats, *, sparse: bool) -> Spot | None:

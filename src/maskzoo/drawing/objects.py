@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from maskzoo.drawing.colours import Color, pick_color
+from maskzoo.drawing.fonts import write_name
 from maskzoo.drawing.labels import draw_labels, measure_areas
 from maskzoo.errors import ConfigError
 
@@ -33,7 +35,10 @@ class CroppedMasks(Protocol):
 
 
 class Objects(Protocol):
-    """What is drawn: boxes x1 y1 x2 y2 `[N 4]` in pixels of the photo, scores `[N]`, N names, N masks."""
+    """What is drawn: boxes x1 y1 x2 y2 `[N 4]` in pixels of the photo, scores `[N]`, N names, N masks.
+
+    The category ids `[N]` are written where no font has the letters of a name.
+    """
 
     @property
     def boxes(self) -> NDArray[np.float32]: ...
@@ -41,6 +46,8 @@ class Objects(Protocol):
     def scores(self) -> NDArray[np.float32]: ...
     @property
     def names(self) -> tuple[str, ...]: ...
+    @property
+    def category_ids(self) -> NDArray[np.int64]: ...
     @property
     def masks(self) -> CroppedMasks: ...
     def __len__(self) -> int: ...
@@ -60,6 +67,7 @@ def draw_objects(
     colors: Sequence[Color] | None = None,
     crowd: Bools | None = None,
     sparse: bool = False,
+    font: str | Path | None = None,
 ) -> Image.Image:
     """Draw objects on a photo. Large objects lie below small ones, labels above all.
 
@@ -76,12 +84,14 @@ def draw_objects(
         colors: one for each object; left out, each has its own, the same in every run.
         crowd: bool `[N]`, which objects are regions of many: these are striped in grey and lie below the others.
         sparse: leave out the labels of small objects, and those that would hide another, instead of making them smaller.
+        font: the file of a font, .ttf, .otf or .ttc; left out, that of MASKZOO_FONT, else fonts of this machine that have
+            the letters. A name that none can write becomes `category 3`.
 
     Returns:
         The picture, of the photo's size.
 
     Raises:
-        ConfigError: `alpha` is not from 0 to 1, or a size is below 1.
+        ConfigError: `alpha` is not from 0 to 1, a size is below 1, or the font cannot be read.
     """
     if not 0 <= alpha <= 1:
         raise ConfigError(f"alpha is {alpha}, expected 0 (outlines only) to 1 (nothing shines through)")
@@ -101,9 +111,10 @@ def draw_objects(
         if boxes:
             _draw_box(canvas, objects.boxes[i], chosen[i], width)
     if labels:
-        pairs = zip(objects.names, objects.scores, strict=True)
-        texts = [f"{name} {score:.2f}" if scores else name for name, score in pairs]
-        draw_labels(canvas, objects.boxes, texts, objects.scores, chosen, font_size, sparse=sparse)
+        pairs = zip(objects.names, objects.category_ids.tolist(), strict=True)
+        texts = [write_name(name, number, font) for name, number in pairs]
+        texts = [f"{text} {score:.2f}" if scores else text for text, score in zip(texts, objects.scores, strict=True)]
+        draw_labels(canvas, objects.boxes, texts, objects.scores, chosen, font_size, sparse=sparse, font=font)
     return canvas
 
 

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from maskzoo.drawing.fonts import check_font, explain_unwritten
 from maskzoo.errors import ArgumentError
 from maskzoo.inference.folder_share import Work, predict_share
 from maskzoo.inference.journal import Journal
@@ -109,6 +110,7 @@ def predict_folder(
     score: float = 0.5,
     batch: int = 1,
     workers: int | None = None,
+    font: str | Path | None = None,
     on_progress: OnProgress = say_nothing,
     processes: Processes | None = None,
 ) -> FolderRun:
@@ -125,6 +127,7 @@ def predict_folder(
         score: Objects count from this score on, 0 to 1. For an evaluation: 0.
         batch: Images computed together; it alters no result.
         workers: Images worked on at once, in threads; None: as many as are worth it.
+        font: The file of a font that has the letters of the names; left out, one is searched for.
         on_progress: Is called for each image; its notes are for a reader.
         processes: Those that share the images; all that torchrun started if left out. The first merges the results.
 
@@ -134,10 +137,12 @@ def predict_folder(
 
     Raises:
         ArgumentError: An argument is out of range.
+        ConfigError: The font cannot be read.
         SourceError: A source names no image, or `out` holds an unfinished run of another model or other options.
         MaskzooError: Something cannot be written, or the predictor cannot be loaded.
     """
     kinds = _check_arguments(save, score, batch, workers)
+    check_font(font)
     if isinstance(predictor, str | Path):
         raise ArgumentError(f"predictor: found {str(predictor)!r}; expected what is loaded from it: maskzoo.load(...)")
     given = [sources] if isinstance(sources, str | Path) else sources
@@ -148,12 +153,13 @@ def predict_folder(
         found = find_photos([str(source) for source in given], folder, target, processes.count == 1, tell)
         loaded: Predictor = predictor() if callable(predictor) else predictor
         classes = found.match_classes(loaded.config)
-        for note in filter(None, (f"Running on {loaded.describe_backend()}", classes.note)):
+        unwritten = explain_unwritten(loaded.config.classes.values(), font) if "image" in kinds else None
+        for note in filter(None, (f"Running on {loaded.describe_backend()}", classes.note, unwritten)):
             tell(ProgressEvent("Predicting", note=note))
         with _open_folder(target, processes, tell) as place:
             plan = found.plan(place)
             workers = min(workers or loaded.backend.choose_workers(), -(-len(plan) // (batch * processes.count)))
-            work = Work(loaded, kinds, score, batch, classes.categories)
+            work = Work(loaded, kinds, score, batch, classes.categories, None if font is None else str(font))
             journal = predict_share(work, plan, place, workers, processes, tell)
             run = _sum_up(work, workers, plan, journal)
             if journal is not None:

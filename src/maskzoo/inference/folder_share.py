@@ -26,13 +26,17 @@ __all__ = ["Work", "predict_share"]
 
 @dataclass(frozen=True)
 class Work:
-    """What becomes of every image. `categories`: the id that is written for each of the model's; None: the same."""
+    """What becomes of every image. `categories`: the id that is written for each of the model's; None: the same.
+
+    `font` is the file of the font of pictures, None for one of this machine's.
+    """
 
     predictor: Predictor
     kinds: frozenset[str]
     score: float
     batch: int
     categories: Mapping[int, int] | None = None
+    font: str | None = None
 
     def make_manifest(self, plan: Sequence[PlannedImage]) -> str:
         """Return the hash of all that the results depend on: network, weights, options, the images' names and all ids."""
@@ -45,7 +49,7 @@ class Work:
             names.update(hash_values(image.name, image.image_id, image.picture.name, image.size, content).encode())
         categories = None if self.categories is None else list(self.categories.items())
         network = (dump_config(self.predictor.config), backend.hash_weights(), backend.name, backend.dtype)
-        return hash_values(*network, sorted(self.kinds), self.score, self.batch, categories, names.hexdigest())
+        return hash_values(*network, sorted(self.kinds), self.score, self.batch, categories, self.font, names.hexdigest())
 
     def predict(self, images: Sequence[PlannedImage]) -> list[tuple[int, dict[str, Any]]]:
         """Return number and record of each image, after its picture is written."""
@@ -64,7 +68,7 @@ class Work:
         return [(image.number, records[image.number]) for image in images]
 
     def _record(self, image: PlannedImage, source: Any, result: Prediction | ImageError) -> dict[str, Any]:
-        from maskzoo.inference.prediction import check_size
+        from maskzoo.inference.prediction import check_size, draw_prediction
 
         if isinstance(result, ImageError):
             return {"error": str(result) if isinstance(source, Path) else f"{image.name}: {result}"}
@@ -75,7 +79,7 @@ class Work:
             return {"error": f"{source}: {error}"}
         result = result[result.scores >= self.score]
         if "image" in self.kinds:
-            write_file(image.picture, encode_picture(result.draw()))
+            write_file(image.picture, encode_picture(draw_prediction(result, font=self.font)))
         rows = result.to_dict()["detections"]
         if self.categories is not None:
             rows = [row | {"category_id": self.categories[row["category_id"]]} for row in rows]

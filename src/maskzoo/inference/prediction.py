@@ -6,8 +6,10 @@ Masks stay small probability maps until someone asks; what they become is run le
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,12 +19,13 @@ from PIL import Image
 from torch import Tensor
 
 from maskzoo.datasets.rle import compress
+from maskzoo.drawing.fonts import explain_unwritten
 from maskzoo.drawing.objects import draw_objects
 from maskzoo.errors import ConfigError, ImageError, MaskzooError
 from maskzoo.images.read import read_image
 from maskzoo.ops.masks import find_runs, to_counts, to_crop
 
-__all__ = ["Masks", "Prediction", "check_size", "make_prediction", "to_coco_row"]
+__all__ = ["Masks", "Prediction", "check_size", "draw_prediction", "make_prediction", "to_coco_row"]
 
 Index = int | slice | Sequence[int] | Sequence[bool] | NDArray[np.integer[Any]] | NDArray[np.bool_]
 Floats = NDArray[np.float32]
@@ -181,24 +184,18 @@ class Prediction:
         alpha: float = 0.4,
         width: int | None = None,
         font_size: int | None = None,
+        font: str | Path | None = None,
     ) -> Image.Image:
         """Draw the objects on the RGB `image` uint8 `[H W 3]`, else on the kept one, else on the file it came from.
 
-        See `draw_objects` for the rest. Raises ImageError without a photo, or if it is not uint8 of this `size`.
+        See `draw_objects` for the rest. Warns where no font has the letters of a name. Raises ImageError without a photo, or
+        if it is not uint8 of this `size`.
         """
-        image = self.image if image is None else image
-        if image is None and self.source is None:
-            raise ImageError("the prediction keeps neither photo nor file name; pass the photo: draw(image)")
-        if image is None:
-            image = read_image(str(self.source))
-        if image.shape != (*self.size, 3) or image.dtype != np.uint8:
-            raise ImageError(
-                f"{self.source or 'the photo'}: an array of {image.dtype} {list(image.shape)}, but the prediction was "
-                f"made on uint8 {[*self.size, 3]} (height, width, RGB); pass the photo that was predicted"
-            )
-        return draw_objects(
-            image,
+        if labels and (note := explain_unwritten(self.names, font)):
+            warnings.warn(note, stacklevel=2)
+        return draw_prediction(
             self,
+            image,
             masks=masks,
             boxes=boxes,
             labels=labels,
@@ -206,6 +203,7 @@ class Prediction:
             alpha=alpha,
             width=width,
             font_size=font_size,
+            font=font,
         )
 
     def _repr_png_(self) -> bytes | None:
@@ -228,6 +226,21 @@ class Prediction:
             "score": 0.0,
             "segmentation": {"size": [height, width], "counts": compress([height * width]).decode("ascii")},
         }
+
+
+def draw_prediction(prediction: Prediction, image: NDArray[np.uint8] | None = None, **options: Any) -> Image.Image:
+    """Draw as `Prediction.draw` does, without its warning: for callers that tell once what cannot be written."""
+    image = prediction.image if image is None else image
+    if image is None and prediction.source is None:
+        raise ImageError("the prediction keeps neither photo nor file name; pass the photo: draw(image)")
+    if image is None:
+        image = read_image(str(prediction.source))
+    if image.shape != (*prediction.size, 3) or image.dtype != np.uint8:
+        raise ImageError(
+            f"{prediction.source or 'the photo'}: an array of {image.dtype} {list(image.shape)}, but the prediction was "
+            f"made on uint8 {[*prediction.size, 3]} (height, width, RGB); pass the photo that was predicted"
+        )
+    return draw_objects(image, prediction, **options)
 
 
 def make_prediction(

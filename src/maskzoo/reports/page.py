@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from maskzoo.datasets.annotations import find_image_folder
+from maskzoo.drawing.fonts import explain_unwritten
 from maskzoo.errors import ArgumentError, SourceError
 from maskzoo.evaluation.analysis import Analysis, analyze
 from maskzoo.evaluation.job import EvaluationRun
@@ -80,6 +81,8 @@ def write_report(
     annotations, evaluation = run.annotations, run.evaluation
     analysis = analyze(annotations, run.results)
     pictures: list[Picture] = []
+    if note := explain_unwritten(annotations.classes.names):
+        on_progress(ProgressEvent("Drawing", note=note))
     try:
         folder = run.folder or find_image_folder(annotations, None if images is None else Path(images))
         pictures = make_pictures(annotations, run.results, analysis, folder)

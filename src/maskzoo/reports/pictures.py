@@ -93,7 +93,8 @@ def _describe_found(
     outlines = [results.runs[row] for row in rows.tolist()] if results.has_masks else []
     height, width = annotations.sizes[image].tolist()
     boxes = results.take(rows).bound(annotations)
-    return describe_objects(boxes, results.scores[rows], names, outlines, (height, width), drawn)
+    ids = annotations.classes.to_ids(results.labels[rows])
+    return describe_objects(boxes, results.scores[rows], names, ids, outlines, (height, width), drawn)
 
 
 def _encode(picture: Image.Image) -> bytes:

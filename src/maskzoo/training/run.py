@@ -145,7 +145,6 @@ def train(
             config = _choose_config(model, changes, epochs, freeze_depth)
             places = {name: None if path is None else Path(path) for name, path in (("images", images), ("val", val))}
             begin: dict[str, Any] = {"source": None if source is None else str(source), "classes": classes, **places}
-            begin["on_progress"] = on_progress if processes.rank == 0 else say_nothing
             plan = make_plan(config, parse_settings(settings), data, processes=processes.count, **begin)
             folder = RunFolder(processes.broadcast(choose_folder(config.name) if out is None else Path(out)))
             notes = held.enter_context(folder.own()) if processes.rank == 0 else []
