@@ -10,10 +10,10 @@ import maskzoo
 from maskzoo.errors import ConfigError, DownloadError, WeightsError
 from maskzoo.model_file import dump_config
 from maskzoo.models.packing import has_fast_bfloat16
-from maskzoo.weights.checkpoint import read_checkpoint
+from maskzoo.weights.checkpoint import read_checkpoint, write_checkpoint
 from maskzoo.weights.paddledetection import list_renames
 from maskzoo.weights.rename import Layout
-from maskzoo.zoo.load import convert, load
+from maskzoo.zoo.load import convert, load, load_network
 from networks import make_photo, small_config, small_network
 from pdparams_files import write_pdparams
 
@@ -180,3 +180,13 @@ def test_bfloat16_predicts_and_warns_where_the_processor_has_none(files, photo):
 
 def test_load_and_convert_are_public():
     assert maskzoo.load is load and maskzoo.convert is convert
+
+
+@pytest.mark.parametrize("kind", [torch.bfloat16, torch.float16, torch.float64, torch.float8_e4m3fn], ids=str)
+def test_a_checkpoint_of_any_floating_type_loads_with_the_values_of_that_type(files, tmp_path, kind):
+    checkpoint = read_checkpoint(files[0] / "my.safetensors")
+    tensors = {name: tensor.to(kind) for name, tensor in checkpoint.tensors.items()}
+    write_checkpoint(tmp_path / "w.safetensors", tensors, checkpoint.config, {})
+    network, _ = load_network(tmp_path / "w.safetensors")
+    state = network.state_dict()
+    assert all(torch.equal(state[name], tensor.float()) for name, tensor in tensors.items())

@@ -139,7 +139,6 @@ def train(
                 refuse_change(option)
             folder = RunFolder(Path(resume))
             plan = change_plan(folder.read_plan(), settings, processes.count)
-            notes = held.enter_context(folder.own()) if processes.rank == 0 else []
         else:
             assert model is not None and data is not None  # checked above
             config = _choose_config(model, changes, epochs, freeze_depth)
@@ -147,11 +146,11 @@ def train(
             begin: dict[str, Any] = {"source": None if source is None else str(source), "classes": classes, **places}
             plan = make_plan(config, parse_settings(settings), data, processes=processes.count, **begin)
             folder = RunFolder(processes.broadcast(choose_folder(config.name) if out is None else Path(out)))
-            notes = held.enter_context(folder.own()) if processes.rank == 0 else []
-            if processes.rank == 0:
+        if processes.rank == 0:
+            for note in held.enter_context(folder.own()):
+                on_progress(ProgressEvent("Training", note=note))
+            if resume is None:
                 folder.begin(plan)
-        for note in notes:
-            on_progress(ProgressEvent("Training", note=note))
         processes.barrier()
         with RunEvents(folder, plan, processes, on_row, on_progress, tensorboard) as events:
             return _run(plan, folder, processes, events, resume is not None)

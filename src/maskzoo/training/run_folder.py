@@ -68,7 +68,8 @@ class RunFolder:
             yield [*filter(None, [note]), *tidy_snapshots(self.snapshots)]
 
     def begin(self, plan: Plan) -> None:
-        """Write down the plan, in a folder that is owned. Raises TrainingError if a run is there that took a step already."""
+        """Make the folder and write down the plan. Raises TrainingError if a run is there that took a step already."""
+        make_folder(self.path, TrainingError)
         with explained(self.path, TrainingError):
             if (self.path / "run.json").exists() and self._has_steps():
                 raise TrainingError(
