@@ -7,6 +7,7 @@ size is checked against the header before a pixel is decoded, and whatever Pillo
 from __future__ import annotations
 
 import io
+import re
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -28,11 +29,16 @@ from PIL import (
 from maskzoo.errors import ImageError
 from maskzoo.system.files import describe_address
 
-__all__ = ["FORMATS", "MAX_PIXELS", "read_image", "read_stored"]
+__all__ = ["FORMATS", "MAX_PIXELS", "UNTRUSTED_PIXELS", "check_untrusted", "read_image", "read_stored"]
 
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 Made = TypeVar("Made")
 MAX_PIXELS = 200_000_000  # 200 megapixels: above any camera of today, and about 2 GB while it is decoded
+
+UNTRUSTED_PIXELS = 50_000_000  # of a picture that somebody else chose: about a second and 500 MB
+MAX_SCANS = 100  # of a progressive JPEG: encoders write 10 or so, and each costs a pass over all pixels
+MAX_SCANNED = 3_000_000_000  # pixels in all scans
+_MARKER = re.compile(rb"\xff+([\x01-\xcf\xd8-\xfe])")  # in a scan: no filler, no restart, no byte that looks like one
 
 
 class _JpegFile(JpegImagePlugin.JpegImageFile):
@@ -140,6 +146,37 @@ def read_stored(path: Path, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
     return _from_file(path, max_pixels, keep)
 
 
+def check_untrusted(content: bytes, name: str) -> None:
+    """Raise ImageError if a picture that a stranger chose has more than `UNTRUSTED_PIXELS`, by its header alone.
+
+    What cannot be read is left to `read_image`, which says why.
+    """
+    kind = _recognise(content[:16])
+    try:
+        with _open(kind or "", io.BytesIO(content)) as image:
+            size = image.size
+    except Exception:  # on damaged bytes Pillow's plugins raise whatever their code runs into
+        return
+    _check_size(name, *size, UNTRUSTED_PIXELS)
+
+
+def _check_scans(stream: IO[bytes], image: Image.Image, name: str) -> None:
+    """Refuse a progressive JPEG of so many scans that decoding it takes many seconds, however small the file is."""
+    stream.seek(0)
+    content, place, scans = stream.read(), 2, 0
+    while match := _MARKER.search(content, place):
+        kind, place = match[1][0], match.end()
+        scans += kind == 0xDA
+        if 0xC0 <= kind != 0xD8 and kind != 0xD9:  # a segment with a length
+            place += int.from_bytes(content[place : place + 2], "big")
+    pixels = image.size[0] * image.size[1]
+    if scans > MAX_SCANS or scans * pixels > MAX_SCANNED:
+        raise ImageError(
+            f"{name}: a progressive JPEG of {scans} scans over {pixels:,} pixels; expected at most {MAX_SCANS} scans, and "
+            f"{MAX_SCANNED:,} pixels in all of them; save it anew"
+        )
+
+
 def _from_array(array: np.ndarray[Any, Any], max_pixels: int) -> Pixels:
     shaped = array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (3, 4))
     if array.dtype != np.uint8 or not shaped:
@@ -157,6 +194,8 @@ def _from_file(path: Path, max_pixels: int, make: Callable[[Image.Image, str], M
     try:
         if path.is_dir():
             raise ImageError(f"{path}: is a folder; expected an image file; give the files in it one by one")
+        if path.exists() and not path.is_file():  # to open a pipe would wait for its writer
+            raise ImageError(f"{path}: a pipe, a socket or a device; expected an image file; save it as a file first")
         with path.open("rb") as stream:
             return _from_stream(stream, str(path), max_pixels, make)
     except FileNotFoundError:
@@ -177,6 +216,9 @@ def _from_stream(stream: IO[bytes], name: str, max_pixels: int, make: Callable[[
         )
     try:
         with _open(kind, stream) as image:
+            _check_size(name, *image.size, max_pixels)
+            if kind == "JPEG" and image.info.get("progressive"):
+                _check_scans(stream, image, name)
             _load(image, name, max_pixels, kind)
             return make(image, name)
     except ImageError:
