@@ -7,7 +7,6 @@ size is checked against the header before a pixel is decoded, and whatever Pillo
 from __future__ import annotations
 
 import io
-import re
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -27,6 +26,7 @@ from PIL import (
 )
 
 from maskzoo.errors import ImageError
+from maskzoo.images.jpeg_scans import check_scans
 from maskzoo.system.files import describe_address
 
 __all__ = ["FORMATS", "MAX_PIXELS", "UNTRUSTED_PIXELS", "check_untrusted", "read_image", "read_stored"]
@@ -36,9 +36,6 @@ Made = TypeVar("Made")
 MAX_PIXELS = 200_000_000  # 200 megapixels: above any camera of today, and about 2 GB while it is decoded
 
 UNTRUSTED_PIXELS = 50_000_000  # of a picture that somebody else chose: about a second and 500 MB
-MAX_SCANS = 100  # of a progressive JPEG: encoders write 10 or so, and each costs a pass over all pixels
-MAX_SCANNED = 3_000_000_000  # pixels in all scans
-_MARKER = re.compile(rb"\xff+([\x01-\xcf\xd8-\xfe])")  # in a scan: no filler, no restart, no byte that looks like one
 
 
 class _JpegFile(JpegImagePlugin.JpegImageFile):
@@ -160,23 +157,6 @@ def check_untrusted(content: bytes, name: str) -> None:
     _check_size(name, *size, UNTRUSTED_PIXELS)
 
 
-def _check_scans(stream: IO[bytes], image: Image.Image, name: str) -> None:
-    """Refuse a progressive JPEG of so many scans that decoding it takes many seconds, however small the file is."""
-    stream.seek(0)
-    content, place, scans = stream.read(), 2, 0
-    while match := _MARKER.search(content, place):
-        kind, place = match[1][0], match.end()
-        scans += kind == 0xDA
-        if 0xC0 <= kind != 0xD8 and kind != 0xD9:  # a segment with a length
-            place += int.from_bytes(content[place : place + 2], "big")
-    pixels = image.size[0] * image.size[1]
-    if scans > MAX_SCANS or scans * pixels > MAX_SCANNED:
-        raise ImageError(
-            f"{name}: a progressive JPEG of {scans} scans over {pixels:,} pixels; expected at most {MAX_SCANS} scans, and "
-            f"{MAX_SCANNED:,} pixels in all of them; save it anew"
-        )
-
-
 def _from_array(array: np.ndarray[Any, Any], max_pixels: int) -> Pixels:
     shaped = array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (3, 4))
     if array.dtype != np.uint8 or not shaped:
@@ -218,7 +198,8 @@ def _from_stream(stream: IO[bytes], name: str, max_pixels: int, make: Callable[[
         with _open(kind, stream) as image:
             _check_size(name, *image.size, max_pixels)
             if kind == "JPEG" and image.info.get("progressive"):
-                _check_scans(stream, image, name)
+                stream.seek(0)
+                check_scans(stream.read(), image.size, name)
             _load(image, name, max_pixels, kind)
             return make(image, name)
     except ImageError:
