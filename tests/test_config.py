@@ -249,9 +249,39 @@ def test_settings_of_a_run_are_bounded(setting):
         parse_settings([f"{setting}={10**30}"])
 
 
-HOSTILE = ["2026-13-01", "!!int abc", "!!bool xyz", "!!float 1_", "9" * 5000, "0x" + "f" * 5000, "-" + "9" * 4301, "[" * 3000, "{a: " * 3000,
-           "!!timestamp 5", "!!set {1}", "!!omap [1]", "!!python/none", "? [a]\n: b", "*a", "&a *a", "1:99999999999", "1e999", ".nan", "0o9", "\0",
-           "\ud800", '"\\ud800"', "=", "<<", "~", "y", "\x1b[31m", "2001-12-14t99:59:43.10-05:00", "!!binary '\u2028'", "!" * 5000]  # fmt: skip
+HOSTILE = [
+    "2026-13-01",
+    "!!int abc",
+    "!!bool xyz",
+    "!!float 1_",
+    "9" * 5000,
+    "0x" + "f" * 5000,
+    "-" + "9" * 4301,
+    "[" * 3000,
+    "{a: " * 3000,
+    "!!timestamp 5",
+    "!!set {1}",
+    "!!omap [1]",
+    "!!python/none",
+    "? [a]\n: b",
+    "*a",
+    "&a *a",
+    "1:99999999999",
+    "1e999",
+    ".nan",
+    "0o9",
+    "\0",
+    "\ud800",
+    '"\\ud800"',
+    "=",
+    "<<",
+    "~",
+    "y",
+    "\x1b[31m",
+    "2001-12-14t99:59:43.10-05:00",
+    "!!binary '\u2028'",
+    "!" * 5000,
+]
 
 
 @pytest.mark.parametrize("value", HOSTILE, ids=ascii)
@@ -286,11 +316,18 @@ def test_hostile_values_are_text_or_refused_wherever_they_stand(value, place, tm
 
 @pytest.mark.parametrize(
     "text",
-    ["\n".join(f"k{number}: {number}" for number in range(80_000)), "k" * 1_000_000 + ": 1", "name: " + "x" * 1_000_000,
-     "network: [" + "1," * 400_000 + "]", "classes: {" + ", ".join(f"{number}: a" for number in range(90_000)) + "}",
-     "classes: {" + ", ".join(f"k{number}: [a]" for number in range(60_000)) + "}", "A" * 1_000_000, "\n".join(["A" * 100] * 10_000)],
+    [
+        "\n".join(f"k{number}: {number}" for number in range(80_000)),
+        "k" * 1_000_000 + ": 1",
+        "name: " + "x" * 1_000_000,
+        "network: [" + "1," * 400_000 + "]",
+        "classes: {" + ", ".join(f"{number}: a" for number in range(90_000)) + "}",
+        "classes: {" + ", ".join(f"k{number}: [a]" for number in range(60_000)) + "}",
+        "A" * 1_000_000,
+        "\n".join(["A" * 100] * 10_000),
+    ],
     ids=["keys", "key", "text", "list", "classes", "wrong classes", "letters", "lines"],
-)  # fmt: skip
+)
 def test_a_model_file_of_a_megabyte_is_refused_in_seconds_and_on_one_screen(text):
     began = time.process_time()
     with pytest.raises(ConfigError) as caught:

@@ -122,7 +122,7 @@ def _override(data: dict[str, Any], override: str) -> None:
 
 
 def _explain(error: ValidationError, schema: type[_Section], origin: str) -> str:
-    """One line per fault, of the first 20: key path, what was found, what was expected, nearest valid name of an unknown key."""
+    """One line for each of the first 20 faults: key path, what was found and expected, nearest valid name of an unknown key."""
     faults = error.errors(include_url=False)
     lines = [f"{origin}: {_explain_one(fault, schema)}" for fault in faults[:20]]
     return "\n".join([*lines, *([f"and {len(faults) - 20:,} more"] if len(faults) > 20 else [])])

@@ -10,16 +10,46 @@ from maskzoo.system.yaml_text import MAX_DEPTH, parse_yaml_text
 @pytest.mark.parametrize(
     ("text", "value"),
     [
-        ("", None), ("# nothing", None), ("~", None), ("null", None), ("a:", {"a": None}),
-        ("true", True), ("FALSE", False), ("yes", "yes"), ("Off", "Off"), ("y", "y"),
-        ("0", 0), ("-7", -7), ("010", 10), ("0o17", 15), ("0x1F", 31), ("1_000", "1_000"), ("1:30", "1:30"), ("0b11", "0b11"),
-        ("1e3", 1000.0), ("1.5", 1.5), (".5", 0.5), ("5.", 5.0), ("-.inf", float("-inf")), ("1e400", float("inf")),
-        ("2026-13-01", "2026-13-01"), ("2026-11-29", "2026-11-29"), ("2001-12-14t21:59:43.10-05:00", "2001-12-14t21:59:43.10-05:00"),
-        ("=", "="), ("a: {<<: {b: 1}}", {"a": {"<<": {"b": 1}}}), ("'5'", "5"), ('"true"', "true"), ("|\n  5\n", "5\n"),
-        ("[1, [2, {a: 3}]]", [1, [2, {"a": 3}]]), ("- 1\n- b", [1, "b"]), ("1: a\n2: b", {1: "a", 2: "b"}),
-        ("9" * 400, int("9" * 400)), ("--- 5", 5), ("&a 5", 5),
+        ("", None),
+        ("# nothing", None),
+        ("~", None),
+        ("null", None),
+        ("a:", {"a": None}),
+        ("true", True),
+        ("FALSE", False),
+        ("yes", "yes"),
+        ("Off", "Off"),
+        ("y", "y"),
+        ("0", 0),
+        ("-7", -7),
+        ("010", 10),
+        ("0o17", 15),
+        ("0x1F", 31),
+        ("1_000", "1_000"),
+        ("1:30", "1:30"),
+        ("0b11", "0b11"),
+        ("1e3", 1000.0),
+        ("1.5", 1.5),
+        (".5", 0.5),
+        ("5.", 5.0),
+        ("-.inf", float("-inf")),
+        ("1e400", float("inf")),
+        ("2026-13-01", "2026-13-01"),
+        ("2026-11-29", "2026-11-29"),
+        ("2001-12-14t21:59:43.10-05:00", "2001-12-14t21:59:43.10-05:00"),
+        ("=", "="),
+        ("a: {<<: {b: 1}}", {"a": {"<<": {"b": 1}}}),
+        ("'5'", "5"),
+        ('"true"', "true"),
+        ("|\n  5\n", "5\n"),
+        ("[1, [2, {a: 3}]]", [1, [2, {"a": 3}]]),
+        ("- 1\n- b", [1, "b"]),
+        ("1: a\n2: b", {1: "a", 2: "b"}),
+        ("9" * 400, int("9" * 400)),
+        ("--- 5", 5),
+        ("&a 5", 5),
     ],
-)  # fmt: skip
+)
 def test_core_scalars_are_resolved_and_everything_else_is_text(text, value):
     found = parse_yaml_text(text)
     assert found == value and type(found) is type(value)
@@ -32,16 +62,42 @@ def test_what_is_not_a_number_is_one():
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("!!int abc", "tags"), ("!!bool xyz", "tags"), ("!!float x", "tags"), ("!!timestamp x", "tags"), ("!!binary '*'", "tags"),
-        ("!!python/object/apply:os.system [ls]", "tags"), ("!!set {a}", "tags"), ("!x y", "tags"), ("a: !!null x", "tags"),
-        ("!!omap 5", "tags"), ("! 5", "tags"), ("!!str 5", "tags"), ("9" * 401, "401 digits"), ("1." + "9" * 5000, "5002 digits"),
-        ("0x" + "f" * 5000, "5002 digits"), ("a: &a [1]\nb: *a", "line 2: aliases"), ("a: 1\nb: 2\na: 3", "line 3: key 'a' is given"),
-        ("1: a\n'1': b", "given twice"), ("? [1]\n: 2", "a key is a list"), ("? {a: 1}\n: 2", "a key is a list"), ("*a : 1", "key"),
-        ("a\n---\nb", "second document"), ("[" * 3000, ""), ("{a: " * 3000, ""), ("- " * 3000, ""), ("[", ""), ("a: b: c", ""),
-        ("\x00", ""), ("\ud800", ""), ("%YAML 9.9\n--- 1", ""), ("%TAG ! !!\n--- !int x", ""), ("\t- a", ""), ("&a", None),
+        ("!!int abc", "tags"),
+        ("!!bool xyz", "tags"),
+        ("!!float x", "tags"),
+        ("!!timestamp x", "tags"),
+        ("!!binary '*'", "tags"),
+        ("!!python/object/apply:os.system [ls]", "tags"),
+        ("!!set {a}", "tags"),
+        ("!x y", "tags"),
+        ("a: !!null x", "tags"),
+        ("!!omap 5", "tags"),
+        ("! 5", "tags"),
+        ("!!str 5", "tags"),
+        ("9" * 401, "401 digits"),
+        ("1." + "9" * 5000, "5002 digits"),
+        ("0x" + "f" * 5000, "5002 digits"),
+        ("a: &a [1]\nb: *a", "line 2: aliases"),
+        ("a: 1\nb: 2\na: 3", "line 3: key 'a' is given"),
+        ("1: a\n'1': b", "given twice"),
+        ("? [1]\n: 2", "a key is a list"),
+        ("? {a: 1}\n: 2", "a key is a list"),
+        ("*a : 1", "key"),
+        ("a\n---\nb", "second document"),
+        ("[" * 3000, ""),
+        ("{a: " * 3000, ""),
+        ("- " * 3000, ""),
+        ("[", ""),
+        ("a: b: c", ""),
+        ("\x00", ""),
+        ("\ud800", ""),
+        ("%YAML 9.9\n--- 1", ""),
+        ("%TAG ! !!\n--- !int x", ""),
+        ("\t- a", ""),
+        ("&a", None),
         ("[" * (MAX_DEPTH + 1) + "]" * (MAX_DEPTH + 1), "nested deeper"),
     ],
-)  # fmt: skip
+)
 def test_what_is_neither_plain_value_nor_yaml_is_refused(text, says):
     if says is None:
         assert parse_yaml_text(text) in (None, "")
@@ -53,10 +109,19 @@ def test_what_is_neither_plain_value_nor_yaml_is_refused(text, says):
 
 @pytest.mark.parametrize(
     "text",
-    ["[" + "1," * 500_000 + "]", "- a\n" * 250_000, "\n".join(f"{number}: x" for number in range(100_000)), "a" * 1_000_000,
-     "{" * 1_000_000, "? " * 500_000, "a: &b c\n" + "d: *b\n" * 160_000, "'" + "''" * 500_000 + "'", "# " * 500_000],
+    [
+        "[" + "1," * 500_000 + "]",
+        "- a\n" * 250_000,
+        "\n".join(f"{number}: x" for number in range(100_000)),
+        "a" * 1_000_000,
+        "{" * 1_000_000,
+        "? " * 500_000,
+        "a: &b c\n" + "d: *b\n" * 160_000,
+        "'" + "''" * 500_000 + "'",
+        "# " * 500_000,
+    ],
     ids=["numbers", "list", "keys", "text", "braces", "questions", "aliases", "quotes", "comment"],
-)  # fmt: skip
+)
 def test_a_megabyte_takes_seconds_at_most(text):
     began = time.process_time()
     try:
@@ -66,8 +131,43 @@ def test_a_megabyte_takes_seconds_at_most(text):
     assert time.process_time() - began < 5
 
 
-PIECES = st.sampled_from(["a", "b: ", "- ", "\n", "  ", "[", "]", "{", "}", ",", "!!int ", "!!", "&x ", "*x", "<<: ", "'", '"', "|", ">",
-                          "2026-13-01", "1e999", "0x", "-", "? ", ": ", "#", "%", "\u2028", "\x85", "\ufeff", "~", ".nan", "9" * 30])  # fmt: skip
+PIECES = st.sampled_from(
+    [
+        "a",
+        "b: ",
+        "- ",
+        "\n",
+        "  ",
+        "[",
+        "]",
+        "{",
+        "}",
+        ",",
+        "!!int ",
+        "!!",
+        "&x ",
+        "*x",
+        "<<: ",
+        "'",
+        '"',
+        "|",
+        ">",
+        "2026-13-01",
+        "1e999",
+        "0x",
+        "-",
+        "? ",
+        ": ",
+        "#",
+        "%",
+        "\u2028",
+        "\x85",
+        "\ufeff",
+        "~",
+        ".nan",
+        "9" * 30,
+    ]
+)
 
 
 @settings(deadline=None, max_examples=300)

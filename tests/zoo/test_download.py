@@ -290,7 +290,8 @@ def test_a_file_of_unknown_length_that_breaks_off_is_never_kept(server, folder, 
 def test_any_cut_of_any_length_is_noticed(server, folder):
     draw = random.Random(18)
     for _ in range(40):
-        server.answers = [lambda handler, body=BODY[: draw.randrange(1, len(BODY))]: handler.reply(200, body)]
+        body = BODY[: draw.randrange(1, len(BODY))]
+        server.answers = [lambda handler, body=body: handler.reply(200, body)]
         fail(server.url, retries=0)
         assert find_fetched(server.url) is None
 

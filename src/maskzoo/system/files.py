@@ -129,7 +129,7 @@ def remove_dead_parts(folder: Path, kind: type[MaskzooError] = MaskzooError) -> 
             handle, locked = open_locked(Path(part.path), 0)
             with contextlib.suppress(FileNotFoundError):
                 if locked:
-                    os.unlink(part.path)
+                    Path(part.path).unlink()
             close_locked(handle)
 
 

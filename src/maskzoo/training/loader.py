@@ -104,8 +104,8 @@ class TrainingLoader:
             made = _start_workers(batches, places, workers)
         except OSError as error:  # of the semaphores or the fork itself
             raise TrainingError(
-                f"{workers} processes that read images cannot be started ({error.strerror or error}); expected room in /dev/shm "
-                "for their semaphores, and leave to start processes; give the container more of both, or let the run read "
+                f"{workers} processes that read images cannot be started ({error.strerror or error}); expected room in "
+                "/dev/shm for their semaphores, and leave to start processes; give the container more of both, or let the run read "
                 "its images itself (run.workers=0)"
             ) from error
         try:
