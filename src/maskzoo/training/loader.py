@@ -105,8 +105,8 @@ class TrainingLoader:
         except OSError as error:  # of the semaphores or the fork itself
             raise TrainingError(
                 f"{workers} processes that read images cannot be started ({error.strerror or error}); expected room in "
-                "/dev/shm for their semaphores, and leave to start processes; give the container more of both, or let the run read "
-                "its images itself (run.workers=0)"
+                "/dev/shm for their semaphores, and leave to start processes; give the container more of both, or let the run "
+                "read its images itself (run.workers=0)"
             ) from error
         try:
             for samples in made:

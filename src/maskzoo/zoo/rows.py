@@ -14,7 +14,17 @@ from maskzoo.model_file import dump_config, parse_config, read_config
 from maskzoo.weights.pdparams import refuse_foreign
 from maskzoo.zoo.download import find_fetched
 
-__all__ = ["RowSummary", "list_models", "names", "read_model_config", "read_row", "row_text", "summarize", "to_markdown"]
+__all__ = [
+    "RowSummary",
+    "library_names",
+    "list_models",
+    "names",
+    "read_model_config",
+    "read_row",
+    "row_text",
+    "summarize",
+    "to_markdown",
+]
 
 # Suffixes of files that are not models.
 WEIGHTS = (".pdparams", ".pdiparams", ".pdmodel", ".pdopt", ".pth", ".pt", ".pkl", ".json")
@@ -53,6 +63,11 @@ def names() -> list[str]:
     return sorted(rows, key=_rank)
 
 
+def library_names() -> list[str]:
+    """List the rows of other libraries, which `load` takes as well: `torchvision/maskrcnn_resnet50_fpn`, ..."""
+    return sorted(f"{path.parent.name}/{path.stem}" for path in _folder().glob("*/*.yml"))
+
+
 def _rank(row: str) -> tuple[int, str, bool, bool, bool, str]:
     """Depth, family, pyramid, variant, schedule: mask_rcnn_x101_vd_64x4d_fpn_1x_coco is depth 101 of family x."""
     family = row.removeprefix("mask_rcnn_").partition("_")[0]
@@ -62,8 +77,9 @@ def _rank(row: str) -> tuple[int, str, bool, bool, bool, str]:
 
 def row_text(name: str) -> str:
     """Return the YAML text of a published row. Raises ConfigError with the nearest names."""
-    if name not in names():
-        hint = suggest(name, names()) or "`maskzoo models` lists the names."
+    known = [*names(), *library_names()]
+    if name not in known:
+        hint = suggest(name, known) or "`maskzoo models` lists the names."
         raise ConfigError(f"{name}: no such model; {hint} A model file of your own is given by its path (my.yml)")
     return _folder().joinpath(f"{name}.yml").read_text(encoding="utf-8")
 
