@@ -45,7 +45,7 @@ def _open(terminal: bool, stderr: bool) -> Console:
 class _Console(Console):
     """Shows a terminal no control character of any text: names and messages come from files that are not trusted."""
 
-    def render_str(self, text: str, **options: Any) -> Text:  # type: ignore[override]
+    def render_str(self, text: str, **options: Any) -> Text:
         return super().render_str(_clean(text), **options)
 
     def render(self, renderable: Any, options: Any = None) -> Any:

@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from queue import Empty, Full, Queue
+from typing import Any
 from urllib.parse import urljoin
 
 import requests
@@ -230,7 +231,8 @@ def _read_body(response: requests.Response, timeout: float, deadline: float) -> 
     finally:
         over.set()
         with contextlib.suppress(Exception):  # it has no public name; without it the thread waits for the server to end
-            response.raw.connection.sock.shutdown(socket.SHUT_RDWR)
+            connection: Any = response.raw.connection
+            connection.sock.shutdown(socket.SHUT_RDWR)
 
 
 def _pass_on(response: requests.Response, pieces: Queue[bytes | Exception], over: threading.Event) -> None:
