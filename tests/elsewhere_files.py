@@ -1,12 +1,7 @@
-"""Weights of torchvision, detectron2 and mmdetection for tests: they follow from names by a rule, in the libraries' files.
-
-As in `pdparams_files.py` the rule takes integer operations, +, -, *, / and square roots only. Every entry of a manifest gets
-its value from the network, its name, its shape and a seed.
-"""
+"""Weights of torchvision, detectron2 and mmdetection for tests, in the libraries' own files."""
 
 import json
 import pickle
-import zlib
 from collections import OrderedDict
 from functools import cache
 from pathlib import Path
@@ -14,23 +9,29 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from elsewhere_rule import CLASSES, find_manifest, rule_value
 from maskzoo.config import ModelConfig
 from maskzoo.model_file import read_config
 from maskzoo.weights.libraries import list_library_renames
 from maskzoo.zoo.load import build_empty, list_shapes
 
 ROOT = Path(__file__).parent.parent
-MANIFESTS = ROOT / "tests" / "golden" / "elsewhere" / "manifest"
 ROWS = {
     "tv_r50_fpn": "torchvision/maskrcnn_resnet50_fpn",
     "tv_r50_fpn_v2": "torchvision/maskrcnn_resnet50_fpn_v2",
     "d2_r50_fpn": "detectron2/mask_rcnn_R_50_FPN_3x",
     "d2_r50_fpn_lsj": "detectron2/mask_rcnn_R_50_FPN_100ep_LSJ",
     "d2_r50_c4": "detectron2/mask_rcnn_R_50_C4_3x",
+    "d2_r101_c4": "detectron2/mask_rcnn_R_101_C4_3x",
+    "d2_r50_dc5": "detectron2/mask_rcnn_R_50_DC5_3x",
     "d2_r101_fpn": "detectron2/mask_rcnn_R_101_FPN_3x",
     "d2_x101_32x8d_fpn": "detectron2/mask_rcnn_X_101_32x8d_FPN_3x",
     "mm_r50_fpn": "mmdet/mask-rcnn_r50_fpn_1x_coco",
     "mm_r50_fpn_caffe": "mmdet/mask-rcnn_r50-caffe_fpn_1x_coco",
+    "mm_r101_fpn_caffe": "mmdet/mask-rcnn_r101-caffe_fpn_1x_coco",
+    "mm_x101_32x4d_fpn": "mmdet/mask-rcnn_x101-32x4d_fpn_1x_coco",
+    "mm_x101_64x4d_fpn": "mmdet/mask-rcnn_x101-64x4d_fpn_1x_coco",
+    "mm_x101_32x8d_fpn": "mmdet/mask-rcnn_x101-32x8d_fpn_1x_coco",
 }
 
 LIBRARIES = {"tv": "torchvision", "d2": "detectron2", "mm": "mmdetection"}
@@ -43,54 +44,6 @@ THIN = (
     "input.long_side=96",
 )
 
-# The five output layers, by the end of their names: what weights are multiplied by, and how far biases spread.
-OUTPUT_LAYERS = {
-    (".cls_logits", ".objectness_logits", ".rpn_cls"): (1.0, 0.1),
-    ("rpn.head.bbox_pred", ".anchor_deltas", ".rpn_reg"): (0.25, 0.1),
-    (".cls_score", ".fc_cls"): (3.0, 0.3),
-    ("box_predictor.bbox_pred", ".fc_reg"): (1.0, 0.3),
-    (".mask_fcn_logits", "mask_head.predictor", ".conv_logits"): (2.0, 0.3),
-}
-CLASSES = (".cls_score", ".fc_cls")
-TRANSPOSED = (".conv5_mask", "mask_head.deconv", ".upsample")
-LAST_NORMS = (".bn3", "conv3.norm")
-STEMS = ("backbone.body.conv1", "stem.conv1", "backbone.conv1")
-GREY_LEVELS = ("d2_r50_fpn", "d2_r50_fpn_lsj", "d2_r101_fpn", "d2_r50_c4", "mm_r50_fpn_caffe")  # not divided by a deviation
-
-
-def rule_value(arch: str, name: str, shape: tuple[int, ...], seed: str, background: float = 16.0) -> np.ndarray:
-    """Return one entry of a library's state dict; `background` is added to the bias of the background's class."""
-    layer, _, leaf = name.rpartition(".")
-    if leaf == "num_batches_tracked":
-        return np.zeros(shape, np.int64)
-    spread = _spread(name, tuple(shape), seed)
-    gain, bias = next((values for ends, values in OUTPUT_LAYERS.items() if layer.endswith(ends)), (np.sqrt(2.0), 0.1))
-    if leaf == "running_mean":
-        value = 0.1 * spread
-    elif leaf == "running_var":
-        value = 1.0 + 0.2 * spread
-    elif leaf == "bias":
-        value = bias * spread
-        if layer.endswith(CLASSES):
-            value[0 if arch.startswith("tv_") else -1] += background
-    elif len(shape) == 1:
-        value = (0.3 if layer.endswith(LAST_NORMS) else 1.0) * (1.0 + 0.1 * spread)
-    else:
-        if layer.endswith(CLASSES) and arch == "d2_r50_c4":
-            gain *= 6.0
-        if layer.endswith(STEMS) and arch in GREY_LEVELS:
-            gain /= 58.0
-        axes = (0,) if layer.endswith(TRANSPOSED) else tuple(range(1, len(shape)))
-        fan_in = int(np.prod([shape[axis] for axis in axes]))
-        value = (spread - spread.mean(axis=axes, keepdims=True)) * (gain / np.sqrt(fan_in))
-    return value.astype(np.float32)
-
-
-def _spread(name: str, shape: tuple[int, ...], seed: str) -> np.ndarray:
-    """Return values of deviation 1 between -sqrt(3) and sqrt(3)."""
-    bits = np.random.PCG64(zlib.crc32(f"{seed}:{name}".encode())).random_raw(int(np.prod(shape)))
-    return ((((bits >> np.uint64(11)).astype(np.float64) + 0.5) * (2.0 / (1 << 53)) - 1.0) * np.sqrt(3.0)).reshape(shape)
-
 
 def read_row_of(arch: str, *overrides: str) -> ModelConfig:
     """Read the model file of a network."""
@@ -99,8 +52,8 @@ def read_row_of(arch: str, *overrides: str) -> ModelConfig:
 
 @cache
 def read_manifest(arch: str) -> dict[str, list[int]]:
-    """Return the names and shapes of a library's state dict; mmdetection's two styles have the same."""
-    return json.loads((MANIFESTS / f"{arch.removesuffix('_caffe')}.json").read_text())
+    """Return the names and shapes of a library's state dict."""
+    return json.loads(find_manifest(arch).read_text())
 
 
 def rule_state(arch: str, seed: str, background: float) -> dict[str, np.ndarray]:

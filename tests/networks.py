@@ -15,6 +15,7 @@ from maskzoo.zoo.rows import read_row
 
 FPN, C4 = "mask_rcnn_r50_fpn_1x_coco", "mask_rcnn_r50_1x_coco"
 VD = "mask_rcnn_r50_vd_fpn_1x_coco"
+DC5 = "detectron2/mask_rcnn_R_50_DC5_1x"
 SMALL = (
     "network.backbone.group_width=4",
     "input.short_side=64",

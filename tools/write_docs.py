@@ -5,17 +5,31 @@ python tools/write_docs.py [--check]      --check only tells whether they are st
 
 import argparse
 import json
+import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from performance import tell_performance
 
-from maskzoo.zoo.rows import names, read_row, summarize, to_markdown
+from maskzoo.zoo.rows import LIBRARIES, list_models, names, read_row, to_markdown
 
 ROOT = Path(__file__).resolve().parent.parent
 PARITY = ROOT / "benchmarks" / "results" / "parity.json"
 PICTURE = ROOT / "docs" / "images" / "drawing.jpg"
 ARCHS = ("r50_c4", "r50_fpn", "r50_vd_fpn", "r101_fpn", "r101_vd_fpn", "x101_vd_64x4d_fpn")
+ELSEWHERE = {  # by the beginning of the names of fixtures: the library, and its networks
+    "tv": ("torchvision", ("r50_fpn", "r50_fpn_v2")),
+    "d2": (
+        "detectron2",
+        ("r50_fpn", "r50_fpn_lsj", "r50_c4", "r50_dc5", "r101_fpn", "r101_c4", "x101_32x8d_fpn"),
+    ),
+    "mm": (
+        "mmdetection",
+        ("r50_fpn", "r50_fpn_caffe", "r101_fpn_caffe", "x101_32x4d_fpn", "x101_64x4d_fpn", "x101_32x8d_fpn"),
+    ),
+}
+LEVEL = re.compile(r"\.(p|res)\d$")
 SCRATCH, CURVE = ROOT / "benchmarks" / "results" / "scratch.json", ROOT / "docs" / "images" / "scratch.svg"
 CURVE_STYLE = (
     "text{font:12px sans-serif;fill:#444}line{stroke:#ccc}path,polyline{fill:none;stroke-width:2}"
@@ -25,24 +39,51 @@ MASK_SIDE = 112  # four times a network's, so that the outlines show the drawing
 
 ZOO_INTRODUCTION = """# The zoo
 
-Made from the model files in `src/maskzoo/zoo/models` by `make docs`. AP on COCO val2017 in percent, as PaddleDetection
-publishes it; parameters without running statistics; GFLOPs of one image of 800 x 1216 with 1,000 proposals and 100 masks (a
-multiplication and an addition are two). Weights: Apache-2.0, fetched from PaddleDetection's server at the first use.
+Made from the model files in `src/maskzoo/zoo/models` by `make docs`. AP in percent, as the libraries publish it (on COCO
+val2017, unless a row's name says Cityscapes or LVIS v0.5; `-`: not published); parameters without running statistics; GFLOPs
+of one image of 800 x 1216 with 1,000 proposals and 100 masks (300 for LVIS; a multiplication and an addition are two). `*`
+marks the most mask AP for a megabyte of weights, and the most for a GFLOP of work, that is, for a second at equal speed.
+
+Weights are fetched from their library's own server at the first use. torchvision and mmdetection state the first digits of
+the file's SHA-256 in its name, and a file that does not begin with them is refused; what detectron2's names end in is not
+known to be a checksum, and is not compared.
 
 """
+ZOO_NOTES = {
+    "PaddleDetection": """\
+Weights: Apache-2.0. PaddleX's names stand for rows too: `MaskRCNN-ResNet50-FPN` is `mask_rcnn_r50_fpn_1x_coco`
+([all of them](migrating.md#from-paddlex)).""",
+    "torchvision": """\
+Weights: no licence of their own is stated; the code is under BSD-3-Clause. Labels are COCO's ids 1 to 90; ten of them are in
+no data set, and are called `not used 12` and so on.""",
+    "detectron2": """\
+Weights: CC BY-SA 3.0: whoever passes them on, or weights trained from them, names their origin (Wu, Kirillov, Massa, Lo and
+Girshick, *Detectron2*) and keeps the licence. Names are those of the config files; names of LVIS v0.5's classes are LVIS's own
+(Gupta, Dollár and Girshick, CC BY 4.0). The rows `..._LSJ` were trained with large-scale jitter: `--set run.jitter=[0.1,2.0]`
+trains on so.""",
+    "mmdetection": """\
+Weights: Apache-2.0. Names are those of the config files of version 3, and the older ones are understood. It trains weight and
+bias of the pytorch style's norms with fixed statistics; here norms are fixed altogether, unless you set
+`network.backbone.norm=bn`.""",
+}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="change nothing, exit with 1 if something is stale")
     check = parser.parse_args().check
-    rows = [summarize(read_row(name)) for name in names()]
+    rows = list_models()
+    groups = {name: [row for row in rows if row.name.rpartition("/")[0] == folder] for folder, name in LIBRARIES.items()}
+    zoo = "\n".join(f"## {name}\n\n{ZOO_NOTES[name]}\n\n{to_markdown(group)}" for name, group in groups.items())
+    own = [replace(row, best=()) for row in groups["PaddleDetection"]]
     texts = {
-        ROOT / "docs" / "zoo.md": ZOO_INTRODUCTION + to_markdown(rows) + recipes(),
-        ROOT / "README.md": between(ROOT / "README.md", "zoo", to_markdown(rows)),
+        ROOT / "docs" / "zoo.md": ZOO_INTRODUCTION + zoo + recipes(),
+        ROOT / "README.md": between(ROOT / "README.md", "zoo", to_markdown(own)),
     }
     if PARITY.exists():
-        texts[ROOT / "docs" / "parity.md"] = between(ROOT / "docs" / "parity.md", "parity", parity_tables())
+        page = ROOT / "docs" / "parity.md"
+        texts[page] = between(page, "parity", parity_tables())
+        texts[page] = between(page, "elsewhere", elsewhere_tables(), texts[page])
     page = ROOT / "docs" / "performance.md"
     texts[page] = between(page, "performance", tell_performance())
     stale = [path for path, text in texts.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
@@ -56,9 +97,9 @@ def main() -> None:
     draw_curve()
 
 
-def between(path: Path, name: str, body: str) -> str:
-    """The text of a page with what stands between its two markers replaced."""
-    text = path.read_text(encoding="utf-8")
+def between(path: Path, name: str, body: str, text: str | None = None) -> str:
+    """The text of a page, or that which it is to have, with what stands between its two markers replaced."""
+    text = path.read_text(encoding="utf-8") if text is None else text
     begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->"
     before, rest = text.split(begin)
     return before + begin + body + end + rest.split(end)[1]
@@ -68,16 +109,21 @@ def recipes() -> str:
     """The training recipe of each row, and where its backbone's ImageNet weights come from."""
     lines = [
         "\n## Recipes\n",
-        "SGD, momentum 0.9, weight decay 0.0001, learning rate 0.01 for 8 images a step, short sides 640 to 800.\n",
-        "| model | epochs | learning rate / 10 after | warm-up | ImageNet weights |",
-        "|---|---|---|---|---|",
+        "SGD, momentum 0.9, weight decay 0.0001 (0.00004 for LSJ). Other rows than PaddleDetection's name no ImageNet weights:",
+        "begin with `--from` a row.\n",
+        "| model | epochs | learning rate | images a step | / 10 after | short sides | warm-up | ImageNet weights |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for name in names():
         config = read_row(name)
         recipe, weights = config.training, config.source.imagenet.rsplit("/", 1)[-1]
         warmup = f"{recipe.warmup.iterations} from {recipe.warmup.start_factor:.3g}"
         epochs = ", ".join(map(str, recipe.milestones))
-        lines.append(f"| `{name}` | {recipe.epochs} | {epochs} | {warmup} | `{weights}` |")
+        rate = f"{recipe.learning_rate} | {recipe.images_per_batch}"
+        sides = " to ".join(map(str, sorted({min(recipe.short_sides), max(recipe.short_sides)})))
+        lines.append(
+            f"| `{name}` | {recipe.epochs} | {rate} | {epochs} | {sides} | {warmup} | {f'`{weights}`' if weights else '-'} |"
+        )
     return "\n".join(lines) + "\n"
 
 
@@ -97,9 +143,29 @@ def parity_tables() -> str:
     return "\n".join(tables)
 
 
-def parity_table(largest: dict[str, dict[str, float]], tolerances: dict[str, float]) -> str:
+def elsewhere_tables() -> str:
+    """The largest error of each stage for each network of another library; levels and stages of a kind are one row."""
+    record = json.loads(PARITY.read_text(encoding="utf-8"))
+    tables = []
+    for start, (title, archs) in ELSEWHERE.items():
+        largest: dict[str, dict[str, float]] = {}
+        tolerances: dict[str, float] = {}
+        for case, errors in record["errors"].items():
+            key = case.rpartition("/elsewhere_")[2]
+            arch = max((arch for arch in archs if key.startswith(f"{start}_{arch}_")), key=len, default=None)
+            for name, error in errors.items() if arch else ():
+                stage = LEVEL.sub("", name)
+                row = largest.setdefault(stage, {})
+                row[arch] = max(row.get(arch, 0.0), error)
+                tolerances[stage] = record["tolerances"][name]
+        if largest:
+            tables.append(f"### {title}\n\n" + parity_table(largest, tolerances, archs))
+    return "\n".join(tables)
+
+
+def parity_table(largest: dict[str, dict[str, float]], tolerances: dict[str, float], every: tuple[str, ...] = ARCHS) -> str:
     """One row for each stage, one column for each architecture that was measured."""
-    archs = [arch for arch in ARCHS if any(arch in row for row in largest.values())]
+    archs = [arch for arch in every if any(arch in row for row in largest.values())]
     lines = ["| stage | " + " | ".join(archs) + " | tolerance |", "|---|" + "---|" * (len(archs) + 1)]
     for stage, row in sorted(largest.items(), key=lambda item: (" " in item[0], item[0])):
         cells = [f"{row[arch]:.1e}" if arch in row else "" for arch in archs]

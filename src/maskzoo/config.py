@@ -44,6 +44,7 @@ Factor = Annotated[float, Field(ge=0.01, le=100)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Mean = Annotated[float, Field(ge=-1e6, le=1e6)]
 Deviation = Annotated[float, Field(ge=1e-6, le=1e6)]
+COCO_VAL = "COCO val2017"
 PasteRule = Literal["sampled", "whole_pixels"]
 ResizeRule = Literal["one_factor", "rounded", "pillow", "opencv", "float"]
 
@@ -110,15 +111,16 @@ class RoiAlign(_Section, settings.RoiAlign):
 
 
 class Network(_Section, settings.Network):
-    """`heads` fpn: a pyramid and a box head; c4: one level of stride 16 and res5 on every RoI.
+    """`heads` fpn: a pyramid and a box head; dc5: one level of stride 16, a dilated res5, and a box head; c4: one level of
+    stride 16, res4, and res5 on every RoI.
 
-    `channels` are those of pyramid, RPN and mask head (of c4, of the mask head), `box_features` those of the box head:
+    `channels` are those of pyramid, RPN and mask head (of dc5 and c4, of the mask head), `box_features` those of the box head:
     two linear layers (2fc), or four convolutions and a linear layer (4conv1fc). `norm` stands in the convolutions of
     pyramid, mask and box head; the published networks have none there. `shrinking_capped`, mmdetection's rule: boxes shrink
     to no less than 16/1000 of a side, as they grow to no more than 1000/16.
     """
 
-    heads: Literal["fpn", "c4"]
+    heads: Literal["fpn", "dc5", "c4"]
     channels: Channels
     box_head: Literal["2fc", "4conv1fc"] = "2fc"
     box_features: Annotated[int, Field(gt=0, le=65_536)]
@@ -135,6 +137,8 @@ class Network(_Section, settings.Network):
             raise ValueError("backbone.frozen names res5, which is part of the c4 heads; it cannot be frozen")
         if self.heads == "c4" and self.box_head != "2fc":
             raise ValueError(f"box_head is {self.box_head}, and the c4 heads have res5 instead; leave it out")
+        if self.heads == "dc5" and self.backbone.depth < 50:
+            raise ValueError(f"backbone.depth is {self.backbone.depth}; dc5 heads need 50 or 101")
         expected = (4, 8, 16, 32, 64) if self.heads == "fpn" else (16,)
         if self.anchors.strides != expected:
             raise ValueError(f"anchors.strides is {list(self.anchors.strides)}; {self.heads} heads need {list(expected)}")
@@ -233,21 +237,26 @@ class Training(_Section):
 
 
 class Published(_Section):
-    """What a published row reaches and costs: AP on COCO val2017 in percent, as PaddleDetection publishes it.
+    """What a published row reaches and costs: AP on `data` in percent, as its library publishes it, or null where it does not.
 
     `parameters` leaves running statistics out; `gflops` is one image of 800x1216, a multiply-add counted as two.
     """
 
-    box_ap: float
-    mask_ap: float
+    box_ap: float | None
+    mask_ap: float | None
+    data: str = COCO_VAL
     parameters: Annotated[int, Field(gt=0, le=10**12)]
     gflops: Annotated[float, Field(gt=0)]
 
 
 class Source(_Section):
-    """Where the weights come from and under which licence. The URLs are empty in a user's own file."""
+    """Where the weights come from and under which licence. The URLs are empty in a user's own file.
+
+    `sha256` is what the weights' SHA-256 begins with, where their library publishes that (in the file's name), else empty.
+    """
 
     weights: str
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{0,64}$")] = ""
     imagenet: str
     licence: str
     published: Published | None

@@ -19,6 +19,7 @@ __all__ = [
     "ExportError",
     "ImageError",
     "MaskzooError",
+    "RequestError",
     "SnapshotError",
     "SourceError",
     "TrainingError",
@@ -67,6 +68,17 @@ class ImageError(MaskzooError):
 
 class SourceError(MaskzooError):
     """A path, folder or pattern names no image."""
+
+
+class RequestError(MaskzooError):
+    """A server of maskzoo refuses a request or cannot be reached: `status` is HTTP's, 0 if there was no answer.
+
+    `retry_after`: in how many seconds another try may succeed, if the server says so.
+    """
+
+    def __init__(self, message: str, status: int = 0, retry_after: int | None = None) -> None:
+        self.status, self.retry_after = status, retry_after
+        super().__init__(message)
 
 
 class AnnotationsError(MaskzooError):

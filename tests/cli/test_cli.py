@@ -14,7 +14,7 @@ from maskzoo.cli import main
 from maskzoo.cli.terminal import open_stderr, open_stdout, print_error, start_table
 
 VERBS = [
-    [], ["predict"], ["train"], ["eval"], ["models"], ["models", "show"], ["models", "copy"], ["convert"],
+    [], ["predict"], ["train"], ["eval"], ["models"], ["models", "show"], ["models", "copy"], ["convert"], ["verify"],
     ["data"], ["data", "check"], ["data", "stats"], ["data", "show"], ["data", "split"], ["data", "convert"], ["doctor"],
     ["export"], ["bench"],
 ]  # fmt: skip

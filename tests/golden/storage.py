@@ -13,12 +13,13 @@ import numpy as np
 SAMPLES = {
     "infer": {"box.head_feat": 8192, "box.logits": 2048, "box.deltas": 2048, "mask.logits_all": 2048},
     "train": {"rpn.": 1024, "grad.": 512},
+    "elsewhere": {"box.head_feat": 1024, "mask.soft": 2048, "": 512},
 }
 ORDERED = re.compile(r"proposals\.(boxes|pre_collect\.sample)|box\.\w+\.(sample|rows)|det\.index|im\d\.rois.*")
 
 
 def take_sample(kind: str, key: str, values: np.ndarray) -> np.ndarray:
-    """Return every n-th value of a flattened tensor, n odd, as an `infer` or a `train` file keeps them under `key`."""
+    """Return every n-th value of a flattened tensor, n odd, as a file of that kind keeps them under `key`."""
     kept = next((count for start, count in SAMPLES[kind].items() if key.startswith(start)), 4096)
     return values.ravel()[:: max(1, values.size // kept) | 1]
 
@@ -30,7 +31,7 @@ def take_statistics(values: np.ndarray) -> np.ndarray:
 
 
 class Recording(dict[str, np.ndarray]):
-    """The arrays of an `infer` or a `train` file while it is made."""
+    """The arrays of a file of a `kind` of SAMPLES while it is made."""
 
     def __init__(self, kind: str) -> None:
         super().__init__()

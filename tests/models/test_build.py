@@ -44,7 +44,7 @@ def build_empty(config):
         return build(config.network, len(config.classes), config.limits)
 
 
-@pytest.mark.parametrize("row", names())
+@pytest.mark.parametrize("row", [name for name in names() if "/" not in name])
 def test_every_row_has_the_published_number_of_parameters(row):
     network = build_empty(read_row(row))
     state = network.state_dict()
@@ -54,7 +54,7 @@ def test_every_row_has_the_published_number_of_parameters(row):
     assert (len(state), every, trainable) == COUNTS[row.removeprefix("mask_rcnn_")[:-8]]
 
 
-@pytest.mark.parametrize("row", names())
+@pytest.mark.parametrize("row", [name for name in names() if "/" not in name])
 def test_frozen_stages_and_norms_do_not_train_and_all_else_does(row):
     config = read_row(row)
     network = build_empty(config)
@@ -162,6 +162,7 @@ OTHER_KINDS = {
     "stride in 1x1": ("network.backbone.stride_in_1x1=true",),
     "epsilon 0": ("network.backbone.epsilon=0.0",),
     "two samples": ("network.roi_align={aligned: false, samples: 2}",),
+    "one level of a dilated res5": ("network.heads=dc5", "network.anchors.sizes=[[32, 64]]", "network.anchors.strides=[16]"),
     "whole anchors": ("network.anchors.whole=true", "network.shrinking_capped=true"),
 }
 

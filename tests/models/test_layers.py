@@ -11,7 +11,8 @@ from maskzoo.models.packing import PackedConv, PackedLinear, PackedUpsample, pac
 
 KINDS = ("none", "frozen")
 FLAGS = list(itertools.product([False, True], repeat=3))  # norm, relu, a sum
-SHAPES = [(1, 1, 1), (1, 2, 1), (3, 1, 1), (3, 2, 1), (3, 1, 4), (3, 2, 4), (7, 2, 1)]  # kernel, stride, groups
+# Kernel, stride, groups, dilation.
+SHAPES = [(1, 1, 1, 1), (1, 2, 1, 1), (3, 1, 1, 1), (3, 2, 1, 1), (3, 1, 4, 1), (3, 2, 4, 1), (7, 2, 1, 1), (3, 1, 1, 2)]
 
 
 def fill(layer, seed=0):
@@ -52,10 +53,11 @@ def test_a_layer_is_convolution_norm_sum_and_relu_in_this_order(norm, relu, adde
     assert (layer.conv.bias is None) == norm
 
 
-@pytest.mark.parametrize(("kernel", "stride", "groups"), SHAPES)
+@pytest.mark.parametrize(("kernel", "stride", "groups", "dilation"), SHAPES)
 @pytest.mark.parametrize(("norm", "relu", "added"), FLAGS)
-def test_a_packed_layer_equals_the_layer_whatever_it_is_made_of(kernel, stride, groups, norm, relu, added):
-    layer = fill(ConvLayer(8, 12, kernel, stride=stride, groups=groups, norm=KINDS[norm], relu=relu))
+def test_a_packed_layer_equals_the_layer_whatever_it_is_made_of(kernel, stride, groups, dilation, norm, relu, added):
+    shape = {"stride": stride, "groups": groups, "dilation": dilation}
+    layer = fill(ConvLayer(8, 12, kernel, **shape, norm=KINDS[norm], relu=relu))
     packed = PackedConv(layer)
     for height, width, batch in ((9, 7, 2), (6, 10, 1), (1, 1, 3)):  # the weights are reordered at the first
         x = make_input(batch, 8, height, width)

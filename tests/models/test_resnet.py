@@ -1,5 +1,6 @@
 import pytest
 import torch
+import torch.nn.functional as F
 
 from maskzoo.models.resnet import BLOCKS, Bottleneck, ResNet, Shortcut
 from networks import make_shape
@@ -49,6 +50,22 @@ def test_resnext_is_wide_in_the_middle_and_grouped():
             assert block.conv1.conv.out_channels == block.conv2.conv.in_channels == width
             assert block.conv2.conv.groups == 64
             assert (block.conv1.conv.groups, block.conv3.conv.groups) == (1, 1)
+
+
+@pytest.mark.parametrize(("height", "width"), [(64, 96), (37, 51), (1, 1), (33, 1)])
+@pytest.mark.parametrize("stride_in_1x1", [False, True])
+def test_a_dilated_res5_keeps_the_size_of_res4_and_its_weights_reach_twice_as_far(height, width, stride_in_1x1):
+    plain = make_resnet((4, 5), stride_in_1x1=stride_in_1x1)
+    dilated = ResNet(make_shape(stride_in_1x1=stride_in_1x1), (4, 5), dilated=True).requires_grad_(False)
+    dilated.load_state_dict(plain.state_dict())
+    x, found = dilated(make_input(1, 3, height, width))
+    assert found.shape[2:] == x.shape[2:] == (-(-height // 16), -(-width // 16))
+    for block in dilated.res5:
+        around = x if block.shortcut is None else block.shortcut(x)
+        inner, conv = block.conv1(x), block.conv2.conv
+        reached = F.conv2d(F.pad(inner, (2, 2, 2, 2)), conv.weight, dilation=2)
+        x = block.conv3(block.conv2.norm(reached, None, True), around)
+    assert torch.allclose(found, x, rtol=1e-5, atol=1e-5 * float(x.abs().max()))
 
 
 def test_the_stride_is_on_the_3x3_of_the_first_block():

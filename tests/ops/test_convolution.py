@@ -35,6 +35,15 @@ def test_outputs_and_all_gradients_are_those_of_conv2d(kernel, stride, size):
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.usefixtures("everywhere")
+@pytest.mark.parametrize("dilation", [2, 3])
+def test_a_dilated_convolution_keeps_the_size_and_never_takes_winograds_algorithm(dilation):
+    x, weight, bias = inputs()
+    expected = F.conv2d(x, weight, bias, padding=dilation, dilation=dilation)
+    assert torch.equal(convolve(x, weight, bias, (1, 1), 1, (dilation, dilation)), expected)
+    assert not suits_winograd(x, weight.shape, (1, 1), 1, 1, (dilation, dilation))
+
+
 def test_narrow_layers_keep_the_direct_output_and_gain_the_quick_gradient():
     x, weight, bias = inputs(batch=1, channels=64, outputs=64, size=(48, 48))
     expected, found = F.conv2d(x, weight, bias, padding=1), convolve(x, weight, bias, (1, 1), 1)

@@ -201,9 +201,9 @@ class Walk:
 
     def predict_resized(self) -> Prediction:
         """The prediction for the stored resized pixels, by the predictor's own way from there on."""
-        photo = self.predictor_at_case_size()._read(self.photo)
+        photo = self.predictor_at_case_size().prepare(self.photo)
         resized = replace(photo.resized, pixels=self.inputs["resized"])
-        return self.predictor._predict_batch([replace(photo, resized=resized)])[0]
+        return self.predictor.predict_prepared([replace(photo, resized=resized)])[0]
 
 
 def pytest_sessionfinish() -> None:

@@ -31,7 +31,7 @@ def test_a_table_has_every_entry_of_the_librarys_network_once_with_its_shape(arc
         assert manifest[line.theirs] == [shapes[line.ours][0] + extra, *shapes[line.ours][1:]], line
 
 
-@pytest.mark.parametrize("arch", ["tv_r50_fpn", "tv_r50_fpn_v2", "d2_r50_fpn", "d2_r50_c4", "mm_r50_fpn"])
+@pytest.mark.parametrize("arch", ["tv_r50_fpn", "tv_r50_fpn_v2", "d2_r50_fpn", "d2_r50_c4", "d2_r50_dc5", "mm_r50_fpn"])
 def test_what_is_no_weight_is_passed_over_and_all_else_must_fit(arch):
     config, shapes, state = make_thin(arch)
     more = {"backbone.bn1.num_batches_tracked": np.zeros((), np.int64), "pixel_mean": np.zeros((3, 1, 1), np.float32)}
@@ -113,7 +113,6 @@ def test_files_of_nobody_or_of_two_libraries_are_refused(names):
 @pytest.mark.parametrize(
     ("arch", "overrides", "words"),
     [
-        ("tv_r50_fpn", ("network.backbone.depth=18",), "depth 18"),
         ("mm_r50_fpn", ("network.norm=gn",), "network.norm gn"),
         (
             "tv_r50_fpn",

@@ -22,7 +22,7 @@ from maskzoo.inference.ordered_threads import check_threads, map_in_order
 from maskzoo.inference.prediction import Prediction, make_prediction
 from maskzoo.structures import Detections
 
-__all__ = ["PhotoPredictor", "Predictor", "Source", "split_windows"]
+__all__ = ["Photo", "PhotoPredictor", "Predictor", "Source", "split_windows"]
 
 Source = str | Path | bytes | Image | NDArray[np.uint8]
 Item = TypeVar("Item")
@@ -32,7 +32,9 @@ WINDOW = 4  # batches read ahead, so that images of one canvas size can share a 
 
 
 @dataclass(frozen=True, slots=True)
-class _Photo:
+class Photo:
+    """A photo on its way into the network: decoded `pixels`, the `resized` ones, height and width of its `canvas`."""
+
     source: Held
     pixels: NDArray[np.uint8]
     resized: ResizedImage
@@ -90,10 +92,10 @@ class Predictor:
 
     def _predict_window(self, sources: Sequence[Held], batch_size: int) -> list[Prediction | ImageError]:
         results: list[Prediction | ImageError | None] = [None] * len(sources)
-        by_canvas: dict[tuple[int, int], list[tuple[int, _Photo]]] = {}
+        by_canvas: dict[tuple[int, int], list[tuple[int, Photo]]] = {}
         for place, source in enumerate(sources):
             try:
-                photo = self._read(source)
+                photo = self.prepare(source)
             except ImageError as error:
                 results[place] = error
             else:
@@ -101,25 +103,27 @@ class Predictor:
         for group in by_canvas.values():
             for start in range(0, len(group), batch_size):
                 places, photos = zip(*group[start : start + batch_size], strict=True)
-                for place, prediction in zip(places, self._predict_batch(photos), strict=True):
+                for place, prediction in zip(places, self.predict_prepared(photos), strict=True):
                     results[place] = prediction
         return [result for result in results if result is not None]
 
-    def _read(self, source: Held) -> _Photo:
+    def prepare(self, source: Held) -> Photo:
+        """Read and resize one photo, for `predict_prepared`. Raises ImageError if it cannot be read."""
         if isinstance(source, ImageError):
             raise source
         settings = self.config.input
         pixels = source if isinstance(source, np.ndarray) else read_image(source)
         resized = resize_photo(pixels, settings)
         height, width = resized.pixels.shape[:2]
-        return _Photo(source, pixels, resized, canvas_size(height, width, settings.canvas_multiple))
+        return Photo(source, pixels, resized, canvas_size(height, width, settings.canvas_multiple))
 
-    def _predict_batch(self, photos: Sequence[_Photo]) -> list[Prediction]:
+    def predict_prepared(self, photos: Sequence[Photo]) -> list[Prediction]:
+        """Predict photos of one canvas as one batch, for callers that form batches themselves (`maskzoo serve`)."""
         batch = batch_resized([photo.resized for photo in photos], self.config.input)
         detections = self.backend.detect(batch)
         return [self._to_prediction(photo, detections, slot) for slot, photo in enumerate(photos)]
 
-    def _to_prediction(self, photo: _Photo, detections: Detections, slot: int) -> Prediction:
+    def _to_prediction(self, photo: Photo, detections: Detections, slot: int) -> Prediction:
         valid = detections.valid[slot]
         masks: Any = detections.masks
         is_path, limits = isinstance(photo.source, str | Path), self.config.limits.detections
@@ -145,7 +149,7 @@ class PhotoPredictor(Predictor):
 
     backend: PhotoBackend
 
-    def _predict_batch(self, photos: Sequence[_Photo]) -> list[Prediction]:
+    def predict_prepared(self, photos: Sequence[Photo]) -> list[Prediction]:
         whole = [replace(photo, resized=replace(photo.resized, scale=(1.0, 1.0))) for photo in photos]
         return [self._to_prediction(photo, self.backend.detect_photo(photo.pixels), 0) for photo in whole]
 

@@ -27,6 +27,11 @@ def build(network: Network, classes: int, limits: Limits) -> MaskRCNN:
         pyramid = FeaturePyramid(backbone.channels, channels, network.norm)
         rpn = RpnHead(channels, anchors, network.rpn_convs)
         heads: RoiHeads = FpnRoiHeads(channels, classes, network.box_features, network.norm, network.box_head)
+    elif network.heads == "dc5":
+        backbone, pyramid = ResNet(shape, (5,), dilated=True), None
+        inputs = backbone.channels[-1]
+        rpn = RpnHead(inputs, anchors, network.rpn_convs)
+        heads = FpnRoiHeads(channels, classes, network.box_features, network.norm, network.box_head, inputs)
     else:
         backbone, pyramid = ResNet(shape, (4,)), None
         rpn = RpnHead(backbone.channels[-1], anchors, network.rpn_convs)

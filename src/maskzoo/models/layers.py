@@ -23,18 +23,21 @@ class ConvLayer(nn.Module):
         *,
         stride: int = 1,
         groups: int = 1,
+        dilation: int = 1,
         norm: Norm = "none",
         relu: bool = False,
     ) -> None:
         super().__init__()
         bias = norm == "none"
-        self.conv = nn.Conv2d(inputs, outputs, kernel, stride, (kernel - 1) // 2, groups=groups, bias=bias)
+        padding = dilation * (kernel - 1) // 2
+        self.conv = nn.Conv2d(inputs, outputs, kernel, stride, padding, dilation, groups, bias)
         self.norm = make_norm(norm, outputs)
         self.relu = relu
 
     def forward(self, x: Tensor, add: Tensor | None = None) -> Tensor:
         """Return relu(norm(conv(x)) + add), without the steps that the layer does not have. `x` `[B C H W]`."""
-        out = convolve(x, self.conv.weight, self.conv.bias, self.conv.stride, self.conv.groups)
+        conv = self.conv
+        out = convolve(x, conv.weight, conv.bias, conv.stride, conv.groups, conv.dilation)
         if isinstance(self.norm, FrozenNorm):
             fused: Tensor = self.norm(out, add, self.relu)
             return fused

@@ -53,7 +53,8 @@ class PackedConv(_Packed):
         weight, bias = _fold(layer)
         super().__init__(weight.contiguous(memory_format=torch.channels_last), bias)
         conv, self.relu = layer.conv, layer.relu
-        self.stride, self.padding, self.groups, self.shape = conv.stride, conv.padding, conv.groups, conv.weight.shape
+        self.stride, self.padding, self.dilation = conv.stride, conv.padding, conv.dilation
+        self.groups, self.shape = conv.groups, conv.weight.shape
         self.norm = layer.norm if isinstance(layer.norm, nn.GroupNorm) else None  # depends on the image: stays a step
         self._transformed: dict[int, Tensor] = {}  # by the tile of Winograd's algorithm
 
@@ -67,7 +68,7 @@ class PackedConv(_Packed):
         return finish(self.norm(self._convolve(x, None, False)), add, self.relu)
 
     def _convolve(self, x: Tensor, add: Tensor | None, relu: bool) -> Tensor:
-        if suits_winograd(x, self.shape, self.stride, self.groups):
+        if suits_winograd(x, self.shape, self.stride, self.groups, dilation=self.dilation):
             return self._by_winograd(x, add, relu)
         if _takes_onednn(x, "_convolution_pointwise"):
             return self._fused(x, add, relu)
@@ -75,12 +76,12 @@ class PackedConv(_Packed):
             transformed = self._transformed[winograd.TILE]
             fused = torch.ops.maskzoo.convolve(x, self.weight, transformed, self.bias, relu and add is None)
             return fused if add is None else finish(fused, add, relu)
-        out = F.conv2d(x, self.weight, self.bias, self.stride, self.padding, groups=self.groups)
+        out = F.conv2d(x, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
         return finish(out, add, relu)
 
     def prepare_compiling(self) -> None:
         """Transform the weight in advance where a program compiled for this processor is to take Winograd's algorithm."""
-        if is_wide(self.weight, self.shape, self.stride, self.groups):
+        if is_wide(self.weight, self.shape, self.stride, self.groups, dilation=self.dilation):
             self._transformed = {winograd.TILE: winograd.transform_weight(self.weight)}
 
     def _by_winograd(self, x: Tensor, add: Tensor | None, relu: bool) -> Tensor:
@@ -92,7 +93,7 @@ class PackedConv(_Packed):
 
     def _fused(self, x: Tensor, add: Tensor | None, relu: bool) -> Tensor:
         ops = torch.ops.mkldnn
-        padding, stride, dilation = list(self.padding), list(self.stride), [1, 1]
+        padding, stride, dilation = list(self.padding), list(self.stride), list(self.dilation)
         if self._packed is None:
             with _PACKING:
                 self._pack(list(x.shape))
@@ -109,7 +110,7 @@ class PackedConv(_Packed):
         if self._packed is not None:
             return
         self._packed = torch.ops.mkldnn._reorder_convolution_weight(
-            self.weight, list(self.padding), list(self.stride), [1, 1], self.groups, shape
+            self.weight, list(self.padding), list(self.stride), list(self.dilation), self.groups, shape
         )
         if min(self.shape[:2]) < LEAST_CHANNELS or self.shape[2] != 3:
             self.weight = self.weight[:0]  # Winograd's algorithm never takes them

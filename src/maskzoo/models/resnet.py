@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -34,13 +36,15 @@ class Shortcut(nn.Module):
 class Bottleneck(nn.Module):
     """1x1, 3x3, 1x1; the stride sits on the 3x3, or on the first 1x1. `channels` is 64 in res2 of the usual width."""
 
-    def __init__(self, shape: Backbone, inputs: int, channels: int, stride: int, first: bool) -> None:
+    def __init__(self, shape: Backbone, inputs: int, channels: int, stride: int, first: bool, dilation: int = 1) -> None:
         super().__init__()
         outputs, norm = channels * EXPANSION, shape.norm
         width = int(channels * (shape.group_width / BASE_WIDTH)) * shape.groups
         first_stride, second_stride = (stride, 1) if shape.stride_in_1x1 else (1, stride)
         self.conv1 = ConvLayer(inputs, width, 1, stride=first_stride, norm=norm, relu=True)
-        self.conv2 = ConvLayer(width, width, 3, stride=second_stride, groups=shape.groups, norm=norm, relu=True)
+        self.conv2 = ConvLayer(
+            width, width, 3, stride=second_stride, groups=shape.groups, dilation=dilation, norm=norm, relu=True
+        )
         self.conv3 = ConvLayer(width, outputs, 1, norm=norm, relu=True)
         self.shortcut = Shortcut(shape, inputs, outputs, stride) if first else None
 
@@ -73,10 +77,10 @@ def count_channels(shape: Backbone, stage: int) -> int:
     return (shape.width << (stage - 2)) * (EXPANSION if shape.depth >= DEEP else 1)
 
 
-def make_stage(shape: Backbone, stage: int) -> nn.Sequential:
-    """Build one residual stage, 2 to 5."""
-    block = Bottleneck if shape.depth >= DEEP else BasicBlock
-    channels, stride = shape.width << (stage - 2), 1 if stage == 2 else 2
+def make_stage(shape: Backbone, stage: int, *, dilated: bool = False) -> nn.Sequential:
+    """Build one residual stage, 2 to 5; a `dilated` one keeps the size of its input and looks as far as one that strides."""
+    block = partial(Bottleneck, dilation=1 + dilated) if shape.depth >= DEEP else BasicBlock
+    channels, stride = shape.width << (stage - 2), 1 if stage == 2 or dilated else 2
     inputs, outputs = count_channels(shape, stage - 1), count_channels(shape, stage)
     rest = range(1, BLOCKS[shape.depth][stage - 2])
     return nn.Sequential(
@@ -87,10 +91,10 @@ def make_stage(shape: Backbone, stage: int) -> nn.Sequential:
 class ResNet(nn.Module):
     """Features of the asked `stages` (2..5) of an image: strides 4, 8, 16, 32; `[B 3 H W]` in, one `[B C h w]` a stage out.
 
-    Its frozen stages do not train, and their norms keep their running statistics.
+    Its frozen stages do not train, and their norms keep their running statistics. A `dilated` res5 has stride 16.
     """
 
-    def __init__(self, shape: Backbone, stages: tuple[int, ...]) -> None:
+    def __init__(self, shape: Backbone, stages: tuple[int, ...], *, dilated: bool = False) -> None:
         super().__init__()
         self.stages, self.frozen = stages, shape.frozen
         width = shape.width
@@ -103,7 +107,7 @@ class ResNet(nn.Module):
         else:
             self.stem = nn.Sequential(ConvLayer(3, width, 7, stride=2, norm=shape.norm, relu=True))
         for stage in range(2, max(stages) + 1):
-            self.add_module(f"res{stage}", make_stage(shape, stage))
+            self.add_module(f"res{stage}", make_stage(shape, stage, dilated=dilated and stage == 5))
         self.channels = tuple(count_channels(shape, stage) for stage in stages)
         for name in self.frozen:
             self.get_submodule(name).requires_grad_(False)

@@ -1,4 +1,4 @@
-"""RoI heads: boxes and masks of regions, on a pyramid (FPN) or on one level with res5 (C4)."""
+"""RoI heads: boxes and masks of regions, on a pyramid (FPN), on one level of a dilated res5 (DC5), or on one with res5 (C4)."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ __all__ = ["BoxPredictor", "C4RoiHeads", "FpnRoiHeads", "MaskPredictor", "RoiHea
 
 BOX_SIDE = 7  # cells of a RoI feature of the FPN box head
 MASK_SIDE = 14  # of the FPN mask head and of res5
+CHUNK = 512 * 256  # channels of RoIs at once: 25 MB of the box head's features, as much as the allocator reuses
 GRAIN = 4  # RoIs: a convolution's set-up is kept for every count it has met, at a megabyte each
 
 
@@ -132,21 +133,37 @@ class RoiHeads(nn.Module):
 
 
 class FpnRoiHeads(RoiHeads):
-    """Two linear layers for boxes, or four convolutions and one; four convolutions for masks; on features of P2..P5."""
+    """Two linear layers for boxes, or four convolutions and one; four convolutions for masks.
 
-    strides = (4, 8, 16, 32)
+    On features of P2..P5, of as many channels as the heads' own, or on one level of so many `inputs` (DC5).
+    """
+
+    strides: tuple[int, ...] = (4, 8, 16, 32)
     box_side = BOX_SIDE
-    chunk = 512  # 25 MB of box features: as much as the allocator reuses
 
-    def __init__(self, channels: int, classes: int, hidden: int, norm: Norm = "none", box_head: str = "2fc") -> None:
+    def __init__(
+        self,
+        channels: int,
+        classes: int,
+        hidden: int,
+        norm: Norm = "none",
+        box_head: str = "2fc",
+        inputs: int | None = None,
+    ) -> None:
         super().__init__()
+        if inputs is None:
+            inputs = channels
+        else:
+            self.strides = (16,)
+        self.chunk = max(1, CHUNK // inputs)
 
         def convolve_four() -> nn.Sequential:
-            return nn.Sequential(*(ConvLayer(channels, channels, 3, norm=norm, relu=True) for _ in range(4)))
+            widths = (inputs, channels, channels, channels)
+            return nn.Sequential(*(ConvLayer(width, channels, 3, norm=norm, relu=True) for width in widths))
 
         self.box_convs = nn.Sequential() if box_head == "2fc" else convolve_four()
         # fc6 reads cells outermost, channels innermost: the order in which RoIAlign writes.
-        self.fc6 = nn.Linear(BOX_SIDE * BOX_SIDE * channels, hidden)
+        self.fc6 = nn.Linear(BOX_SIDE * BOX_SIDE * (inputs if box_head == "2fc" else channels), hidden)
         self.fc7 = nn.Linear(hidden, hidden) if box_head == "2fc" else None
         self.box = BoxPredictor(hidden, classes)
         self.convs = convolve_four()

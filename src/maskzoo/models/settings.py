@@ -40,7 +40,7 @@ class RoiAlign:
 
 
 class Network:
-    """The kind of heads (fpn or c4) and of their box head, widths and norm, backbone, anchors, and how boxes are moved."""
+    """The kind of heads (fpn, dc5 or c4) and of their box head, widths and norm, backbone, anchors, and how boxes are moved."""
 
     heads: str
     channels: int

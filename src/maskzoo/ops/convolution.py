@@ -21,7 +21,12 @@ LEAST_CHANNELS_OF_GRADIENT = 64
 
 
 def suits_winograd(
-    x: Tensor, weight: tuple[int, ...] | torch.Size, stride: tuple[int, ...], groups: int, channels: int = LEAST_CHANNELS
+    x: Tensor,
+    weight: tuple[int, ...] | torch.Size,
+    stride: tuple[int, ...],
+    groups: int,
+    channels: int = LEAST_CHANNELS,
+    dilation: tuple[int, ...] = (1, 1),
 ) -> bool:
     """Say whether to convolve `x` `[B C H W]` with kernels of shape `weight` `(O, C/groups, k, k)` by Winograd's algorithm.
 
@@ -29,7 +34,7 @@ def suits_winograd(
     the plain convolution.
     """
     return (
-        is_wide(x, weight, stride, groups, channels)
+        is_wide(x, weight, stride, groups, channels, dilation)
         and not torch.compiler.is_compiling()
         and _is_large(x.shape)
         and not torch.is_autocast_enabled("cpu")
@@ -42,12 +47,13 @@ def is_wide(
     stride: tuple[int, ...],
     groups: int,
     channels: int = LEAST_CHANNELS,
+    dilation: tuple[int, ...] = (1, 1),
 ) -> bool:
     """Say whether `suits_winograd` depends on the size of `x` alone."""
     least = {torch.float32: channels, torch.bfloat16: max(channels, LEAST_CHANNELS_OF_BFLOAT16)}
     return (
         tuple(weight[2:]) == (3, 3)
-        and tuple(stride) == (1, 1)
+        and tuple(stride) == tuple(dilation) == (1, 1)
         and groups == 1
         and x.dtype in least
         and min(weight[:2]) >= least[x.dtype]
@@ -76,12 +82,19 @@ def _(x: Tensor, weight: Tensor, transformed: Tensor, bias: Tensor, relu: bool) 
     return torch.empty(size, dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
 
 
-def convolve(x: Tensor, weight: Tensor, bias: Tensor | None, stride: tuple[int, ...], groups: int) -> Tensor:
-    """Return `conv2d` of its arguments, padded by k // 2: `x` `[B C H W]`, `weight` `[O C/groups k k]`, odd `k`."""
-    if suits_winograd(x, weight.shape, stride, groups, LEAST_CHANNELS_OF_GRADIENT):
+def convolve(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    stride: tuple[int, ...],
+    groups: int,
+    dilation: tuple[int, ...] = (1, 1),
+) -> Tensor:
+    """Return `conv2d` of its arguments, padded to keep the size: `x` `[B C H W]`, `weight` `[O C/groups k k]`, odd `k`."""
+    if suits_winograd(x, weight.shape, stride, groups, LEAST_CHANNELS_OF_GRADIENT, dilation):
         out: Tensor = _Convolution.apply(x, weight, bias)  # type: ignore[no-untyped-call]
         return out
-    return F.conv2d(x, weight, bias, stride, weight.shape[2] // 2, groups=groups)
+    return F.conv2d(x, weight, bias, stride, dilation[0] * (weight.shape[2] // 2), dilation, groups)
 
 
 class _Convolution(torch.autograd.Function):

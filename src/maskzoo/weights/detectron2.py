@@ -1,4 +1,4 @@
-"""detectron2's parameter names, of networks with a pyramid and of C4."""
+"""detectron2's parameter names, of networks with a pyramid and of those with one level, C4 and DC5."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from maskzoo.weights.layer_names import LayerNames
 
-__all__ = ["C4_NAMES", "NAMES"]
+__all__ = ["C4_NAMES", "DC5_NAMES", "NAMES"]
 
 _BLOCK = "res{stage}.{block}"
 
@@ -42,3 +42,4 @@ C4_NAMES = replace(
     res5=_with_norm("roi_heads.res5.{block}.conv{number}"),
     res5_shortcut=_with_norm("roi_heads.res5.{block}.shortcut"),
 )
+DC5_NAMES = replace(C4_NAMES, res5=None, res5_shortcut=None)

@@ -15,7 +15,7 @@ from maskzoo.weights import detectron2, mmdetection, torchvision
 from maskzoo.weights.layer_names import list_layer_renames
 from maskzoo.weights.rename import Layout, Rename, rename
 
-__all__ = ["Library", "find_library", "list_library_renames", "to_ours"]
+__all__ = ["Library", "find_library", "list_library_renames", "share_rows", "to_ours"]
 
 Library = Literal["torchvision", "detectron2", "mmdetection"]
 SIGNS: dict[Library, tuple[str, ...]] = {  # how a name begins that only this library has
@@ -47,11 +47,11 @@ def find_library(names: Iterable[str], origin: str) -> Library:
 def list_library_renames(library: Library, network: Network, origin: str) -> list[Rename]:
     """List every entry of the library's weights file of a network. Raises WeightsError as `list_layer_renames` does."""
     if library == "detectron2":
-        names = detectron2.C4_NAMES if network.heads == "c4" else detectron2.NAMES
-    else:
-        names = torchvision.NAMES if library == "torchvision" else mmdetection.NAMES
-    if network.heads == "c4" and names.res5 is None:
-        raise WeightsError(f"{origin}: {library}'s weights of C4 heads are not read; only detectron2's are")
+        kinds = {"fpn": detectron2.NAMES, "dc5": detectron2.DC5_NAMES, "c4": detectron2.C4_NAMES}
+        return list_layer_renames(network, kinds[network.heads], origin)
+    if network.heads != "fpn":
+        raise WeightsError(f"{origin}: {library}'s weights of {network.heads} heads are not read; only detectron2's are")
+    names = torchvision.NAMES if library == "torchvision" else mmdetection.NAMES
     return list_layer_renames(network, names, origin)
 
 
@@ -76,10 +76,10 @@ def to_ours(
         if not name.endswith(IGNORED) and not any(part in name for part in IGNORED_PARTS)
     }
     table = list_library_renames(library, network, origin)
-    return rename(kept, _share_rows(table, kept), expected, origin)
+    return rename(kept, share_rows(table, kept), expected, origin)
 
 
-def _share_rows(table: Sequence[Rename], source: Mapping[str, NDArray[Any]]) -> list[Rename]:
+def share_rows(table: Sequence[Rename], source: Mapping[str, NDArray[Any]]) -> list[Rename]:
     """Let all classes share the rows of a last layer that has those of one class only."""
 
     def is_shared(line: Rename) -> bool:

@@ -53,8 +53,10 @@ def list_renames(network: Network, origin: str = THEIRS) -> list[Rename]:
     """List every entry of PaddleDetection's weights file of a network, and where it goes.
 
     Raises WeightsError, which begins with `origin`, for a network of which PaddleDetection cannot have weights: of depth
-    18 or 34, or with norms that learn where the published networks have a bias, or group norms.
+    18 or 34, with dc5 heads, or with norms that learn where the published networks have a bias, or group norms.
     """
+    if network.heads == "dc5":
+        raise WeightsError(f"{origin}: are of fpn or c4 heads, found network.heads dc5, which detectron2 alone has. {OTHERS}")
     table = [*list_backbone_renames(network, origin), *_expand(RPN, CONV), *_linear(LINEAR), *_expand(MASK, PLAIN)]
     if network.heads == "fpn":
         if network.norm != "none":

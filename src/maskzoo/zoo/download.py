@@ -35,11 +35,14 @@ def find_fetched(url: str) -> Path | None:
         return path if path.is_file() else None
 
 
-def fetch(url: str, *, on_progress: OnProgress = say_nothing, retries: int = 4, timeout: float = 30.0) -> Path:
+def fetch(
+    url: str, sha256: str = "", *, on_progress: OnProgress = say_nothing, retries: int = 4, timeout: float = 30.0
+) -> Path:
     """Return the file of `url`, downloaded at the first use into `<home>/weights`.
 
     It has the URL's last name; where the URL is not PaddleDetection's, the first 8 digits of the URL's SHA-256 stand
-    before the suffix (`NAME-1a2b3c4d.pdparams`), so that files of one name do not take each other's place.
+    before the suffix (`NAME-1a2b3c4d.pdparams`), so that files of one name do not take each other's place. Its SHA-256 must
+    begin with `sha256`, where the publisher has stated that.
 
     A download is kept once it was read whole, every tensor; its SHA-256, or that of a file that the user put there, is kept
     beside it (`<file>.sha256`, as `sha256sum` writes it) and compared at each later use. A file here that cannot be read
@@ -50,7 +53,7 @@ def fetch(url: str, *, on_progress: OnProgress = say_nothing, retries: int = 4, 
     """
     path = _place(url)
     fault = ""
-    if find_fetched(url) and not (fault := _verify(path)):
+    if find_fetched(url) and not (fault := _verify(path, sha256)):
         return path
     if os.environ.get("MASKZOO_OFFLINE", "0") not in ("", "0"):
         raise DownloadError(
@@ -61,15 +64,20 @@ def fetch(url: str, *, on_progress: OnProgress = say_nothing, retries: int = 4, 
             raise DownloadError(f"{path}: not a file, but a folder or a broken link; delete or correct it")
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{path}.lock"):
-            if path.is_file() and not (fault := _verify(path)):  # another process was faster
+            if path.is_file() and not (fault := _verify(path, sha256)):  # another process was faster
                 return path
             part = Part(path.with_name(f"{path.name}.part"))
             download(url, part, on_progress, retries, timeout, lambda file: _read_whole(file, path.suffix))
+            found = hash_file(part.path)
+            if not found.startswith(sha256):
+                part.path.unlink()
+                part.discard()
+                raise DownloadError(f"{url}: {_tell_hashes(found, sha256)}, so it is another file, and was deleted")
             if fault:
                 bad = path.with_name(f"{path.name}.bad")
                 path.replace(bad)
                 on_progress(ProgressEvent("Fetching weights", note=f"{fault}: put aside as {bad.name}, and fetched anew"))
-            _remember(path, hash_file(part.path))
+            _remember(path, found)
             part.path.replace(path)
             part.note.unlink(missing_ok=True)
     return path
@@ -114,8 +122,8 @@ def _explained(url: str, path: Path) -> Iterator[None]:
 # A file that is here
 
 
-def _verify(path: Path) -> str:
-    """Compare a file with its remembered checksum; remember that of a file which has none.
+def _verify(path: Path, sha256: str) -> str:
+    """Compare a file with its publisher's checksum and the remembered one; remember that of a file which has none.
 
     Returns what is wrong with a file that cannot be read whole, an empty text for a sound one. Raises WeightsError for one
     that is whole, but not what it was.
@@ -127,6 +135,11 @@ def _verify(path: Path) -> str:
         return str(error)
     try:
         found = hash_file(path)
+        if not found.startswith(sha256):
+            raise WeightsError(
+                f"{path}: {_tell_hashes(found, sha256)}: delete it to download it again, or give the weights that you mean "
+                "with --weights"
+            )
         if not beside.is_file():
             if os.access(path.parent, os.W_OK):  # else a cache that we may only read: nobody here changes it either
                 _remember(path, found)
@@ -158,6 +171,10 @@ def _read_whole(path: Path, suffix: str) -> None:
         from maskzoo.weights.foreign import read_tensors
 
         read_tensors(path)
+
+
+def _tell_hashes(found: str, sha256: str) -> str:
+    return f"SHA-256 begins with {found[: len(sha256)]}, expected {sha256}, which its publisher states"
 
 
 def _remember(path: Path, checksum: str) -> None:

@@ -1,0 +1,206 @@
+"""The server's routes, and their OpenAPI description."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from typing import Annotated, Any
+
+from fastapi import FastAPI, Query, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.types import ASGIApp
+
+from maskzoo.errors import ImageError, RequestError, list_some
+from maskzoo.inference.predictor import Predictor
+from maskzoo.serving.gate import FAILED, Gate, describe_problem, hash_tokens, make_problem
+from maskzoo.serving.limits import Limits
+from maskzoo.serving.openapi import BATCH_DOCS, PREDICT_DOCS, describe_problems
+from maskzoo.serving.schema import (
+    AnswerKind,
+    BatchAnswer,
+    MaskKind,
+    ModelList,
+    PredictionAnswer,
+    Status,
+    draw_answer,
+    make_answer,
+)
+from maskzoo.serving.service import Service
+from maskzoo.serving.uploads import read_photo, read_photos
+from maskzoo.system.machine import name_own_version
+
+__all__ = ["create_app"]
+
+Score = Annotated[float, Query(ge=0, le=1, allow_inf_nan=False, description="Objects from this score on.")]
+Classes = Annotated[list[str] | None, Query(description="Names of classes to keep, each given once more; all if left out.")]
+Masks = Annotated[
+    MaskKind, Query(description="rle: COCO's run lengths; polygon; png: pictures; map: the network's probabilities; none.")
+]
+Answer = Annotated[AnswerKind, Query(description="json, or the photo with the objects drawn on it.")]
+Model = Annotated[str | None, Query(description="A name from /v1/models; the first of them if left out.")]
+
+
+def create_app(
+    models: Mapping[str, Predictor], limits: Limits | None = None, *, tokens: Iterable[str] = (), decoders: int = 2
+) -> tuple[ASGIApp, Service]:
+    """Return the application for any ASGI server, and the service behind it, whose `draining` says that it will stop.
+
+    The first of `models` is the default. Every request but those for /live and /ready needs one of `tokens`, if there are any.
+    Raises ArgumentError for a token that is no secret.
+    """
+    service = Service(models, limits or Limits(), decoders)
+
+    @asynccontextmanager
+    async def live(_: FastAPI) -> AsyncIterator[None]:
+        await service.start()
+        yield
+        await service.close()
+
+    # Recent versions report to whatever address OTEL_... in the environment names; older ones ignore `telemetry`.
+    silent: Any = dict.fromkeys(("auto_configure", "tracing", "metrics", "logs"), False)
+    app = FastAPI(title="maskzoo", version=name_own_version(), lifespan=live, docs_url=None, redoc_url=None, telemetry=silent)
+    app.state.service = service
+    app.add_exception_handler(RequestError, _tell_refusal)
+    app.add_exception_handler(RequestValidationError, _tell_invalid)
+    app.add_exception_handler(HTTPException, _tell_missing)
+    app.add_exception_handler(Exception, _tell_failure)
+    guarded = describe_problems(401) if (hashes := hash_tokens(tokens)) else {}
+    _add_routes(app, guarded)
+    return Gate(app, service, hashes), service
+
+
+def _add_routes(app: FastAPI, guarded: dict[int | str, dict[str, Any]]) -> None:
+    posted = guarded | describe_problems(400, 404, 408, 413, 415, 422, 503)
+    app.post(
+        "/v1/predict",
+        summary="Find the objects on one photo",
+        response_model=PredictionAnswer,
+        responses=PREDICT_DOCS["responses"] | posted,
+        openapi_extra=PREDICT_DOCS["extra"],
+    )(_predict)
+    app.post(
+        "/v1/predict/batch",
+        summary="Find the objects on several photos",
+        response_model=BatchAnswer,
+        responses=posted,
+        openapi_extra=BATCH_DOCS,
+    )(_predict_batch)
+    app.get("/v1/models", summary="List the models", response_model=ModelList, responses=guarded)(_list_models)
+    app.get("/live", summary="Say that the process runs", response_model=Status)(_tell_live)
+    app.get("/ready", summary="Say whether requests are taken", response_model=Status, responses=describe_problems(503))(
+        _tell_ready
+    )
+    text: dict[int | str, dict[str, Any]] = {
+        200: {"content": {"text/plain": {"schema": {"type": "string"}}}, "description": "Prometheus' text form"}
+    }
+    app.get("/metrics", summary="Counters", response_class=Response, responses=guarded | text)(_write_metrics)
+
+
+async def _predict(
+    request: Request,
+    model: Model = None,
+    score: Score = 0.5,
+    classes: Classes = None,
+    masks: Masks = MaskKind.rle,
+    answer: Answer = AnswerKind.json,
+) -> Response:
+    service: Service = request.app.state.service
+    name = service.choose(model)
+    kept = service.check_classes(name, classes or ())
+    service.slots.take()
+    seconds = None
+    try:
+        content = await read_photo(request, service.limits)
+        arrived = time.perf_counter()
+        prediction = await service.predict(name, content, score, kept)
+        request.scope["state"]["facts"] = {"model": name, "objects": len(prediction)}
+        with service.measure(name, "encode"):
+            if answer is not AnswerKind.json:
+                return Response(await service.run(draw_answer, prediction, answer), media_type=f"image/{answer.value}")
+            body = await service.run(lambda: service.to_json(make_answer(prediction, masks, request.state.id, name)))
+        seconds = time.perf_counter() - arrived
+        return Response(body, media_type="application/json")
+    except ImageError as error:
+        raise RequestError(str(error), 422) from error
+    finally:
+        service.slots.give_back(1, seconds)
+
+
+async def _predict_batch(
+    request: Request,
+    model: Model = None,
+    score: Score = 0.5,
+    classes: Classes = None,
+    masks: Masks = MaskKind.rle,
+) -> Response:
+    service: Service = request.app.state.service
+    name = service.choose(model)
+    kept = service.check_classes(name, classes or ())
+    service.slots.take()
+    taken = 1
+
+    async def predict(content: bytes) -> dict[str, Any]:
+        try:
+            prediction = await service.predict(name, content, score, kept)
+        except ImageError as error:
+            return describe_problem(RequestError(str(error), 422), request.state.id)
+        with service.measure(name, "encode"):
+            return await service.run(make_answer, prediction, masks, request.state.id, name)
+
+    try:
+        photos = await read_photos(request, service.limits)
+        service.slots.take(len(photos) - 1)
+        taken = len(photos)
+        request.scope["state"]["facts"] = {"model": name, "photos": taken}
+        results = await asyncio.gather(*map(predict, photos))
+        body = await service.run(service.to_json, {"id": request.state.id, "results": results})
+        return Response(body, media_type="application/json")
+    finally:
+        service.slots.give_back(taken)
+
+
+async def _list_models(request: Request) -> ModelList:
+    service: Service = request.app.state.service
+    return service.list_models()
+
+
+async def _tell_live() -> Status:
+    return Status(status="live")
+
+
+async def _tell_ready(request: Request) -> Status:
+    service: Service = request.app.state.service
+    if not service.ready or service.draining:
+        raise RequestError("the server is stopping; send requests to another one", 503, retry_after=5)
+    return Status(status="ready")
+
+
+async def _write_metrics(request: Request) -> Response:
+    service: Service = request.app.state.service
+    return Response(service.metrics.write(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+async def _tell_refusal(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestError)
+    return make_problem(error, request.state.id)
+
+
+async def _tell_failure(request: Request, error: Exception) -> Response:
+    return make_problem(RequestError(FAILED, 500), request.state.id)
+
+
+async def _tell_invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    found = [f"{one['loc'][-1]}: {one['msg']}, found {str(one.get('input'))[:80]!r}" for one in error.errors()]
+    return make_problem(RequestError(list_some(found, between="; "), 422), request.state.id)
+
+
+async def _tell_missing(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    advice = {404: "there is nothing at this address", 405: "this address takes another method"}.get(error.status_code, "")
+    text = f"{advice or error.detail}; see /openapi.json"
+    return make_problem(RequestError(text, error.status_code), request.state.id, error.headers)

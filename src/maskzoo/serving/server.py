@@ -1,0 +1,215 @@
+"""The process of `maskzoo serve`: it listens, and when it is told to stop it answers what it has accepted."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import h11
+import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from maskzoo.errors import ArgumentError, MaskzooError, RequestError
+from maskzoo.inference.predictor import Predictor
+from maskzoo.serving.app import create_app
+from maskzoo.serving.gate import PROBLEM, describe_problem, hash_tokens
+from maskzoo.serving.limits import Limits
+from maskzoo.serving.metrics import log_as_json, write_log
+from maskzoo.serving.service import Service
+from maskzoo.system.files import explained
+
+__all__ = ["check_start", "serve"]
+
+HEADER_SECONDS = 10.0  # for a request's header to arrive
+LAST_SECONDS = 0.5  # after the signal to stop, for requests that are on their way
+
+
+def serve(
+    models: Predictor | Mapping[str, Predictor],
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    token_file: str | Path | None = None,
+    open_to_all: bool = False,
+    workers: int = 2,
+    max_batch: int = 8,
+    max_wait_ms: float = 5.0,
+    max_queue: int = 64,
+    max_pixels: int = 50_000_000,
+    max_bytes: int = 32_000_000,
+    on_start: Callable[[str], None] | None = None,
+) -> None:
+    """Answer requests for predictions over HTTP until SIGTERM or Ctrl-C; then what was accepted is still answered.
+
+    Args:
+        models: One predictor, or several by name, the first being the default.
+        host: The address to listen on; anything but this machine's own needs `token_file` or `open_to_all`.
+        port: 0 lets the system choose.
+        token_file: A file with a token a line; every request but /live and /ready must bring one of them.
+        open_to_all: Whoever reaches the address may use it without a token.
+        workers: Processes that decode photos.
+        max_batch: How many photos of one canvas size are computed together.
+        max_wait_ms: How long a photo waits for others that are being decoded.
+        max_queue: How many photos may be under way; more are refused with 503.
+        max_pixels: Of a photo.
+        max_bytes: Of a request's body.
+        on_start: Is called with the server's address once it takes requests.
+
+    Raises:
+        ArgumentError: A limit, the address or a token is not allowed.
+        MaskzooError: The token file cannot be read, or the address is taken.
+    """
+    tokens = check_start(host, token_file, open_to_all)
+    if workers < 1:
+        raise ArgumentError(f"workers is {workers}; expected 1 or more")
+    limits = Limits(max_batch, max_wait_ms, max_queue, max_pixels, max_bytes)
+    named = {models.config.name: models} if isinstance(models, Predictor) else dict(models)
+    if not named:
+        raise ArgumentError("models is empty; expected a predictor, or several by name")
+    asyncio.run(_run(named, limits, tokens, workers, host, port, on_start))
+
+
+async def _run(
+    models: Mapping[str, Predictor],
+    limits: Limits,
+    tokens: list[str],
+    workers: int,
+    host: str,
+    port: int,
+    on_start: Callable[[str], None] | None,
+) -> None:
+    app, service = create_app(models, limits, tokens=tokens, decoders=workers)
+    try:
+        listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise MaskzooError(f"cannot listen on {host}, port {port}: {why}; choose another by --host and --port") from error
+    log_as_json()
+    address = _name_address(host, listener.getsockname()[1])
+    server = DrainingServer(app, service, lambda: on_start(address) if on_start else None)
+    await server.serve([listener])
+    write_log("stopped")
+
+
+def check_start(host: str, token_file: str | Path | None, open_to_all: bool) -> list[str]:
+    """Return the tokens, before anything that takes time. Raises as `serve` does."""
+    tokens = _read_tokens(Path(token_file)) if token_file is not None else []
+    hash_tokens(tokens)
+    _check_address(host, bool(tokens) or open_to_all)
+    return tokens
+
+
+def _check_address(host: str, allowed: bool) -> None:
+    """Raise ArgumentError if strangers could reach a server without a token."""
+    try:
+        local = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        local = host == "localhost"
+    if not local and not allowed:
+        raise ArgumentError(
+            f"{host} can be reached from other machines, and there is no token; give --token-file FILE, or --open if whoever "
+            "reaches it may use it"
+        )
+
+
+def _read_tokens(path: Path) -> list[str]:
+    """Return the tokens of a file, one a line. Raises MaskzooError if it cannot be read, ArgumentError if it has none."""
+    with explained(path):
+        text = path.read_text(encoding="utf-8", errors="replace")
+    tokens = [line.strip() for line in text.splitlines() if line.strip()]
+    if not tokens:
+        raise ArgumentError(f"{path}: has no token; expected one in each line: make one by `openssl rand -hex 32`")
+    return tokens
+
+
+def _name_address(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+class DrainingServer(uvicorn.Server):
+    """Tells the service when it is asked to stop, and ends without an error then."""
+
+    def __init__(self, app: ASGIApp, service: Service, on_start: Callable[[], None]) -> None:
+        config = uvicorn.Config(
+            app,
+            http=PromptProtocol,
+            ws="none",
+            loop="asyncio",
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            h11_max_incomplete_event_size=64 * 1024,
+        )
+        super().__init__(config)
+        self._service, self._on_start = service, on_start
+
+    async def startup(self, sockets: list[Any] | None = None) -> None:
+        """Start the service, then listen."""
+        await super().startup(sockets)
+        write_log("listening", models=list(self._service.models))
+        self._on_start()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to stop. A second signal does not hurry it: its sender may kill."""
+        self._service.draining = self.should_exit = True
+
+    async def shutdown(self, sockets: list[Any] | None = None) -> None:
+        """Stop to listen, and answer what was accepted."""
+        write_log("stopping", photos=self._service.slots.taken)
+        await super().shutdown(sockets)
+
+
+class PromptProtocol(H11Protocol):
+    """uvicorn's HTTP, with a limit on the time that a header may take, and errors as JSON."""
+
+    _timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._watch()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self._watch()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._stop_watching()
+
+    def shutdown(self) -> None:
+        """Close the connection after its answer, and a silent one a little later: a request may be on its way."""
+        if self.cycle is None or self.cycle.response_complete:
+            self.loop.call_later(LAST_SECONDS, super().shutdown)
+        else:
+            super().shutdown()
+
+    def _watch(self) -> None:
+        if self.conn.their_state is not h11.IDLE or self.transport.is_closing():
+            self._stop_watching()
+        elif self._timer is None:
+            self._timer = self.loop.call_later(HEADER_SECONDS, self.transport.close)
+
+    def _stop_watching(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no HTTP."""
+        error = RequestError("this is no HTTP that the server reads; see /openapi.json", 400)
+        body = Service.to_json(describe_problem(error, "none"))
+        headers = [("Content-Type", PROBLEM), ("Content-Length", str(len(body))), ("Connection", "close")]
+        try:
+            for event in (h11.Response(status_code=400, headers=headers), h11.Data(data=body), h11.EndOfMessage()):
+                self.transport.write(self.conn.send(event) or b"")
+        except h11.LocalProtocolError:
+            pass  # an answer is half way out
+        self.transport.close()

@@ -1,0 +1,130 @@
+"""From the bytes of a request to predictions: decoding, batching and encoding, each in its own place."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import numpy as np
+
+from maskzoo.errors import RequestError, list_some, suggest
+from maskzoo.inference.prediction import Prediction
+from maskzoo.inference.predictor import Predictor
+from maskzoo.serving.batcher import Batcher
+from maskzoo.serving.decoders import Decoders
+from maskzoo.serving.limits import Limits, Slots
+from maskzoo.serving.metrics import Metrics
+from maskzoo.serving.schema import ModelFacts, ModelList
+
+__all__ = ["Service"]
+
+Made = TypeVar("Made")
+
+
+class Service:
+    """Models by name, the first being the default, and what they share: limits, decoding processes, threads, counters."""
+
+    def __init__(self, models: Mapping[str, Predictor], limits: Limits, decoders: int) -> None:
+        self.limits, self.metrics, self.slots = limits, Metrics(), Slots(limits.max_queue)
+        self.models = dict(models)
+        self.ready = self.draining = False
+        self._batchers = {name: Batcher(one, limits, self._count_batches(name)) for name, one in models.items()}
+        self._decoders = Decoders(decoders, limits)
+        self._threads = ThreadPoolExecutor(decoders + 1, "encode")
+        self._room = asyncio.Semaphore(2 * limits.max_batch)  # decoded photos are large
+        self.metrics.under_way.set_function(lambda: self.slots.taken)
+
+    def _count_batches(self, name: str) -> Callable[[int, float], None]:
+        def count(size: int, seconds: float) -> None:
+            self.metrics.batch_size.labels(name).observe(size)
+            self.metrics.batch_seconds.labels(name).observe(seconds)
+
+        return count
+
+    async def start(self) -> None:
+        """Start the processes, and run each network once: the first photo takes longer than any other."""
+        await self._decoders.start()
+        for batcher in self._batchers.values():
+            batcher.start()
+            await self.run(batcher.predictor.predict, np.full((64, 64, 3), 128, np.uint8))
+        self.ready = True
+
+    async def close(self) -> None:
+        """End what `start` has started."""
+        self.ready = False
+        for batcher in self._batchers.values():
+            await batcher.close()
+        self._decoders.close()
+        self._threads.shutdown()
+
+    async def run(self, work: Callable[..., Made], *arguments: Any) -> Made:
+        """Run `work` in a thread for encoding."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
+
+    def choose(self, name: str | None) -> str:
+        """Return the name of a model, the default's for None. Raises RequestError (404) if there is none of this name."""
+        if name is None:
+            return next(iter(self.models))
+        if name not in self.models:
+            known = f"expected one of {list_some(self.models)}"
+            raise RequestError(f"no model is called {name[:80]!r}; {suggest(name[:80], self.models) or known}", 404)
+        return name
+
+    def check_classes(self, name: str, classes: Sequence[str]) -> frozenset[str]:
+        """Return the classes to keep, empty for all. Raises RequestError (422) for one that the model does not have."""
+        known = set(self.models[name].config.classes.values())
+        for one in classes:
+            if one not in known:
+                advice = suggest(one[:80], known) or f"expected some of {list_some(sorted(known))}"
+                raise RequestError(f"model {name} has no class {one[:80]!r}; {advice}", 422)
+        return frozenset(classes)
+
+    async def predict(self, name: str, content: bytes, score: float, classes: frozenset[str]) -> Prediction:
+        """Return what is on one photo. Raises ImageError if it cannot be read within the limits."""
+        batcher = self._batchers[name]
+        async with self._room:
+            with self.measure(name, "decode"), batcher.expect():
+                pixels = await self._decoders.decode(content)
+                photo = await self.run(batcher.predictor.prepare, pixels)
+            with self.measure(name, "predict"):
+                prediction = await batcher.predict(photo)
+        self.metrics.objects.labels(name).inc(len(prediction))
+        kept = prediction.scores >= score
+        if classes:
+            kept &= np.array([one in classes for one in prediction.names], dtype=np.bool_)
+        return prediction if kept.all() else prediction[kept]
+
+    @contextmanager
+    def measure(self, name: str, stage: str) -> Iterator[None]:
+        """Count the seconds of a stage."""
+        start = time.perf_counter()
+        yield
+        self.metrics.stages.labels(name, stage).observe(time.perf_counter() - start)
+
+    def list_models(self) -> ModelList:
+        """Return what there is to choose from."""
+        return ModelList(models=[_tell(name, one, place == 0) for place, (name, one) in enumerate(self.models.items())])
+
+    @staticmethod
+    def to_json(value: Any) -> bytes:
+        """Return JSON text; a number that is not finite would be none and raises ValueError."""
+        return json.dumps(value, allow_nan=False, separators=(",", ":")).encode()
+
+
+def _tell(name: str, predictor: Predictor, default: bool) -> ModelFacts:
+    config = predictor.config
+    return ModelFacts(
+        name=name,
+        default=default,
+        row=config.name,
+        backend=predictor.backend.name,
+        dtype=predictor.backend.dtype,
+        classes={str(number): text for number, text in config.classes.items()},
+        short_side=config.input.short_side,
+        long_side=config.input.long_side,
+    )

@@ -1,0 +1,290 @@
+import base64
+import io
+import json
+import logging
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from PIL import Image
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+    unsupported_method,
+)
+
+from maskzoo.errors import ArgumentError
+from maskzoo.serving.app import create_app
+from maskzoo.serving.gate import hash_tokens
+from maskzoo.serving.metrics import LOG
+from networks import make_photo, small_predictor
+from servers import encode, post, running, some_photo
+
+TOKEN = "a-token-of-some-length"
+
+
+@pytest.fixture(scope="module")
+def server():
+    with running({"small": small_predictor(), "other": small_predictor("mask_rcnn_r50_fpn_1x_coco", *RENAMED)}) as server:
+        yield server
+
+
+RENAMED = ("classes={1: person, 3: car, 7: train, 18: cat, 90: toothbrush}",)
+
+
+@pytest.fixture(scope="module")
+def http(server):
+    with server.http() as http:
+        yield http
+
+
+def problem(answer, status):
+    """The problem of an answer, which must be one."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    found = answer.json()
+    assert found["status"] == status and found["id"] == answer.headers["x-request-id"]
+    for secret in ("Traceback", ".py", sys.prefix, str(Path.cwd()), "/tmp"):
+        assert secret not in answer.text
+    return found["detail"]
+
+
+def test_an_answer_is_what_the_predictor_finds(http):
+    content = some_photo()
+    expected = small_predictor().predict(content)
+    answer = post(http, content, score=0)
+    found = answer.json()
+    assert answer.status_code == 200 and found["model"] == "small" and found["id"] == answer.headers["x-request-id"]
+    assert [row["box"] for row in found["detections"]] == expected.boxes.tolist()
+    assert [row["score"] for row in found["detections"]] == expected.scores.tolist()
+    assert [row["segmentation"] for row in found["detections"]] == expected.masks.rle()
+    assert [row["area"] for row in found["detections"]] == expected.masks.area().tolist()
+    assert (found["height"], found["width"]) == expected.size
+
+
+def test_a_photo_may_be_the_body_or_in_a_form(http):
+    content = encode(make_photo(60, 80), "JPEG")
+    raw = http.post("/v1/predict", content=content, headers={"Content-Type": "image/jpeg"}).json()
+    untyped = http.post("/v1/predict", content=content).json()
+    form = http.post("/v1/predict", files={"image": ("a.jpg", content, "image/jpeg")}).json()
+    assert raw["detections"] == untyped["detections"] == form["detections"] != []
+
+
+def test_score_and_classes_choose_objects(http):
+    everything = post(http, some_photo(), score=0).json()["detections"]
+    sure = post(http, some_photo(), score=0.6).json()["detections"]
+    two = http.post("/v1/predict?score=0&classes=car&classes=person", content=some_photo()).json()["detections"]
+    assert sure == [row for row in everything if row["score"] >= 0.6]
+    assert two == [row for row in everything if row["name"] in ("car", "person")]
+    assert 0 < len(sure) < len(everything) > len(two) > 0
+    assert post(http, some_photo(), score=1).json()["detections"] == []
+
+
+def test_masks_come_in_the_form_that_is_asked_for(http):
+    dense = small_predictor().predict(some_photo()).masks.dense()
+    rows = {kind: post(http, some_photo(), score=0, masks=kind).json()["detections"] for kind in ("png", "map", "none")}
+    for mask, row in zip(dense, rows["png"], strict=True):
+        with Image.open(io.BytesIO(base64.b64decode(row["segmentation"]["png"]))) as picture:
+            part = np.array(picture)
+        x, y = row["segmentation"]["x"], row["segmentation"]["y"]
+        assert np.array_equal(mask[y : y + part.shape[0], x : x + part.shape[1]], part) and part.sum() == mask.sum()
+    assert all(row["segmentation"]["side"] == 28 and "area" not in row for row in rows["map"])
+    assert all("segmentation" not in row for row in rows["none"]) and len(rows["none"]) == len(dense)
+
+
+@pytest.mark.parametrize("kind", ["jpeg", "png"])
+def test_the_picture_may_be_drawn(http, kind):
+    answer = post(http, some_photo(), answer=kind)
+    assert answer.headers["content-type"] == f"image/{kind}"
+    with Image.open(io.BytesIO(answer.content)) as picture:
+        assert (picture.format, picture.size) == (kind.upper(), (80, 60))
+
+
+def test_requests_choose_among_models(http):
+    assert [(one["name"], one["default"]) for one in http.get("/v1/models").json()["models"]] == [
+        ("small", True),
+        ("other", False),
+    ]
+    names = {row["name"] for row in post(http, some_photo(), score=0, model="other").json()["detections"]}
+    assert "cat" in names and "dog" not in names
+    assert "did you mean other?" in problem(post(http, some_photo(), model="othr"), 404)
+    assert "model other has no class 'dog'" in problem(post(http, some_photo(), model="other", classes="dog"), 422)
+
+
+def test_a_poisoned_photo_of_a_batch_fails_alone(http):
+    good = [some_photo(60, 80, seed) for seed in range(3)]
+    files = [("image", good[0]), ("image", b"no photo"), ("image", good[1]), ("image", good[2][:200])]
+    answer = http.post("/v1/predict/batch?score=0", files=files)
+    found = answer.json()["results"]
+    assert answer.status_code == 200
+    assert ["detections" in one for one in found] == [True, False, True, False]
+    assert found[1]["status"] == 422 and "not an image" in found[1]["detail"] and "truncated" in found[3]["detail"]
+    expected = small_predictor().predict(good[1])
+    assert [row["name"] for row in found[2]["detections"]] == list(expected.names)
+
+
+@pytest.mark.parametrize(
+    ("content", "headers", "status", "words"),
+    [
+        (b"", {}, 422, "is empty"),
+        (b"junk" * 9, {}, 422, "not an image"),
+        (b"http://127.0.0.1:9/photo.png", {}, 422, "not an image"),
+        (b"{}", {"Content-Type": "application/json"}, 415, "-F image=@photo.jpg"),
+        (b"x", {"Content-Encoding": "gzip"}, 415, "compressed"),
+        (b"x", {"Content-Type": "multipart/form-data"}, 422, "form cannot be read"),
+        (b"x", {"Content-Type": "multipart/form-data; boundary=a"}, 422, "form"),
+    ],
+)
+def test_what_is_no_photo_is_refused_with_a_reason(http, content, headers, status, words):
+    assert words in problem(http.post("/v1/predict", content=content, headers=headers), status)
+
+
+def test_forms_with_another_number_of_photos_are_refused(http):
+    two = [("image", some_photo()), ("image", some_photo())]
+    assert "2 files" in problem(http.post("/v1/predict", files=two), 422)
+    assert "no file called image" in problem(http.post("/v1/predict/batch", files={"photo": b"x"}), 422)
+    assert "expected a form" in problem(http.post("/v1/predict/batch", content=b"x"), 415)
+
+
+@pytest.mark.parametrize("query", ["score=2", "score=nan", "score=x", "masks=all", "answer=gif"])
+def test_a_parameter_out_of_range_is_refused_by_its_name(http, query):
+    assert query.partition("=")[0] in problem(http.post(f"/v1/predict?{query}", content=some_photo()), 422)
+
+
+def test_unknown_addresses_and_methods_are_problems_too(http):
+    assert "nothing at this address" in problem(http.get("/v2"), 404)
+    answer = http.get("/v1/predict")
+    problem(answer, 405)
+    assert answer.headers["allow"] == "POST"
+
+
+def test_the_id_of_a_caller_is_kept_if_it_is_a_plain_one(http):
+    assert http.get("/live", headers={"X-Request-ID": "mine-1"}).headers["x-request-id"] == "mine-1"
+    assert http.get("/live", headers={"X-Request-ID": "a b\x7f"}).headers["x-request-id"] != "a b\x7f"
+
+
+def test_metrics_count_by_route_and_not_by_what_strangers_ask_for(http):
+    post(http, some_photo())
+    http.get("/made/up")
+    text = http.get("/metrics").text
+    assert 'maskzoo_requests_total{route="/v1/predict",status="200"}' in text
+    assert 'maskzoo_batch_size_count{model="small"}' in text and 'stage="decode"' in text
+    assert "made/up" not in text and "maskzoo_photos_under_way 0.0" in text
+
+
+def test_the_log_has_a_line_of_each_request_under_its_id(http, caplog):
+    with caplog.at_level(logging.INFO, LOG.name):
+        found = post(http, some_photo()).headers["x-request-id"]
+        time.sleep(0.1)
+    fields = [record.fields for record in caplog.records if record.fields.get("id") == found]
+    assert len(fields) == 1 and fields[0]["status"] == 200 and fields[0]["model"] == "small" and fields[0]["objects"] > 0
+    json.dumps(fields)
+
+
+def test_fastapi_reports_nothing_whatever_the_environment_names(monkeypatch):
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
+    with running() as server, server.http() as http:
+        assert http.get("/live").status_code == 200
+    app = create_app({"small": small_predictor()})[0]._app
+    assert not any(app._telemetry[name] for name in ("auto_configure", "tracing", "metrics", "logs"))
+
+
+def test_a_failure_of_the_server_tells_its_id_and_nothing_else(server, http, monkeypatch, caplog):
+    def fail(photos):
+        raise MemoryError("/secret/path: out of memory")
+
+    monkeypatch.setattr(server.service.models["small"], "predict_prepared", fail)
+    answer = post(http, some_photo())
+    assert "secret" not in problem(answer, 500)
+    time.sleep(0.1)
+    record = next(one for one in caplog.records if one.fields.get("id") == answer.headers["x-request-id"])
+    assert "/secret/path" in str(record.exc_info[1])
+    monkeypatch.undo()
+    assert post(http, some_photo()).status_code == 200
+
+
+def test_a_body_over_the_limit_is_refused_from_its_header_and_while_it_arrives():
+    def trickle():
+        for _ in range(100):
+            yield b"x" * 1000
+
+    with running(max_bytes=20_000, max_pixels=5000) as server, server.http() as http:
+        assert "expected at most 20,000 bytes" in problem(post(http, b"x" * 20_001), 413)
+        assert "arrived" in problem(http.post("/v1/predict", content=trickle()), 413)
+        assert "4,800" not in post(http, some_photo(60, 80)).text
+        assert "7,200 pixels; expected at most 5,000" in problem(post(http, some_photo(90, 80)), 422)
+        bomb = encode(np.zeros((4000, 4000), np.uint8))
+        assert len(bomb) < 20_000 and "16,000,000 pixels" in problem(post(http, bomb), 422)
+        assert post(http, some_photo(60, 80)).status_code == 200
+
+
+def test_more_photos_than_the_queue_holds_are_refused_at_once(monkeypatch):
+    with running(max_queue=3) as server, server.http() as http:
+        predict = server.service._batchers["small"].predictor.predict_prepared
+        monkeypatch.setattr(
+            server.service._batchers["small"].predictor,
+            "predict_prepared",
+            lambda photos: (time.sleep(1.5), predict(photos))[1],
+        )
+        with ThreadPoolExecutor(3) as pool:
+            first = [pool.submit(post, http, some_photo()) for _ in range(3)]
+            time.sleep(0.7)
+            refused = post(http, some_photo())
+            assert http.get("/live").status_code == 200
+            assert "3 of 3 photos" in problem(refused, 503)
+            assert int(refused.headers["retry-after"]) >= 1
+            problem(http.post("/v1/predict/batch", files=[("image", b"x")] * 2), 503)
+            assert [one.result().status_code for one in first] == [200] * 3
+        problem(http.post("/v1/predict/batch", files=[("image", some_photo())] * 4), 422)  # never, not later
+        assert http.post("/v1/predict/batch", files=[("image", some_photo())] * 3).status_code == 200
+        assert server.service.slots.taken == 0
+
+
+def test_without_a_token_there_is_nothing_but_life_signs():
+    with running(tokens=[TOKEN, "another-token-0123456"]) as server, server.http() as http:
+        for path in ("/v1/models", "/metrics", "/openapi.json", "/nothing"):
+            answer = http.get(path)
+            problem(answer, 401)
+            assert answer.headers["www-authenticate"] == "Bearer"
+        problem(post(http, some_photo()), 401)
+        for wrong in ("Bearer", f"Basic {TOKEN}", f"Bearer {TOKEN}x", f"Bearer {TOKEN[:-1]}"):
+            problem(http.get("/v1/models", headers={"Authorization": wrong}), 401)
+        assert http.get("/live").status_code == http.get("/ready").status_code == 200
+        for right in (f"Bearer {TOKEN}", "bearer another-token-0123456"):
+            assert http.get("/v1/models", headers={"Authorization": right}).status_code == 200
+
+
+@pytest.mark.parametrize("token", ["short", "with a blank in between", "nicht-ascii-süß-genug"])
+def test_a_token_that_is_no_secret_is_refused(token):
+    with pytest.raises(ArgumentError, match="openssl rand"):
+        hash_tokens([token])
+
+
+def test_the_openapi_description_is_true(server):
+    """Random requests, valid and not: every answer is one that the description promises."""
+    schema = schemathesis.openapi.from_url(f"{server.address}/openapi.json")
+    checks = [
+        not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance,
+        response_headers_conformance, unsupported_method,
+    ]  # fmt: skip
+
+    paths = set()
+    for result in schema.get_all_operations():
+        operation = result.ok()
+
+        @settings(max_examples=10, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+        @given(case=operation.as_strategy())
+        def check(case):
+            case.call_and_validate(checks=checks)
+
+        check()
+        paths.add(operation.path)
+    assert paths == {"/v1/predict", "/v1/predict/batch", "/v1/models", "/live", "/ready", "/metrics"}
