@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help demo test test-slow coverage lint docs parity bench clean
+.PHONY: help demo test test-slow coverage lint docs parity bench reliability clean
 
 help:
 	@echo "make demo       offline, in minutes: make a data set, check it, train, measure, predict, report"
@@ -15,6 +15,7 @@ help:
 	@echo "make docs       write docs/zoo.md and the README's table anew from the model files"
 	@echo "make parity     measure against the golden sets and write docs/parity.md's tables anew"
 	@echo "make bench      build the peers outside the checkout, measure maskzoo against them, and write docs/performance.md"
+	@echo "make reliability  the long forms of attacks and faults, whose figures docs/reliability.md has"
 	@echo "make clean      remove the virtual environment and caches"
 
 # torch comes first and pinned: asked for without a version it brings gigabytes of CUDA libraries. Where the default index
@@ -40,6 +41,9 @@ test: lint
 
 test-slow: $(STAMP)
 	$(BIN)/python -m pytest -m slow --durations=10
+
+reliability: $(STAMP)
+	$(BIN)/python -m pytest tests/reliability -m "reliability or not reliability" --durations=20
 
 # Of pytest's processes: what runs in others that a test starts is not counted.
 TESTS ?= tests

@@ -1,10 +1,15 @@
 import json
+import os
+import time
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
-from maskzoo.errors import ConfigError
-from maskzoo.model_file import dump_config, parse_config, read_config
+from maskzoo.errors import ConfigError, MaskzooError
+from maskzoo.model_file import dump_config, parse_config, parse_settings, read_config
 from maskzoo.training.schedule import learning_rate
+from maskzoo.weights.checkpoint import read_checkpoint
 from maskzoo.zoo.rows import names, read_row, row_text
 from shared_data import ROOT
 
@@ -214,3 +219,140 @@ def test_overrides_change_one_value_and_are_checked():
 def test_an_override_of_a_section_that_is_not_there_names_the_nearest(override, says):
     with pytest.raises(ConfigError, match=says):
         read_row(ROW, [override])
+
+
+@pytest.mark.parametrize(
+    ("override", "bound"),
+    [
+        ("input.short_side=1000000000", "32768"),
+        ("input.long_side=1e25", "valid integer"),
+        ("input.std=[0, 1, 1]", "0.000001"),
+        ("input.std=[1, 1, -1]", "0.000001"),
+        ("input.mean=[1e300, 1, 1]", "1000000"),
+        ("input.canvas_multiple=99999999", "1024"),
+        ("network.channels=8000000000", "4096"),
+        ("network.box_features=8000000000", "65536"),
+        ("network.backbone.width=8000000000", "4096"),
+        ("network.backbone.groups=100000", "1024"),
+        ("network.backbone.group_width=100000", "1024"),
+        ("network.anchors.ratios=[1e-300]", "0.001"),
+        (f"network.anchors.ratios={[1.0] * 33}", "at most 32"),
+        ("network.anchors.sizes=[[1e300], [1], [1], [1], [1]]", "1000000"),
+        (f"network.anchors.sizes={[[1.0] * 100] * 5}", "at most 32"),
+        ("limits.detections.total=10000000000000000000000000", "100000"),
+        ("limits.proposals.before_nms=10000000000000000000000000", "100000"),
+        ("limits.proposals.total=1e25", "valid integer"),
+        ("training.epochs=1000000000000", "100000"),
+        ("training.boxes.samples=1000000000000", "100000"),
+        ("training.learning_rate=1e300", "1000000"),
+        ("training.stage_rates={res2: -1.0}", "greater than or equal to 0"),
+        (f"training.short_sides={[800] * 2000}", "at most 1000"),
+        (f"classes={{{2**64}: a}}", "9223372036854775808"),
+    ],
+)
+def test_every_size_has_an_upper_bound_which_the_error_names(override, bound):
+    with pytest.raises(ConfigError) as caught:
+        read_row(ROW, [override])
+    assert bound in str(caught.value) and len(str(caught.value)) < 2000
+
+
+@pytest.mark.parametrize("setting", ["batch", "accumulate", "workers", "seed", "patience", "evaluate_every", "snapshot_every"])
+def test_settings_of_a_run_are_bounded(setting):
+    with pytest.raises(ConfigError, match=f"{setting}: Input should be less than"):
+        parse_settings([f"{setting}={10**30}"])
+
+
+HOSTILE = [
+    "2026-13-01",
+    "!!int abc",
+    "!!bool xyz",
+    "!!float 1_",
+    "9" * 5000,
+    "0x" + "f" * 5000,
+    "-" + "9" * 4301,
+    "[" * 3000,
+    "{a: " * 3000,
+    "!!timestamp 5",
+    "!!set {1}",
+    "!!omap [1]",
+    "!!python/none",
+    "? [a]\n: b",
+    "*a",
+    "&a *a",
+    "1:99999999999",
+    "1e999",
+    ".nan",
+    "0o9",
+    "\0",
+    "\ud800",
+    '"\\ud800"',
+    "=",
+    "<<",
+    "~",
+    "y",
+    "\x1b[31m",
+    "2001-12-14t99:59:43.10-05:00",
+    "!!binary '\u2028'",
+    "!" * 5000,
+]
+
+
+@pytest.mark.parametrize("value", HOSTILE, ids=ascii)
+@pytest.mark.parametrize("place", ["a whole file", "a value", "a key", "a class", "--set", "--set run", "inside a checkpoint"])
+def test_hostile_values_are_text_or_refused_wherever_they_stand(value, place, tmp_path):
+    text = row_text(ROW)
+    try:
+        if place == "--set":
+            read_row(ROW, [f"input.short_side={value}"])
+        elif place == "--set run":
+            parse_settings([f"workers={value}"])
+        elif place == "inside a checkpoint":
+            if "\ud800" in value:
+                pytest.skip("cannot be written")
+            metadata = {"format": "maskzoo", "format_version": "1", "provenance": "{}"}
+            text = text.replace("short_side: 800", f"short_side: {value}")
+            save_file({"w": torch.ones(1)}, tmp_path / "w.safetensors", metadata | {"config": text})
+            read_checkpoint(tmp_path / "w.safetensors")
+        else:
+            texts = {
+                "a whole file": value,
+                "a value": text.replace("short_side: 800", f"short_side: {value}"),
+                "a key": f"{text}\n{value}: 1\n",
+                "a class": text.replace("classes:", f"classes:\n  700: {value}"),
+            }
+            parse_config(texts[place], "some.yml")
+    except MaskzooError as error:
+        assert len(str(error)) < 3000, len(str(error))
+    else:
+        assert place == "a class"  # text is what a class's name may be
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\n".join(f"k{number}: {number}" for number in range(80_000)),
+        "k" * 1_000_000 + ": 1",
+        "name: " + "x" * 1_000_000,
+        "network: [" + "1," * 400_000 + "]",
+        "classes: {" + ", ".join(f"{number}: a" for number in range(90_000)) + "}",
+        "classes: {" + ", ".join(f"k{number}: [a]" for number in range(60_000)) + "}",
+        "A" * 1_000_000,
+        "\n".join(["A" * 100] * 10_000),
+    ],
+    ids=["keys", "key", "text", "list", "classes", "wrong classes", "letters", "lines"],
+)
+def test_a_model_file_of_a_megabyte_is_refused_in_seconds_and_on_one_screen(text):
+    began = time.process_time()
+    with pytest.raises(ConfigError) as caught:
+        parse_config(text, "some.yml")
+    assert time.process_time() - began < 5
+    assert len(str(caught.value)) < 6000 and str(caught.value).count("\n") <= 20
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+@pytest.mark.timeout(20)
+def test_a_pipe_is_no_model_file(tmp_path):
+    os.mkfifo(tmp_path / "my.yml")
+    for path in (tmp_path / "my.yml", tmp_path, "a\0b.yml"):
+        with pytest.raises(ConfigError):
+            read_config(path)

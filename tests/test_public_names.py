@@ -42,6 +42,7 @@ OWN_CONVERSIONS = {
     "datasets/sound_reader.py": "the other reader names what is wrong",
     "datasets/importers/yolo.py": "the importer names the line that it skips",
     "system/json_text.py": "every reader says which file is no JSON",
+    "system/yaml_text.py": "every reader says which file is no YAML",
     "system/files.py": "`explained` says what helps",
     "training/snapshot.py": "a damaged list of snapshots",
     "weights/rename.py": "a table of ours that is wrong",

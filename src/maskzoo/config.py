@@ -1,7 +1,8 @@
 """The schema of a model file.
 
 A model file says everything about one row of the zoo: the network, its input, its limits, the training recipe,
-the classes and where the weights come from. It is data: `yaml.safe_load`, no tags, no references to code.
+the classes and where the weights come from. It is data, read by `system/yaml_text.py`: no tags, no references to code.
+Every size has an upper bound, far above any use, so that a file that is not trusted cannot ask for a machine's memory.
 """
 
 from __future__ import annotations
@@ -33,8 +34,16 @@ __all__ = [
     "Warmup",
 ]
 
-Positive = Annotated[int, Field(gt=0)]
+Positive = Annotated[int, Field(gt=0, le=10**9)]  # of iterations and the like, which take no memory
+Few = Annotated[int, Field(gt=0, le=100_000)]  # boxes, images, epochs
+Channels = Annotated[int, Field(ge=8, le=4096, multiple_of=8)]
+Side = Annotated[int, Field(gt=0, le=32_768)]  # pixels
+Real = Annotated[float, Field(ge=0, le=1e6)]
+Above = Annotated[float, Field(gt=0, le=1e6)]
+Factor = Annotated[float, Field(ge=0.01, le=100)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
+Mean = Annotated[float, Field(ge=-1e6, le=1e6)]
+Deviation = Annotated[float, Field(ge=1e-6, le=1e6)]
 COCO_VAL = "COCO val2017"
 PasteRule = Literal["sampled", "whole_pixels"]
 ResizeRule = Literal["one_factor", "rounded", "pillow", "opencv", "float"]
@@ -54,9 +63,9 @@ class Backbone(_Section, settings.Backbone):
 
     depth: Literal[18, 34, 50, 101]
     variant: Literal["b", "d"]
-    width: Annotated[int, Field(ge=8, multiple_of=8)]
-    groups: Positive
-    group_width: Positive
+    width: Channels
+    groups: Annotated[int, Field(gt=0, le=1024)]
+    group_width: Annotated[int, Field(gt=0, le=1024)]
     stride_in_1x1: bool = False
     norm: Literal["frozen", "bn", "sync_bn", "gn"]
     epsilon: Annotated[float, Field(ge=0, lt=1)] = 1e-5
@@ -80,9 +89,9 @@ class Anchors(_Section, settings.Anchors):
     fit the canvas, which for P6 may be fewer than 64.
     """
 
-    sizes: tuple[tuple[Annotated[float, Field(gt=0)], ...], ...]
-    ratios: tuple[Annotated[float, Field(gt=0)], ...]
-    strides: tuple[Positive, ...]
+    sizes: Annotated[tuple[Annotated[tuple[Above, ...], Field(max_length=32)], ...], Field(max_length=8)]
+    ratios: Annotated[tuple[Annotated[float, Field(ge=1e-3, le=1e3)], ...], Field(max_length=32)]
+    strides: Annotated[tuple[Few, ...], Field(max_length=8)]
     whole: bool = False
 
     @model_validator(mode="after")
@@ -112,9 +121,9 @@ class Network(_Section, settings.Network):
     """
 
     heads: Literal["fpn", "dc5", "c4"]
-    channels: Annotated[int, Field(ge=8, multiple_of=8)]
+    channels: Channels
     box_head: Literal["2fc", "4conv1fc"] = "2fc"
-    box_features: Positive
+    box_features: Annotated[int, Field(gt=0, le=65_536)]
     rpn_convs: Literal[1, 2] = 1
     norm: Literal["none", "bn", "sync_bn", "gn"]
     shrinking_capped: bool = False
@@ -145,23 +154,23 @@ class Input(_Section):
     from those. Files of maskzoo that do not say it are from before there was a choice, and mean `rounded`.
     """
 
-    short_side: Positive
-    long_side: Positive
+    short_side: Side
+    long_side: Side
     resize: ResizeRule = "rounded"
     order: Literal["rgb", "bgr"] = "rgb"
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
-    canvas_multiple: Positive
+    mean: tuple[Mean, Mean, Mean]
+    std: tuple[Deviation, Deviation, Deviation]
+    canvas_multiple: Annotated[int, Field(gt=0, le=1024)]
 
 
 class ProposalLimits(_Section, settings.ProposalLimits):
     """Per level: keep `before_nms` by score, suppress above `iou`, keep `after_nms`; then `total` of an image."""
 
-    before_nms: Positive
-    after_nms: Positive
-    total: Positive
+    before_nms: Few
+    after_nms: Few
+    total: Few
     iou: Fraction
-    min_side: Annotated[float, Field(ge=0)]
+    min_side: Real
 
 
 class BoxLimits(_Section, settings.BoxLimits):
@@ -173,7 +182,7 @@ class BoxLimits(_Section, settings.BoxLimits):
 
     score: Fraction
     iou: Fraction
-    total: Positive
+    total: Few
     min_side: Annotated[float, Field(ge=0)] = 0.0
     order: Literal["label", "score"] = "label"
     mask_threshold: Annotated[float, Field(gt=0, le=1)]
@@ -186,14 +195,14 @@ class Limits(_Section, settings.Limits):
 
 
 class Warmup(_Section):
-    iterations: Annotated[int, Field(ge=0)]
+    iterations: Annotated[int, Field(ge=0, le=10**9)]
     start_factor: Fraction
 
 
 class RpnSampling(_Section):
     """Which anchors train the RPN: positive from `positive_iou`, negative below `negative_iou`."""
 
-    samples: Positive
+    samples: Few
     positive_fraction: Fraction
     positive_iou: Fraction
     negative_iou: Fraction
@@ -202,7 +211,7 @@ class RpnSampling(_Section):
 class BoxSampling(_Section):
     """Which RoIs train the heads: foreground from `foreground_iou`, at most `foreground_fraction` of `samples`."""
 
-    samples: Positive
+    samples: Few
     foreground_fraction: Fraction
     foreground_iou: Fraction
 
@@ -210,17 +219,17 @@ class BoxSampling(_Section):
 class Training(_Section):
     """The published recipe. `learning_rate` belongs to `images_per_batch` images over all processes."""
 
-    epochs: Positive
-    milestones: tuple[Positive, ...]
-    learning_rate: Annotated[float, Field(gt=0)]
+    epochs: Few
+    milestones: Annotated[tuple[Positive, ...], Field(max_length=1000)]
+    learning_rate: Above
     decay: Fraction
     warmup: Warmup
     momentum: Fraction
-    weight_decay: Annotated[float, Field(ge=0)]
-    stage_rates: dict[Literal["res2", "res3", "res4", "res5"], float]
-    images_per_batch: Positive
-    short_sides: tuple[Positive, ...]
-    long_side: Positive
+    weight_decay: Real
+    stage_rates: dict[Literal["res2", "res3", "res4", "res5"], Real]
+    images_per_batch: Few
+    short_sides: Annotated[tuple[Side, ...], Field(max_length=1000)]
+    long_side: Side
     flip: Fraction
     proposals: ProposalLimits
     rpn: RpnSampling
@@ -236,7 +245,7 @@ class Published(_Section):
     box_ap: float | None
     mask_ap: float | None
     data: str = COCO_VAL
-    parameters: Positive
+    parameters: Annotated[int, Field(gt=0, le=10**12)]
     gflops: Annotated[float, Field(gt=0)]
 
 
@@ -268,7 +277,7 @@ class ModelConfig(_Section):
     network: Network
     input: Input
     limits: Limits
-    classes: Annotated[dict[int, str], Field(min_length=1)]
+    classes: Annotated[dict[Annotated[int, Field(ge=-(2**63), lt=2**63)], str], Field(min_length=1, max_length=100_000)]
     training: Training
     source: Source
 
@@ -282,12 +291,12 @@ class RunSettings(_Section):
     is for sets whose objects were drawn with a brush, which some tools write as crowds.
     """
 
-    batch: Positive = 1
-    accumulate: Positive = 1
-    workers: Annotated[int, Field(ge=0)] = 2
-    seed: Annotated[int, Field(ge=0)] = 0
+    batch: Few = 1
+    accumulate: Few = 1
+    workers: Annotated[int, Field(ge=0, le=1024)] = 2
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
-    clip_norm: Annotated[float, Field(gt=0)] | None = None
+    clip_norm: Annotated[float, Field(gt=0, le=1e12)] | None = None
     ema: Annotated[float, Field(gt=0, lt=1)] | None = None
     patience: Positive | None = None
     evaluate_every: Positive = 1
@@ -297,5 +306,5 @@ class RunSettings(_Section):
     crowds_as_objects: bool = False
     damaged_images: Literal["replace", "stop"] = "replace"
     group_by_aspect: bool = False
-    jitter: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]] | None = None
+    jitter: tuple[Factor, Factor] | None = None
     copy_paste: Fraction = 0.0

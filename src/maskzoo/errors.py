@@ -31,6 +31,9 @@ __all__ = [
 ]
 
 
+LONGEST_NAME = 200  # of one that is compared with others
+
+
 class MaskzooError(Exception):
     """Base of all errors that maskzoo raises on purpose."""
 
@@ -101,7 +104,10 @@ def count_words(number: int, noun: str) -> str:
 
 def suggest(name: str, known: Iterable[str], most: int = 3) -> str:
     """Return "did you mean a, b or c?", of the known names that look most like `name`; "" if none does."""
-    *close, last = difflib.get_close_matches(name, list(known), n=most, cutoff=0.5) or [""]
+    near = (
+        [word for word in known if len(word) <= 2 * LONGEST_NAME] if len(name) <= LONGEST_NAME else []
+    )  # else it takes minutes
+    *close, last = difflib.get_close_matches(name, near, n=most, cutoff=0.5) or [""]
     return f"did you mean {', '.join(close)}{' or ' if close else ''}{last}?" if last else ""
 
 

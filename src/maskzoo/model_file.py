@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,8 @@ import yaml
 from pydantic import ValidationError
 
 from maskzoo.config import ModelConfig, RunSettings, _Section
-from maskzoo.errors import ConfigError, suggest
+from maskzoo.errors import ConfigError, list_some, suggest
+from maskzoo.system.yaml_text import CORE, parse_yaml_text
 
 __all__ = ["dump_config", "dump_data", "parse_config", "parse_settings", "parse_yaml", "read_config"]
 
@@ -20,31 +21,15 @@ MAX_MODEL_FILE_BYTES = 1 << 20  # the published files have about 6 KB
 _FOREIGN = re.compile(r"^(_BASE_\s*:\s*\[|(architecture|[A-Z]\w*Reader|OptimizerBuilder)\s*:)", re.MULTILINE)
 
 
-class _Loader(yaml.SafeLoader):
-    """SafeLoader that refuses a key given twice instead of keeping the last one, and aliases, which can nest into gigabytes."""
-
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        if self.check_event(yaml.AliasEvent):
-            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
-            raise yaml.composer.ComposerError(None, None, "aliases (*name) are not allowed here", mark)
-        return super().compose_node(parent, index)
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        seen: set[Hashable] = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if isinstance(key, Hashable):
-                if key in seen:
-                    raise yaml.constructor.ConstructorError(None, None, f"key {key!r} is given twice", key_node.start_mark)
-                seen.add(key)
-        return super().construct_mapping(node, deep=deep)
-
-
 class _Dumper(yaml.SafeDumper):
-    """SafeDumper that writes a value out each time it stands, as _Loader needs it."""
+    """SafeDumper that writes a value out each time it stands, and quotes what our reader, or another, takes for a number."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
+
+
+for _tag, _form in CORE.items():
+    _Dumper.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"(?:{_form.pattern})$"), None)
 
 
 def read_config(path: str | Path, overrides: Sequence[str] = ()) -> ModelConfig:
@@ -54,12 +39,14 @@ def read_config(path: str | Path, overrides: Sequence[str] = ()) -> ModelConfig:
     """
     path = Path(path)
     try:
+        if path.exists() and not path.is_file():  # to open a pipe would wait for its writer
+            raise ConfigError(f"{path}: not a file; expected a model file (.yml)")
         if path.stat().st_size > MAX_MODEL_FILE_BYTES:
             raise ConfigError(f"{path}: {path.stat().st_size} bytes, a model file has at most {MAX_MODEL_FILE_BYTES}")
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such model file; `maskzoo models` lists the names, `models copy` makes a file") from None
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:  # not UTF-8; a null character in the name
         raise ConfigError(f"{path}: cannot be read as a model file: {error}") from error
     return parse_config(text, str(path), overrides)
 
@@ -79,14 +66,14 @@ def parse_config(text: str, origin: str, overrides: Sequence[str] = ()) -> Model
     try:
         return ModelConfig.model_validate_json(_to_json(data, origin))
     except ValidationError as error:
-        raise ConfigError("\n".join(f"{origin}: {line}" for line in _explain(error, ModelConfig))) from None
+        raise ConfigError(_explain(error, ModelConfig, origin)) from None
 
 
 def parse_yaml(text: str, origin: str) -> Any:
     """Return the plain values of a YAML text. Raises ConfigError that names `origin` if it is not valid or repeats a key."""
     try:
-        return yaml.load(text, _Loader)  # a SafeLoader: builds plain values only
-    except (yaml.YAMLError, RecursionError) as error:
+        return parse_yaml_text(text)
+    except ValueError as error:
         raise ConfigError(f"{origin}: not valid YAML: {error}") from error
 
 
@@ -101,7 +88,7 @@ def parse_settings(overrides: Sequence[str] = (), base: RunSettings | None = Non
     try:
         return RunSettings.model_validate_json(_to_json(data, "--set run"))
     except ValidationError as error:
-        raise ConfigError("\n".join(f"--set run: {line}" for line in _explain(error, RunSettings))) from None
+        raise ConfigError(_explain(error, RunSettings, "--set run")) from None
 
 
 def dump_config(config: ModelConfig) -> str:
@@ -124,8 +111,9 @@ def _to_json(data: dict[Any, Any], origin: str) -> str:
 
 def _override(data: dict[str, Any], override: str, schema: type[_Section]) -> None:
     key, equals, value = override.partition("=")
+    shown = _shorten(override)
     if not equals or not key:
-        raise ConfigError(f"--set {override}: expected key.path=value, for example limits.detections.score=0.3")
+        raise ConfigError(f"--set {shown}: expected key.path=value, for example limits.detections.score=0.3")
     *parents, last = key.split(".")
     section: Any = data
     kind: Any = schema
@@ -136,28 +124,30 @@ def _override(data: dict[str, Any], override: str, schema: type[_Section]) -> No
             section.setdefault(parent, {})  # a section that a file may leave out
         sections = {name: value for name, value in section.items() if isinstance(value, dict)}
         if parent not in sections:
-            there = suggest(parent, sections, most=1) or f"known here: {', '.join(sections) or 'none'}"
-            raise ConfigError(f"--set {override}: there is no section {'.'.join(parents[:place])!r}; {there}")
+            there = suggest(parent, sections, most=1) or f"known here: {list_some(sections) or 'none'}"
+            raise ConfigError(f"--set {shown}: there is no section {_shorten('.'.join(parents[:place]))!r}; {there}")
         section = sections[parent]
-    try:
-        section[last] = yaml.load(value, _Loader)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"--set {override}: the value is not valid YAML: {error}") from error
+    section[last] = parse_yaml(value, f"--set {shown}: the value")
 
 
-def _explain(error: ValidationError, schema: type[_Section]) -> list[str]:
-    """One line per fault: key path, what was found, what was expected, nearest valid name of an unknown key."""
-    lines = []
-    for fault in error.errors(include_url=False):
-        key = ".".join(str(part) for part in fault["loc"]) or "the file"
-        if fault["type"] == "extra_forbidden":
-            lines.append(f"unknown key {key!r}{_nearest(fault['loc'], schema)}")
-        elif fault["type"] == "missing":
-            lines.append(f"key {key!r} is missing")
-        else:
-            found = repr(fault["input"])
-            lines.append(f"{key}: {fault['msg']} (found {found if len(found) < 80 else found[:77] + '...'})")
-    return lines
+def _explain(error: ValidationError, schema: type[_Section], origin: str) -> str:
+    """One line for each of the first 20 faults: key path, what was found and expected, nearest valid name of an unknown key."""
+    faults = error.errors(include_url=False)
+    lines = [f"{origin}: {_explain_one(fault, schema)}" for fault in faults[:20]]
+    return "\n".join([*lines, *([f"and {len(faults) - 20:,} more"] if len(faults) > 20 else [])])
+
+
+def _explain_one(fault: Mapping[str, Any], schema: type[_Section]) -> str:
+    key = _shorten(".".join(str(part) for part in fault["loc"])) or "the file"
+    if fault["type"] == "extra_forbidden":
+        return f"unknown key {key!r}{_nearest(fault['loc'], schema)}"
+    if fault["type"] == "missing":
+        return f"key {key!r} is missing"
+    return f"{key}: {_shorten(fault['msg'], 300)} (found {_shorten(repr(fault['input']), 80)})"
+
+
+def _shorten(text: str, most: int = 120) -> str:
+    return text if len(text) <= most else text[: most - 3] + "..."
 
 
 def _nearest(location: tuple[int | str, ...], schema: type[_Section]) -> str:

@@ -8,8 +8,10 @@ import sys
 import time
 
 import pytest
+from rich.text import Text
 
 from maskzoo.cli import main
+from maskzoo.cli.terminal import open_stderr, open_stdout, print_error, start_table
 
 VERBS = [
     [], ["predict"], ["train"], ["eval"], ["models"], ["models", "show"], ["models", "copy"], ["convert"], ["verify"],
@@ -130,3 +132,17 @@ def test_no_color_leaves_no_escape_in_the_output():
     command = [sys.executable, "-m", "maskzoo", "predict", "m", "nowhere.jpg"]
     finished = subprocess.run(command, capture_output=True, env=environment, timeout=60)
     assert finished.returncode == 1 and b"\x1b" not in finished.stderr
+
+
+def test_no_control_character_of_a_text_reaches_the_terminal(capsys):
+    evil = "a\x1b[31mred\x1b]0;title\x07\x9b1m\u202eb\rc\x00"
+    table = start_table("class", evil)
+    table.add_row(evil, "1")
+    table.add_row(Text(evil), "2")
+    for one in (evil, Text(evil), Text.assemble(("bold: ", "bold"), evil), table):
+        open_stdout().print(one, soft_wrap=True)
+        open_stderr().print(one)
+    print_error(ValueError(f"{evil}\nsecond line"))
+    out, err = capsys.readouterr()
+    assert "a\\x1b[31mred" in out and "a\\x1b[31mred" in err and "\nsecond line" in err
+    assert all(c.isprintable() or c == "\n" for c in out + err)

@@ -16,6 +16,7 @@ from PIL import Image
 import maskzoo
 from maskzoo.cli import main
 from maskzoo.errors import ArgumentError
+from maskzoo.system.files import own_folder
 from maskzoo.weights.checkpoint import write_checkpoint
 from networks import FPN, make_photo, small_config, small_network
 
@@ -188,3 +189,14 @@ def test_a_wrong_argument_is_refused_before_the_predictor_is_loaded(scene, tmp_p
 def test_the_name_of_a_model_is_no_predictor(tmp_path):
     with pytest.raises(ArgumentError, match=r"predictor: found 'my\.safetensors'; expected .*maskzoo\.load"):
         maskzoo.predict_folder("my.safetensors", "photos", tmp_path)
+
+
+def test_a_folder_that_another_call_writes_into_is_refused_and_a_killed_call_leaves_nothing(scene):
+    out = scene / "owned"
+    out.mkdir()
+    (out / ".p0.jpg.0123abcd.part").write_bytes(b"half a picture")
+    with own_folder(out):
+        _, said = finish(start(scene, "owned"), codes=(1,))
+    assert "in use by process" in said and "Traceback" not in said
+    finish(start(scene, "owned", "--workers", "1"))
+    assert read_files(out).keys() == read_files(scene / "whole").keys()

@@ -112,3 +112,7 @@ def test_only_what_was_drawn_into_the_folder_itself_is_a_result(tmp_path):
     assert is_drawn(str(tmp_path / "drawn.jpg"), tmp_path) and is_drawn(str(tmp_path / "drawn.jpg"), tmp_path / "link")
     assert not is_drawn(str(tmp_path / "mine.jpg"), tmp_path) and not is_drawn(str(tmp_path / "none.jpg"), tmp_path)
     assert not is_drawn(str(tmp_path / "drawn.jpg"), tmp_path / "other")
+
+
+def test_a_name_of_thousands_of_digits_is_no_number():
+    assert number_images(["9" * 5000 + ".png", "7.png"]) == [1, 2]

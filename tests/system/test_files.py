@@ -16,6 +16,7 @@ from maskzoo.system.files import (
     describe_address,
     explained,
     fit_name,
+    home,
     is_taken,
     make_folder,
     write_file,
@@ -211,3 +212,10 @@ def test_a_file_that_is_there_is_no_address_whatever_its_name(tmp_path, monkeypa
 
 def test_an_address_may_be_longer_than_a_name():
     assert "is an address" in describe_address(f"https://host/a.jpg?signature={'x' * 1000}")
+
+
+@pytest.mark.parametrize("chosen", ["~nosuchuser/x", "~nosuchuser"])
+def test_a_home_of_no_user_is_an_error_of_ours(monkeypatch, chosen):
+    monkeypatch.setenv("MASKZOO_HOME", chosen)
+    with pytest.raises(MaskzooError, match="no home folder is found"):
+        home()

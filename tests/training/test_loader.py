@@ -280,3 +280,12 @@ def test_the_memory_of_eight_workers_does_not_grow_with_time(tmp_path):
     sizes = [int(size) for size in done.stdout.split()]
     assert len(sizes) == 10
     assert np.median(sizes[-3:]) < 1.02 * np.median(sizes[1:4]), sizes
+
+
+def test_where_no_process_can_be_started_one_sentence_says_so(data, monkeypatch):
+    def refuse(self):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(multiprocessing.context.BaseContext, "Lock", refuse)
+    with pytest.raises(TrainingError, match=r"2 processes .* cannot be started \(No space left .*run\.workers=0"):
+        list(make_loader(data, workers=2).epoch(0))

@@ -6,8 +6,9 @@ import threading
 import pytest
 
 import maskzoo
-from maskzoo.errors import ArgumentError
+from maskzoo.errors import ArgumentError, TrainingError
 from maskzoo.model_file import dump_config
+from maskzoo.system.files import own_folder
 from maskzoo.weights.checkpoint import write_checkpoint
 from maskzoo.zoo.rows import read_row
 from networks import small_network
@@ -97,6 +98,14 @@ def test_what_is_out_of_range_is_refused_before_there_is_a_folder(wrong, says, t
     with pytest.raises(ArgumentError, match=says):
         maskzoo.train("mask_rcnn_r50_fpn_1x_coco", tmp_path / "train.json", tmp_path / "run", source="none", **wrong)
     assert not (tmp_path / "run").exists()
+
+
+def test_a_run_that_another_process_goes_on_with_is_refused_as_it_is(done):
+    folder = done[0].folder
+    before = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+    with own_folder(folder), pytest.raises(TrainingError, match="in use by process"):
+        maskzoo.train(resume=folder, device="cpu")
+    assert {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()} == before
 
 
 @pytest.mark.parametrize(

@@ -100,3 +100,14 @@ def test_runs_that_is_no_folder_is_named(tmp_path, monkeypatch, target):
     (tmp_path / "runs").touch() if target is None else (tmp_path / "runs").symlink_to(target)
     with pytest.raises(TrainingError, match="runs: cannot be written"):
         choose_folder("net")
+
+
+def test_an_owner_removes_what_a_killed_one_left(folder):
+    kept = {path.name for path in folder.path.iterdir()}
+    for name in (".best.safetensors.0123abcd.part", ".metrics.jsonl.0123abcd.part"):
+        (folder.path / name).write_bytes(b"half")
+    with folder.own() as notes:
+        assert notes == [] and {path.name for path in folder.path.iterdir()} == {*kept, ".maskzoo.lock"}
+        with pytest.raises(TrainingError, match="in use by process"), folder.own():
+            pass
+    assert {path.name for path in folder.path.iterdir()} == kept

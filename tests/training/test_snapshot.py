@@ -1,10 +1,11 @@
 import json
+import random
 
 import pytest
 import torch
 
 from maskzoo.errors import SnapshotError
-from maskzoo.training.snapshot import MANIFEST, read_newest_snapshot, write_snapshot
+from maskzoo.training.snapshot import MANIFEST, read_newest_snapshot, tidy_snapshots, write_snapshot
 
 
 def tensors(value: float) -> dict[str, torch.Tensor]:
@@ -66,18 +67,72 @@ def test_a_damaged_one_does_not_push_out_the_sound_one_before_it(tmp_path):
 
 
 def test_without_a_sound_snapshot_the_error_says_what_was_found(tmp_path):
-    with pytest.raises(SnapshotError, match="none is listed"):
+    with pytest.raises(SnapshotError, match="none is there"):
         read_newest_snapshot(tmp_path)
     write_snapshot(tmp_path, 1, tensors(1), {}).write_bytes(b"")
     with pytest.raises(SnapshotError, match="damaged"):
         read_newest_snapshot(tmp_path)
 
 
-@pytest.mark.parametrize("text", ["[", "{}", '[{"file": "../x", "sha256": "a", "iteration": 1}]', "[1]"])
-def test_a_damaged_manifest_is_refused(tmp_path, text):
+BROKEN = ["", "[", "{}", "[]", "null", "7", "[1]", '[{"file": "../x", "sha256": "a", "iteration": 1}]', "[" * 9000]
+
+
+@pytest.mark.parametrize("text", BROKEN)
+def test_a_damaged_manifest_is_made_anew_from_the_names_of_the_files(tmp_path, text):
+    for iteration in (1, 2):
+        write_snapshot(tmp_path, iteration, tensors(iteration), {})
+    whole = (tmp_path / MANIFEST).read_bytes()
     (tmp_path / MANIFEST).write_text(text)
-    with pytest.raises(SnapshotError, match=MANIFEST if text != "{}" else "none is listed"):
+    assert read_newest_snapshot(tmp_path).tensors["model.a"][0, 0] == 2
+    assert "made anew from 2 sound files" in tidy_snapshots(tmp_path)[0]
+    assert (tmp_path / MANIFEST).read_bytes() == whole and tidy_snapshots(tmp_path) == []
+
+
+@pytest.mark.parametrize("text", BROKEN)
+def test_a_damaged_manifest_without_snapshots_is_told(tmp_path, text):
+    (tmp_path / MANIFEST).write_text(text)
+    assert tidy_snapshots(tmp_path) == []
+    with pytest.raises(SnapshotError, match="none is there"):
         read_newest_snapshot(tmp_path)
+
+
+def test_whatever_happens_to_the_manifest_the_newest_sound_snapshot_is_read(tmp_path):
+    """Cuts, flipped bits, lost and doubled pieces, in seeded places."""
+    for iteration in (1, 2):
+        write_snapshot(tmp_path, iteration, tensors(iteration), {})
+    whole, draw = (tmp_path / MANIFEST).read_bytes(), random.Random(18)
+    for case in range(300):
+        damaged, place = bytearray(whole), draw.randrange(len(whole))
+        if case % 3 == 0:
+            damaged[place] ^= 1 << draw.randrange(8)
+        elif case % 3 == 1:
+            del damaged[place : place + draw.randrange(1, 200)]
+        else:
+            damaged[place:place] = draw.randbytes(draw.randrange(1, 20))
+        (tmp_path / MANIFEST).write_bytes(damaged)
+        tidy_snapshots(tmp_path)
+        assert read_newest_snapshot(tmp_path).tensors["model.a"][0, 0] == 2, bytes(damaged)
+        assert len(list(tmp_path.glob("snapshot-*"))) == 2
+        (tmp_path / MANIFEST).write_bytes(whole)
+
+
+def test_what_no_manifest_lists_and_what_is_half_written_is_removed(tmp_path):
+    for iteration in (1, 2):
+        write_snapshot(tmp_path, iteration, tensors(iteration), {})
+    kept = sorted(path.name for path in tmp_path.iterdir())
+    (tmp_path / "snapshot-00000003-0123abcd.safetensors").write_bytes(b"renamed, but not listed when it was killed")
+    (tmp_path / ".snapshot-00000003-0123abcd.safetensors.89abcdef.part").write_bytes(b"half")
+    (tmp_path / ".snapshots.json.01234567.part").write_bytes(b"")
+    assert tidy_snapshots(tmp_path) == []
+    assert sorted(path.name for path in tmp_path.iterdir()) == kept
+
+
+def test_where_nothing_is_sound_nothing_is_removed(tmp_path):
+    for iteration in (1, 2):
+        write_snapshot(tmp_path, iteration, tensors(iteration), {}).write_bytes(b"damaged")
+    kept = sorted(path.name for path in tmp_path.iterdir())
+    assert tidy_snapshots(tmp_path) == []
+    assert sorted(path.name for path in tmp_path.iterdir()) == kept
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path):

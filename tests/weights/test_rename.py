@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from maskzoo.errors import WeightsError
-from maskzoo.weights.rename import Layout, Rename, rename, rename_back
+from maskzoo.weights.rename import Layout, Rename, rename, rename_back, to_arrays
 
 TABLE = [Rename("fc.w", "head.weight", Layout.TRANSPOSED), Rename("conv.w", "stem.weight")]
 EXPECTED = {"stem.weight": (2, 1, 3, 3), "head.weight": (4, 3)}
@@ -100,6 +100,25 @@ def test_inputs_of_a_roi_feature_are_reordered_from_channel_first_to_channel_las
     expected = feature.reshape(-1) @ torch.from_numpy(theirs)
     found = tensors["fc6"] @ feature.permute(1, 2, 0).reshape(-1)
     torch.testing.assert_close(found, expected)
+
+
+FLOATS = [getattr(torch, name) for name in dir(torch) if name.startswith(("float", "bfloat")) and name != "float"]
+
+
+@pytest.mark.parametrize("kind", [kind for kind in FLOATS if isinstance(kind, torch.dtype)], ids=str)
+def test_every_floating_type_becomes_an_array_or_is_refused_by_name(kind):
+    if kind.itemsize == 1 and "x2" in str(kind):
+        with pytest.raises(WeightsError, match=f"here: w is {str(kind)[6:]}, which cannot be converted"):
+            to_arrays({"w": torch.zeros(4, dtype=torch.uint8).view(kind)}, "here")
+        return
+    values = torch.tensor([0.5, 1.0, 2.0]).to(kind)
+    array = to_arrays({"w": values}, "here")["w"]
+    assert array.dtype.kind == "f" and array.tolist() == [0.5, 1.0, 2.0]
+
+
+def test_types_that_are_not_floating_stay_what_they_are():
+    tensors = {"a": torch.tensor([1, 2], dtype=torch.int8), "b": torch.tensor([True]), "c": torch.tensor([1j])}
+    assert [array.dtype.kind for array in to_arrays(tensors, "here").values()] == ["i", "b", "c"]
 
 
 def convert(layout, ours, array):

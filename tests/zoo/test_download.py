@@ -2,6 +2,8 @@ import hashlib
 import http.server
 import io
 import os
+import pickle
+import random
 import re
 import subprocess
 import sys
@@ -9,6 +11,7 @@ import threading
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import requests
 
@@ -19,8 +22,16 @@ from maskzoo.zoo.download import fetch, find_fetched
 from maskzoo.zoo.rows import names as rows
 from maskzoo.zoo.rows import read_row
 
-BODY = b"\x80\x04" + bytes(range(256)) * 1200
-OTHER = b"\x80\x04" + bytes(range(255, -1, -1)) * 1300
+
+def pack(step, count):
+    """The bytes of a weights file whose arrays count up or down."""
+    arrays = {f"w{number}": np.arange(count, dtype=np.float32)[::step] + number for number in range(10)}
+    return pickle.dumps(arrays, protocol=4)
+
+
+BODY = pack(1, 7700)
+OTHER = pack(-1, 8300)
+SMALL = pack(1, 20)
 QUICK = {"timeout": 0.3}
 
 
@@ -209,8 +220,8 @@ def test_a_file_that_changes_between_tries_is_never_mixed(server, strict, versio
 
 
 def test_a_file_that_has_shrunk_below_the_part_starts_again(server):
-    server.answers = [break_off(150_000), give_rest(BODY[:1000])]
-    assert fetch(server.url, **QUICK).read_bytes() == BODY[:1000]
+    server.answers = [break_off(150_000), give_rest(SMALL)]
+    assert fetch(server.url, **QUICK).read_bytes() == SMALL
     assert [("Range" in headers) for _, headers in server.seen] == [False, True, False]
 
 
@@ -259,6 +270,115 @@ def test_a_file_that_is_too_large_is_refused_before_it_is_fetched(server, folder
     server.answers = [give(b"\x80", Content_Length=1 << 40)]
     assert "expected at most" in fail(server.url)
     assert (folder / f"{server.file}.part").stat().st_size == 0
+
+
+# Files that are not whole, and answers that are not meant well
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 100, 150_000, len(BODY) - 1])
+def test_a_file_of_unknown_length_that_breaks_off_is_never_kept(server, folder, count):
+    cut = lambda handler: handler.reply(200, BODY[:count])  # noqa: E731
+    server.answers = [cut, cut, lambda handler: handler.reply(200, BODY)]
+    assert fetch(server.url, **QUICK).read_bytes() == BODY
+    assert names(folder) == WHOLE and len(server.seen) == 3
+    (folder / server.file).unlink()
+    server.answers = [cut]
+    assert "2 tries" in fail(server.url, retries=1)
+    assert find_fetched(server.url) is None
+
+
+def test_any_cut_of_any_length_is_noticed(server, folder):
+    draw = random.Random(18)
+    for _ in range(40):
+        body = BODY[: draw.randrange(1, len(BODY))]
+        server.answers = [lambda handler, body=body: handler.reply(200, body)]
+        fail(server.url, retries=0)
+        assert find_fetched(server.url) is None
+
+
+@pytest.mark.parametrize("body", [b"\x80\x04garbage", bytes(5000), BODY[:-1], BODY[:5] + b"\xff" + BODY[6:]], ids=len)
+def test_a_whole_answer_that_is_no_weights_file_is_refused_at_once(server, folder, body):
+    server.answers = [give(body)]
+    assert "no whole weights file" in fail(server.url)
+    assert len(server.seen) == 1 and find_fetched(server.url) is None
+    server.answers = [give()]
+    assert fetch(server.url).read_bytes() == BODY
+
+
+@pytest.mark.parametrize("remembered", [True, False])
+def test_a_bad_file_that_was_kept_once_is_put_aside_and_fetched_anew(server, folder, monkeypatch, remembered):
+    """Whether its checksum was remembered, as older versions did, or it was put there by hand."""
+    folder.mkdir(parents=True)
+    path, bad = folder / server.file, BODY[:99_000]
+    path.write_bytes(bad)
+    if remembered:
+        Path(f"{path}.sha256").write_text(f"{hashlib.sha256(bad).hexdigest()}  {server.file}\n")
+    monkeypatch.setenv("MASKZOO_OFFLINE", "1")
+    assert "MASKZOO_OFFLINE" in fail(server.url) and path.read_bytes() == bad
+    monkeypatch.setenv("MASKZOO_OFFLINE", "0")
+    server.answers = [give(b"", 404)]
+    fail(server.url)
+    assert path.read_bytes() == bad
+    server.answers, notes = [give()], []
+    assert fetch(server.url, on_progress=lambda event: notes.append(event.note)).read_bytes() == BODY
+    assert Path(f"{path}.bad").read_bytes() == bad and any("put aside as" in note for note in notes)
+    assert fetch(server.url).read_bytes() == BODY and names(folder) == {*WHOLE, "net.pdparams.bad"}
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["http://[::1", "http://[x]/a", "http://a..b/", "http://" + "a" * 70 + ".b/", "http://127.0.0.1:99999/", "http://127.0.0.1:x/",
+     "http:///", "//", "http://%zz/", "http://\xff\xfe/", "http://a b/", "https://" + "a" * 5000, "http://.:1/", "\x00", "http://\u200b/"],
+    ids=ascii,
+)  # fmt: skip
+def test_a_redirect_to_no_address_is_an_error_of_ours(server, target):
+    def answer(handler):
+        handler.wfile.write(b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: " + target.encode() + b"\r\n\r\n")
+
+    server.answers = [answer]
+    fail(server.url, retries=0)
+
+
+@pytest.mark.parametrize("length", ["9" * 5000, "9" * 19, "-1", "1e3", "0x10", "5, 6", "five", ""], ids=lambda text: text[:5])
+@pytest.mark.parametrize("header", ["Content-Length", "Content-Range"])
+def test_a_length_that_is_none_is_an_error_of_ours_or_no_length(server, length, header):
+    def answer(handler):
+        handler.wfile.write(f"HTTP/1.1 200 OK\r\nConnection: close\r\n{header}: {length}\r\n\r\n".encode() + BODY)
+        handler.close_connection = True
+
+    server.answers = [answer]
+    try:
+        assert fetch(server.url, retries=0, timeout=0.5).read_bytes() == BODY
+    except DownloadError:
+        assert find_fetched(server.url) is None
+
+
+@pytest.mark.parametrize("mark", [b"1", b";", b"\r\n", b"zz\r\n", b"1\r\na\r\n"], ids=ascii)
+def test_chunks_that_come_letter_by_letter_have_an_end(server, mark):
+    def answer(handler):
+        handler.wfile.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        for number in range(100):
+            handler.wfile.write(mark[number % len(mark) :][:1])
+            if handler.server.over.wait(0.05):
+                return
+
+    server.answers = [answer]
+    began = time.monotonic()
+    fail(server.url, retries=1, timeout=0.3)
+    assert time.monotonic() - began < 4
+
+
+def test_a_file_that_comes_just_fast_enough_has_a_deadline(server, monkeypatch):
+    monkeypatch.setattr(transfer, "LONGEST", 3)
+
+    def answer(handler):
+        handler.reply(200, Content_Length=10**7)
+        drip(handler, bytes(2000))
+
+    server.answers = [answer]
+    began = time.monotonic()
+    assert "deadline" in fail(server.url, timeout=0.3)
+    assert 0.8 < time.monotonic() - began < 4
 
 
 # Redirects

@@ -16,7 +16,7 @@ from maskzoo.weights.checkpoint import read_checkpoint, write_checkpoint
 from maskzoo.weights.paddledetection import list_renames
 from maskzoo.weights.rename import Layout
 from maskzoo.zoo.conversion import convert
-from maskzoo.zoo.load import load
+from maskzoo.zoo.load import load, load_network
 from maskzoo.zoo.rows import read_row
 from networks import make_photo, small_config, small_network
 from pdparams_files import write_pdparams
@@ -215,6 +215,16 @@ def test_bfloat16_predicts_and_warns_where_the_processor_has_none(files, photo):
 
 def test_load_and_convert_are_public():
     assert maskzoo.load is load and maskzoo.convert is convert
+
+
+@pytest.mark.parametrize("kind", [torch.bfloat16, torch.float16, torch.float64, torch.float8_e4m3fn], ids=str)
+def test_a_checkpoint_of_any_floating_type_loads_with_the_values_of_that_type(files, tmp_path, kind):
+    checkpoint = read_checkpoint(files[0] / "my.safetensors")
+    tensors = {name: tensor.to(kind) for name, tensor in checkpoint.tensors.items()}
+    write_checkpoint(tmp_path / "w.safetensors", tensors, checkpoint.config, {})
+    network, _ = load_network(tmp_path / "w.safetensors")
+    state = network.state_dict()
+    assert all(torch.equal(state[name], tensor.float()) for name, tensor in tensors.items())
 
 
 @pytest.mark.parametrize("arch", ["tv_r50_fpn", "tv_r50_fpn_v2", "d2_r50_fpn", "d2_r50_c4", "mm_r50_fpn_caffe"])

@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from maskzoo.faults import make_printable
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -37,12 +39,32 @@ def open_stderr() -> Console:
 
 def _open(terminal: bool, stderr: bool) -> Console:
     width = None if terminal or "COLUMNS" in os.environ else PIPE_WIDTH
-    return Console(stderr=stderr, width=width, highlight=False, markup=False, emoji=False)
+    return _Console(stderr=stderr, width=width, highlight=False, markup=False, emoji=False)
+
+
+class _Console(Console):
+    """Shows a terminal no control character of any text: names and messages come from files that are not trusted."""
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        return super().render_str(_clean(text), **options)
+
+    def render(self, renderable: Any, options: Any = None) -> Any:
+        return super().render(_clean_text(renderable) if isinstance(renderable, Text) else renderable, options)
+
+
+def _clean(text: str) -> str:
+    return "\n".join(make_printable(line) for line in text.split("\n"))
+
+
+def _clean_text(text: Text) -> Text:
+    if _clean(text.plain) == text.plain:
+        return text
+    return Text(_clean(text.plain), style=text.style, justify=text.justify, overflow=text.overflow, no_wrap=text.no_wrap)
 
 
 def print_error(error: Exception) -> None:
     """Print one block; long lines are left to the terminal to wrap, so that a path can be copied."""
-    open_stderr().print(Text.assemble(("Error: ", "bold red"), str(error)), soft_wrap=True)
+    open_stderr().print(Text.assemble(("Error: ", "bold red"), _clean(str(error))), soft_wrap=True)
 
 
 def print_json(value: Any) -> None:

@@ -26,13 +26,16 @@ from PIL import (
 )
 
 from maskzoo.errors import ImageError
+from maskzoo.images.jpeg_scans import check_scans
 from maskzoo.system.files import describe_address
 
-__all__ = ["FORMATS", "MAX_PIXELS", "read_image", "read_stored"]
+__all__ = ["FORMATS", "MAX_PIXELS", "UNTRUSTED_PIXELS", "check_untrusted", "read_image", "read_stored"]
 
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 Made = TypeVar("Made")
 MAX_PIXELS = 200_000_000  # 200 megapixels: above any camera of today, and about 2 GB while it is decoded
+
+UNTRUSTED_PIXELS = 50_000_000  # of a picture that somebody else chose: about a second and 500 MB
 
 
 class _JpegFile(JpegImagePlugin.JpegImageFile):
@@ -140,6 +143,20 @@ def read_stored(path: Path, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
     return _from_file(path, max_pixels, keep)
 
 
+def check_untrusted(content: bytes, name: str) -> None:
+    """Raise ImageError if a picture that a stranger chose has more than `UNTRUSTED_PIXELS`, by its header alone.
+
+    What cannot be read is left to `read_image`, which says why.
+    """
+    kind = _recognise(content[:16])
+    try:
+        with _open(kind or "", io.BytesIO(content)) as image:
+            size = image.size
+    except Exception:  # on damaged bytes Pillow's plugins raise whatever their code runs into
+        return
+    _check_size(name, *size, UNTRUSTED_PIXELS)
+
+
 def _from_array(array: np.ndarray[Any, Any], max_pixels: int) -> Pixels:
     shaped = array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (3, 4))
     if array.dtype != np.uint8 or not shaped:
@@ -157,6 +174,8 @@ def _from_file(path: Path, max_pixels: int, make: Callable[[Image.Image, str], M
     try:
         if path.is_dir():
             raise ImageError(f"{path}: is a folder; expected an image file; give the files in it one by one")
+        if path.exists() and not path.is_file():  # to open a pipe would wait for its writer
+            raise ImageError(f"{path}: a pipe, a socket or a device; expected an image file; save it as a file first")
         with path.open("rb") as stream:
             return _from_stream(stream, str(path), max_pixels, make)
     except FileNotFoundError:
@@ -177,6 +196,10 @@ def _from_stream(stream: IO[bytes], name: str, max_pixels: int, make: Callable[[
         )
     try:
         with _open(kind, stream) as image:
+            _check_size(name, *image.size, max_pixels)
+            if kind == "JPEG" and image.info.get("progressive"):
+                stream.seek(0)
+                check_scans(stream.read(), image.size, name)
             _load(image, name, max_pixels, kind)
             return make(image, name)
     except ImageError:

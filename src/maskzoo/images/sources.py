@@ -6,17 +6,21 @@ its turn comes. Names inside it are labels; no path is ever made of them beyond 
 
 from __future__ import annotations
 
+import io
 import tarfile
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import IO
 
 from maskzoo.errors import ImageError, SourceError
 from maskzoo.images.find import IMAGE_SUFFIXES, find_images, is_hidden
+from maskzoo.images.read import check_untrusted
 from maskzoo.system.files import describe_address
 
 __all__ = ["MAX_MEMBER_BYTES", "TarMember", "find_sources", "read_list", "read_tar"]
 
 MAX_MEMBER_BYTES = 1 << 30  # a gigabyte: above any picture that passes the limit of pixels, below what fills a machine
+MAX_HEADER_BYTES = 1 << 20  # of a name, or of what pax says of a file
 MAX_LIST_BYTES = 1 << 30  # ten million paths of a hundred letters
 
 
@@ -33,7 +37,7 @@ class TarMember:
         return f"{self.archive}/{self.name}"
 
     def read(self) -> bytes:
-        """Return the picture's bytes. Raises ImageError if it is too large or the archive is cut off."""
+        """Return the picture's bytes. Raises ImageError if it is too large, for a stranger's too, or the archive is cut off."""
         if self.size > MAX_MEMBER_BYTES:
             raise ImageError(f"{self}: {self.size:,} bytes; expected at most {MAX_MEMBER_BYTES:,}; make it smaller first")
         try:
@@ -46,6 +50,7 @@ class TarMember:
             raise ImageError(
                 f"{self}: the archive ends after {len(content):,} of {self.size:,} bytes; copy or download it again"
             )
+        check_untrusted(content, str(self))
         return content
 
 
@@ -84,6 +89,8 @@ def read_list(path: Path) -> list[Path]:
     or names nothing.
     """
     try:
+        if path.exists() and not path.is_file():  # to open a pipe would wait for its writer
+            raise SourceError(f"{path}: no plain file; expected a text file with one path a line")
         if path.stat().st_size > MAX_LIST_BYTES:
             raise SourceError(f"{path}: {path.stat().st_size:,} bytes; a list has at most {MAX_LIST_BYTES:,}; split it")
         lines = path.read_text(encoding="utf-8-sig").splitlines()
@@ -91,6 +98,9 @@ def read_list(path: Path) -> list[Path]:
         raise SourceError(
             f"{path}: cannot be read as a list of images: {error}; expected a UTF-8 text file with one path a line"
         ) from error
+    for number, line in enumerate(lines, 1):
+        if "\0" in line:
+            raise SourceError(f"{path}: line {number} holds a null character; expected one path a line; write the list anew")
     found = [path.parent / line.strip() for line in lines if line.strip()]
     if not found:
         raise SourceError(f"{path}: lists no image; expected one path a line, relative to the list's folder")
@@ -104,9 +114,13 @@ def read_tar(path: Path) -> list[TarMember]:
     the archive (`..`) or belongs to a link.
     """
     found: list[TarMember] = []
+    last = -1
     try:
-        with tarfile.open(path, "r:") as archive:
+        with path.open("rb") as stream, tarfile.open(fileobj=_Headers(stream), mode="r:") as archive:
             for member in archive:
+                if member.size < 0 or member.offset_data <= last:
+                    raise tarfile.ReadError(f"a header says {member.size:,} bytes")
+                last = member.offset_data
                 archive.members.clear()  # type: ignore[attr-defined]  # its own list would grow with the archive
                 name = PurePosixPath(member.name)
                 hidden = any(is_hidden(part) for part in name.parts if part != "..")
@@ -114,7 +128,7 @@ def read_tar(path: Path) -> list[TarMember]:
                     continue
                 _check_member(path, member)
                 found.append(TarMember(path, member.name, member.offset_data, member.size))
-    except (tarfile.TarError, OSError, ValueError, OverflowError) as error:
+    except (tarfile.TarError, OSError, ArithmeticError, ValueError, LookupError, MemoryError, RecursionError) as error:
         raise SourceError(
             f"{path}: cannot be read as a tar archive: {error}; expected an uncompressed, whole .tar; unpack a .tar.gz "
             "and pack it again without compression"
@@ -122,6 +136,24 @@ def read_tar(path: Path) -> list[TarMember]:
     if not found:
         raise SourceError(f"{path}: the archive holds no image; expected files that end in .jpg, .png and the like")
     return found
+
+
+class _Headers(io.RawIOBase):
+    """An archive as tarfile reads it to walk its headers: no piece is larger than a header may be."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+
+    def read(self, size: int = -1) -> bytes:
+        if not 0 <= size <= MAX_HEADER_BYTES:
+            raise tarfile.ReadError(f"a header of {size:,} bytes; expected at most {MAX_HEADER_BYTES:,}")
+        return self._stream.read(size)
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self._stream.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._stream.tell()
 
 
 def _check_member(path: Path, member: tarfile.TarInfo) -> None:

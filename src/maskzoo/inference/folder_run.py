@@ -6,7 +6,7 @@ import json
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ from maskzoo.inference.journal import Journal
 from maskzoo.inference.outputs import join_json, write_results
 from maskzoo.inference.prediction_plan import PlannedImage, find_photos
 from maskzoo.progress import OnProgress, ProgressEvent, say_nothing
-from maskzoo.system.files import make_folder
+from maskzoo.system.files import explained, make_folder, own_folder
 from maskzoo.system.processes import Processes, join_processes
 
 if TYPE_CHECKING:
@@ -156,7 +156,7 @@ def predict_folder(
         unwritten = explain_unwritten(loaded.config.classes.values(), font) if "image" in kinds else None
         for note in filter(None, (f"Running on {loaded.describe_backend()}", classes.note, unwritten)):
             tell(ProgressEvent("Predicting", note=note))
-        with _open_folder(target, processes) as place:
+        with _open_folder(target, processes, tell) as place:
             plan = found.plan(place)
             workers = min(workers or loaded.backend.choose_workers(), -(-len(plan) // (batch * processes.count)))
             work = Work(loaded, kinds, score, batch, classes.categories, None if font is None else str(font))
@@ -187,13 +187,20 @@ def _check_arguments(save: str | Collection[str], score: float, batch: int, work
 
 
 @contextmanager
-def _open_folder(out: Path | None, processes: Processes) -> Iterator[Path]:
-    """Make the folder of the results; where nothing is saved, one for the part files that goes with the run."""
+def _open_folder(out: Path | None, processes: Processes, tell: OnProgress) -> Iterator[Path]:
+    """Make the folder of the results and own it; where nothing is saved, one for the part files that goes with the run."""
     if out is not None:
         make_folder(out)
-        yield out
+        with own_folder(out) if processes.rank == 0 else nullcontext("") as note:
+            if note:
+                tell(ProgressEvent("Predicting", note=note))
+            yield out
         return
-    with tempfile.TemporaryDirectory(prefix="maskzoo-") if processes.rank == 0 else nullcontext("") as own:
+    with ExitStack() as stack:
+        own = ""
+        if processes.rank == 0:
+            with explained(Path("a folder for temporary files (TMPDIR)")):
+                own = stack.enter_context(tempfile.TemporaryDirectory(prefix="maskzoo-"))
         yield Path(processes.broadcast(own))
 
 

@@ -35,9 +35,13 @@ class JournalFile:
 
     def _open(self, manifest: str) -> None:
         with explained(self.path):
-            self._file = self.path.open("ab")
-            if self._file.tell() == 0:
-                self._write({"manifest": manifest})
+            self._file = self.path.open("ab", buffering=0)  # a buffer would be written again, to a full disk, at the end
+            try:
+                if self._file.tell() == 0:
+                    self._write({"manifest": manifest})
+            except BaseException:
+                self._file.close()
+                raise
 
     def append(self, number: int, record: dict[str, Any]) -> None:
         """Write the record of image `number`. Raises MaskzooError if that cannot be."""
@@ -45,8 +49,9 @@ class JournalFile:
             self._write({"n": number, **record})
 
     def _write(self, value: dict[str, Any]) -> None:
-        self._file.write(json.dumps(value, allow_nan=False).encode("ascii") + b"\n")
-        self._file.flush()
+        line = memoryview(json.dumps(value, allow_nan=False).encode("ascii") + b"\n")
+        while line:  # a disk that fills up takes a part
+            line = line[self._file.write(line) :]
 
     def __enter__(self) -> JournalFile:
         return self

@@ -20,7 +20,7 @@ LARGEST_ID = 2**63 - 1  # COCO tools keep image ids in 64 bits
 def number_images(names: Sequence[str]) -> list[int]:
     """Return each image's COCO id: the number in its file's name if all have one and no two the same, else 1..N."""
     stems = [Path(name).stem for name in names]
-    if all(stem.isascii() and stem.isdecimal() for stem in stems):
+    if all(len(stem) < 100 and stem.isascii() and stem.isdecimal() for stem in stems):  # int() refuses thousands of digits
         numbers = [int(stem) for stem in stems]
         if len(set(numbers)) == len(numbers) and max(numbers, default=0) <= LARGEST_ID:
             return numbers

@@ -8,12 +8,14 @@ import hashlib
 import os
 import re
 import secrets
+import socket
 import stat
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from maskzoo.errors import MaskzooError
+from maskzoo.system.locks import close_locked, open_locked
 
 __all__ = [
     "check_folder",
@@ -26,12 +28,16 @@ __all__ = [
     "home",
     "is_taken",
     "make_folder",
+    "own_folder",
+    "remove_dead_parts",
     "write_file",
     "write_whole",
 ]
 
 
 LONGEST_NAME = 255  # bytes of a name, whatever the file system says: one may count letters, and the next one not
+LOCK = ".maskzoo.lock"  # in a folder that has an owner
+_PART = re.compile(r"\..+\.[0-9a-f]{8}\.part", re.DOTALL)  # of a file that is being written
 TRIED = 10_000  # names in a row that may be taken
 
 _ROOM = "make room there, or choose another place"
@@ -80,6 +86,51 @@ def make_folder(folder: Path, kind: type[MaskzooError] = MaskzooError) -> None:
     with explained(folder, kind):
         folder.mkdir(parents=True, exist_ok=True)
     check_folder(folder, kind)
+
+
+@contextlib.contextmanager
+def own_folder(folder: Path, kind: type[MaskzooError] = MaskzooError) -> Iterator[str]:
+    """Hold a folder that is there for this call alone, until the end of the block or of the process, and yield a note.
+
+    The note is empty, or says that the file system knows no locks, so that nothing keeps another process out. What
+    killed owners left half written in it is removed. Raises `kind` if another has the folder.
+    """
+    path = folder / LOCK
+    with explained(path, kind):
+        handle, locked = open_locked(path, 0)
+    try:
+        if locked is False:
+            owner = os.pread(handle, 300, 0).decode(errors="replace").strip() if hasattr(os, "pread") else ""
+            raise kind(
+                f"{folder}: in use by {owner or 'another process'}; expected a folder that nobody else writes into now; wait "
+                "until that has ended, or choose another folder"
+            )
+        with contextlib.suppress(OSError):  # who it is helps a reader only
+            os.ftruncate(handle, 0)
+            os.write(handle, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
+        remove_dead_parts(folder, kind)
+        try:
+            yield "" if locked else f"{folder}: its file system knows no locks: start nothing else that writes there meanwhile"
+        finally:
+            with contextlib.suppress(OSError):  # an empty one that stays is no fault: its lock is gone
+                path.unlink()
+    finally:
+        close_locked(handle)
+
+
+def remove_dead_parts(folder: Path, kind: type[MaskzooError] = MaskzooError) -> None:
+    """Remove what `write_whole` left in a folder when it was killed. Raises `kind`.
+
+    A part that a process is writing now is locked, and stays.
+    """
+    with explained(folder, kind):
+        parts = [entry for entry in os.scandir(folder) if _PART.fullmatch(entry.name) and entry.is_file(follow_symlinks=False)]
+        for part in parts:
+            handle, locked = open_locked(Path(part.path), 0)
+            with contextlib.suppress(FileNotFoundError):
+                if locked:
+                    Path(part.path).unlink()
+            close_locked(handle)
 
 
 def check_target(path: Path, *, force: bool = True, kind: type[MaskzooError] = MaskzooError) -> None:
@@ -179,11 +230,18 @@ def write_whole(path: Path, content: bytes | Iterable[bytes]) -> None:
     """
     part = path.parent / fit_name(f".{path.name}", f".{secrets.token_hex(4)}.part", path.parent)
     try:
-        with part.open("xb") as file:
-            file.writelines([content] if isinstance(content, bytes) else content)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
+        handle, _ = open_locked(part, os.O_EXCL)
+        try:
+            with open(handle, "wb", closefd=False) as file:
+                file.writelines([content] if isinstance(content, bytes) else content)
+                file.flush()
+                os.fsync(handle)
+            if os.name != "nt":  # it keeps its lock until it has its name
+                part.replace(path)
+        finally:
+            close_locked(handle)
+        if os.name == "nt":
+            part.replace(path)
         _flush_folder(path.parent)
     finally:
         with contextlib.suppress(OSError):  # it is gone when all went well; an unwritable folder was reported above
@@ -202,11 +260,20 @@ def _flush_folder(path: Path) -> None:
 
 
 def home() -> Path:
-    """Return the folder of what is fetched: MASKZOO_HOME, by default `maskzoo` in the user's cache folder."""
-    if chosen := os.environ.get("MASKZOO_HOME"):
-        return Path(chosen).expanduser()
-    cache = os.environ.get("XDG_CACHE_HOME")
-    return (Path(cache) if cache else Path.home() / ".cache") / "maskzoo"
+    """Return the folder of what is fetched: MASKZOO_HOME, by default `maskzoo` in the user's cache folder.
+
+    Raises MaskzooError if neither can be told.
+    """
+    chosen, cache = os.environ.get("MASKZOO_HOME"), os.environ.get("XDG_CACHE_HOME")
+    try:
+        if chosen:
+            return Path(chosen).expanduser()
+        return (Path(cache) if cache else Path.home() / ".cache") / "maskzoo"
+    except RuntimeError as error:  # no such user, or nobody knows where this one's home is
+        raise MaskzooError(
+            f"MASKZOO_HOME is {chosen!r}: no home folder is found for it ({error}); expected the folder for weights; set "
+            "MASKZOO_HOME to one by its full path"
+        ) from error
 
 
 def hash_file(path: Path) -> str:

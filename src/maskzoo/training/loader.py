@@ -100,7 +100,14 @@ class TrainingLoader:
         if workers == 0:
             yield from (_unwrap(batches[place]) for place in places)
             return
-        made = _start_workers(batches, places, workers)
+        try:
+            made = _start_workers(batches, places, workers)
+        except OSError as error:  # of the semaphores or the fork itself
+            raise TrainingError(
+                f"{workers} processes that read images cannot be started ({error.strerror or error}); expected room in "
+                "/dev/shm for their semaphores, and leave to start processes; give the container more of both, or let the run "
+                "read its images itself (run.workers=0)"
+            ) from error
         try:
             for samples in made:
                 yield _unwrap(samples)
@@ -160,6 +167,8 @@ def _start_workers(batches: _Batches, places: Iterable[int], workers: int) -> It
     Samples travel as uint8 pixels through pipes: a quarter of the normalised batch, and no shared memory, of which
     containers often have 64 MB only.
     """
+    context = multiprocessing.get_context("fork" if sys.platform == "linux" else None)
+    del [context.Lock() for _ in range(8 + 3 * workers)][:]  # as many as torch takes: where there is no room it would begin
     with warnings.catch_warnings(), _keep_child_handler():
         warnings.filterwarnings("ignore", message="This DataLoader will create", category=UserWarning)  # more than cores
         # Python 3.12 warns of locks that other threads may hold at the fork; the workers take none but the allocator's,
@@ -172,7 +181,7 @@ def _start_workers(batches: _Batches, places: Iterable[int], workers: int) -> It
             num_workers=workers,
             collate_fn=_pass,
             worker_init_fn=_prepare_worker,
-            multiprocessing_context="fork" if sys.platform == "linux" else None,
+            multiprocessing_context=context,
             generator=torch.Generator(),  # else it would draw from the run's
         )
         return iter(loader)

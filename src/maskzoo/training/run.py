@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from maskzoo.datasets.annotations import select_for_training
 from maskzoo.datasets.class_edits import GivenClasses
 from maskzoo.errors import ArgumentError
 from maskzoo.model_file import parse_settings
-from maskzoo.progress import OnProgress, say_nothing
+from maskzoo.progress import OnProgress, ProgressEvent, say_nothing
 from maskzoo.system.processes import Device, Processes, join_processes
 from maskzoo.training.events import RunEvents
 from maskzoo.training.keeper import Keeper
@@ -131,7 +131,7 @@ def train(
     settings += ["crowds_as_objects=true"] if crowds_as_objects else []
     settings += [text.removeprefix("run.") for text in overrides if text.startswith("run.")]
     changes = [text for text in overrides if not text.startswith("run.")]
-    with join_processes(device) if processes is None else nullcontext(processes) as processes:
+    with join_processes(device) if processes is None else nullcontext(processes) as processes, ExitStack() as held:
         if resume is not None:
             begun = {"out": out, "from": source, "val": val, "images": images, "classes": classes, "epochs": epochs}
             begun["freeze-depth"] = freeze_depth
@@ -146,7 +146,10 @@ def train(
             begin: dict[str, Any] = {"source": None if source is None else str(source), "classes": classes, **places}
             plan = make_plan(config, parse_settings(settings), data, processes=processes.count, **begin)
             folder = RunFolder(processes.broadcast(choose_folder(config.name) if out is None else Path(out)))
-            if processes.rank == 0:
+        if processes.rank == 0:
+            for note in held.enter_context(folder.own()):
+                on_progress(ProgressEvent("Training", note=note))
+            if resume is None:
                 folder.begin(plan)
         processes.barrier()
         with RunEvents(folder, plan, processes, on_row, on_progress, tensorboard) as events:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,10 @@ from typing import Any
 from maskzoo.config import RunSettings
 from maskzoo.errors import TrainingError
 from maskzoo.model_file import dump_config, read_config
-from maskzoo.system.files import check_folder, choose_name, explained, make_folder, write_file, write_whole
+from maskzoo.system.files import check_folder, choose_name, explained, make_folder, own_folder, write_file, write_whole
 from maskzoo.system.json_text import parse_json
 from maskzoo.training.plan import Plan
-from maskzoo.training.snapshot import MANIFEST
+from maskzoo.training.snapshot import MANIFEST, list_snapshots, tidy_snapshots
 
 __all__ = ["RunFolder", "choose_folder"]
 
@@ -55,6 +56,16 @@ class RunFolder:
     def numbers(self) -> Path:
         """What `evaluate` says of the best weights, as JSON."""
         return self.path / "best-metrics.json"
+
+    @contextmanager
+    def own(self) -> Iterator[list[str]]:
+        """Make the folder if it is missing, hold it for this run alone, and yield what a reader should know.
+
+        What a killed owner left there is removed. Raises TrainingError if another run has it.
+        """
+        make_folder(self.path, TrainingError)
+        with own_folder(self.path, TrainingError) as note:
+            yield [*filter(None, [note]), *tidy_snapshots(self.snapshots)]
 
     def begin(self, plan: Plan) -> None:
         """Make the folder and write down the plan. Raises TrainingError if a run is there that took a step already."""
@@ -98,7 +109,7 @@ class RunFolder:
 
     def has_snapshot(self) -> bool:
         """Whether the run came to its first snapshot."""
-        return (self.snapshots / MANIFEST).exists()
+        return (self.snapshots / MANIFEST).exists() or bool(list_snapshots(self.snapshots))
 
     def _has_steps(self) -> bool:
         return self.has_snapshot() or (self.metrics.exists() and any(row["kind"] == "step" for row in self.rows()))

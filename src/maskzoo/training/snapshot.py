@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,14 +15,16 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from maskzoo.errors import SnapshotError
-from maskzoo.system.files import explained, hash_file, write_whole
+from maskzoo.system.files import explained, hash_file, remove_dead_parts, write_whole
 from maskzoo.system.json_text import parse_json
 
-__all__ = ["MANIFEST", "Snapshot", "read_newest_snapshot", "write_snapshot"]
+__all__ = ["MANIFEST", "Snapshot", "list_snapshots", "read_newest_snapshot", "tidy_snapshots", "write_snapshot"]
 
 FORMAT = "maskzoo-snapshot"
 FORMAT_VERSION = "1"
 MANIFEST = "snapshots.json"
+_NAME = re.compile(r"snapshot-(\d{8,18})-([0-9a-f]{8})\.safetensors", re.ASCII)
+_DIGEST = re.compile(r"[0-9a-f]{8}|[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +53,9 @@ def write_snapshot(folder: Path, iteration: int, tensors: Mapping[str, Tensor], 
         write_whole(path, content)
         if hash_file(path) != digest:
             raise SnapshotError(f"{path}: does not read back as it was written; expected SHA-256 {digest}; check the disk")
-        older = [row for row in _read_manifest(folder) if row["file"] != path.name]
-        before = next((row for row in older if _is_sound(folder, row)), None)
-        rows = [{"file": path.name, "iteration": iteration, "sha256": digest}, *([before] if before else [])]
-        write_whole(folder / MANIFEST, json.dumps(rows, indent=1).encode() + b"\n")
+        older = [row for row in list_snapshots(folder) if row["file"] != path.name]
+        before = next((row for row in older if _hash_sound(folder, row)), None)
+        _write_manifest(folder, [{"file": path.name, "iteration": iteration, "sha256": digest}, *([before] if before else [])])
         for row in older:
             if row is not before:
                 (folder / row["file"]).unlink(missing_ok=True)
@@ -65,24 +67,68 @@ def read_newest_snapshot(folder: Path) -> Snapshot:
 
     Raises SnapshotError if there is none.
     """
-    rows = _read_manifest(folder)
     notes = []
-    for row in rows:
+    for row in list_snapshots(folder):
         path = folder / row["file"]
         try:
             content = path.read_bytes()
         except OSError as error:
             notes.append(f"{path}: cannot be read ({error.strerror})")
             continue
-        if hashlib.sha256(content).hexdigest() != row["sha256"]:
-            notes.append(f"{path}: damaged, its SHA-256 is not the manifest's")
+        if not hashlib.sha256(content).hexdigest().startswith(row["sha256"]):
+            notes.append(f"{path}: damaged, its SHA-256 does not begin with {row['sha256'][:8]}")
             continue
         return Snapshot(*_parse(path, content), tuple(f"{note}; the one before it is used" for note in notes))
-    listed = "\n".join(notes) or "none is listed"
+    listed = "\n".join(notes) or "none is there"
     raise SnapshotError(
         f"{folder / MANIFEST}: no snapshot that can be used: {listed}; expected a run that came to its first snapshot; "
         "start the run anew, with --from and its best.safetensors if it has one"
     )
+
+
+def tidy_snapshots(folder: Path) -> list[str]:
+    """Bring manifest and files together after a kill or damage, and return what a reader should know.
+
+    The two newest files whose SHA-256 begins as their names say are what the manifest lists afterwards; other snapshots are
+    removed, as is what was half written. Where no file is sound, all stays as it is. Only the folder's owner may call it.
+    Raises SnapshotError.
+    """
+    if not folder.is_dir():
+        return []
+    remove_dead_parts(folder, SnapshotError)
+    listed, notes, files = _read_manifest(folder), [], _find_files(folder)
+    sound = [row | {"sha256": digest} for row in files if (digest := _hash_sound(folder, row))]
+    rows = sound[:2]
+    if not rows:
+        return []  # whoever reads them says what is wrong
+    with explained(folder, SnapshotError):
+        if listed != rows:
+            here = {row["file"] for row in sound}
+            lost = [row["file"] for row in (files if listed is None else listed) if row["file"] not in here]
+            notes = [f"{folder / file}: missing or damaged; the one before it is used" for file in lost]
+            notes.append(f"{folder / MANIFEST}: made anew from {len(sound)} sound files")
+            _write_manifest(folder, rows)
+        for row in files:
+            if row["file"] not in {kept["file"] for kept in rows}:
+                (folder / row["file"]).unlink(missing_ok=True)
+    return notes
+
+
+def list_snapshots(folder: Path) -> list[dict[str, Any]]:
+    """Return file, iteration and SHA-256 (or its first 8 digits) of each snapshot, the newest first, as the manifest says.
+
+    Where there is none that can be read, the files' names say it. Raises SnapshotError if the folder cannot be read.
+    """
+    rows = _read_manifest(folder)
+    return _find_files(folder) if rows is None else rows
+
+
+def _find_files(folder: Path) -> list[dict[str, Any]]:
+    with explained(folder, SnapshotError):
+        paths = [path for path in folder.iterdir() if _NAME.fullmatch(path.name)] if folder.is_dir() else []
+        paths.sort(key=lambda path: (int(path.name[9:-25]), path.stat().st_mtime_ns), reverse=True)
+    found = [_NAME.fullmatch(path.name) for path in paths]
+    return [{"file": match[0], "iteration": int(match[1]), "sha256": match[2]} for match in found if match]
 
 
 def _parse(path: Path, content: bytes) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -100,21 +146,34 @@ def _parse(path: Path, content: bytes) -> tuple[dict[str, Tensor], dict[str, Any
         raise SnapshotError(f"{path}: cannot be read as a snapshot: {error!r}; start the run anew") from error
 
 
-def _read_manifest(folder: Path) -> list[dict[str, Any]]:
+def _read_manifest(folder: Path) -> list[dict[str, Any]] | None:
+    """Return the rows of the manifest; None if there is none, or it is damaged."""
     path = folder / MANIFEST
     try:
         rows = parse_json(path.read_bytes())
-        if all(Path(row["file"]).name == row["file"] and row["sha256"] and row["iteration"] >= 0 for row in rows):
-            return list(rows)
-        raise ValueError("a row has no plain file name, sha256 and iteration")
-    except FileNotFoundError:
-        return []
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise SnapshotError(f"{path}: cannot be read ({error}); expected the list that maskzoo wrote") from error
+        sound = (
+            isinstance(rows, list)
+            and rows
+            and all(
+                Path(row["file"]).name == row["file"] and _DIGEST.fullmatch(row["sha256"]) and row["iteration"] >= 0
+                for row in rows
+            )
+        )
+    except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    except OSError as error:
+        raise SnapshotError(f"{path}: cannot be read ({error}); check the rights of the file and the disk") from error
+    return rows if sound else None
 
 
-def _is_sound(folder: Path, row: Mapping[str, Any]) -> bool:
+def _write_manifest(folder: Path, rows: list[dict[str, Any]]) -> None:
+    write_whole(folder / MANIFEST, json.dumps(rows, indent=1).encode() + b"\n")
+
+
+def _hash_sound(folder: Path, row: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of a snapshot that is as it was written, else an empty text."""
     try:
-        return hash_file(folder / row["file"]) == str(row["sha256"])
+        digest = hash_file(folder / row["file"])
     except OSError:
-        return False
+        return ""
+    return digest if digest.startswith(row["sha256"]) else ""

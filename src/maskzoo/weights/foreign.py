@@ -18,6 +18,7 @@ from maskzoo.errors import WeightsError, list_some
 from maskzoo.weights.object_pickles import Opaque, read_objects
 from maskzoo.weights.pdparams import check_there, read_pdparams, refuse_unreadable
 from maskzoo.weights.pickles import Stored, name_kind
+from maskzoo.weights.rename import to_arrays
 from maskzoo.weights.torch_files import OLD_MAGIC, is_archive, read_archive, read_old_file, widen
 
 __all__ = ["ForeignFile", "read_tensors"]
@@ -98,8 +99,7 @@ def _read_safetensors(path: Path) -> ForeignFile:
             said = dict(file.metadata() or {})
     except (OSError, SafetensorError, ValueError) as error:
         raise WeightsError(f"cannot be read as safetensors: {error}; fetch or copy it again") from None
-    arrays = {name: (one.float() if one.is_floating_point() else one).numpy() for name, one in tensors.items()}
-    return ForeignFile("safetensors", *_strip(arrays), said=said)
+    return ForeignFile("safetensors", *_strip(to_arrays(tensors, "safetensors")), said=said)
 
 
 def _choose(container: str, content: Any, part: str | None) -> ForeignFile:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from maskzoo.errors import WeightsError
 
-__all__ = ["STATISTICS", "Layout", "Rename", "list_own_renames", "rename", "rename_back"]
+__all__ = ["STATISTICS", "Layout", "Rename", "list_own_renames", "rename", "rename_back", "to_arrays"]
 
 MAX_LISTED = 10
 STATISTICS = {  # what mean and variance are called by the backbone's norms that have them
@@ -111,6 +111,25 @@ def rename(
             "and fetch a damaged file again.\n" + "\n".join(faults)
         )
     return tensors
+
+
+def to_arrays(tensors: Mapping[str, torch.Tensor], origin: str) -> dict[str, NDArray[Any]]:
+    """Return torch's tensors as arrays: floating ones that numpy does not have (bfloat16, those of 8 bits) as float32.
+
+    Raises WeightsError that names a tensor whose type torch itself cannot convert, such as packed floats of 4 bits.
+    """
+    arrays = {}
+    for name, tensor in tensors.items():
+        try:
+            known = not tensor.is_floating_point() or tensor.dtype in (torch.float16, torch.float32, torch.float64)
+            arrays[name] = (tensor if known else tensor.float()).numpy()
+        except (RuntimeError, TypeError) as error:  # NotImplementedError is a RuntimeError
+            kind = str(tensor.dtype).removeprefix("torch.")
+            raise WeightsError(
+                f"{origin}: {name} is {kind}, which cannot be converted; expected float64, 32, 16, bfloat16 or a float8; "
+                "save the weights in one of these"
+            ) from error
+    return arrays
 
 
 def rename_back(tensors: Mapping[str, torch.Tensor], table: Sequence[Rename]) -> dict[str, NDArray[np.float32]]:

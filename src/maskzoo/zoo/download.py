@@ -17,8 +17,9 @@ from urllib.parse import unquote, urlsplit
 from filelock import FileLock
 
 from maskzoo.errors import DownloadError, WeightsError
-from maskzoo.progress import OnProgress, say_nothing
+from maskzoo.progress import OnProgress, ProgressEvent, say_nothing
 from maskzoo.system.files import hash_file, home, write_whole
+from maskzoo.weights.pdparams import read_pdparams
 from maskzoo.zoo.transfer import Part, download
 
 __all__ = ["fetch", "find_fetched"]
@@ -43,31 +44,39 @@ def fetch(
     before the suffix (`NAME-1a2b3c4d.pdparams`), so that files of one name do not take each other's place. Its SHA-256 must
     begin with `sha256`, where the publisher has stated that.
 
-    The SHA-256 of a first download, or of a file that the user put there, is kept beside it (`<file>.sha256`, as
-    `sha256sum` writes it) and compared at each later use. A download that breaks off, stalls for `timeout` seconds or
+    A download is kept once it was read whole, every tensor; its SHA-256, or that of a file that the user put there, is kept
+    beside it (`<file>.sha256`, as `sha256sum` writes it) and compared at each later use. A file here that cannot be read
+    whole is fetched anew and put aside (`<file>.bad`). A download that breaks off, stalls for `timeout` seconds or
     brings less than 1,000 bytes a second is taken up where it stopped, up to `retries` times, also by a later call.
     MASKZOO_OFFLINE=1 forbids any connection.
     Raises WeightsError for a file that has changed, DownloadError when there is no file and none can be fetched.
     """
-    if path := find_fetched(url):
-        return _verify(path, sha256)
     path = _place(url)
+    fault = ""
+    if find_fetched(url) and not (fault := _verify(path, sha256)):
+        return path
     if os.environ.get("MASKZOO_OFFLINE", "0") not in ("", "0"):
-        raise DownloadError(f"{url}: not on this machine, and MASKZOO_OFFLINE forbids fetching it. {_advise(path)}")
+        raise DownloadError(
+            f"{url}: {fault or 'not on this machine'}, and MASKZOO_OFFLINE forbids fetching it. {_advise(path)}"
+        )
     with _explained(url, path):
         if os.path.lexists(path) and not path.is_file():
             raise DownloadError(f"{path}: not a file, but a folder or a broken link; delete or correct it")
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{path}.lock"):
-            if path.is_file():  # another process was faster
-                return _verify(path, sha256)
+            if path.is_file() and not (fault := _verify(path, sha256)):  # another process was faster
+                return path
             part = Part(path.with_name(f"{path.name}.part"))
-            download(url, part, on_progress, retries, timeout)
+            download(url, part, on_progress, retries, timeout, lambda file: _read_whole(file, path.suffix))
             found = hash_file(part.path)
             if not found.startswith(sha256):
                 part.path.unlink()
                 part.discard()
                 raise DownloadError(f"{url}: {_tell_hashes(found, sha256)}, so it is another file, and was deleted")
+            if fault:
+                bad = path.with_name(f"{path.name}.bad")
+                path.replace(bad)
+                on_progress(ProgressEvent("Fetching weights", note=f"{fault}: put aside as {bad.name}, and fetched anew"))
             _remember(path, found)
             part.path.replace(path)
             part.note.unlink(missing_ok=True)
@@ -82,7 +91,7 @@ def _place(url: str) -> Path:
     name = unquote(parts.path.rpartition("/")[2])
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise DownloadError(f"{url!r}: not the address of a file; expected one that begins with https:// or http://")
-    if not _NAME.fullmatch(name) or name.endswith((".part", ".note", ".sha256", ".lock")):
+    if not _NAME.fullmatch(name) or name.endswith((".part", ".note", ".sha256", ".lock", ".bad")):
         raise DownloadError(f"{url!r}: ends in {name!r}; expected the plain name of a weights file")
     if url != f"{PUBLISHED}{'pretrained/' if '_pretrained' in name else ''}{name}":
         stem, dot, suffix = name.rpartition(".")
@@ -113,9 +122,17 @@ def _explained(url: str, path: Path) -> Iterator[None]:
 # A file that is here
 
 
-def _verify(path: Path, sha256: str) -> Path:
-    """Compare a file with its publisher's checksum and the remembered one; remember that of a file which has none."""
+def _verify(path: Path, sha256: str) -> str:
+    """Compare a file with its publisher's checksum and the remembered one; remember that of a file which has none.
+
+    Returns what is wrong with a file that cannot be read whole, an empty text for a sound one. Raises WeightsError for one
+    that is whole, but not what it was.
+    """
     beside = _checksum_file(path)
+    try:
+        _read_whole(path, path.suffix)
+    except WeightsError as error:
+        return str(error)
     try:
         found = hash_file(path)
         if not found.startswith(sha256):
@@ -126,7 +143,7 @@ def _verify(path: Path, sha256: str) -> Path:
         if not beside.is_file():
             if os.access(path.parent, os.W_OK):  # else a cache that we may only read: nobody here changes it either
                 _remember(path, found)
-            return path
+            return ""
         expected = (beside.read_text(encoding="utf-8", errors="replace").split() or [""])[0]
     except OSError as error:
         raise WeightsError(f"{path}: cannot be verified ({error}); check the rights of file and folder") from error
@@ -135,7 +152,25 @@ def _verify(path: Path, sha256: str) -> Path:
             f"{path}: SHA-256 is {found}, expected {expected} (from {beside.name}): the file has changed since it was "
             f"fetched. Delete it to download it again; if you changed it on purpose, delete {beside.name} instead"
         )
-    return path
+    return ""
+
+
+def _read_whole(path: Path, suffix: str) -> None:
+    """Read a weights file whole, by its own structure, and keep nothing. Raises WeightsError if that cannot be."""
+    if suffix == ".safetensors":
+        from safetensors import SafetensorError, safe_open
+
+        try:
+            with safe_open(path, framework="numpy") as file:  # it holds the header against the size of the file
+                file.keys()
+        except (OSError, SafetensorError) as error:
+            raise WeightsError(f"{path}: cannot be read as safetensors: {error}") from error
+    elif suffix == ".pdparams":
+        read_pdparams(path)
+    else:
+        from maskzoo.weights.foreign import read_tensors
+
+        read_tensors(path)
 
 
 def _tell_hashes(found: str, sha256: str) -> str:

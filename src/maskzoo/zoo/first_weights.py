@@ -23,7 +23,7 @@ from maskzoo.weights.imagenet import fit_imagenet, is_imagenet, list_imagenet_re
 from maskzoo.weights.libraries import to_ours
 from maskzoo.weights.paddledetection import list_renames
 from maskzoo.weights.pdparams import read_pdparams
-from maskzoo.weights.rename import STATISTICS, list_own_renames, rename
+from maskzoo.weights.rename import STATISTICS, list_own_renames, rename, to_arrays
 from maskzoo.zoo.download import fetch
 from maskzoo.zoo.load import LIBRARY_SUFFIXES, build_empty, list_shapes
 from maskzoo.zoo.rows import find_row, read_row
@@ -163,7 +163,7 @@ def _read_checkpoint(path: Path, config: ModelConfig) -> _Learnt:
     _compare(theirs.network, config.network, str(path))
     found = theirs.network.backbone.norm
     shapes = _list_shapes(config, len(theirs.classes))
-    arrays = {name: tensor.numpy() for name, tensor in checkpoint.tensors.items()}
+    arrays = to_arrays(checkpoint.tensors, str(path))
     tensors = rename(arrays, list_own_renames(shapes, found, config.network.backbone.norm), shapes, str(path))
     notes = [f"weights of {path}", *_note_rules(theirs, config), *_note_norms(found, config)]
     return _Learnt(tensors, list(theirs.classes.values()), "; ".join(notes))

@@ -33,7 +33,7 @@ from maskzoo.weights.foreign import read_tensors
 from maskzoo.weights.libraries import to_ours
 from maskzoo.weights.paddledetection import list_renames
 from maskzoo.weights.pdparams import read_pdparams
-from maskzoo.weights.rename import Rename, rename
+from maskzoo.weights.rename import Rename, rename, to_arrays
 from maskzoo.zoo.backend_choice import choose_backend
 from maskzoo.zoo.download import fetch
 from maskzoo.zoo.rows import read_model_config
@@ -225,12 +225,7 @@ def build_empty(config: ModelConfig) -> MaskRCNN:
 def _check_names(tensors: dict[str, Tensor], network: MaskRCNN, origin: str) -> dict[str, Tensor]:
     """Check a file of ours against the network by the same strict rules as any other."""
     shapes = list_shapes(network)
-    return rename(
-        {name: tensor.numpy() for name, tensor in tensors.items()},
-        [Rename(name, name) for name in shapes],
-        shapes,
-        origin,
-    )
+    return rename(to_arrays(tensors, origin), [Rename(name, name) for name in shapes], shapes, origin)
 
 
 def list_shapes(network: MaskRCNN) -> dict[str, tuple[int, ...]]:

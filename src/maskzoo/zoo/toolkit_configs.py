@@ -6,14 +6,14 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from maskzoo.errors import ConfigError
-from maskzoo.model_file import MAX_MODEL_FILE_BYTES, _Loader
+from maskzoo.model_file import MAX_MODEL_FILE_BYTES
 from maskzoo.zoo.python_values import MAX_VALUES, Unread, copy_plain, read_assignments
 
 __all__ = ["parse_python_config", "read_python_config", "read_yaml_config"]
@@ -22,11 +22,18 @@ MAX_FILES = 50  # that a config may stand on
 MAX_LETTERS = 10_000  # of a text that may be a value in Python's notation
 
 
-class _YamlLoader(_Loader):
-    """The strict loader of model files, which takes aliases, and a mapping with a tag of the toolkit's own as a plain one."""
+class _YamlLoader(yaml.SafeLoader):
+    """SafeLoader that refuses a key given twice, and takes a mapping with a tag of the toolkit's own as a plain one."""
 
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        return yaml.SafeLoader.compose_node(self, parent, index)
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen: set[Hashable] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if isinstance(key, Hashable):
+                if key in seen:
+                    raise yaml.constructor.ConstructorError(None, None, f"key {key!r} is given twice", key_node.start_mark)
+                seen.add(key)
+        return super().construct_mapping(node, deep=deep)
 
 
 def _construct_tagged(loader: _YamlLoader, suffix: str, node: yaml.Node) -> Any:

@@ -5,22 +5,26 @@ Built on requests rather than pooch, which can neither resume a broken download 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
+import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from queue import Empty, Full, Queue
+from typing import Any
 from urllib.parse import urljoin
 
 import requests
 from urllib3.exceptions import HTTPError
 
-from maskzoo.errors import DownloadError, TransientError
+from maskzoo.errors import DownloadError, TransientError, WeightsError
 from maskzoo.progress import OnProgress, ProgressEvent
 from maskzoo.weights.pdparams import MAX_FILE_BYTES, looks_like_page
 
@@ -30,7 +34,8 @@ CHUNK_BYTES = 1 << 16
 LEAST_RATE = 1000  # bytes a second: what is slower counts as stalled
 MAX_REDIRECTS = 5
 PAGE_TYPES = ("text/html", "application/xhtml+xml", "text/xml", "application/xml", "application/json")
-_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
+LONGEST = 720  # times the limit of one answer: by then a download, all tries together, must be over; 6 hours as a rule
+_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +87,15 @@ def _open(session: _Session, url: str, headers: dict[str, str], timeout: float) 
     """
     for _ in range(MAX_REDIRECTS + 1):
         get = partial(session.get, url, headers=headers, stream=True, timeout=timeout)
-        response = _limit(2 * timeout, get)
-        target = super(_Session, session).get_redirect_target(response)
-        if target is None:
-            return response
-        response.close()
-        found, url = url, urljoin(response.url, target)
+        try:
+            response = _limit(2 * timeout, get)
+            target = super(_Session, session).get_redirect_target(response)
+            if target is None:
+                return response
+            response.close()
+            found, url = url, urljoin(response.url, target)
+        except ValueError as error:  # of what requests, urllib3, urllib and the codec of host names think of an address
+            raise DownloadError(f"{url}: leads to no address that can be asked ({error}); check the address") from error
         if found.startswith("https:") and not url.startswith("https:"):
             raise DownloadError(f"{found}: redirects to {url}, expected an https address; it was not followed")
     raise DownloadError(f"{url}: more than {MAX_REDIRECTS} redirects, one after the other; check the address")
@@ -118,14 +126,21 @@ def _close_late(outcome: Future[requests.Response]) -> None:
         outcome.result().close()
 
 
-def download(url: str, part: Part, on_progress: OnProgress, retries: int, timeout: float) -> None:
-    """Bring the part to its end; on return it is whole and on the disk."""
+def download(
+    url: str, part: Part, on_progress: OnProgress, retries: int, timeout: float, check: Callable[[Path], object]
+) -> None:
+    """Bring the part to its end; on return it is whole, on the disk, and `check` found no fault in it.
+
+    `check` raises WeightsError. Where the server did not say how long the file is, that means another try.
+    """
+    deadline = time.monotonic() + LONGEST * timeout
     for attempt in range(retries + 1):
         if attempt:
             time.sleep(min(2.0 ** (attempt - 1), timeout))
         try:
             with _Session() as session:
-                return _try_once(session, url, part, on_progress, timeout)
+                total = _try_once(session, url, part, on_progress, timeout, deadline)
+            return _check(url, part, check, total)
         except (requests.ConnectionError, requests.Timeout, HTTPError) as error:  # HTTPError: from the body
             failure = f"{type(error).__name__}: {error}"
         except TransientError as error:
@@ -138,7 +153,19 @@ def download(url: str, part: Part, on_progress: OnProgress, retries: int, timeou
     )
 
 
-def _try_once(session: _Session, url: str, part: Part, on_progress: OnProgress, timeout: float) -> None:
+def _check(url: str, part: Part, check: Callable[[Path], object], total: int | None) -> None:
+    try:
+        check(part.path)
+    except WeightsError as error:
+        part.discard()
+        fault = str(error).removeprefix(f"{part.path}: ")
+        if total is None:
+            raise TransientError(f"it broke off, or is no weights file: {fault}") from error
+        raise DownloadError(f"{url}: all of it came, and it is no whole weights file: {fault}") from error
+
+
+def _try_once(session: _Session, url: str, part: Part, on_progress: OnProgress, timeout: float, deadline: float) -> int | None:
+    """Fetch what is missing, and return how long the file is, if the server says so."""
     here = part.resumable(url)
     headers = {"Accept-Encoding": "identity"}  # sizes and ranges are those of the file
     if here:
@@ -146,15 +173,14 @@ def _try_once(session: _Session, url: str, part: Part, on_progress: OnProgress, 
         if here[1].validator:
             headers["If-Range"] = here[1].validator
     with _open(session, url, headers, timeout) as response:
-        done = _check_answer(url, response, part, here)
+        done = begun = _check_answer(url, response, part, here)
         total = _version(url, response, done).size
         if total is not None and total > MAX_FILE_BYTES:
             raise DownloadError(f"{url}: {total} bytes, expected at most {MAX_FILE_BYTES}: these are not our weights")
         with part.path.open("r+b") as file:
             file.seek(done)
-            since = started = time.monotonic()
-            before = begun = done
-            while chunk := response.raw.read1(CHUNK_BYTES, decode_content=True):  # as it comes, however little
+            started = time.monotonic()
+            for chunk in _read_body(response, timeout, deadline):
                 if not done:
                     _refuse_page(url, response, chunk)
                 done += file.write(chunk)
@@ -162,10 +188,6 @@ def _try_once(session: _Session, url: str, part: Part, on_progress: OnProgress, 
                     raise DownloadError(f"{url}: more than {MAX_FILE_BYTES} bytes: these are not our weights")
                 rate = (done - begun) / max(time.monotonic() - started, 1e-3)
                 on_progress(ProgressEvent("Fetching weights", done, total, "bytes", rate))
-                if (seconds := time.monotonic() - since) >= timeout:
-                    if done - before < LEAST_RATE * seconds:
-                        raise TransientError(f"{done - before} bytes in {seconds:.0f} s, expected {LEAST_RATE} in each")
-                    since, before = time.monotonic(), done
             file.truncate()
             file.flush()
             os.fsync(file.fileno())
@@ -174,6 +196,58 @@ def _try_once(session: _Session, url: str, part: Part, on_progress: OnProgress, 
     if total is not None and done > total:
         part.discard()
         raise TransientError(f"{done} bytes came, {total} were announced")
+    return total
+
+
+def _read_body(response: requests.Response, timeout: float, deadline: float) -> Iterator[bytes]:
+    """Yield a body as it comes. Raises TransientError for less than `LEAST_RATE` bytes a second, and DownloadError at the
+    deadline.
+
+    A thread reads: a server that sends the marks between two chunks letter by letter keeps a single read waiting for ever.
+    """
+    pieces: Queue[bytes | Exception] = Queue(16)
+    over = threading.Event()
+    threading.Thread(target=_pass_on, args=(response, pieces, over), daemon=True).start()
+    since, came = time.monotonic(), 0
+    try:
+        while True:
+            now = time.monotonic()
+            if now >= deadline:
+                raise DownloadError(f"{response.url}: not whole at the deadline; what has come is kept: try again")
+            if (seconds := now - since) >= timeout:
+                if came < LEAST_RATE * seconds:
+                    raise TransientError(f"{came} bytes in {seconds:.0f} s, expected {LEAST_RATE} in each")
+                since, came, seconds = now, 0, 0.0
+            try:
+                piece = pieces.get(timeout=min(timeout - seconds, deadline - now) + 1e-3)
+            except Empty:
+                continue
+            if isinstance(piece, Exception):
+                raise TransientError(f"{type(piece).__name__}: {piece}") from piece
+            if not piece:
+                return
+            came += len(piece)
+            yield piece
+    finally:
+        over.set()
+        with contextlib.suppress(Exception):  # it has no public name; without it the thread waits for the server to end
+            connection: Any = response.raw.connection
+            connection.sock.shutdown(socket.SHUT_RDWR)
+
+
+def _pass_on(response: requests.Response, pieces: Queue[bytes | Exception], over: threading.Event) -> None:
+    piece: bytes | Exception = b"?"
+    while piece and not isinstance(piece, Exception):
+        try:
+            piece = response.raw.read1(CHUNK_BYTES, decode_content=True)  # as it comes, however little
+        except Exception as error:  # whatever requests, urllib3, http.client and ssl raise for a body
+            piece = error
+        while not over.is_set():
+            with contextlib.suppress(Full):
+                pieces.put(piece, timeout=0.1)
+                break
+        if over.is_set():
+            return
 
 
 def _check_answer(url: str, response: requests.Response, part: Part, here: tuple[int, _Version] | None) -> int:
@@ -207,6 +281,8 @@ def _version(url: str, response: requests.Response, start: int) -> _Version:
     tag = headers.get("ETag", "")
     validator = tag if tag.startswith('"') else headers.get("Last-Modified")
     length = headers.get("Content-Length", "")
+    if length.isdecimal() and len(length) > 18:
+        raise DownloadError(f"{url}: the server announces a length of {len(length)} digits: these are not our weights")
     size = start + int(length) if length.isdecimal() else None
     if content_range := _RANGE.match(headers.get("Content-Range", "")):
         size = int(content_range[3]) if content_range[3] != "*" else size
