@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -60,12 +61,12 @@ def read_parts(folder):
     return [line for path in folder.glob(".predict.*.part.jsonl") for line in path.read_bytes().splitlines()[1:]]
 
 
-def kill_in_the_middle(process, folder):
+def kill_in_the_middle(process, folder, number=signal.SIGKILL):
     while len(read_parts(folder)) < 4:
         assert process.poll() is None, process.communicate()
         time.sleep(0.005)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
+    process.send_signal(number)
+    return process.communicate()
 
 
 def test_a_call_that_was_killed_goes_on_and_ends_with_the_same_files(scene):
@@ -78,6 +79,17 @@ def test_a_call_that_was_killed_goes_on_and_ends_with_the_same_files(scene):
     _, err = finish(start(scene, "killed"))
     assert "Going on after" in err and f"of {COUNT} images" in err
     assert read_files(scene / "killed") == read_files(scene / "whole")
+
+
+@pytest.mark.parametrize("options", [("--workers", "1"), ("--workers", "2")])
+def test_ctrl_c_says_how_many_images_are_done_and_that_the_same_call_goes_on(scene, tmp_path, options):
+    process = start(scene, tmp_path / "out", *options)
+    _, err = kill_in_the_middle(process, tmp_path / "out", signal.SIGINT)
+    assert process.returncode == 130 and "Traceback" not in err
+    ready = int(re.search(rf"Stopped after (\d+) of {COUNT} images; the same call goes on from there", err).group(1))
+    assert 4 <= ready == len(read_parts(tmp_path / "out")) <= COUNT
+    _, err = finish(start(scene, tmp_path / "out", *options))
+    assert f"Going on after {ready} of {COUNT} images" in err
 
 
 def test_a_data_set_that_was_killed_goes_on_under_its_ids_and_not_under_others(scene):

@@ -84,9 +84,10 @@ def test_a_run_that_was_killed_before_its_first_snapshot_begins_again(inputs, tm
         time.sleep(0.005)
     kill_all(process)
     assert not (tmp_path / "killed" / "snapshots").exists()
-    train("--resume", tmp_path / "killed")
+    assert "it begins anew" in train("--resume", tmp_path / "killed")
     ours, theirs = (load_file(tmp_path / name / "last.safetensors") for name in ("killed", "whole"))
     assert all(torch.equal(ours[key], theirs[key]) for key in ours)
+    assert "all 1 epochs are done" in train("--resume", tmp_path / "killed")
 
 
 def test_sigterm_saves_within_ten_seconds_and_the_run_goes_on_exactly(inputs, tmp_path):
@@ -101,7 +102,8 @@ def test_sigterm_saves_within_ten_seconds_and_the_run_goes_on_exactly(inputs, tm
     assert time.monotonic() - began < 10
     assert process.returncode == 128 + signal.SIGTERM
     assert f"--resume {tmp_path / 'ended'}" in said
-    train("--resume", tmp_path / "ended")
+    step = len(read_rows(tmp_path / "ended"))
+    assert f"Going on after step {step} of 16, in epoch {1 + step // 8}/2" in train("--resume", tmp_path / "ended")
     ours, theirs = (load_file(tmp_path / name / "last.safetensors") for name in ("ended", "whole"))
     assert all(torch.equal(ours[key], theirs[key]) for key in ours)
 

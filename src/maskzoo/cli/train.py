@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from maskzoo.cli.options import Classes, Device
 from maskzoo.cli.progress import TrainingDisplay, show_progress
 from maskzoo.cli.terminal import open_stderr, open_stdout, print_json
+
+if TYPE_CHECKING:
+    from maskzoo.training.run import TrainingRun
 
 __all__ = ["train"]
 
@@ -117,7 +120,13 @@ def train(
     if run.dropped or run.replaced:
         counts = f"{run.dropped} steps dropped (loss not finite), {run.replaced} damaged images replaced"
         open_stderr().print(counts)
-    lines = [f"best after {run.best_epoch} epochs: {run.best_weights}"] if run.best else []
+    lines = [f"best: {_describe_best(run)}: {run.best_weights}"] if run.best else []
     lines += [f"last: {run.last_weights}", *([f"report: {run.report}"] if run.report else [])]
     for line in lines:
         open_stdout().print(line, soft_wrap=True)  # a path stays whole
+
+
+def _describe_best(run: TrainingRun) -> str:
+    values = {kind: run.best.get(kind) for kind in ("box", "mask")}
+    found = [f"{kind} AP {100 * one['AP']:.1f}" for kind, one in values.items() if one and one["AP"] is not None]
+    return f"{', '.join(found) or 'no object to find'} after {run.best_epoch} of {run.epochs} epochs"

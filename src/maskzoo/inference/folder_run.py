@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from maskzoo.drawing.fonts import check_font, explain_unwritten
-from maskzoo.errors import ArgumentError
+from maskzoo.errors import ArgumentError, count_words
 from maskzoo.inference.folder_share import Work, predict_share
-from maskzoo.inference.journal import Journal
+from maskzoo.inference.journal import Journal, count_lines
 from maskzoo.inference.outputs import join_json, write_results
 from maskzoo.inference.prediction_plan import PlannedImage, find_photos
 from maskzoo.progress import OnProgress, ProgressEvent, say_nothing
@@ -156,7 +156,7 @@ def predict_folder(
         unwritten = explain_unwritten(loaded.config.classes.values(), font) if "image" in kinds else None
         for note in filter(None, (f"Running on {loaded.describe_backend()}", classes.note, unwritten)):
             tell(ProgressEvent("Predicting", note=note))
-        with _open_folder(target, processes) as place:
+        with _open_folder(target, processes) as place, _explain_stop(place, len(found.named), bool(kinds), tell):
             plan = found.plan(place)
             workers = min(workers or loaded.backend.choose_workers(), -(-len(plan) // (batch * processes.count)))
             work = Work(loaded, kinds, score, batch, classes.categories, None if font is None else str(font))
@@ -195,6 +195,17 @@ def _open_folder(out: Path | None, processes: Processes) -> Iterator[Path]:
         return
     with tempfile.TemporaryDirectory(prefix="maskzoo-") if processes.rank == 0 else nullcontext("") as own:
         yield Path(processes.broadcast(own))
+
+
+@contextmanager
+def _explain_stop(folder: Path, count: int, kept: bool, on_progress: OnProgress) -> Iterator[None]:
+    """Where Ctrl-C ends it: tell how many of `count` images are done, and what the same call would do."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        ending = "the same call goes on from there" if kept else "nothing was to be saved, so the same call begins anew"
+        on_progress(ProgressEvent("", note=f"Stopped after {count_lines(folder)} of {count_words(count, 'image')}; {ending}"))
+        raise
 
 
 def _sum_up(work: Work, workers: int, plan: Sequence[PlannedImage], journal: Journal | None) -> FolderRun:

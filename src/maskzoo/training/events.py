@@ -13,6 +13,7 @@ from maskzoo.system.files import explained
 from maskzoo.system.processes import Processes
 from maskzoo.training.plan import Plan
 from maskzoo.training.run_folder import RunFolder
+from maskzoo.training.state import Position
 from maskzoo.training.trainer import Row
 
 __all__ = ["RunEvents"]
@@ -41,6 +42,17 @@ class RunEvents:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if self.writer is not None:
             self.writer.close()
+
+    def go_on(self, steps_per_epoch: int, position: Position) -> None:
+        """Tell where a resumed run goes on."""
+        if not position.iteration:
+            note = "The run had saved no step: it begins anew"
+        elif position.epoch >= self.epochs and position.evaluated >= position.epoch:
+            note = f"The run is at its end: all {self.epochs} epochs are done"
+        else:
+            epoch = f"{min(position.epoch + 1, self.epochs)}/{self.epochs}"
+            note = f"Going on after step {position.iteration} of {steps_per_epoch * self.epochs}, in epoch {epoch}"
+        self.tell(ProgressEvent("Training", note=note))
 
     def begin(self, steps_per_epoch: int, iteration: int) -> None:
         """Tell how many steps the run has, and how many are done."""

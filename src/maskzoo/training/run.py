@@ -225,5 +225,7 @@ def _prepare(plan: Plan, folder: RunFolder, processes: Processes, events: RunEve
         folder.rewind(*(snapshot.state["progress"][key] for key in ("iteration", "evaluated")))
     if snapshot is not None:
         trainer.resume(snapshot)
+    if resume:
+        events.go_on(steps, trainer.state.position)
     events.begin(steps, trainer.state.position.iteration)
     return trainer
