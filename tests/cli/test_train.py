@@ -40,7 +40,7 @@ def test_a_call_that_failed_can_be_repeated_with_its_fault_corrected(inputs, tmp
     assert "learning rate 0.0025 (0.01 for 4 images, by the linear rule)" in said
     assert str(tmp_path / "run" / "report.html") in said and "box AP" in said
     assert re.search(r"best: box AP \d+\.\d, mask AP \d+\.\d after 1 of 1 epochs: .*best\.safetensors", said)
-    assert re.search(r"4/4 Training, epoch 1/1, loss .* images/s, .* \d:\d\d:\d\d left", said)
+    assert re.search(r"\d/4 Training, epoch 1/1, loss .* images/s, .* \d:\d\d:\d\d left", said)
     assert "holds a run already" in train(*common, "--from", "none", code=1)
 
 

@@ -161,7 +161,7 @@ def test_a_file_that_prepares_photos_predicts_what_the_network_predicts(exported
     photos = [make_photo(32, 48), make_photo(40, 32, seed=1), make_photo(32, 48, seed=2)]
     for name in ("whole.onnx", "whole.xml"):
         found = maskzoo.load(tmp_path / name)
-        for ours, theirs in zip(expected.predict(photos), found.predict(photos, batch_size=3), strict=True):
+        for ours, theirs in zip(expected.predict(photos, score=0), found.predict(photos, batch_size=3, score=0), strict=True):
             assert len(ours) > 0 and ours.names == theirs.names and ours.size == theirs.size
             assert abs(ours.boxes - theirs.boxes).max() <= BOX_PIXELS
             assert abs(ours.scores - theirs.scores).max() <= 1e-4
@@ -175,7 +175,7 @@ def test_a_file_that_prepares_photos_predicts_what_the_network_predicts(exported
         [sys.executable, "example.py", "photo.png"], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    confident = expected.predict(tmp_path / "photo.png").scores >= 0.5
+    confident = expected.predict(tmp_path / "photo.png", score=0).scores >= 0.5
     assert done.stdout.count("pixels") == confident.sum() > 0
 
 

@@ -51,11 +51,11 @@ def same(first, second):
 
 def test_a_file_of_ones_own_loads_from_pdparams_and_from_one_safetensors_alike(files, photo):
     folder, config = files
-    first = load(folder / "my.yml", folder / "my.pdparams").predict(photo)
+    first = load(folder / "my.yml", folder / "my.pdparams").predict(photo, score=0)
     single = load(folder / "my.safetensors")
     assert single.config == config
-    assert same(first, single.predict(photo))
-    assert same(first, load(str(folder / "my.yml"), folder / "my.safetensors").predict(photo))
+    assert same(first, single.predict(photo, score=0))
+    assert same(first, load(str(folder / "my.yml"), folder / "my.safetensors").predict(photo, score=0))
 
 
 def test_weights_of_ours_bring_the_rule_of_resizing_that_they_were_trained_with(files, tmp_path):
@@ -73,9 +73,9 @@ def test_weights_of_ours_bring_the_rule_of_resizing_that_they_were_trained_with(
         with pytest.warns(UserWarning, match=r"old\.safetensors does not say input\.resize.*add --set input\.resize=one"):
             loaded = load(*arguments)
         assert loaded.config.input.resize == "rounded"
-        assert same(loaded.predict(photo), rounded.predict(photo))
+        assert same(loaded.predict(photo, score=0), rounded.predict(photo, score=0))
         assert load(*arguments, overrides=["input.resize=one_factor"]).config.input.resize == "one_factor"
-    assert not same(load(folder / "my.safetensors").predict(photo), rounded.predict(photo))
+    assert not same(load(folder / "my.safetensors").predict(photo, score=0), rounded.predict(photo, score=0))
 
 
 def test_a_model_file_of_before_there_was_a_choice_warns_where_its_weights_may_be_published_ones(files, tmp_path):
@@ -112,7 +112,7 @@ def test_a_converted_file_says_where_it_comes_from(files):
 def test_overrides_reach_the_network(files, photo):
     folder, _ = files
     predictor = load(folder / "my.safetensors", overrides=["limits.detections.total=2"])
-    assert len(predictor.predict(photo)) == 2
+    assert len(predictor.predict(photo, score=0)) == 2
 
 
 def test_an_override_that_changes_the_network_does_not_fit_its_weights(files):
@@ -172,7 +172,7 @@ def test_bfloat16_predicts_and_warns_where_the_processor_has_none(files, photo):
     else:
         with pytest.warns(UserWarning, match="float32 is faster"):
             predictor = load(files[0] / "my.safetensors", dtype="bfloat16", device="cpu")
-    prediction = predictor.predict(photo)
+    prediction = predictor.predict(photo, score=0)
     assert len(prediction) > 0
     assert np.isfinite(prediction.boxes).all() and prediction.boxes.dtype == np.float32
     assert len(prediction.masks.rle()) == len(prediction)

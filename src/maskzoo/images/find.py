@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from maskzoo.errors import SourceError
-from maskzoo.system.files import describe_address
+from maskzoo.system.files import describe_address, expand_home
 
 __all__ = ["IMAGE_SUFFIXES", "explain_link", "find_images", "find_pictures", "is_hidden", "list_folder"]
 
@@ -121,7 +121,8 @@ def explain_link(link: Path) -> str | None:
 def _expand(source: str) -> list[Path]:
     if address := describe_address(source):
         raise SourceError(address)
-    path = Path(source)
+    path = expand_home(Path(source))
+    source = source if path == Path(source) else str(path)
     if source and path.is_dir():
         images = _select_images(entry for entry in list_folder(path) if not is_hidden(entry.name))
         if not images:
