@@ -36,6 +36,15 @@ def test_a_call_that_failed_can_be_repeated_with_its_fault_corrected(inputs, tmp
     common = [model, data, "--epochs", 1, "--set", "run.workers=0", "--out", tmp_path / "run"]
     assert "gone.safetensors" in train(*common, "--from", tmp_path / "gone.safetensors", code=1)
     assert "do not fill one step" in train(*common, "--from", "none", "--batch", 5, code=1)
+    assert not (tmp_path / "run").exists()
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "notes.txt").write_text("mine")
+    deeper = [*common[:-1], tmp_path / "run" / "of" / "today"]
+    assert "do not fill one step" in train(*deeper, "--from", "none", "--batch", 5, code=1)
+    assert "do not fill one step" in train(*common, "--from", "none", "--batch", 5, code=1)
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["notes.txt"]
+    frozen = ["--set", "network.backbone.norm=frozen"]
+    assert "random weights with frozen norms" in train(*common, "--from", "none", *frozen, code=1)
     said = train(*common, "--from", "none")
     assert "learning rate 0.0025 (0.01 for 4 images, by the linear rule)" in said
     assert str(tmp_path / "run" / "report.html") in said and "box AP" in said

@@ -120,6 +120,27 @@ def test_two_processes_write_what_one_writes(scene):
     assert read_files(scene / "two") == read_files(scene / "whole")
 
 
+@pytest.mark.parametrize("second", ["image,json", "json"])
+def test_pictures_of_an_earlier_call_never_stand_beside_new_results(run, scene, tmp_path, second):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "mine.jpg").write_bytes(encode_plain())
+    code, _, _ = run("photos/p1.png", "photos/p2.png", "--out", str(tmp_path / "out"))
+    assert code == 0
+    code, _, err = run("photos/p2.png", "photos/p3.png", "--out", str(tmp_path / "out"), "--save", second)
+    assert code == 0
+    drawn = {"p2.jpg", "p3.jpg"} if "image" in second else set()
+    assert f"{1 if drawn else 2} picture{'' if drawn else 's'} of an earlier call" in err
+    assert {path.name for path in (tmp_path / "out").glob("*.jpg")} == drawn | {"mine.jpg"}
+    index = json.loads((tmp_path / "out" / "images.json").read_text())
+    assert {image.get("picture") for image in index["images"]} == (drawn or {None})
+
+
+def encode_plain():
+    stream = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(stream, "JPEG")
+    return stream.getvalue()
+
+
 @pytest.fixture
 def run(scene, capsys, monkeypatch):
     monkeypatch.chdir(scene)

@@ -34,17 +34,20 @@ def train(
     source: Annotated[
         str | None,
         typer.Option(
-            "--from", metavar="WEIGHTS", help="Begin with a zoo row's name, a .safetensors or .pdparams file, or none."
+            "--from", metavar="WEIGHTS", help="Begin with a zoo row's name, a run, a .safetensors or .pdparams file, or none."
         ),
     ] = None,
-    resume: Annotated[Path | None, typer.Option(metavar="RUN", help="Go on with this run, exactly.")] = None,
+    resume: Annotated[
+        Path | None, typer.Option(metavar="RUN", help="Go on with this run, exactly, or for more --epochs.")
+    ] = None,
     val: Annotated[Path | None, typer.Option(metavar="FILE", help="The validation split, if not found in DATA.")] = None,
     images: Annotated[
         Path | None, typer.Option(metavar="DIR", help="The images' folder, or one with a folder for each split.")
     ] = None,
     classes: Classes = None,
     epochs: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Instead of the recipe's; milestones in proportion.")
+        int | None,
+        typer.Option(min=1, metavar="N", help="Instead of the recipe's, milestones in proportion; more with --resume."),
     ] = None,
     batch: Annotated[int | None, typer.Option(min=1, metavar="N", help="Images of a step in each process (1).")] = None,
     accumulate: Annotated[

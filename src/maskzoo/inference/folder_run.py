@@ -16,7 +16,7 @@ from maskzoo.errors import ArgumentError, count_words
 from maskzoo.inference.choice import SCORE, Choice
 from maskzoo.inference.folder_share import Work, predict_share
 from maskzoo.inference.journal import Journal, count_lines
-from maskzoo.inference.outputs import join_json, write_results
+from maskzoo.inference.outputs import join_json, remove_drawn, write_results
 from maskzoo.inference.prediction_plan import PlannedImage, find_photos
 from maskzoo.progress import OnProgress, ProgressEvent, say_nothing
 from maskzoo.system.files import make_folder
@@ -123,7 +123,7 @@ def predict_folder(
         sources: Images, folders, patterns (`photos/**/*.jpg`), `@LIST.txt` (a path a line), `.tar` files of images, `-`
             for an image on standard input. Or one COCO instances file (.json): its images then, under its ids.
         out: The folder for the results: NAME.jpg of each image, `predictions.json` (COCO results), and `images.json`,
-            which names the images and classes of their ids.
+            which names the images and classes of their ids. New results take the place of an earlier call's, pictures included.
         images: The folder of a data set's images, if it is not near its file.
         save: What to save: "image", "json", both, or nothing (`()` or "none"), for which no folder is made.
         score: Objects count from this score on, 0 to 1. For an evaluation: 0.
@@ -169,6 +169,10 @@ def predict_folder(
             run = _sum_up(work, workers, plan, journal)
             if journal is not None:
                 if "json" in kinds:
+                    drawn = [image.picture for image in plan] if "image" in kinds else []
+                    if removed := remove_drawn(place, drawn):
+                        note = f"Removed from {place}: {count_words(removed, 'picture')} of an earlier call"
+                        tell(ProgressEvent("Predicting", note=note))
                     rows, index = _list_coco_rows(run), _describe_images(run, written.classes)
                     run = replace(run, written=write_results(place, rows, index))
                 journal.remove()

@@ -32,7 +32,7 @@ class RunEvents:
         tensorboard: bool,
     ) -> None:
         self.folder, self.processes, self.on_row, self.on_progress = folder, processes, on_row, on_progress
-        self.epochs, self.steps = plan.config.training.epochs, 0
+        self.recipe, self.epochs, self.steps = plan.config.training, plan.config.training.epochs, 0
         self.images_per_step = plan.settings.batch * plan.settings.accumulate * processes.count
         self.writer = _open_tensorboard(folder.path / "tensorboard") if tensorboard and processes.rank == 0 else None
 
@@ -43,15 +43,17 @@ class RunEvents:
         if self.writer is not None:
             self.writer.close()
 
-    def go_on(self, steps_per_epoch: int, position: Position) -> None:
-        """Tell where a resumed run goes on."""
+    def go_on(self, steps_per_epoch: int, position: Position, rate: float) -> None:
+        """Tell where a resumed run goes on, and by what schedule, with the learning rate `rate` after the warm-up."""
         if not position.iteration:
             note = "The run had saved no step: it begins anew"
         elif position.epoch >= self.epochs and position.evaluated >= position.epoch:
             note = f"The run is at its end: all {self.epochs} epochs are done"
         else:
-            epoch = f"{min(position.epoch + 1, self.epochs)}/{self.epochs}"
-            note = f"Going on after step {position.iteration} of {steps_per_epoch * self.epochs}, in epoch {epoch}"
+            rates = [(rate * self.recipe.decay**number, epoch) for number, epoch in enumerate(self.recipe.milestones, 1)]
+            schedule = ", ".join([f"learning rate {rate:.2g}", *(f"{lower:.2g} after epoch {at}" for lower, at in rates)])
+            done = f"step {position.iteration} of {steps_per_epoch * self.epochs}"
+            note = f"Going on after {done}, in epoch {min(position.epoch + 1, self.epochs)}/{self.epochs}; {schedule}"
         self.tell(ProgressEvent("Training", note=note))
 
     def begin(self, steps_per_epoch: int, iteration: int) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ class RunFolder:
     """The files of a run, by name."""
 
     path: Path
+    made: list[Path] = field(default_factory=list, compare=False, repr=False)  # the folders that `begin` made, inner ones first
 
     @property
     def snapshots(self) -> Path:
@@ -58,6 +61,7 @@ class RunFolder:
 
     def begin(self, plan: Plan) -> None:
         """Make the folder and write down the plan. Raises TrainingError if a run is there that took a step already."""
+        self.made[:] = [place for place in (self.path, *self.path.parents) if not os.path.lexists(place)]
         make_folder(self.path, TrainingError)
         with explained(self.path, TrainingError):
             if (self.path / "run.json").exists() and self._has_steps():
@@ -65,7 +69,7 @@ class RunFolder:
                     f"{self.path}: holds a run already; expected a new folder. Go on with it by --resume {self.path}, "
                     "or choose another --out"
                 )
-            write_whole(self.path / "model.yml", dump_config(plan.config).encode())
+            self.write_model(plan)
             rest = {
                 "settings": plan.settings.model_dump(mode="json"),
                 "data": dict(plan.data),
@@ -77,6 +81,21 @@ class RunFolder:
             write_whole(self.metrics, b"")
             # The last one: from then on there is a run to resume.
             write_whole(self.path / "run.json", json.dumps(rest, indent=1).encode() + b"\n")
+
+    def write_model(self, plan: Plan) -> None:
+        """Write down the model file of the run. Raises TrainingError."""
+        write_file(self.path / "model.yml", dump_config(plan.config).encode(), TrainingError)
+
+    def undo(self) -> None:
+        """Take back what `begin` made, if the run has taken no step: a call that failed leaves nothing behind."""
+        with contextlib.suppress(OSError):  # the error that ended the run is the one to tell
+            if self._has_steps():
+                return
+            for name in ("run.json", "model.yml", "metrics.jsonl"):
+                (self.path / name).unlink(missing_ok=True)
+            shutil.rmtree(self.path / "tensorboard", ignore_errors=True)
+            for place in self.made:
+                place.rmdir()  # refused where anything else lies in it
 
     def read_plan(self) -> Plan:
         """Read the plan of a run that was begun. Raises TrainingError or ConfigError if there is none."""

@@ -14,7 +14,17 @@ from maskzoo.model_file import dump_config, parse_config, read_config
 from maskzoo.weights.pdparams import refuse_foreign
 from maskzoo.zoo.download import find_fetched
 
-__all__ = ["RowSummary", "list_models", "names", "read_model_config", "read_row", "row_text", "summarize", "to_markdown"]
+__all__ = [
+    "RowSummary",
+    "find_weights",
+    "list_models",
+    "names",
+    "read_model_config",
+    "read_row",
+    "row_text",
+    "summarize",
+    "to_markdown",
+]
 
 # Suffixes of files that are not models.
 WEIGHTS = (".pdparams", ".pdiparams", ".pdmodel", ".pdopt", ".pth", ".pt", ".pkl", ".json")
@@ -60,6 +70,25 @@ def _rank(row: str) -> tuple[int, str, bool, bool, bool, str]:
     return depth, family[:1], "_fpn" in row, "_vd" in row, "_ssld" in row, row
 
 
+def find_weights(model: str | Path) -> str | Path:
+    """Return the best weights of a training run's folder, else the last; what is no folder, or a row's name, as it is.
+
+    Raises ConfigError for a folder that holds none.
+    """
+    folder = Path(model)
+    if str(model) in names() or not folder.is_dir():
+        return model
+    for file in (folder / "best.safetensors", folder / "last.safetensors"):
+        if file.is_file():
+            return file
+    if (folder / "run.json").exists():
+        raise ConfigError(f"{model}: a run that has kept no weights yet; go on with it first: maskzoo train --resume {model}")
+    raise ConfigError(
+        f"{model}: a folder without best.safetensors or last.safetensors; expected a run of maskzoo train, a name from "
+        "`maskzoo models`, or a model's file"
+    )
+
+
 def row_text(name: str) -> str:
     """Return the YAML text of a published row. Raises ConfigError with the nearest names."""
     if name not in names():
@@ -69,11 +98,13 @@ def row_text(name: str) -> str:
 
 
 def read_row(name_or_path: str | Path, overrides: Sequence[str] = ()) -> ModelConfig:
-    """Read a published row by name, or a model file by path (ends in .yml or .yaml).
+    """Read a published row by name, or a model file by path (ends in .yml or .yaml), or that of a training run's folder.
 
     Raises ConfigError; WeightsError for a file of weights of a kind that is not read.
     """
     path = Path(name_or_path)
+    if str(name_or_path) not in names() and (path / "model.yml").is_file():
+        return read_config(path / "model.yml", overrides)
     if path.suffix in (".yml", ".yaml"):
         return read_config(path, overrides)
     if path.suffix in WEIGHTS:
@@ -93,10 +124,11 @@ def read_row(name_or_path: str | Path, overrides: Sequence[str] = ()) -> ModelCo
 
 
 def read_model_config(model: str | Path, overrides: Sequence[str] = ()) -> ModelConfig:
-    """Read what network a model is, with `key.path=value` overrides: a row's name, a model file, or a .safetensors file.
+    """Read what network a model is, with `key.path=value` overrides: a row's name, a model file, a .safetensors file, a run.
 
     Raises ConfigError; WeightsError for a file of weights that is damaged, or of a kind that is not read.
     """
+    model = find_weights(model)
     if Path(model).suffix != ".safetensors":
         return read_row(model, overrides)
     from maskzoo.weights.checkpoint import read_checkpoint_config  # imports torch
