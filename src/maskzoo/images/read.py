@@ -26,6 +26,7 @@ from PIL import (
 )
 
 from maskzoo.errors import ImageError
+from maskzoo.images.find import describe_video
 from maskzoo.images.held import Order, from_array, is_tensor, read_open_file
 from maskzoo.system.files import describe_address, expand_home
 
@@ -171,6 +172,8 @@ def _from_stream(stream: IO[bytes], name: str, max_pixels: int, make: Callable[[
         raise ImageError(f"{name}: is empty, 0 bytes; expected an image file; copy or download it again")
     kind = _recognise(prefix)
     if kind is None:
+        if video := describe_video(Path(name), prefix):
+            raise ImageError(video)
         raise ImageError(
             f"{name}: not an image that maskzoo reads: it begins with {prefix!r}; "
             f"expected one of {', '.join(FORMATS)}; save it as one of these"
