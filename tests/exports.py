@@ -8,6 +8,16 @@ from maskzoo.inference.backends import Eager
 from networks import C4, FPN, THIN, make_photo, small_network
 
 KINDS = {"fpn": (FPN, *THIN), "c4": (C4, *THIN)}
+OTHER_LIBRARIES = (  # their rules, all at once
+    *KINDS["fpn"],
+    "network.box_head=4conv1fc",
+    "network.rpn_convs=2",
+    "network.roi_align={aligned: false, samples: 2}",
+    "network.anchors.whole=true",
+    "network.shrinking_capped=true",
+    "limits.detections.min_side=3.0",
+    "input.order=bgr",
+)
 BOX_PIXELS = 5e-3  # random weights amplify: two orders of float32 sums in PyTorch itself already differ by 1.3e-3
 SIZES = {"one": ((64, 96),), "three": ((50, 70), (64, 96), (96, 40)), "tall": ((160, 33),), "least": ((17, 21),)}
 

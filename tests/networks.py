@@ -82,7 +82,7 @@ def small_network(config: ModelConfig, seed: int = 0) -> MaskRCNN:
     random = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, tensor in network.state_dict().items():
-            if name.endswith(".variance"):
+            if name.endswith((".variance", ".running_var")):
                 tensor.uniform_(0.5, 2, generator=random)
             elif name.endswith(".norm.weight"):
                 tensor.uniform_(0.8, 1.2, generator=random)

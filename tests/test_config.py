@@ -108,7 +108,10 @@ def changed(old, new):
     ("text", "words"),
     [
         (changed("depth: 50", "dept: 50"), ["my.yml", "'network.backbone.dept'", "did you mean depth?"]),
-        (changed("resize: one_factor", "resize: two_factors"), ["input.resize", "'one_factor' or 'rounded'", "two_factors"]),
+        (
+            changed("resize: one_factor", "resize: two_factors"),
+            ["input.resize", "'one_factor', 'rounded', 'pillow'", "two_factors"],
+        ),
         (changed("depth: 50", "depth: 49"), ["network.backbone.depth", "49"]),
         (changed("depth: 50", "depth: fifty"), ["network.backbone.depth", "fifty"]),
         (changed("  short_side: 800\n", ""), ["'input.short_side' is missing"]),
@@ -128,6 +131,12 @@ def changed(old, new):
         (changed("depth: 50", "depth: 34").replace("group_width: 64", "group_width: 4"), ["network.backbone", "34"]),
         (changed("heads: fpn", "heads: c4").replace("[stem, res2]", "[res5]"), ["network", "res5", "c4 heads"]),
         (changed("width: 64, groups", "width: 12, groups"), ["network.backbone.width", "12"]),
+        (changed("variant: b,", "variant: d, stride_in_1x1: true,"), ["network.backbone", "stride_in_1x1", "variant b"]),
+        (changed("depth: 50,", "depth: 18, stride_in_1x1: true,"), ["network.backbone", "stride_in_1x1", "50 and 101"]),
+        (changed("variant: b,", "variant: b, epsilon: 1.0,"), ["network.backbone.epsilon", "1.0"]),
+        (changed("norm: frozen", "epsilon: 0.0, norm: bn"), ["network.backbone", "epsilon is 0", "only frozen norms"]),
+        (changed("box_features", "rpn_convs: 3\n  box_features"), ["network.rpn_convs", "3"]),
+        (changed("heads: fpn", "heads: c4\n  box_head: 4conv1fc"), ["network", "box_head", "res5 instead"]),
     ],
 )
 def test_a_wrong_model_file_is_refused_with_file_key_and_reason(text, words, tmp_path):

@@ -30,8 +30,9 @@ if TYPE_CHECKING:
     from maskzoo.dataset_checks.check import check_dataset
     from maskzoo.dataset_checks.judgement import Judgement
     from maskzoo.dataset_checks.report import DatasetReport
+    from maskzoo.datasets.converted import ConvertedDataset
     from maskzoo.datasets.draw import DrawnDataset, draw_dataset
-    from maskzoo.datasets.importers.convert import ConvertedDataset, convert_dataset
+    from maskzoo.datasets.importers.convert import convert_dataset
     from maskzoo.datasets.split import SplitDataset, split_dataset
     from maskzoo.datasets.statistics import Statistics, dataset_statistics
     from maskzoo.doctor import Diagnosis, diagnose
@@ -110,7 +111,7 @@ __all__ = [
 _HOMES = {
     "BenchmarkRun": "bench.runner",
     "Checkpoint": "weights.checkpoint",
-    "ConvertedDataset": "datasets.importers.convert",
+    "ConvertedDataset": "datasets.converted",
     "DatasetReport": "dataset_checks.report",
     "Diagnosis": "doctor",
     "DrawnDataset": "datasets.draw",

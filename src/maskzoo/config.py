@@ -21,9 +21,11 @@ __all__ = [
     "Limits",
     "ModelConfig",
     "Network",
+    "PasteRule",
     "ProposalLimits",
     "Published",
     "ResizeRule",
+    "RoiAlign",
     "RpnSampling",
     "RunSettings",
     "Source",
@@ -33,7 +35,8 @@ __all__ = [
 
 Positive = Annotated[int, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
-ResizeRule = Literal["one_factor", "rounded"]
+PasteRule = Literal["sampled", "whole_pixels"]
+ResizeRule = Literal["one_factor", "rounded", "pillow", "opencv", "float"]
 
 
 class _Section(BaseModel):
@@ -44,7 +47,8 @@ class Backbone(_Section, settings.Backbone):
     """A ResNet: `variant` b is the plain one, d has the three-convolution stem and pooled shortcuts.
 
     `width` is the number of channels of the stem; all stages follow it. `norm` frozen uses stored statistics and never
-    trains, as published; the others learn: bn, sync_bn (statistics over all processes), gn (groups of channels).
+    trains, as published; the others learn: bn, sync_bn (statistics over all processes), gn (groups of channels). A block
+    strides in its 3x3 convolution, or with `stride_in_1x1`, which is Caffe's way, in the first 1x1; `epsilon` is the norms'.
     """
 
     depth: Literal[18, 34, 50, 101]
@@ -52,22 +56,33 @@ class Backbone(_Section, settings.Backbone):
     width: Annotated[int, Field(ge=8, multiple_of=8)]
     groups: Positive
     group_width: Positive
+    stride_in_1x1: bool = False
     norm: Literal["frozen", "bn", "sync_bn", "gn"]
+    epsilon: Annotated[float, Field(ge=0, lt=1)] = 1e-5
     frozen: tuple[Literal["stem", "res2", "res3", "res4", "res5"], ...]
 
     @model_validator(mode="after")
     def _check(self) -> Backbone:
         if self.depth < 50 and (self.groups, self.group_width) != (1, 64):
             raise ValueError(f"depth {self.depth} has no grouped convolutions; it needs groups 1 and group_width 64")
+        if self.stride_in_1x1 and (self.depth < 50 or self.variant == "d"):
+            raise ValueError("stride_in_1x1 is for depths 50 and 101 of variant b; leave it out")
+        if self.epsilon == 0 and self.norm != "frozen":
+            raise ValueError(f"epsilon is 0, which only frozen norms may have; norm is {self.norm}: set epsilon to 1e-5")
         return self
 
 
 class Anchors(_Section, settings.Anchors):
-    """Anchor `sizes` (side of the square, pixels) of each level and its `strides`; ratios are height / width."""
+    """Anchor `sizes` (side of the square, pixels) of each level and its `strides`; ratios are height / width.
+
+    `whole`, torchvision's rule: corners are rounded to whole pixels, and a level's cells stand as many whole pixels apart as
+    fit the canvas, which for P6 may be fewer than 64.
+    """
 
     sizes: tuple[tuple[Annotated[float, Field(gt=0)], ...], ...]
     ratios: tuple[Annotated[float, Field(gt=0)], ...]
     strides: tuple[Positive, ...]
+    whole: bool = False
 
     @model_validator(mode="after")
     def _check(self) -> Anchors:
@@ -78,24 +93,39 @@ class Anchors(_Section, settings.Anchors):
         return self
 
 
-class Network(_Section, settings.Network):
-    """`heads` fpn: a pyramid and two-layer box head; c4: one level of stride 16 and res5 on every RoI.
+class RoiAlign(_Section, settings.RoiAlign):
+    """How RoIs are pooled: `aligned` shifts them by half a cell; `samples` of a bin along each axis, 0 adapts to the RoI."""
 
-    `channels` are those of pyramid, RPN and mask head (of c4, of the mask head), `box_features` those of the two-layer
-    box head. `norm` stands in pyramid and mask convolutions; the published networks have none there.
+    aligned: bool = True
+    samples: Annotated[int, Field(ge=0, le=16)] = 0
+
+
+class Network(_Section, settings.Network):
+    """`heads` fpn: a pyramid and a box head; c4: one level of stride 16 and res5 on every RoI.
+
+    `channels` are those of pyramid, RPN and mask head (of c4, of the mask head), `box_features` those of the box head:
+    two linear layers (2fc), or four convolutions and a linear layer (4conv1fc). `norm` stands in the convolutions of
+    pyramid, mask and box head; the published networks have none there. `shrinking_capped`, mmdetection's rule: boxes shrink
+    to no less than 16/1000 of a side, as they grow to no more than 1000/16.
     """
 
     heads: Literal["fpn", "c4"]
     channels: Annotated[int, Field(ge=8, multiple_of=8)]
+    box_head: Literal["2fc", "4conv1fc"] = "2fc"
     box_features: Positive
+    rpn_convs: Literal[1, 2] = 1
     norm: Literal["none", "bn", "sync_bn", "gn"]
+    shrinking_capped: bool = False
     backbone: Backbone
     anchors: Anchors
+    roi_align: RoiAlign = RoiAlign()
 
     @model_validator(mode="after")
     def _check(self) -> Network:
         if self.heads == "c4" and "res5" in self.backbone.frozen:
             raise ValueError("backbone.frozen names res5, which is part of the c4 heads; it cannot be frozen")
+        if self.heads == "c4" and self.box_head != "2fc":
+            raise ValueError(f"box_head is {self.box_head}, and the c4 heads have res5 instead; leave it out")
         expected = (4, 8, 16, 32, 64) if self.heads == "fpn" else (16,)
         if self.anchors.strides != expected:
             raise ValueError(f"anchors.strides is {list(self.anchors.strides)}; {self.heads} heads need {list(expected)}")
@@ -105,6 +135,8 @@ class Network(_Section, settings.Network):
 class Input(_Section):
     """How a photo becomes the network's input: target sides, the rule of resizing, RGB mean, deviation, canvas multiple.
 
+    `order` is that of the channels as the network reads them; mean and deviation stay in the order R, G, B.
+
     `resize` belongs to the weights (`images/resize.py` has the rules): `one_factor` where they are published ones or go on
     from those. Files of maskzoo that do not say it are from before there was a choice, and mean `rounded`.
     """
@@ -112,6 +144,7 @@ class Input(_Section):
     short_side: Positive
     long_side: Positive
     resize: ResizeRule = "rounded"
+    order: Literal["rgb", "bgr"] = "rgb"
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     canvas_multiple: Positive
@@ -128,12 +161,19 @@ class ProposalLimits(_Section, settings.ProposalLimits):
 
 
 class BoxLimits(_Section, settings.BoxLimits):
-    """Detections: class scores above `score`, suppressed above `iou` within a class, the best `total` of an image."""
+    """Detections: class scores above `score`, suppressed above `iou` within a class, the best `total` of an image.
+
+    Boxes with a side below `min_side` are no candidates. They come by label, then proposal, or by falling score (`order`).
+    A mask is sampled where pixels lie in its box; `paste` whole_pixels, torchvision's rule, stretches it to whole pixels.
+    """
 
     score: Fraction
     iou: Fraction
     total: Positive
+    min_side: Annotated[float, Field(ge=0)] = 0.0
+    order: Literal["label", "score"] = "label"
     mask_threshold: Annotated[float, Field(gt=0, le=1)]
+    paste: PasteRule = "sampled"
 
 
 class Limits(_Section, settings.Limits):

@@ -7,9 +7,11 @@ import pytest
 from PIL import Image
 
 from coco_files import make_data, write
+from labelled_sets import make_pictures, write_set
 from maskzoo.cli import main
 from maskzoo.datasets.annotations import find_image_folder
 from maskzoo.datasets.coco_reader import read_annotations
+from maskzoo.datasets.exporters.formats import EXPORTERS
 
 
 @pytest.fixture
@@ -134,6 +136,23 @@ def test_classes_can_come_from_a_file(run, masks, tmp_path):
     (tmp_path / "names.txt").write_text("walker\n\n")
     assert run(masks, tmp_path / "one.json", "--classes", tmp_path / "names.txt")[0] == 0
     assert read_annotations(tmp_path / "one.json").classes.names == ("walker",)
+
+
+def test_a_coco_file_becomes_another_format_and_what_is_lost_is_printed(run, tmp_path):
+    file = write_set(tmp_path / "set", make_pictures())
+    code, out, err = run(file, tmp_path / "yolo", "--to", "yolo")
+    assert (code, err) == (0, "")
+    assert "From coco to yolo, 3 classes: cat, dog, big tree" in out
+    assert "lost: 1 crowd, attributes of 2 objects, ids of 10 objects, ids of 4 images" in out
+    code, out, err = run(file, tmp_path / "copies", "--to", "voc", "--pictures", "copy", "--json")
+    printed = json.loads(out)
+    assert (code, printed["to"], printed["lost"]["crowds"]) == (0, "voc", 1)
+    assert (tmp_path / "copies/JPEGImages/b.jpg").is_file()
+
+
+def test_the_command_line_offers_every_format_to_write(run, tmp_path):
+    code, _, err = run(tmp_path, tmp_path / "x", "--to", "nothing")
+    assert code == 2 and all(repr(name) in err for name in EXPORTERS)
 
 
 def test_soft_masks_are_refused_with_evidence_and_read_with_a_threshold_and_their_parts(run, tmp_path):

@@ -38,3 +38,24 @@ def test_pixels_are_normalised_with_the_published_rounding_and_padded_with_zeros
         expected /= np.array(SETTINGS.std)
         assert (pixels[:, :height, :width].transpose(1, 2, 0) == expected).all()
         assert (pixels[:, height:] == 0).all() and (pixels[:, :, width:] == 0).all()
+
+
+def test_channels_are_in_the_order_of_the_model_file_each_with_its_own_mean():
+    image = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
+    first, turned = (make_batch([image], SETTINGS.model_copy(update={"order": order})).pixels for order in ("rgb", "bgr"))
+    assert torch.equal(first.flip(1), turned) and not torch.equal(first, turned)
+    assert turned.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_unrounded_pixels_are_normalised_as_whole_ones_of_the_same_rule():
+    settings = SETTINGS.model_copy(update={"resize": "float", "order": "bgr"})
+    image = np.random.default_rng(0).integers(0, 256, (32, 20, 3), np.uint8)
+    whole, plain = (make_batch([pixels], settings).pixels for pixels in (image, image.astype(np.float32)))
+    assert torch.equal(whole, plain) and plain.shape == (1, 3, 32, 32) and (plain[..., 20:] == 0).all()
+
+
+def test_a_deviation_of_one_grey_level_leaves_grey_levels_less_their_mean():
+    settings = SETTINGS.model_copy(update={"resize": "pillow", "order": "bgr", "std": (1 / 255,) * 3})
+    image = np.full((32, 32, 3), (10, 20, 200), np.uint8)
+    expected = np.float32([200, 20, 10]) - np.float32([103.53, 116.28, 123.675])
+    assert (make_batch([image], settings).pixels[0, :, 0, 0].numpy() == expected).all()

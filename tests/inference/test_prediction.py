@@ -225,3 +225,17 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 def test_a_hundred_masks_on_a_large_photo_are_encoded_in_little_memory():
     done = subprocess.run([sys.executable, "-c", MEASURE], capture_output=True, text=True, check=True)
     assert int(done.stdout) < 150_000, "kilobytes; the dense masks would be 1,200,000"
+
+
+def test_detections_come_by_falling_score_where_the_model_file_says_so():
+    plain, ordered = make_some(7), make_some(7, order="score")
+    order = np.argsort(-plain.scores, kind="stable")
+    assert (np.diff(plain.scores) > 0).any() and (np.diff(ordered.scores) <= 0).all()
+    assert ordered.to_coco(1) == plain[order].to_coco(1)
+
+
+def test_masks_that_are_stretched_to_whole_pixels_leave_the_boxes_alone():
+    plain, stretched = make_some(7), make_some(7, paste="whole_pixels")
+    assert np.array_equal(plain.boxes, stretched.boxes) and not np.array_equal(plain.masks.boxes, stretched.masks.boxes)
+    areas = plain.masks.area(), stretched.masks.area()
+    assert (areas[0] != areas[1]).any() and np.abs(areas[0] - areas[1]).max() <= 0.3 * areas[0].max()

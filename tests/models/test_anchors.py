@@ -35,3 +35,16 @@ def test_the_first_cell_is_centred_on_the_corner_of_the_image():
 
 def test_no_cells_have_no_anchors():
     assert make_anchors(0, 4, 16, (32.0, 64.0), (0.5, 1.0, 2.0), CPU).shape == (0, 4)
+
+
+def test_whole_anchors_are_rounded_half_to_even_and_stand_as_far_apart_as_fits_the_canvas():
+    ours = make_anchors(3, 4, 64, (5.0,), (1.0,), CPU, canvas=(160, 224))
+    assert ours[0].tolist() == [-2.0, -2.0, 2.0, 2.0]  # 2.5 to either side
+    assert make_anchors(1, 1, 64, (7.0,), (1.0,), CPU, canvas=(64, 64)).tolist() == [[-4.0, -4.0, 4.0, 4.0]]
+    centres = (ours[:, :2] + ours[:, 2:]) / 2
+    assert centres[:, 1].unique().tolist() == [0.0, 53.0, 106.0] and centres[:, 0].unique().tolist() == [
+        0.0,
+        56.0,
+        112.0,
+        168.0,
+    ]

@@ -9,7 +9,9 @@ from maskzoo.models.layers import ConvLayer
 from maskzoo.models.norms import BatchNorm, FrozenNorm
 from maskzoo.models.packing import pack
 from maskzoo.models.roi_heads import C4RoiHeads, FpnRoiHeads
+from maskzoo.structures import ImageBatch
 from maskzoo.zoo.rows import names, read_row
+from networks import C4, FPN, small_config, small_network
 
 # Entries of the published file, parameters without running statistics, those that train.
 COUNTS = {
@@ -151,3 +153,41 @@ def test_width_and_channels_scale_the_whole_network(depth):
     assert {layer.conv.out_channels for layer in (*network.pyramid.lateral, *network.pyramid.output)} == {16}
     assert (network.heads.fc6.in_features, network.heads.fc6.out_features) == (49 * 16, 32)
     assert network.heads.mask.logits.in_channels == network.rpn.conv.conv.out_channels == 16
+
+
+OTHER_KINDS = {
+    "four convolutions": ("network.box_head=4conv1fc", "network.norm=bn"),
+    "four convolutions with biases": ("network.box_head=4conv1fc",),
+    "two RPN convolutions": ("network.rpn_convs=2",),
+    "stride in 1x1": ("network.backbone.stride_in_1x1=true",),
+    "epsilon 0": ("network.backbone.epsilon=0.0",),
+    "two samples": ("network.roi_align={aligned: false, samples: 2}",),
+    "whole anchors": ("network.anchors.whole=true", "network.shrinking_capped=true"),
+}
+
+
+@pytest.mark.parametrize("overrides", OTHER_KINDS.values(), ids=OTHER_KINDS.keys())
+def test_a_packed_network_of_other_libraries_kinds_computes_what_it_did_before(overrides):
+    config = small_config(FPN, "network.backbone.width=16", "network.channels=16", "network.box_features=32", *overrides)
+    network = small_network(config).eval().requires_grad_(False)
+    packed = copy.deepcopy(network)
+    pack(packed)
+    pixels = torch.randn(1, 3, 64, 96, generator=torch.Generator().manual_seed(1))
+    first, second = (one(ImageBatch(pixels, torch.tensor([[64.0, 96.0]]))) for one in (network, packed))
+    assert first.valid.any() and torch.equal(first.labels, second.labels)
+    assert torch.allclose(first.boxes, second.boxes, atol=1e-2) and torch.allclose(first.masks, second.masks, atol=1e-3)
+
+
+def test_each_value_of_a_model_file_reaches_its_part():
+    every = [override for overrides in list(OTHER_KINDS.values())[:1] for override in overrides]
+    every += [override for overrides in list(OTHER_KINDS.values())[2:] for override in overrides]
+    network = build_empty(small_config(FPN, *every))
+    assert network.heads.fc7 is None and len(network.heads.box_convs) == 4 and len(network.rpn.conv) == 2
+    block = network.backbone.res3[0]
+    assert (block.conv1.conv.stride, block.conv2.conv.stride) == ((2, 2), (1, 1))
+    assert {norm.eps for norm in network.backbone.modules() if isinstance(norm, FrozenNorm)} == {0.0}
+    assert {norm.eps for norm in network.heads.modules() if isinstance(norm, BatchNorm)} == {1e-5}
+    assert (network.heads.aligned, network.heads.samples) == (False, 2)
+    assert network.shrinking_capped and network.anchors.whole
+    res5 = build_empty(small_config(C4, "network.backbone.stride_in_1x1=true", "network.backbone.epsilon=0.0")).heads.res5
+    assert res5[0].conv1.conv.stride == (2, 2) and res5[0].conv1.norm.eps == 0

@@ -35,8 +35,9 @@ def detect_plainly(logits, deltas, boxes, valid, size, limits):
     scores = logits.softmax(dim=-1)
     survivors = []
     for label in range(CLASSES):
-        candidates = [roi for roi in range(len(boxes)) if valid[roi] and scores[roi, label] > limits.score]
         moved = clip(decode(boxes, deltas[:, label], BOX_WEIGHTS)[None], size[None])[0]
+        large = (moved[:, 2:] - moved[:, :2]).amin(dim=1) >= limits.min_side
+        candidates = [roi for roi in range(len(boxes)) if valid[roi] and large[roi] and scores[roi, label] > limits.score]
         shares, kept = pairwise_iou(moved, moved).tolist(), []
         for roi in sorted(candidates, key=lambda roi: -float(scores[roi, label])):  # stable: the earlier one first
             if all(shares[roi][other] <= limits.iou for other in kept):
@@ -48,7 +49,17 @@ def detect_plainly(logits, deltas, boxes, valid, size, limits):
 
 @pytest.mark.parametrize(
     "changes",
-    [{}, {"total": 5}, {"total": 1000}, {"iou": 0.0}, {"iou": 1.0}, {"score": 0.0}, {"score": 0.3}, {"score": 0.9}],
+    [
+        {},
+        {"total": 5},
+        {"total": 1000},
+        {"iou": 0.0},
+        {"iou": 1.0},
+        {"score": 0.0},
+        {"score": 0.3},
+        {"score": 0.9},
+        {"min_side": 9.0},
+    ],
     ids=str,
 )
 def test_detections_are_those_of_the_plain_loop_in_its_order(changes):

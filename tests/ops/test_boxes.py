@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from maskzoo.ops.boxes import BOX_WEIGHTS, MAX_GROWTH, RPN_WEIGHTS, clip, decode, encode, pairwise_iou, sides
+from maskzoo.ops.boxes import BOX_WEIGHTS, MAX_GROWTH, RPN_WEIGHTS, cap_shrinking, clip, decode, encode, pairwise_iou, sides
 from networks import EDGE_BOXES, edge_boxes
 
 
@@ -93,3 +93,12 @@ def test_growth_is_capped_at_1000_sixteenths_and_shrinking_is_not():
 def test_shifts_are_not_capped():
     moved = decode(torch.tensor([0.0, 0.0, 10.0, 20.0]), torch.tensor([1000.0, -500.0, 0.0, 0.0]), RPN_WEIGHTS)
     assert moved.tolist() == [10_000.0, -10_000.0, 10_010.0, -9_980.0]
+
+
+@pytest.mark.parametrize("weights", [RPN_WEIGHTS, BOX_WEIGHTS])
+def test_capped_shrinking_leaves_sixteen_thousandths_of_a_side_and_all_else_alone(weights):
+    box = torch.tensor([0.0, 0.0, 1000.0, 500.0])
+    width, height = sides(decode(box, cap_shrinking(torch.tensor([0.0, 0.0, -100.0, -100.0]), weights), weights))
+    assert float(width) == pytest.approx(16, rel=1e-4) and float(height) == pytest.approx(8, rel=1e-4)
+    deltas = torch.tensor([[-1e4, 1e4, -3.0, 100.0]])
+    assert torch.equal(cap_shrinking(deltas, weights), deltas)

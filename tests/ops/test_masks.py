@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pycocotools import mask as judge
 from torch.nn import functional as F
 
-from maskzoo.ops.masks import find_runs, paste, to_counts, to_crop
+from maskzoo.ops.masks import find_runs, paste, to_counts, to_crop, to_whole_pixels
 
 
 def sample_whole_image(probability, box, size):
@@ -144,3 +144,24 @@ def test_many_masks_are_the_same_masks_one_by_one(count):
 
 def test_half_precision_maps_are_pasted_in_float32():
     assert paste(torch.rand(14, 14).bfloat16(), torch.tensor([1.0, 1.0, 9.0, 9.0]), (10, 10))[0].dtype == torch.float32
+
+
+@pytest.mark.parametrize("box", [(10.3, 5.2, 31.9, 40.7), (0, 0, 50, 40), (-20.5, -3.2, 70.1, 9.9), (3.1, 3.2, 3.4, 3.3)])
+def test_a_mask_stretched_to_whole_pixels_is_the_map_and_its_border_resized_to_them(box):
+    size, probability = (48, 64), torch.rand(28, 28, generator=torch.Generator().manual_seed(0))
+    x1, y1, x2, y2 = box
+    wide, high = (x2 - x1) / 2 * 30 / 28, (y2 - y1) / 2 * 30 / 28
+    corners = [(x1 + x2) / 2 - wide, (y1 + y2) / 2 - high, (x1 + x2) / 2 + wide, (y1 + y2) / 2 + high]
+    left, top, right, bottom = (int(corner) for corner in corners)
+    shape = (max(bottom - top + 1, 1), max(right - left + 1, 1))
+    stretched = F.interpolate(F.pad(probability, (1, 1, 1, 1))[None, None], shape, mode="bilinear", align_corners=False)[0, 0]
+    canvas = torch.zeros(200, 200)  # the photo begins at 50, 50
+    canvas[50 + top : 50 + top + shape[0], 50 + left : 50 + left + shape[1]] = stretched
+    expected = canvas[50 : 50 + size[0], 50 : 50 + size[1]]
+    frame = to_whole_pixels(torch.tensor([box]), 28)[0]
+    assert (embed(*paste(probability, frame, size), size) - expected).abs().max() <= 2e-5
+    assert expected.max() > 0.1
+
+
+def test_no_boxes_have_no_whole_pixels():
+    assert to_whole_pixels(torch.zeros(0, 4), 28).shape == (0, 4)

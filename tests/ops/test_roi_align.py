@@ -25,12 +25,12 @@ def sample(feature, y, x):
     return upper * (1 - down) + lower * down
 
 
-def pool_one(feature, box, stride, side, aligned=True):
+def pool_one(feature, box, stride, side, aligned=True, samples=0):
     """RoI feature `[C side side]` of one box, sample by sample."""
     shift = 0.5 if aligned else 0.0
     x1, y1, x2, y2 = (float(value) / stride - shift for value in box)
     width, height = (x2 - x1, y2 - y1) if aligned else (max(x2 - x1, 1.0), max(y2 - y1, 1.0))
-    columns, rows = math.ceil(width / side), math.ceil(height / side)
+    columns, rows = samples or math.ceil(width / side), samples or math.ceil(height / side)
     bins = []
     for bin_y in range(side):
         for bin_x in range(side):
@@ -49,10 +49,10 @@ def make_feature(shape, seed=0):
     return feature.to(memory_format=torch.channels_last)
 
 
-def pool_many(features, strides, boxes, images, levels, side, aligned=True):
+def pool_many(features, strides, boxes, images, levels, side, aligned=True, samples=0):
     return torch.stack(
         [
-            pool_one(features[level][image], box, strides[level], side, aligned)
+            pool_one(features[level][image], box, strides[level], side, aligned, samples)
             for box, image, level in zip(boxes.tolist(), images.tolist(), levels.tolist(), strict=True)
         ]
     )
@@ -70,6 +70,31 @@ def test_edge_cases_equal_the_plain_loop(stride, shape, side, aligned):
     for place, name in enumerate(EDGE_BOXES):
         assert (ours[place] - expected[place]).abs().max() <= EXACT, name
     assert expected.abs().max() > 0.1
+
+
+@pytest.mark.parametrize("aligned", [True, False])
+@pytest.mark.parametrize("samples", [1, 2, 3])
+@pytest.mark.parametrize(("stride", "shape"), [(4, (16, 24)), (32, (1, 3)), (64, (1, 1))])
+def test_a_fixed_number_of_samples_equals_the_plain_loop(stride, shape, samples, aligned):
+    feature, boxes = make_feature((1, 3, *shape)), edge_boxes(torch.float64)
+    none = torch.zeros(len(boxes), dtype=torch.int64)
+    ours = roi_align(make_table([feature], [stride]), boxes, none, none, 7, aligned, samples)
+    expected = pool_many([feature], [stride], boxes, none, none, 7, aligned, samples)
+    for place, name in enumerate(EDGE_BOXES):
+        assert (ours[place] - expected[place]).abs().max() <= EXACT, name
+    assert expected.abs().max() > 0.1
+
+
+def test_a_fixed_number_of_samples_reads_each_images_own_feature_with_the_plain_loops_gradient():
+    boxes, images = edge_boxes(torch.float64), torch.arange(len(EDGE_BOXES)) % 2
+    levels, gradients = torch.zeros_like(images), []
+    for pool in (roi_align, pool_many):
+        feature = make_feature((2, 2, 16, 24)).requires_grad_()
+        arguments = (make_table([feature], (4,)),) if pool is roi_align else ([feature], (4,))
+        pooled = pool(*arguments, boxes, images, levels, 3, False, 2)
+        (pooled * torch.cos(torch.arange(pooled.numel(), dtype=torch.float64)).reshape(pooled.shape)).sum().backward()
+        gradients.append(feature.grad)
+    assert gradients[1].abs().max() > 0.1 and (gradients[0] - gradients[1]).abs().max() <= EXACT
 
 
 @pytest.mark.parametrize("side", [7, 14])

@@ -239,3 +239,12 @@ def test_an_object_that_is_covered_wholly_is_gone_and_one_that_is_not_keeps_its_
     ours = paste(image, source)
     assert ours.boxes.tolist() == [[20, 20, 25, 25], [4, 4, 12, 12]]
     assert ours.outlines[0] is image.outlines[1]
+
+
+@pytest.mark.parametrize("rule", ["pillow", "opencv", "float"])
+def test_images_of_other_libraries_rules_train_on_whole_grey_levels_and_go_through_every_step(rule):
+    image = resize(make_image(3, (40, 60)), 64, 96, rule)
+    assert_consistent(image, beyond=1e-3)
+    plain = resize_image(make_image(3, (40, 60)).pixels, 64, 96, rule)
+    assert image.size == plain.pixels.shape[:2] and np.abs(image.pixels - plain.pixels.astype(float)).max() <= 0.5
+    assert_consistent(crop(flip(image), 3, 5, (50, 70)), beyond=1e-3)

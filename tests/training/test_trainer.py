@@ -192,3 +192,15 @@ def test_the_defaults_are_the_published_recipe():
     settings = RunSettings()
     assert (settings.batch, settings.accumulate, settings.precision) == (1, 1, "float32")
     assert (settings.clip_norm, settings.ema, settings.jitter, settings.copy_paste) == (None, None, None, 0)
+
+
+def test_a_network_of_another_librarys_rules_learns(tmp_path):
+    rules = ("network.box_head=4conv1fc", "network.norm=bn", "network.rpn_convs=2", "network.anchors.whole=true")
+    rules += ("network.roi_align={aligned: false, samples: 2}", "network.shrinking_capped=true")
+    trainer, rows = make_trainer(tmp_path, [make_batch(number) for number in range(3)], config=make_config(*rules))
+    before = copy_state(trainer)
+    trainer.train()
+    assert all(not row["dropped"] for row in rows if row["kind"] == "step" and "dropped" in row)
+    after = trainer.model.state_dict()
+    parts = ("heads.box_convs.0.conv.weight", "rpn.conv.1.conv.weight", "heads.fc6.weight", "heads.mask.logits.weight")
+    assert all(after[name].isfinite().all() and not torch.equal(after[name], before[name]) for name in parts)

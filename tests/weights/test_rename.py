@@ -100,3 +100,32 @@ def test_inputs_of_a_roi_feature_are_reordered_from_channel_first_to_channel_las
     expected = feature.reshape(-1) @ torch.from_numpy(theirs)
     found = tensors["fc6"] @ feature.permute(1, 2, 0).reshape(-1)
     torch.testing.assert_close(found, expected)
+
+
+def convert(layout, ours, array):
+    return rename({"theirs": array}, [Rename("theirs", "ours", layout)], {"ours": ours}, "some.pth")["ours"].numpy()
+
+
+def test_rows_of_roi_features_are_reordered_to_cells_then_channels():
+    array = np.random.default_rng(0).normal(size=(3, 2 * 49)).astype(np.float32)
+    expected = array.reshape(3, 2, 7, 7).transpose(0, 2, 3, 1).reshape(3, -1)
+    np.testing.assert_array_equal(convert(Layout.ROI_ROWS, (3, 98), array), expected)
+    np.testing.assert_array_equal(convert(Layout.ROI_LINEAR, (3, 98), np.ascontiguousarray(array.T)), expected)
+
+
+@pytest.mark.parametrize("rest", [(), (5,), (5, 1, 1)])
+def test_a_background_that_stands_first_moves_to_the_end_or_goes(rest):
+    array = np.random.default_rng(0).normal(size=(12, *rest)).astype(np.float32)
+    np.testing.assert_array_equal(convert(Layout.BACKGROUND_FIRST, (12, *rest), array), np.concatenate([array[1:], array[:1]]))
+    np.testing.assert_array_equal(convert(Layout.BACKGROUND_BOX, (8, *rest), array), array[4:])
+    np.testing.assert_array_equal(convert(Layout.BACKGROUND_MASK, (11, *rest), array), array[1:])
+
+
+def test_rows_that_all_classes_share_are_given_to_each():
+    array = np.arange(8, dtype=np.float32).reshape(4, 2)
+    np.testing.assert_array_equal(convert(Layout.SHARED, (12, 2), array), np.tile(array, (3, 1)))
+
+
+def test_a_file_without_the_background_is_refused_with_the_shape_that_was_expected():
+    with pytest.raises(WeightsError, match=r"theirs: found \[8\], expected \[12\]"):
+        convert(Layout.BACKGROUND_BOX, (8,), np.zeros(8, np.float32))

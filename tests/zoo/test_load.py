@@ -7,6 +7,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 import maskzoo
+from elsewhere_files import ROWS, THIN, make_thin, write_library_file
 from maskzoo.errors import ConfigError, DownloadError, WeightsError
 from maskzoo.model_file import dump_config
 from maskzoo.models.packing import has_fast_bfloat16
@@ -180,3 +181,24 @@ def test_bfloat16_predicts_and_warns_where_the_processor_has_none(files, photo):
 
 def test_load_and_convert_are_public():
     assert maskzoo.load is load and maskzoo.convert is convert
+
+
+@pytest.mark.parametrize("arch", ["tv_r50_fpn", "tv_r50_fpn_v2", "d2_r50_fpn", "d2_r50_c4", "mm_r50_fpn_caffe"])
+def test_another_librarys_file_is_loaded_and_converted_to_one_that_finds_the_same(arch, tmp_path):
+    _, _, state = make_thin(arch)
+    file, out = write_library_file(tmp_path, arch, state), tmp_path / "mine.safetensors"
+    first = load(ROWS[arch], file, device="cpu", backend="eager", overrides=THIN)
+    written = convert(file, out, ROWS[arch], overrides=THIN)
+    second = load(out, device="cpu", backend="eager")
+    assert written.config == first.config == second.config and written.provenance["source_file"] == file.name
+    found = [one.predict(make_photo(60, 90)).to_dict() for one in (first, second)]
+    assert found[0]["detections"] and found[0] == found[1]
+
+
+def test_weights_bring_their_order_of_channels_along(tmp_path):
+    _, _, state = make_thin("d2_r50_fpn")
+    file, out, own = write_library_file(tmp_path, "d2_r50_fpn", state), tmp_path / "mine.safetensors", tmp_path / "my.yml"
+    config = convert(file, out, ROWS["d2_r50_fpn"], overrides=THIN).config
+    other = config.input.model_copy(update={"resize": "rounded", "order": "rgb"})
+    own.write_text(dump_config(config.model_copy(update={"input": other})))
+    assert load(own, out, device="cpu", backend="eager").config.input == config.input

@@ -2,7 +2,7 @@ import pytest
 
 from maskzoo.errors import ConfigError, MaskzooError
 from maskzoo.models.cost import measure_cost
-from maskzoo.zoo.rows import BENCHMARK_SIZE, names, read_row, row_text, summarize, to_markdown
+from maskzoo.zoo.rows import BENCHMARK_SIZE, library_names, names, read_row, row_text, summarize, to_markdown
 
 DISTINCT = [name for name in names() if "_1x_" in name and "ssld" not in name]
 
@@ -13,7 +13,14 @@ def test_there_are_twelve_rows_small_networks_first():
     assert names()[-1] == "mask_rcnn_x101_vd_64x4d_fpn_2x_coco"
 
 
-@pytest.mark.parametrize("name", DISTINCT)
+def test_rows_of_other_libraries_are_named_after_them_and_listed_apart():
+    assert {name.partition("/")[0] for name in library_names()} == {"detectron2", "mmdet", "torchvision"}
+    assert "torchvision/maskrcnn_resnet50_fpn" in library_names() and not set(library_names()) & set(names())
+    with pytest.raises(ConfigError, match="did you mean torchvision/maskrcnn_resnet50_fpn"):
+        read_row("torchvision/maskrcnn_resnet50_fp")
+
+
+@pytest.mark.parametrize("name", [*DISTINCT, *library_names()])
 def test_the_costs_in_a_file_are_what_its_network_costs(name):
     config = read_row(name)
     cost = measure_cost(config.network, len(config.classes), config.limits, BENCHMARK_SIZE)

@@ -14,7 +14,9 @@ __all__ = ["convert"]
 
 
 def convert(
-    source: Annotated[Path, typer.Argument(metavar="IN", help="The weights as published, a [bold].pdparams[/] file.")],
+    source: Annotated[
+        Path, typer.Argument(metavar="IN", help="The weights: a [bold].pdparams[/], [bold].pth[/] or [bold].pkl[/] file.")
+    ],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="The [bold].safetensors[/] file to write.")],
     model: Annotated[
         str | None,
@@ -25,7 +27,9 @@ def convert(
     ] = None,
     overrides: Overrides = None,
 ) -> None:
-    """Convert PaddleDetection's weights to one safe file.
+    """Convert other libraries' weights to one safe file.
+
+    PaddleDetection's, torchvision's, detectron2's and mmdetection's are read.
 
     OUT holds the weights and the model file: [bold]maskzoo predict[/] needs no more.
     No code in IN is run. Weights that PaddleDetection 2.6.1 or later trained
@@ -35,6 +39,9 @@ def convert(
       maskzoo convert mask_rcnn_r50_fpn_1x_coco.pdparams r50.safetensors
       maskzoo convert model_final.pdparams mine.safetensors --model my.yml \\
         --set input.resize=rounded
+      maskzoo convert model_final.pth mine.safetensors \\
+        --model detectron2/mask_rcnn_R_50_FPN_3x \\
+        --set "classes={1: cat, 2: dog}"
     """
     from maskzoo.zoo.load import convert as convert_weights
 

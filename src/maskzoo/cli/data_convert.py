@@ -16,6 +16,8 @@ __all__ = ["Format", "convert_data"]
 
 
 Boxes = Literal["masks", "crowds", "skip"]
+Pictures = Literal["link", "copy", "none"]
+Target = Literal["coco", "yolo", "labelme", "voc", "via", "cvat", "labelstudio", "masks", "csv"]
 Parts = Literal["one", "each"]
 
 
@@ -36,12 +38,15 @@ class Format(StrEnum):
     voc = "voc"
     voc_xml = "voc_xml"
     masks = "masks"
+    coco = "coco"
+    predictions = "predictions"
 
 
 def convert_data(
-    source: Annotated[Path, typer.Argument(metavar="SOURCE", help="The data set's folder, or its label file or data.yaml.")],
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="The .json to write, or a folder for one file of each split.")],
+    source: Annotated[Path, typer.Argument(metavar="SOURCE", help="A data set's folder or file, or a folder of predictions.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The file to write, or a folder.")],
     kind: Annotated[Format, typer.Option("--from", help="What SOURCE is; auto looks at its files.")] = Format.auto,
+    to: Annotated[Target, typer.Option(help="What OUT is.")] = "coco",
     classes: Annotated[
         str | None,
         typer.Option(metavar="NAMES|FILE", help="In order: cat,dog or a text file; or a map (.yml) of new names to old."),
@@ -51,6 +56,20 @@ def convert_data(
         typer.Option(
             help="What a box without an outline becomes: a rectangular object, a region that training leaves out, or nothing."
         ),
+    ] = None,
+    images: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="The images' folder, if they are not near the labels."),
+    ] = None,
+    pictures: Annotated[
+        Pictures | None,
+        typer.Option(help="What stands beside the labels of yolo, labelme, voc and masks: links, copies or no pictures."),
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The COCO file that was predicted, if no images.json lies beside.")
+    ] = None,
+    score: Annotated[
+        float | None, typer.Option(min=0, max=1, metavar="P", help="Leave out predictions below this score.")
     ] = None,
     parts: Annotated[
         Parts | None,
@@ -66,18 +85,22 @@ def convert_data(
     force: Annotated[bool, typer.Option("--force", help="Overwrite files of OUT that are there.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,
 ) -> None:
-    """Convert a data set to COCO instances JSON.
+    """Convert a data set, or what a model found, from one format to another.
 
     SOURCE stays as it is, and the images stay where they are. Outlines of masks
-    are exact, holes too. Whatever cannot be converted is left out, counted and
-    named; the exit code is 3 then.
+    are exact, holes too, or have an IoU of 0.99 at least where a labelling tool
+    wants polygons. Whatever cannot be converted is left out, counted and named;
+    the exit code is 3 then. What the format of OUT does not hold is counted.
 
     Examples:
       maskzoo data convert fruits/data.yaml fruits/annotations
       maskzoo data convert labelled_photos photos.json --from labelme
       maskzoo data convert VOCdevkit voc
       maskzoo data convert PennFudanPed people.json --classes person
+      maskzoo data convert val.json yolo --to yolo --images photos
+      maskzoo data convert found proposals --to labelme --score 0.5
     """
+    from maskzoo.datasets.exporters.content import describe_losses
     from maskzoo.datasets.importers.convert import convert_dataset
 
     given = None if kind is Format.auto else kind.value
@@ -86,8 +109,13 @@ def convert_data(
             source,
             out,
             format=given,
+            to=to,
             classes=classes,
             boxes=boxes,
+            images=images,
+            pictures=pictures,
+            data=data,
+            score=score,
             parts=parts,
             threshold=threshold,
             class_attribute=class_attribute,
@@ -104,7 +132,10 @@ def convert_data(
             table.add_row(str(split.file), *(f"{number:,}" for number in numbers))
         console.print(table)
         noun = "class" if len(made.classes) == 1 else "classes"
-        console.print(f"From {made.format}, {len(made.classes)} {noun}: {list_some(made.classes)}", soft_wrap=True)
+        written = "" if made.to == "coco" else f" to {made.to}"
+        console.print(f"From {made.format}{written}, {len(made.classes)} {noun}: {list_some(made.classes)}", soft_wrap=True)
+        if made.lost:
+            console.print(f"lost: {', '.join(describe_losses(made.lost))}", soft_wrap=True)
         for note in made.notes:
             console.print(note, soft_wrap=True)
     if made.skipped:

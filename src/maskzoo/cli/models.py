@@ -19,6 +19,13 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
+RESIZE_RULES = {
+    "one_factor": "by one factor, cubic",
+    "rounded": "each rounded to whole pixels, cubic",
+    "pillow": "each rounded to whole pixels, linear as in Pillow",
+    "opencv": "each rounded to whole pixels, linear as in OpenCV",
+    "float": "each rounded down, linear, grey levels unrounded",
+}
 WIDE = 116  # columns of a terminal from which on the table shows backbone and licence as well
 
 app = typer.Typer(
@@ -157,8 +164,9 @@ def _list_facts(config: ModelConfig, row: RowSummary) -> dict[str, dict[str, str
         },
         "Input": {
             "resized to": f"short side {config.input.short_side}, long side at most {config.input.long_side}, "
-            + ("by one factor" if config.input.resize == "one_factor" else "each rounded to whole pixels"),
-            "mean, deviation": f"{_join(config.input.mean)}; {_join(config.input.std)} (RGB, of values 0..1)",
+            + RESIZE_RULES[config.input.resize],
+            "mean, deviation": f"{_join(config.input.mean)}; {_join(config.input.std)} (RGB, of values 0..1)"
+            + ("; the network takes BGR" if config.input.order == "bgr" else ""),
             "canvas": f"padded to a multiple of {config.input.canvas_multiple}",
             "anchors": f"sides {'; '.join(_join(sizes) for sizes in anchors.sizes)} x ratios {_join(anchors.ratios)}",
         },

@@ -88,7 +88,7 @@ Classes = Annotated[
     typer.Option(
         "--classes",
         metavar="MAP.yml",
-        help="Rename, merge, drop, reorder the classes: `vehicle: [car, bus]`, `drop: [cone]`.",
+        help="Rename, merge, drop, reorder the classes: `vehicle: car` and so on (docs/data.md).",
     ),
 ]
 FontFile = Annotated[

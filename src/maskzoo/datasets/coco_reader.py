@@ -20,7 +20,7 @@ from maskzoo.faults import NOUNS, Fault, Words
 from maskzoo.images.read import MAX_PIXELS
 from maskzoo.system.json_text import parse_json
 
-__all__ = ["TABLES", "find_first", "pack_annotations", "read_annotations", "read_json", "sift"]
+__all__ = ["TABLES", "find_first", "pack_annotations", "read_annotations", "read_json", "sift", "sift_sound"]
 
 TABLES = ("images", "annotations", "categories")
 LARGEST_ID = 2**63 - 1  # ids are kept in 64 bits
@@ -55,12 +55,17 @@ def read_annotations(path: str | Path) -> AnnotationSet:
 
 def pack_annotations(data: Any, source: str) -> AnnotationSet:
     """Check and pack the content of a COCO instances file; `source` names it in faults. Raises AnnotationsError."""
+    return sift_sound(data, source).packed
+
+
+def sift_sound(data: Any, source: str) -> Sifted:
+    """Check the content of a COCO instances file as `sift` does. Raises AnnotationsError if it has a fault."""
     sifted = sift(data, source)
     if sifted.faults:
         # Where a table is missing, most other faults follow from that.
         faults = [fault for fault in sifted.faults if not fault.table] or sifted.faults
         raise AnnotationsError(faults, f"Look with `maskzoo data check {source}`; its --fix OUT writes a cleaned copy")
-    return sifted.packed
+    return sifted
 
 
 def sift(data: Any, source: str, split: str = "") -> Sifted:

@@ -14,7 +14,15 @@ from maskzoo.datasets.annotations import AnnotationSet, find_image_folder
 from maskzoo.errors import MaskzooError, SourceError
 from maskzoo.system.files import check_target, make_folder, write_file
 
-__all__ = ["advise_on_images", "encode_json", "find_common_folder", "straighten", "to_coco", "write_coco"]
+__all__ = [
+    "advise_on_images",
+    "encode_json",
+    "find_common_folder",
+    "find_smallest_folder",
+    "straighten",
+    "to_coco",
+    "write_coco",
+]
 
 
 def to_coco(annotations: AnnotationSet) -> dict[str, Any]:
@@ -81,13 +89,18 @@ def find_common_folder(pictures: Iterable[Path], file: Path) -> Path:
 
     It is the file's folder or the one above, if all pictures are in it, else the smallest one that holds them all.
     """
-    folders = {straighten(picture.parent) for picture in pictures}
+    known = list(pictures)
     beside = straighten(file).parent
     for folder in (beside, beside.parent):
-        if folders and folder != folder.parent and all(path.is_relative_to(folder) for path in folders):
+        if known and folder != folder.parent and all(straighten(path).is_relative_to(folder) for path in known):
             return folder
+    return find_smallest_folder(known, file)
+
+
+def find_smallest_folder(pictures: Iterable[Path], file: Path) -> Path:
+    """Return the smallest folder that holds all pictures. Raises SourceError that names `file` if there is none."""
     try:
-        return Path(os.path.commonpath(folders))
+        return Path(os.path.commonpath({straighten(picture.parent) for picture in pictures}))
     except ValueError as error:  # none at all, or on two drives
         raise SourceError(f"{file}: its pictures have no folder in common: {error}; bring them together") from error
 

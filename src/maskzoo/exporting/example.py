@@ -26,10 +26,12 @@ def make_example(file: str, config: ModelConfig, prepares: bool = False) -> dict
         "short_side": shape.short_side,
         "long_side": shape.long_side,
         "resize": shape.resize,
+        "order": shape.order,
         "mean": shape.mean,
         "std": shape.std,
         "multiple": shape.canvas_multiple,
         "mask_threshold": config.limits.detections.mask_threshold,
+        "paste": config.limits.detections.paste,
     }
     return {".py": _read("example_script.py"), ".json": json.dumps(facts, indent=1, ensure_ascii=False) + "\n"}
 
@@ -38,7 +40,8 @@ def describe(config: ModelConfig) -> dict[str, str]:
     """Return what a program must know of a network, as metadata that C++ can read without a parser.
 
     `names`: the classes by label, one a line. `preparation`: short and long side, multiple of the canvas, mean and standard
-    deviation of the three channels; `resize`, the rule of the factors. `mask_threshold`.
+    deviation of the three channels; `resize`, the rule of resizing; `order` of the channels. `mask_threshold`; `paste`, how
+    a mask is stretched.
     """
     shape = config.input
     numbers = (shape.short_side, shape.long_side, shape.canvas_multiple, *shape.mean, *shape.std)
@@ -46,7 +49,9 @@ def describe(config: ModelConfig) -> dict[str, str]:
         "names": "\n".join(config.classes.values()),
         "preparation": " ".join(map(str, numbers)),
         "resize": shape.resize,
+        "order": shape.order,
         "mask_threshold": str(config.limits.detections.mask_threshold),
+        "paste": config.limits.detections.paste,
     }
 
 

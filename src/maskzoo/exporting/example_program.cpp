@@ -15,6 +15,7 @@
 #include <stdexcept>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 const double LEAST_SCORE = 0.5;
@@ -24,7 +25,8 @@ struct Settings {
   std::vector<std::string> classes;
   double short_side = 0, long_side = 0, mask_threshold = 0;
   int64_t multiple = 0;
-  bool rounded = false;  // sides become whole pixels first, and each axis has the factor that follows
+  std::string resize;  // one_factor of both axes; else sides become whole pixels first, and each axis has its own
+  bool bgr = false, whole_pixels = false;  // the order of the channels; whether masks are stretched to whole pixels
   std::vector<float> mean = {0, 0, 0}, std = {0, 0, 0};
 
   explicit Settings(const std::unordered_map<std::string, std::string>& metadata) {
@@ -33,7 +35,9 @@ struct Settings {
     numbers >> short_side >> long_side >> multiple;
     for (auto* values : {&mean, &std})
       for (float& value : *values) numbers >> value;
-    rounded = metadata.at("resize") == "rounded";
+    resize = metadata.at("resize");
+    bgr = metadata.at("order") == "bgr";
+    whole_pixels = metadata.at("paste") == "whole_pixels";
     mask_threshold = std::stod(metadata.at("mask_threshold"));
     if (!numbers) throw std::runtime_error("the network's metadata: expected nine numbers as preparation");
   }
@@ -62,8 +66,8 @@ void write(const std::string& path, const at::Tensor& picture) {
 }
 
 // By what a side grows, where the photo would by `factor`.
-double grow(double side, double factor, bool rounded) {
-  if (rounded) return std::max(1.0, std::floor(side * factor + 0.5)) / side;
+double grow(double side, double factor, const std::string& rule) {
+  if (rule != "one_factor") return std::max(1.0, std::floor(side * factor + (rule == "float" ? 0.0 : 0.5))) / side;
   return std::nearbyint(side * factor) > 0 ? factor : 1 / side;
 }
 
@@ -71,8 +75,18 @@ double grow(double side, double factor, bool rounded) {
 at::Tensor prepare(const at::Tensor& photo, double down, double across, const Settings& settings) {
   auto pixels = photo.permute({2, 0, 1}).unsqueeze(0).to(at::kFloat);
   const int64_t height = std::nearbyint(photo.size(0) * down), width = std::nearbyint(photo.size(1) * across);
-  pixels = at::upsample_bicubic2d(pixels, {height, width}, false, down, across).round().clamp(0, 255) / 255;
+  const auto& rule = settings.resize;
+  if (rule == "pillow") {
+    pixels = at::_upsample_bilinear2d_aa(pixels, {height, width}, false, down, across);
+  } else if (rule == "opencv" || rule == "float") {
+    pixels = at::upsample_bilinear2d(pixels, {height, width}, false, down, across);
+  } else {
+    pixels = at::upsample_bicubic2d(pixels, {height, width}, false, down, across);
+  }
+  if (rule != "float") pixels = pixels.round().clamp(0, 255);
+  pixels = pixels / 255;
   pixels = (pixels - at::tensor(settings.mean).view({3, 1, 1})) / at::tensor(settings.std).view({3, 1, 1});
+  if (settings.bgr) pixels = pixels.flip({1});
   const int64_t multiple = settings.multiple;
   auto beyond = [multiple](int64_t side) { return (multiple - side % multiple) % multiple; };
   return at::constant_pad_nd(pixels, {0, beyond(width), 0, beyond(height)}).contiguous();
@@ -84,6 +98,16 @@ at::Tensor weigh(int64_t pixels, double low, double high, int64_t cells) {
   return (1 - (place.unsqueeze(1) - at::arange(cells, at::kFloat)).abs()).clamp_min(0);
 }
 
+// Where a mask's cells lie along one axis of its box: from end to end, or, as torchvision has it, so that they and a border of
+// one cell are stretched to whole pixels.
+std::pair<double, double> place(double low, double high, int64_t cells, bool whole_pixels) {
+  if (!whole_pixels) return {low, high};
+  const double centre = (low + high) / 2, half = (high - low) / 2 * (cells + 2) / cells;
+  const double first = std::trunc(centre - half), last = std::trunc(centre + half);
+  const double cell = std::max(last - first + 1, 1.0) / (cells + 2);
+  return {first + cell, first + cell * (cells + 1)};
+}
+
 int main(int count, char** words) try {
   if (count < 3) throw std::runtime_error("expected a network and a photo: network.pt2 photo.ppm [found.ppm]");
   c10::InferenceMode guard;
@@ -93,7 +117,7 @@ int main(int count, char** words) try {
   auto photo = read(words[2]);
   const double height = photo.size(0), width = photo.size(1);
   const double factor = std::min(settings.short_side / std::min(height, width), settings.long_side / std::max(height, width));
-  const double down = grow(height, factor, settings.rounded), across = grow(width, factor, settings.rounded);
+  const double down = grow(height, factor, settings.resize), across = grow(width, factor, settings.resize);
   auto images = prepare(photo, down, across, settings);
   auto sizes = at::tensor({height * down, width * across}, at::kFloat).unsqueeze(0);
   auto found = network.run({images, sizes});  // boxes, scores, labels, valid, masks, each of a batch of one
@@ -106,8 +130,10 @@ int main(int count, char** words) try {
     if (!valid[slot].item<bool>() || score < LEAST_SCORE) continue;
     auto box = boxes[slot].contiguous();
     const float* side = box.data_ptr<float>();
-    auto rows = weigh(photo.size(0), side[1], side[3], masks.size(1));
-    auto columns = weigh(photo.size(1), side[0], side[2], masks.size(2));
+    auto [top, bottom] = place(side[1], side[3], masks.size(1), settings.whole_pixels);
+    auto [left, right] = place(side[0], side[2], masks.size(2), settings.whole_pixels);
+    auto rows = weigh(photo.size(0), top, bottom, masks.size(1));
+    auto columns = weigh(photo.size(1), left, right, masks.size(2));
     auto mask = rows.mm(masks[slot]).mm(columns.t()) >= settings.mask_threshold;
     auto colour = at::tensor({37 * slot % 196 + 60, 91 * slot % 196 + 60, 53 * slot % 196 + 60}, at::kFloat);
     picture = at::where(mask.unsqueeze(2), (picture + colour) / 2, picture);

@@ -33,7 +33,8 @@ def main(photo: str, out: str = "found.png") -> None:
     picture = pixels.astype(np.float32)
     for slot in np.flatnonzero(valid[0] & (scores[0] >= LEAST_SCORE)):
         box = boxes[0, slot]
-        mask = paste(masks[0, slot], box, pixels.shape[:2]) >= settings["mask_threshold"]
+        frame = find_whole_pixels(box, masks.shape[-1]) if settings["paste"] == "whole_pixels" else box
+        mask = paste(masks[0, slot], frame, pixels.shape[:2]) >= settings["mask_threshold"]
         colour = np.random.default_rng(slot).integers(60, 256, 3)
         picture[mask] = picture[mask] * 0.5 + colour * 0.5
         corners = " ".join(f"{value:.1f}" for value in box)
@@ -47,17 +48,38 @@ def prepare(pixels: Array, settings: dict[str, Any]) -> tuple[Array, tuple[float
     """The photo as the network expects it: short side scaled, normalised, zeros up to a multiple at the right and below."""
     height, width = pixels.shape[:2]
     factor = min(settings["short_side"] / min(height, width), settings["long_side"] / max(height, width))
-    if settings["resize"] == "rounded":
-        down, across = (max(1, int(factor * side + 0.5)) / side for side in (height, width))
-    else:
+    rule = settings["resize"]
+    if rule == "one_factor":
         down, across = (factor if round(factor * side) else 1 / side for side in (height, width))
-    resized = resize_rows(resize_rows(pixels.astype(np.float32), down).transpose(1, 0, 2), across).transpose(1, 0, 2)
-    normalised = (np.clip(np.round(resized), 0, 255) / 255 - np.array(settings["mean"])) / np.array(settings["std"])
+    else:
+        half = 0.0 if rule == "float" else 0.5
+        down, across = (max(1, int(factor * side + half)) / side for side in (height, width))
+    resized = resize(pixels, down, across, rule)
+    normalised = (resized / 255 - np.array(settings["mean"])) / np.array(settings["std"])
     rows, columns = resized.shape[:2]
     multiple = settings["multiple"]
     canvas = np.zeros((3, -(-rows // multiple) * multiple, -(-columns // multiple) * multiple), np.float32)
-    canvas[:, :rows, :columns] = normalised.transpose(2, 0, 1)
+    canvas[:, :rows, :columns] = normalised[..., :: -1 if settings["order"] == "bgr" else 1].transpose(2, 0, 1)
     return canvas, (down * height, across * width), (down, across)
+
+
+def resize(pixels: Array, down: float, across: float, rule: str) -> Array:
+    """The photo with the kernel that the network was trained with: cubic, linear, or Pillow's, which takes means."""
+    if rule == "pillow":
+        size = round(across * pixels.shape[1]), round(down * pixels.shape[0])
+        return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BILINEAR))
+    enlarge = resize_linearly if rule in ("opencv", "float") else resize_rows
+    resized = enlarge(enlarge(pixels.astype(np.float32), down).transpose(1, 0, 2), across).transpose(1, 0, 2)
+    return resized if rule == "float" else np.clip(np.round(resized), 0, 255)
+
+
+def resize_linearly(pixels: Array, factor: float) -> Array:
+    """Linear interpolation of the rows, edges repeated."""
+    place = ((np.arange(round(factor * len(pixels))) + 0.5) / factor - 0.5).clip(0, len(pixels) - 1)
+    first = np.floor(place).astype(int)
+    share = (place - first).astype(np.float32)[:, None, None]
+    out: Array = pixels[first] * (1 - share) + pixels[(first + 1).clip(0, len(pixels) - 1)] * share
+    return out
 
 
 def resize_rows(pixels: Array, factor: float) -> Array:
@@ -101,6 +123,14 @@ def paste(mask: Array, box: Array, size: tuple[int, ...]) -> Array:
         across = weigh(np.arange(left, right), box[0], box[2], len(mask))
         pasted[top:bottom, left:right] = down @ mask @ across.T
     return pasted
+
+
+def find_whole_pixels(box: Array, cells: int) -> Array:
+    """Where a mask's cells lie if it, and a border of one cell, are stretched to whole pixels, as torchvision does."""
+    centre, half = (box[2:] + box[:2]) / 2, (box[2:] - box[:2]) / 2 * (cells + 2) / cells
+    low, high = np.trunc(centre - half), np.trunc(centre + half)
+    cell = np.maximum(high - low + 1, 1) / (cells + 2)
+    return np.concatenate([low + cell, low + cell * (cells + 1)])
 
 
 def weigh(pixels: Array, low: float, high: float, cells: int) -> Array:

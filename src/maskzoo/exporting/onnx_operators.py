@@ -38,22 +38,23 @@ def roi_align(
     strides: Sequence[int],
     side: int,
     aligned: bool,
+    samples: int,
 ) -> Value:
     """Pool level by level: boxes come in rising order of levels, so the parts only need joining.
 
-    For a box without area runtimes return zeros or NaN: it is moved out of the image, where all is zero.
+    Where samples adapt, runtimes return zeros or NaN for a box without area: it is moved out of the image, where all is zero.
     """
     mode = "half_pixel" if aligned else "output_half_pixel"
-    low, high = op.Split(boxes, axis=1, num_outputs=2)
-    solid = op.Greater(op.ReduceMin(op.Sub(high, low), _integers(1), keepdims=1), _floats(0.0))  # N 1
-    boxes = op.Where(solid, boxes, op.Constant(value_floats=OUTSIDE))
+    if not samples:
+        low, high = op.Split(boxes, axis=1, num_outputs=2)
+        solid = op.Greater(op.ReduceMin(op.Sub(high, low), _integers(1), keepdims=1), _floats(0.0))  # N 1
+        boxes = op.Where(solid, boxes, op.Constant(value_floats=OUTSIDE))
     parts = []
     for level, (feature, stride) in enumerate(zip(features, strides, strict=True)):
         chosen, on = boxes, images
         if len(features) > 1:
             index = op.Squeeze(op.NonZero(op.Equal(levels, _integers(level))), _integers(0))
             chosen, on = op.Gather(boxes, index), op.Gather(images, index)
-        # sampling_ratio 0 lets the samples adapt to the box, as the published weights require.
         parts.append(
             op.RoiAlign(
                 feature,
@@ -63,7 +64,7 @@ def roi_align(
                 mode="avg",
                 output_height=side,
                 output_width=side,
-                sampling_ratio=0,
+                sampling_ratio=samples,  # 0 lets them adapt to the box
                 spatial_scale=1.0 / stride,
             )
         )
@@ -94,6 +95,7 @@ def detect(
     least: float,
     iou: float,
     total: int,
+    min_side: float,
 ) -> tuple[Value, Value, Value, Value, Value]:
     """Suppress in one list for each image and class, padded to all proposals; a list's empty slots score -1."""
     count, classes = op.Shape(box_deltas, start=1, end=2), op.Shape(box_deltas, start=2, end=3)
@@ -101,6 +103,10 @@ def detect(
     candidate = op.And(op.Greater(probability, _floats(least)), op.Unsqueeze(valid, _integers(2)))
     scores = op.Transpose(op.Where(candidate, probability, _floats(-1.0)), perm=[0, 2, 1])  # B C P
     boxes = _clip(_decode(op.Unsqueeze(proposals, _integers(1)), op.Transpose(box_deltas, perm=[0, 2, 1, 3])), sizes)
+    if min_side:
+        low, high = op.Split(boxes, axis=-1, num_outputs=2)
+        least = op.ReduceMin(op.Sub(high, low), _integers(3), keepdims=0)
+        scores = op.Where(op.GreaterOrEqual(least, _floats(min_side)), scores, _floats(-1.0))
 
     lists = op.Reshape(scores, op.Concat(_integers(-1), count, axis=0))  # B*C P
     rows = op.Reshape(boxes, op.Concat(_integers(-1), count, _integers(4), axis=0))

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from maskzoo.ops.boxes import BOX_WEIGHTS, clip, decode, pairwise_iou
+from maskzoo.ops.boxes import BOX_WEIGHTS, clip, decode, pairwise_iou, sides
 from maskzoo.ops.gather import take_rows
 from maskzoo.ops.roi_align import make_table, pool_level
 
@@ -40,6 +40,7 @@ def roi_align(
     strides: Sequence[int],
     side: int,
     aligned: bool,
+    samples: int,
 ) -> Tensor:
     """Pool level by level: boxes come in rising order of levels, so the parts only need joining.
 
@@ -47,13 +48,13 @@ def roi_align(
     """
     table, count = make_table(features, strides), boxes.shape[0]
     if len(features) == 1:
-        pooled = pool_level(table, 0, boxes, images, side, aligned).reshape(count, side, side, -1)
+        pooled = pool_level(table, 0, boxes, images, side, aligned, samples).reshape(count, side, side, -1)
         return pooled.permute(0, 3, 1, 2)
     parts = []
     for level in range(len(features)):
         index = (levels == level).nonzero()[:, 0]
         chosen, on = F.pad(boxes[index], (0, 0, 0, 1)), F.pad(images[index], (0, 1))
-        parts.append(pool_level(table, level, chosen, on, side, aligned))
+        parts.append(pool_level(table, level, chosen, on, side, aligned, samples))
     pooled = torch.cat(parts).reshape(count + len(features), side, side, features[0].shape[1])
     return pooled[torch.arange(count, device=boxes.device) + levels].permute(0, 3, 1, 2)
 
@@ -81,6 +82,7 @@ def detect(
     least: float,
     iou: float,
     total: int,
+    min_side: float,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Suppress in one list for each image and class, padded to all proposals.
 
@@ -91,6 +93,9 @@ def detect(
     candidate = (probability > least) & valid[..., None]
     scores = torch.where(candidate, probability, -1.0).transpose(1, 2).flatten(0, 1)  # B*C P
     boxes = clip(decode(proposals[:, :, None], box_deltas, BOX_WEIGHTS).transpose(1, 2), sizes)  # B C P 4
+    if min_side:
+        width, height = sides(boxes.flatten(0, 1))
+        scores = torch.where((width >= min_side) & (height >= min_side), scores, -1.0)
 
     falling, order = scores.sort(dim=1, descending=True, stable=True)
     kept = nms(take_rows(boxes.flatten(0, 1), order), falling > 0, iou)

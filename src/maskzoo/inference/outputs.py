@@ -8,12 +8,11 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from maskzoo.datasets.predictions import INDEX, RESULTS
 from maskzoo.drawing.picture_file import MARK
 from maskzoo.system.files import choose_name, explained, is_taken, write_file
 
 __all__ = ["INDEX", "is_drawn", "join_json", "name_pictures", "number_images", "remove_drawn", "write_results"]
-
-INDEX = "images.json"  # beside a result file: a COCO file without annotations that names the images and classes of its ids
 
 LARGEST_ID = 2**63 - 1  # COCO tools keep image ids in 64 bits
 
@@ -92,7 +91,7 @@ def write_results(out: Path, rows: Iterable[str], index: Iterable[str]) -> tuple
     """
     with explained(out / INDEX):
         (out / INDEX).unlink(missing_ok=True)
-    results = out / "predictions.json"
+    results = out / RESULTS
     write_file(results, map(str.encode, rows))
     write_file(out / INDEX, map(str.encode, index))
     return results, out / INDEX

@@ -8,9 +8,9 @@ from __future__ import annotations
 import io
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -18,13 +18,14 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from maskzoo.config import PasteRule
 from maskzoo.datasets.rle import compress
 from maskzoo.drawing.fonts import explain_unwritten
 from maskzoo.drawing.objects import draw_objects
 from maskzoo.errors import ConfigError, ImageError, MaskzooError
 from maskzoo.images.read import read_image
 from maskzoo.inference.showing import show_picture, shrink_for_notebook
-from maskzoo.ops.masks import find_runs, to_counts, to_crop
+from maskzoo.ops.masks import find_runs, to_counts, to_crop, to_whole_pixels
 
 __all__ = ["Masks", "Prediction", "check_size", "draw_prediction", "make_prediction", "to_coco_row"]
 
@@ -91,8 +92,8 @@ class Masks:
 
     def _find_runs(self) -> list[Tensor]:
         if self._runs is None:
-            maps, boxes = torch.tensor(self.probabilities), torch.tensor(self.boxes)
-            self._runs = list(find_runs(maps, boxes, self.size, self.threshold))
+            maps = torch.tensor(self.probabilities)
+            self._runs = list(find_runs(maps, torch.tensor(self.boxes), self.size, self.threshold))
         return self._runs
 
 
@@ -128,17 +129,14 @@ class Prediction:
     def __getitem__(self, index: Index) -> Prediction:
         """Return the prediction with some of its objects: a bool or whole-number array, a slice, or one number."""
         chosen = _choose(index, len(self))
-        return Prediction(
-            self.boxes[chosen],
-            self.scores[chosen],
-            self.labels[chosen],
-            tuple(self.names[i] for i in chosen),
-            self.category_ids[chosen],
-            self.masks[chosen],
-            self.size,
-            self.scale,
-            self.source,
-            self.image,
+        return replace(
+            self,
+            boxes=self.boxes[chosen],
+            scores=self.scores[chosen],
+            labels=self.labels[chosen],
+            names=tuple(self.names[i] for i in chosen),
+            category_ids=self.category_ids[chosen],
+            masks=self.masks[chosen],
         )
 
     def to_coco(self, image_id: int, *, placeholder: int | None = None) -> list[dict[str, Any]]:
@@ -166,12 +164,8 @@ class Prediction:
             strict=True,
         )
         keys = ("label", "name", "category_id", "score", "box", "area", "segmentation")
-        return {
-            "source": self.source,
-            "height": self.size[0],
-            "width": self.size[1],
-            "detections": [dict(zip(keys, values, strict=True)) for values in fields],
-        }
+        rows = [dict(zip(keys, values, strict=True)) for values in fields]
+        return {"source": self.source, "height": self.size[0], "width": self.size[1], "detections": rows}
 
     def draw(
         self,
@@ -259,6 +253,8 @@ def make_prediction(
     scale: tuple[float, float],
     classes: Mapping[int, str],
     threshold: float = 0.5,
+    paste: PasteRule = "sampled",
+    order: Literal["label", "score"] = "label",
     image: NDArray[np.uint8] | None = None,
     source: str | None = None,
 ) -> Prediction:
@@ -267,21 +263,25 @@ def make_prediction(
     `boxes` `[K 4]` in pixels of the network's input, `scores` `[K]`, `labels` `[K]`, `masks` `[K M M]`
     probabilities. `size`: the photo's height, width; `scale`: the network's size by it, down and across. `classes`: the
     data set's category id to its name, in label order. Boxes are rescaled and clipped in float32; one that is left
-    without width or height is dropped, as in the published post-processing.
+    without width or height is dropped, as in the published post-processing. `order` label keeps the order of the slots.
     """
     down, across = np.float32(scale[0]), np.float32(scale[1])
-    limits = np.array([size[1], size[0], size[1], size[0]], dtype=np.float32)
-    original = np.clip(boxes.astype(np.float32) / np.array([across, down, across, down]), np.float32(0), limits)
-    solid = (original[:, 2] - original[:, 0] > 0) & (original[:, 3] - original[:, 1] > 0)
-    original, found = original[solid], labels[solid].astype(np.int64)
+    original = boxes.astype(np.float32) / np.array([across, down] * 2)
+    original = np.clip(original, np.float32(0), np.array(size[::-1] * 2, np.float32))
+    chosen = (original[:, 2:] - original[:, :2] > 0).all(axis=1).nonzero()[0]
+    # DIFFERS: mmdetection returns boxes without area too.
+    if order == "score":
+        chosen = chosen[np.argsort(-scores[chosen], kind="stable")]
+    original, found = original[chosen], labels[chosen].astype(np.int64)
+    frames = to_whole_pixels(torch.from_numpy(original), masks.shape[-1]).numpy() if paste == "whole_pixels" else original
     ids, names = np.array(list(classes), dtype=np.int64), list(classes.values())
     return Prediction(
         boxes=original,
-        scores=scores[solid].astype(np.float32),
+        scores=scores[chosen].astype(np.float32),
         labels=found,
         names=tuple(names[label] for label in found),
         category_ids=ids[found],
-        masks=Masks(masks[solid].astype(np.float32), original, size, threshold),
+        masks=Masks(masks[chosen].astype(np.float32), frames, size, threshold),
         size=size,
         scale=(float(down), float(across)),
         source=source,

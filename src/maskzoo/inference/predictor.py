@@ -174,7 +174,7 @@ class Predictor:
     def _to_prediction(self, photo: _Photo, detections: Detections, slot: int) -> Prediction:
         valid = detections.valid[slot]
         masks: Any = detections.masks
-        is_path = isinstance(photo.source, str | Path)
+        is_path, limits = isinstance(photo.source, str | Path), self.config.limits.detections
         return make_prediction(
             detections.boxes[slot][valid].numpy(),
             detections.scores[slot][valid].numpy(),
@@ -183,7 +183,9 @@ class Predictor:
             size=(photo.pixels.shape[0], photo.pixels.shape[1]),
             scale=photo.resized.scale,
             classes=self.config.classes,
-            threshold=self.config.limits.detections.mask_threshold,
+            threshold=limits.mask_threshold,
+            paste=limits.paste,
+            order=limits.order,
             # A file is read again when it is drawn: a thousand predictions must not hold a thousand photos.
             image=None if is_path else photo.pixels,
             source=str(photo.source) if is_path else None,

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from maskzoo.models.settings import BoxLimits
-from maskzoo.ops.boxes import BOX_WEIGHTS, clip, decode
+from maskzoo.ops.boxes import BOX_WEIGHTS, clip, decode, sides
 from maskzoo.ops.gather import to_slots
 from maskzoo.ops.nms import nms
 from maskzoo.structures import Detections, Proposals
@@ -18,13 +18,13 @@ def detect(class_scores: Tensor, box_deltas: Tensor, proposals: Proposals, sizes
     """Return the best `limits.total` detections an image, by label, then by proposal.
 
     `class_scores` logits `[B P C+1]`, background last; `box_deltas` `[B P C 4]`; `sizes` `[B 2]` true height, width.
-    Candidates score above `limits.score`; suppression is per class; ties go to the earlier class, then proposal.
+    Candidates score above `limits.score`, and their sides reach `limits.min_side`; suppression is per class; ties go to the
+    earlier class, then proposal.
     Compiled and exported programs hold it as one operator, `maskzoo::detect`.
     """
     find = torch.ops.maskzoo.detect if torch.compiler.is_compiling() else _find
-    return Detections(
-        *find(class_scores, box_deltas, proposals.boxes, proposals.valid, sizes, limits.score, limits.iou, limits.total)
-    )
+    numbers = (limits.score, limits.iou, limits.total, limits.min_side)
+    return Detections(*find(class_scores, box_deltas, proposals.boxes, proposals.valid, sizes, *numbers))
 
 
 def _find(
@@ -36,6 +36,7 @@ def _find(
     least: float,
     iou: float,
     total: int,
+    min_side: float,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """The fields of `Detections`, from proposals `[B P 4]` and which of them are `valid` `[B P]`."""
     batch, _, classes = box_deltas.shape[:3]
@@ -44,6 +45,10 @@ def _find(
     score = probability[image, roi, label]
     moved = decode(proposals[image, roi], box_deltas[image, roi, label].float(), BOX_WEIGHTS)
     box = clip(moved[:, None], sizes[image])[:, 0]
+    if min_side:
+        width, height = sides(box)
+        large = ((width >= min_side) & (height >= min_side)).nonzero()[:, 0]
+        image, roi, label, score, box = (values[large] for values in (image, roi, label, score, box))
 
     group = image * classes + label
     order = score.argsort(descending=True, stable=True)
@@ -66,6 +71,7 @@ def _(
     least: float,
     iou: float,
     total: int,
+    min_side: float,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     slots = (class_scores.shape[0], total)
     index = proposals.new_empty(slots, dtype=torch.int64)

@@ -34,7 +34,7 @@ def initialize(model: MaskRCNN, generator: torch.Generator) -> None:
         _draw_backbone(model.heads.res5, generator)
     if model.pyramid is not None:
         _draw_pyramid(model.pyramid, generator)
-    for layer in (model.rpn.conv, model.rpn.score, model.rpn.delta):
+    for layer in _list_layers(model.rpn):
         _draw_normal(layer.conv, 0.01, generator)
     if isinstance(model.heads, FpnRoiHeads):
         _draw_fpn_heads(model.heads, generator)
@@ -67,8 +67,9 @@ def _draw_pyramid(pyramid: FeaturePyramid, generator: torch.Generator) -> None:
 
 def _draw_fpn_heads(heads: FpnRoiHeads, generator: torch.Generator) -> None:
     _draw_uniform(heads.fc6, 2 * heads.fc6.in_features, generator)  # the published fan-out of fc6 is its fan-in
-    _draw_uniform(heads.fc7, heads.fc7.in_features + heads.fc7.out_features, generator)
-    for layer in _list_layers(heads.convs):
+    if heads.fc7 is not None:
+        _draw_uniform(heads.fc7, heads.fc7.in_features + heads.fc7.out_features, generator)
+    for layer in (*_list_layers(heads.convs), *_list_layers(heads.box_convs)):
         _draw_normal(layer.conv, math.sqrt(2 / (layer.conv.in_channels * 9)), generator)
 
 

@@ -12,6 +12,7 @@ from maskzoo.models.resnet import ResNet
 from maskzoo.models.roi_heads import RoiHeads
 from maskzoo.models.rpn import RpnHead
 from maskzoo.models.settings import Anchors, Limits, ProposalLimits
+from maskzoo.ops.boxes import BOX_WEIGHTS, RPN_WEIGHTS, cap_shrinking
 from maskzoo.ops.roi_align import FeatureTable
 from maskzoo.structures import Detections, ImageBatch, Proposals
 
@@ -34,10 +35,11 @@ class MaskRCNN(nn.Module):
         heads: RoiHeads,
         anchors: Anchors,
         limits: Limits,
+        shrinking_capped: bool = False,
     ) -> None:
         super().__init__()
         self.backbone, self.pyramid, self.rpn, self.heads = backbone, pyramid, rpn, heads
-        self.anchors, self.limits = anchors, limits
+        self.anchors, self.limits, self.shrinking_capped = anchors, limits, shrinking_capped
 
     def forward(self, batch: ImageBatch) -> Detections:
         """Return detections with masks in every slot, in pixels of the resized images."""
@@ -65,17 +67,22 @@ class MaskRCNN(nn.Module):
         self, scores: list[Tensor], deltas: list[Tensor], anchors: list[Tensor], sizes: Tensor, limits: ProposalLimits
     ) -> Proposals:
         """Return the regions that may hold an object, from scored anchors and the images' sizes `[B 2]`."""
+        if self.shrinking_capped:
+            deltas = [cap_shrinking(level, RPN_WEIGHTS) for level in deltas]
         return propose(scores, deltas, anchors, sizes, limits)
 
     def detect(self, class_scores: Tensor, box_deltas: Tensor, proposals: Proposals, sizes: Tensor) -> Detections:
         """Return the detections, without masks, from the box head's logits `[B P C+1]` and deltas `[B P C 4]`."""
+        if self.shrinking_capped:
+            box_deltas = cap_shrinking(box_deltas.float(), BOX_WEIGHTS)
         return detect(class_scores, box_deltas, proposals, sizes, self.limits.detections)
 
     def make_anchors(self, features: list[Tensor]) -> list[Tensor]:
         """Return the anchors `[h*w*A 4]` of each feature map."""
-        shape = self.anchors
+        shape, finest = self.anchors, features[0].shape
+        canvas = (finest[2] * shape.strides[0], finest[3] * shape.strides[0]) if shape.whole else None
         return [
-            make_anchors(level.shape[2], level.shape[3], stride, level_sizes, shape.ratios, level.device)
+            make_anchors(level.shape[2], level.shape[3], stride, level_sizes, shape.ratios, level.device, canvas)
             for level, stride, level_sizes in zip(features, shape.strides, shape.sizes, strict=True)
         ]
 

@@ -19,7 +19,7 @@ EPS = 1e-5
 class FrozenNorm(nn.Module):
     """Batch-norm that always uses its stored statistics and never trains."""
 
-    eps = EPS
+    eps: float = EPS
     weight: Tensor
     bias: Tensor
     mean: Tensor
@@ -80,7 +80,7 @@ class BatchNorm(nn.Module):
     torch's own has an integer counter among its weights, and its synchronised one needs GPUs.
     """
 
-    eps = EPS
+    eps: float = EPS
     momentum = 0.1
     running_mean: Tensor
     running_var: Tensor

@@ -32,14 +32,15 @@ class Shortcut(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """1x1, 3x3, 1x1; the stride sits on the 3x3. `channels` is 64 in res2 of the usual width."""
+    """1x1, 3x3, 1x1; the stride sits on the 3x3, or on the first 1x1. `channels` is 64 in res2 of the usual width."""
 
     def __init__(self, shape: Backbone, inputs: int, channels: int, stride: int, first: bool) -> None:
         super().__init__()
         outputs, norm = channels * EXPANSION, shape.norm
         width = int(channels * (shape.group_width / BASE_WIDTH)) * shape.groups
-        self.conv1 = ConvLayer(inputs, width, 1, norm=norm, relu=True)
-        self.conv2 = ConvLayer(width, width, 3, stride=stride, groups=shape.groups, norm=norm, relu=True)
+        first_stride, second_stride = (stride, 1) if shape.stride_in_1x1 else (1, stride)
+        self.conv1 = ConvLayer(inputs, width, 1, stride=first_stride, norm=norm, relu=True)
+        self.conv2 = ConvLayer(width, width, 3, stride=second_stride, groups=shape.groups, norm=norm, relu=True)
         self.conv3 = ConvLayer(width, outputs, 1, norm=norm, relu=True)
         self.shortcut = Shortcut(shape, inputs, outputs, stride) if first else None
 

@@ -66,6 +66,8 @@ class RoiHeads(nn.Module):
     strides: tuple[int, ...]
     box_side: int
     chunk: int
+    aligned: bool = True
+    samples: int = 0
     box: BoxPredictor
     mask: MaskPredictor
 
@@ -101,7 +103,7 @@ class RoiHeads(nn.Module):
 
     def pool(self, table: FeatureTable, boxes: Tensor, images: Tensor, levels: Tensor, side: int) -> Tensor:
         """Return RoI features `[N C side side]` of boxes `[N 4]` on `images` `[N]`, whose `levels` `[N]` rise."""
-        return roi_align(table, boxes, images, levels, side)
+        return roi_align(table, boxes, images, levels, side, self.aligned, self.samples)
 
     def run_head(
         self, head: Callable[[Tensor], Tensor], table: FeatureTable, boxes: Tensor, images: Tensor, side: int
@@ -130,24 +132,29 @@ class RoiHeads(nn.Module):
 
 
 class FpnRoiHeads(RoiHeads):
-    """Two linear layers for boxes, four convolutions for masks, on features of P2..P5."""
+    """Two linear layers for boxes, or four convolutions and one; four convolutions for masks; on features of P2..P5."""
 
     strides = (4, 8, 16, 32)
     box_side = BOX_SIDE
     chunk = 512  # 25 MB of box features: as much as the allocator reuses
 
-    def __init__(self, channels: int, classes: int, hidden: int, norm: Norm = "none") -> None:
+    def __init__(self, channels: int, classes: int, hidden: int, norm: Norm = "none", box_head: str = "2fc") -> None:
         super().__init__()
+
+        def convolve_four() -> nn.Sequential:
+            return nn.Sequential(*(ConvLayer(channels, channels, 3, norm=norm, relu=True) for _ in range(4)))
+
+        self.box_convs = nn.Sequential() if box_head == "2fc" else convolve_four()
         # fc6 reads cells outermost, channels innermost: the order in which RoIAlign writes.
         self.fc6 = nn.Linear(BOX_SIDE * BOX_SIDE * channels, hidden)
-        self.fc7 = nn.Linear(hidden, hidden)
+        self.fc7 = nn.Linear(hidden, hidden) if box_head == "2fc" else None
         self.box = BoxPredictor(hidden, classes)
-        self.convs = nn.Sequential(*(ConvLayer(channels, channels, 3, norm=norm, relu=True) for _ in range(4)))
+        self.convs = convolve_four()
         self.mask = MaskPredictor(channels, classes, channels)
 
     def box_head(self, pooled: Tensor) -> Tensor:
-        hidden = F.relu_(self.fc6(pooled.permute(0, 2, 3, 1).flatten(1)))
-        return F.relu_(self.fc7(hidden))
+        hidden = F.relu_(self.fc6(self.box_convs(pooled).permute(0, 2, 3, 1).flatten(1)))
+        return hidden if self.fc7 is None else F.relu_(self.fc7(hidden))
 
     def mask_head(self, pooled: Tensor) -> Tensor:
         features: Tensor = self.convs(pooled)

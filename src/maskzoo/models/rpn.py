@@ -12,9 +12,10 @@ __all__ = ["RpnHead"]
 class RpnHead(nn.Module):
     """One logit and four deltas per anchor, shared by all levels: `[B C H W]` in, `[B H*W*A]` and `[B H*W*A 4]` out."""
 
-    def __init__(self, channels: int, anchors: int) -> None:
+    def __init__(self, channels: int, anchors: int, convs: int = 1) -> None:
         super().__init__()
-        self.conv = ConvLayer(channels, channels, 3, relu=True)
+        layers = [ConvLayer(channels, channels, 3, relu=True) for _ in range(convs)]
+        self.conv: nn.Module = layers[0] if convs == 1 else nn.Sequential(*layers)
         self.score = ConvLayer(channels, anchors, 1)
         self.delta = ConvLayer(channels, 4 * anchors, 1)
 

@@ -4,40 +4,54 @@ from __future__ import annotations
 
 from typing import Literal
 
-__all__ = ["Anchors", "Backbone", "BoxLimits", "Limits", "Network", "Norm", "ProposalLimits"]
+__all__ = ["Anchors", "Backbone", "BoxLimits", "Limits", "Network", "Norm", "ProposalLimits", "RoiAlign"]
 
 Norm = Literal["none", "frozen", "bn", "sync_bn", "gn"]
 
 
 class Backbone:
-    """A ResNet: depth, variant (b or d), width of the stem, groups, norm, and the parts that do not train."""
+    """A ResNet: depth, variant (b or d), width of the stem, groups, where blocks stride, norm, what does not train."""
 
     depth: int
     variant: str
     width: int
     groups: int
     group_width: int
+    stride_in_1x1: bool
     norm: Norm
+    epsilon: float
     frozen: tuple[str, ...]
 
 
 class Anchors:
-    """Anchor sizes of each level in pixels, their ratios (height / width), and the strides of the levels."""
+    """Anchor sizes of each level in pixels, their ratios (height / width), the levels' strides, and whether all is whole."""
 
     sizes: tuple[tuple[float, ...], ...]
     ratios: tuple[float, ...]
     strides: tuple[int, ...]
+    whole: bool
+
+
+class RoiAlign:
+    """Whether RoIs are shifted by half a cell, and how many samples a bin takes along each axis; 0 adapts to the RoI."""
+
+    aligned: bool
+    samples: int
 
 
 class Network:
-    """The kind of heads (fpn or c4), their widths and norm, the backbone and the anchors."""
+    """The kind of heads (fpn or c4) and of their box head, widths and norm, backbone, anchors, and how boxes are moved."""
 
     heads: str
     channels: int
+    box_head: str
     box_features: int
+    rpn_convs: int
     norm: Norm
+    shrinking_capped: bool
     backbone: Backbone
     anchors: Anchors
+    roi_align: RoiAlign
 
 
 class ProposalLimits:
@@ -51,11 +65,12 @@ class ProposalLimits:
 
 
 class BoxLimits:
-    """Which detections are kept: by score, overlap within a class and number."""
+    """Which detections are kept: by score, least side, overlap within a class and number."""
 
     score: float
     iou: float
     total: int
+    min_side: float
 
 
 class Limits:

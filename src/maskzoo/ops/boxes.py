@@ -9,7 +9,7 @@ from torch import Tensor
 
 from maskzoo.ops.transfer import send
 
-__all__ = ["BOX_WEIGHTS", "MAX_GROWTH", "RPN_WEIGHTS", "clip", "decode", "encode", "pairwise_iou", "sides"]
+__all__ = ["BOX_WEIGHTS", "MAX_GROWTH", "RPN_WEIGHTS", "cap_shrinking", "clip", "decode", "encode", "pairwise_iou", "sides"]
 
 # Growth is capped at 1000/16; the published weights were trained with this cap.
 MAX_GROWTH = math.log(1000.0 / 16)
@@ -58,6 +58,12 @@ def decode(source: Tensor, deltas: Tensor, weights: tuple[float, float, float, f
     half_width = 0.5 * width * dw.clamp(max=MAX_GROWTH).exp()
     half_height = 0.5 * height * dh.clamp(max=MAX_GROWTH).exp()
     return torch.stack([centre_x - half_width, centre_y - half_height, centre_x + half_width, centre_y + half_height], dim=-1)
+
+
+def cap_shrinking(deltas: Tensor, weights: tuple[float, float, float, float]) -> Tensor:
+    """Return `deltas` `[... 4]` (times `weights`) under which a box shrinks no further than `decode` lets it grow."""
+    least = (-math.inf, -math.inf, -MAX_GROWTH * weights[2], -MAX_GROWTH * weights[3])
+    return torch.maximum(deltas, _hold(least, deltas))
 
 
 def _hold(values: tuple[float, ...], like: Tensor) -> Tensor:

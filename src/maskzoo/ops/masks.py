@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-__all__ = ["find_runs", "paste", "to_counts", "to_crop"]
+__all__ = ["find_runs", "paste", "to_counts", "to_crop", "to_whole_pixels"]
 
 MASKS_AT_ONCE = 32  # enough to hide the cost of a call, few enough to stay near the processor's cache
 
@@ -64,6 +64,19 @@ def to_crop(runs: Tensor, size: tuple[int, int]) -> tuple[Tensor, tuple[int, int
     counts = torch.diff(edges.flatten(), prepend=edges.new_zeros(1), append=total).tolist()
     pixels = bytearray().join((b"\0", b"\1")[i % 2] * count for i, count in enumerate(counts))
     return torch.frombuffer(pixels, dtype=torch.bool).view(width, height).T, (left, top)
+
+
+def to_whole_pixels(boxes: Tensor, side: int) -> Tensor:
+    """Return the boxes `[N 4]` in which masks of `side` cells lie that are stretched to whole pixels, torchvision's rule.
+
+    There a mask gets a border of one zero cell, its box grows by as much, and corners are cut to whole pixels, from the first
+    to the last of which it is stretched. What is returned are the boxes of the cells within the border.
+    """
+    boxes = boxes.float()
+    centre, half = (boxes[:, 2:] + boxes[:, :2]) * 0.5, (boxes[:, 2:] - boxes[:, :2]) * 0.5 * ((side + 2) / side)
+    low, high = (centre - half).trunc(), (centre + half).trunc()
+    cell = (high - low + 1).clamp(min=1) / (side + 2)
+    return torch.cat([low + cell, low + cell * (side + 1)], dim=1)
 
 
 class _Axis(NamedTuple):

@@ -1,7 +1,8 @@
-"""RoIAlign with adaptive sampling as one `embedding_bag`: every output bin is a weighted sum of feature rows.
+"""RoIAlign as one `embedding_bag`: every output bin is a weighted sum of feature rows.
 
 The bilinear samples of a bin lie on a regular grid, so their mean separates into one set of weights along y and one
-along x; a bin's taps are the products of the two. Each level of the pyramid is one table of rows `[rows C]`.
+along x; a bin's taps are the products of the two. Each level of the pyramid is one table of rows `[rows C]`. Samples that
+adapt to the RoI lie within a cell of each other; of a fixed number each has two taps of its own.
 """
 
 from __future__ import annotations
@@ -48,31 +49,42 @@ def assign_levels(boxes: Tensor, levels: int) -> Tensor:
 
     224 pixels belong to the third level. The 1e-6 stands inside the logarithm, as the published weights expect.
     """
+    # DIFFERS: torchvision, detectron2 and mmdetection add other small numbers, which tell within 1e-3 pixels of 112, 224, 448.
     width, height = boxes[..., 2] - boxes[..., 0], boxes[..., 3] - boxes[..., 1]
     area = torch.where((width < 0) | (height < 0), torch.zeros_like(width), width * height)
     return (torch.log2(area.sqrt() / 224 + 1e-6) + 4).floor().clamp(2, levels + 1).to(torch.int64) - 2
 
 
-def roi_align(table: FeatureTable, boxes: Tensor, images: Tensor, levels: Tensor, side: int, aligned: bool = True) -> Tensor:
+def roi_align(
+    table: FeatureTable,
+    boxes: Tensor,
+    images: Tensor,
+    levels: Tensor,
+    side: int,
+    aligned: bool = True,
+    samples: int = 0,
+) -> Tensor:
     """Return RoI features `[N C side side]` (channels-last in memory) of boxes `[N 4]` in network-input pixels.
 
-    `images` and `levels` `[N]` say where each box lies; levels must come in rising order. The samples of a bin adapt to
-    the RoI: ceil(side of the RoI in cells / `side`) along each axis. `aligned` shifts by half a cell; a RoI without area
-    gives zeros. Compiled and exported programs hold it as one operator, `maskzoo::roi_align`.
+    `images` and `levels` `[N]` say where each box lies; levels must come in rising order. A bin has `samples` along each
+    axis; 0 adapts them to the RoI: ceil(side of the RoI in cells / `side`), of which one without area has none and gives
+    zeros. `aligned` shifts by half a cell; without it a RoI has at least the side of a cell. Compiled and exported
+    programs hold it as one operator, `maskzoo::roi_align`.
     """
     if torch.compiler.is_compiling():
-        pooled: Tensor = torch.ops.maskzoo.roi_align(table.levels, boxes, images, levels, table.strides, side, aligned)
+        where = (boxes, images, levels)
+        pooled: Tensor = torch.ops.maskzoo.roi_align(table.levels, *where, table.strides, side, aligned, samples)
         return pooled
-    return _pool(table, boxes, images, levels, side, aligned)
+    return _pool(table, boxes, images, levels, side, aligned, samples)
 
 
-def _pool(table: FeatureTable, boxes: Tensor, images: Tensor, levels: Tensor, side: int, aligned: bool) -> Tensor:
+def _pool(table: FeatureTable, boxes: Tensor, images: Tensor, levels: Tensor, side: int, aligned: bool, samples: int) -> Tensor:
     counts = torch.bincount(levels, minlength=len(table.levels)).tolist()
     pooled, begin = [], 0
     for level, count in enumerate(counts):
         if count:
             chosen = slice(begin, begin + count)
-            pooled.append(pool_level(table, level, boxes[chosen], images[chosen], side, aligned))
+            pooled.append(pool_level(table, level, boxes[chosen], images[chosen], side, aligned, samples))
             begin += count
     channels = table.levels[0].shape[1]
     joined = pooled[0] if len(pooled) == 1 else torch.cat([table.levels[0].new_zeros(0, channels), *pooled])
@@ -88,8 +100,9 @@ def _operator(
     strides: Sequence[int],
     side: int,
     aligned: bool,
+    samples: int,
 ) -> Tensor:
-    return _pool(FeatureTable(tuple(features), tuple(strides)), boxes, images, levels, side, aligned).contiguous()
+    return _pool(FeatureTable(tuple(features), tuple(strides)), boxes, images, levels, side, aligned, samples).contiguous()
 
 
 @_operator.register_fake
@@ -101,19 +114,28 @@ def _(
     strides: Sequence[int],
     side: int,
     aligned: bool,
+    samples: int,
 ) -> Tensor:
     return features[0].new_empty(boxes.shape[0], features[0].shape[1], side, side)
 
 
-def pool_level(table: FeatureTable, level: int, boxes: Tensor, images: Tensor, side: int, aligned: bool) -> Tensor:
+def pool_level(
+    table: FeatureTable, level: int, boxes: Tensor, images: Tensor, side: int, aligned: bool, samples: int = 0
+) -> Tensor:
     """RoI features `[N * side * side, C]` of boxes that all lie on one level."""
     height, width = table.levels[level].shape[2:]
     scale, shift = 1.0 / table.strides[level], 0.5 if aligned else 0.0
     start, end = boxes[:, :2] * scale - shift, boxes[:, 2:] * scale - shift
     length = end - start if aligned else (end - start).clamp(min=1)
-    across = _find_taps(start[:, 0], length[:, 0], width, side)
-    down = _find_taps(start[:, 1], length[:, 1], height, side)
-    rows, weights, offsets = _cross(down, across, images.to(torch.int32) * (height * width), width)
+    first = images.to(torch.int32) * (height * width)
+    if samples:
+        down_taps = _place_taps(start[:, 1], length[:, 1], height, side, samples)
+        across_taps = _place_taps(start[:, 0], length[:, 0], width, side, samples)
+        rows, weights, offsets = _cross_evenly(*down_taps, *across_taps, first, width)
+    else:
+        across = _find_taps(start[:, 0], length[:, 0], width, side)
+        down = _find_taps(start[:, 1], length[:, 1], height, side)
+        rows, weights, offsets = _cross(down, across, first, width)
     features = table.rows(level)
     return F.embedding_bag(
         rows, features, offsets, mode="sum", per_sample_weights=weights.to(features.dtype), include_last_offset=True
@@ -147,6 +169,34 @@ def _find_taps(start: Tensor, length: Tensor, size: int, bins: int) -> _Taps:
     last = low.gather(2, (grid.to(torch.int64) - 1).clamp(min=0)[:, None, None].expand(-1, bins, 1))[..., 0]
     count = ((last + 1).clamp(max=size - 1) - first + 1).to(torch.int32)
     return _Taps(first.to(torch.int32), torch.where(grid[:, None] > 0, count, 0).to(torch.int32), weights)
+
+
+def _place_taps(start: Tensor, length: Tensor, size: int, bins: int, samples: int) -> tuple[Tensor, Tensor]:
+    """Find the cells int32 `[N S 2*samples]` that each bin reads along one axis, and their weights, for fixed samples.
+
+    Arguments and what lies outside as in `_find_taps`.
+    """
+    step = (length / bins)[:, None, None]
+    corner = start[:, None, None] + torch.arange(bins, device=start.device, dtype=start.dtype)[:, None] * step
+    position = corner + (torch.arange(samples, device=start.device, dtype=start.dtype) + 0.5) * step / samples
+    share = ((position >= -1) & (position <= size)).to(position.dtype) / samples
+    position = position.clamp(0, size - 1)
+    low = position.floor()
+    fraction = position - low
+    cells = torch.cat([low, (low + 1).clamp(max=size - 1)], dim=2)
+    return cells.to(torch.int32), torch.cat([share * (1 - fraction), share * fraction], dim=2)
+
+
+def _cross_evenly(
+    down: Tensor, down_weights: Tensor, across: Tensor, across_weights: Tensor, first: Tensor, width: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Combine the taps of both axes as `_cross` does, where each bin has equally many, `[N S T]`."""
+    rows = (first[:, None, None] + down * width)[:, :, None, :, None] + across[:, None, :, None, :]
+    weights = down_weights[:, :, None, :, None] * across_weights[:, None, :, None, :]
+    taps = rows.shape[3] * rows.shape[4]
+    bags = rows.shape[0] * rows.shape[1] * rows.shape[2]
+    offsets = torch.arange(bags + 1, device=first.device, dtype=torch.int32) * taps
+    return rows.reshape(-1), weights.reshape(-1), offsets
 
 
 def _cross(down: _Taps, across: _Taps, first: Tensor, width: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -68,7 +68,10 @@ def _follow(image: AnnotatedImage, resized: ResizedImage) -> AnnotatedImage:
         [(polygon.astype(np.float32).reshape(-1, 2) * scale).ravel().astype(np.float64) for polygon in outline]
         for outline in image.outlines
     ]
-    return AnnotatedImage(resized.pixels, boxes, image.labels, outlines, resized.extent)
+    pixels = resized.pixels
+    if pixels.dtype != np.uint8:  # training flips, cuts and pastes whole grey levels
+        pixels = np.rint(pixels)
+    return AnnotatedImage(pixels.astype(np.uint8, copy=False), boxes, image.labels, outlines, resized.extent)
 
 
 def flip(image: AnnotatedImage) -> AnnotatedImage:

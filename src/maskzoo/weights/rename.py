@@ -26,11 +26,22 @@ ROI_SIDE = 7
 
 class Layout(Enum):
     """How a tensor lies in the source: as ours; TRANSPOSED, a linear weight stored [in, out]; ROI_LINEAR, transposed too,
-    with the inputs of a 7x7 RoI feature ordered channel, y, x, where ours are y, x, channel."""
+    with the inputs of a 7x7 RoI feature ordered channel, y, x, where ours are y, x, channel; ROI_ROWS, so without being
+    transposed. BACKGROUND_FIRST: the first row belongs to the background, ours is last; BACKGROUND_BOX, BACKGROUND_MASK: its
+    four deltas or its mask stand first, of which ours has none. SHARED: the rows of one class serve all.
+    """
 
     SAME = auto()
     TRANSPOSED = auto()
     ROI_LINEAR = auto()
+    ROI_ROWS = auto()
+    BACKGROUND_FIRST = auto()
+    BACKGROUND_BOX = auto()
+    BACKGROUND_MASK = auto()
+    SHARED = auto()
+
+
+BACKGROUND_ROWS = {Layout.BACKGROUND_BOX: 4, Layout.BACKGROUND_MASK: 1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +90,13 @@ def rename(
         if line.theirs not in source:
             continue
         array = source[line.theirs]
-        wanted = tuple(shape) if line.layout is Layout.SAME else tuple(shape)[::-1]
+        wanted = _find_source_shape(tuple(shape), line.layout, array)
         if array.shape != wanted:
             misshapen.append(f"{line.theirs}: found {list(array.shape)}, expected {list(wanted)}")
         elif array.dtype.kind != "f":
             unsuitable.append(f"{line.theirs}: {array.dtype}")
         else:
-            tensors[ours] = _to_tensor(_lay_out(array, line.layout))
+            tensors[ours] = _to_tensor(_lay_out(array, line.layout, tuple(shape)))
     endless = {by_ours[ours].theirs: int((~tensor.isfinite()).sum()) for ours, tensor in tensors.items()}
     faults = [
         *_report("missing, expected in the file", missing),
@@ -111,13 +122,25 @@ def _index(table: Sequence[Rename], expected: Mapping[str, tuple[int, ...]]) -> 
     return by_ours
 
 
-def _lay_out(array: NDArray[Any], layout: Layout) -> NDArray[Any]:
-    if layout is Layout.SAME:
-        return array
+def _find_source_shape(shape: tuple[int, ...], layout: Layout, array: NDArray[Any]) -> tuple[int, ...]:
+    if layout in (Layout.TRANSPOSED, Layout.ROI_LINEAR):
+        return shape[::-1]
+    if layout is Layout.SHARED:
+        return (array.shape[0], *shape[1:])
+    return (shape[0] + BACKGROUND_ROWS.get(layout, 0), *shape[1:]) if shape else shape
+
+
+def _lay_out(array: NDArray[Any], layout: Layout, shape: tuple[int, ...]) -> NDArray[Any]:
     if layout is Layout.TRANSPOSED:
         return array.T
-    outputs = array.shape[1]
-    return array.reshape(-1, ROI_SIDE, ROI_SIDE, outputs).transpose(3, 1, 2, 0).reshape(outputs, -1)
+    if layout in (Layout.ROI_LINEAR, Layout.ROI_ROWS):
+        rows = array if layout is Layout.ROI_ROWS else array.T
+        return rows.reshape(shape[0], -1, ROI_SIDE, ROI_SIDE).transpose(0, 2, 3, 1).reshape(shape[0], -1)
+    if layout is Layout.BACKGROUND_FIRST:
+        return np.roll(array, -1, axis=0)
+    if layout is Layout.SHARED:
+        return np.concatenate([array] * (shape[0] // array.shape[0]))
+    return array[BACKGROUND_ROWS.get(layout, 0) :] if shape else array
 
 
 def _to_tensor(array: NDArray[Any]) -> torch.Tensor:

@@ -101,6 +101,12 @@ def export(
     make_folder(path.parent)
     on_progress(ProgressEvent(f"Exporting {model}: {'several minutes' if to == 'torch' else 'a minute or two'}"))
     network, config = load_network(model, weights, overrides=overrides, on_progress=on_progress)
+    if preprocess and (config.input.resize, config.input.order) not in (("one_factor", "rgb"), ("rounded", "rgb")):
+        raise ConfigError(
+            f"{model}: a file can prepare photos itself by input.resize one_factor or rounded, in the order rgb; found "
+            f"{config.input.resize}, {config.input.order}. Leave preprocess (--preprocess) out: maskzoo, and the example that "
+            "is written beside the file, prepare photos by this model's rules"
+        )
     provenance = {
         "model": str(model),
         "source": config.source.weights if weights is None else Path(weights).name,

@@ -30,6 +30,8 @@ from maskzoo.system.files import describe_address, hash_file, home
 from maskzoo.system.machine import inspect_compiler, is_installed
 from maskzoo.system.memory import bound_setups
 from maskzoo.weights.checkpoint import Checkpoint, read_checkpoint, read_checkpoint_config, write_checkpoint
+from maskzoo.weights.foreign import read_tensors
+from maskzoo.weights.libraries import to_ours
 from maskzoo.weights.paddledetection import list_renames
 from maskzoo.weights.pdparams import read_pdparams
 from maskzoo.weights.rename import Rename, rename
@@ -46,6 +48,7 @@ DTYPES = {  # that a backend computes in
     "onnxruntime": ("float32",),
     "torch package": ("float32",),
 }
+LIBRARY_SUFFIXES = (".pth", ".pt", ".pkl")  # of torchvision's, detectron2's and mmdetection's weights
 EXPORTED_SUFFIXES = (".onnx", ".xml", ".pt2")  # of the files that `maskzoo export` writes
 
 
@@ -66,8 +69,8 @@ def load(
         model: A row's name, your own `.yml` with `weights`, a `.safetensors` file, the folder of a training run (its best
             weights), or an `.onnx`, `.xml` or `.pt2` file that `export` wrote; the last is machine code, so load none that
             you would not run.
-        weights: A `.safetensors` or `.pdparams` file. None: a row's published file, downloaded at the first use. Weights of
-            ours bring their `input.resize` along, which they were trained with; an override is stronger.
+        weights: A `.safetensors` file, or another library's, as for `convert`. None: a row's published file, downloaded at the
+            first use. Weights of ours bring their `input.resize` along, which they were trained with; an override is stronger.
         device: "auto" is the GPU where there is one.
         backend: "auto" is what was measured as the fastest for the type; the predictor's repr says why. A runtime other
             than PyTorch exports the network at the first use and keeps the file.
@@ -156,14 +159,17 @@ def _note_rule(
 
 
 def _resize_as(trained: ModelConfig, config: ModelConfig) -> ModelConfig:
-    """The config, with the rule of resizing that its weights were trained with."""
-    return config.model_copy(update={"input": config.input.model_copy(update={"resize": trained.input.resize})})
+    """The config, with the rule of resizing and the order of channels that its weights were trained with."""
+    rules = {"resize": trained.input.resize, "order": trained.input.order}
+    return config.model_copy(update={"input": config.input.model_copy(update=rules)})
 
 
 def read_weights(path: str | Path, config: ModelConfig, network: MaskRCNN) -> dict[str, Tensor]:
-    """Read a `.safetensors` file of ours or a PaddleDetection `.pdparams` file as tensors for the network, strictly."""
+    """Read a `.safetensors` file of ours, or another library's weights file, as tensors for the network, strictly."""
     if Path(path).suffix == ".safetensors":
         return _check_names(read_checkpoint(path).tensors, network, str(path))
+    if Path(path).suffix in LIBRARY_SUFFIXES:
+        return to_ours(read_tensors(path).tensors, config.network, list_shapes(network), str(path))
     return rename(read_pdparams(path), list_renames(config.network, str(path)), list_shapes(network), str(path))
 
 
@@ -173,7 +179,8 @@ def convert(
     """Write other libraries' weights as one safe file that holds config, class names and origin as well.
 
     Args:
-        source: PaddleDetection's `.pdparams` file; no code in it is run.
+        source: PaddleDetection's `.pdparams` file, or torchvision's, detectron2's or mmdetection's `.pth`, `.pt` or `.pkl`;
+            no code in it is run.
         out: The `.safetensors` file to write.
         model: The network they belong to, a row's name or a model file; None: `source` is named as a row.
         overrides: As for `load`. No file says which PaddleDetection wrote it: for weights that 2.6.1 or later trained,

@@ -17,6 +17,7 @@ from maskzoo.zoo.download import find_fetched
 __all__ = [
     "RowSummary",
     "find_weights",
+    "library_names",
     "list_models",
     "names",
     "read_model_config",
@@ -63,6 +64,11 @@ def names() -> list[str]:
     return sorted(rows, key=_rank)
 
 
+def library_names() -> list[str]:
+    """List the rows of other libraries, which `load` takes as well: `torchvision/maskrcnn_resnet50_fpn`, ..."""
+    return sorted(f"{path.parent.name}/{path.stem}" for path in _folder().glob("*/*.yml"))
+
+
 def _rank(row: str) -> tuple[int, str, bool, bool, bool, str]:
     """Depth, family, pyramid, variant, schedule: mask_rcnn_x101_vd_64x4d_fpn_1x_coco is depth 101 of family x."""
     family = row.removeprefix("mask_rcnn_").partition("_")[0]
@@ -76,7 +82,7 @@ def find_weights(model: str | Path) -> str | Path:
     Raises ConfigError for a folder that holds none.
     """
     folder = Path(model)
-    if str(model) in names() or not folder.is_dir():
+    if not folder.is_dir() or str(model) in (*names(), *library_names()):
         return model
     for file in (folder / "best.safetensors", folder / "last.safetensors"):
         if file.is_file():
@@ -91,8 +97,9 @@ def find_weights(model: str | Path) -> str | Path:
 
 def row_text(name: str) -> str:
     """Return the YAML text of a published row. Raises ConfigError with the nearest names."""
-    if name not in names():
-        hint = suggest(name, names()) or "`maskzoo models` lists the names."
+    known = [*names(), *library_names()]
+    if name not in known:
+        hint = suggest(name, known) or "`maskzoo models` lists the names."
         raise ConfigError(f"{name}: no such model; {hint} A model file of your own is given by its path (my.yml)")
     return _folder().joinpath(f"{name}.yml").read_text(encoding="utf-8")
 
@@ -103,7 +110,7 @@ def read_row(name_or_path: str | Path, overrides: Sequence[str] = ()) -> ModelCo
     Raises ConfigError; WeightsError for a file of weights of a kind that is not read.
     """
     path = Path(name_or_path)
-    if str(name_or_path) not in names() and (path / "model.yml").is_file():
+    if (path / "model.yml").is_file() and str(name_or_path) not in (*names(), *library_names()):
         return read_config(path / "model.yml", overrides)
     if path.suffix in (".yml", ".yaml"):
         return read_config(path, overrides)

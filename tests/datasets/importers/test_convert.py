@@ -45,8 +45,8 @@ def test_classes_can_be_a_list_a_text_or_a_file(source, tmp_path):
 
 
 def test_calls_that_cannot_be_meant_are_refused(source, tmp_path):
-    with pytest.raises(ArgumentError, match="'coco'; expected one of"):
-        maskzoo.convert_dataset(source, tmp_path / "coco", format="coco")
+    with pytest.raises(ArgumentError, match="'pascal'; expected one of"):
+        maskzoo.convert_dataset(source, tmp_path / "coco", format="pascal")
     with pytest.raises(ArgumentError, match="each once"):
         maskzoo.convert_dataset(source, tmp_path / "coco", classes="cat,cat")
     with pytest.raises(ArgumentError, match="voc has no boxes without an outline"):

@@ -102,7 +102,7 @@ def test_a_format_that_is_named_is_taken_if_it_is_known(tmp_path):
 
 
 def test_the_command_line_offers_every_format():
-    assert [name.value for name in Format] == ["auto", *FORMATS]
+    assert [name.value for name in Format] == ["auto", *FORMATS, "coco", "predictions"]
 
 
 def test_a_data_set_one_folder_deeper_is_pointed_at(tmp_path):

@@ -160,7 +160,7 @@ def test_x_anylabeling_adds_kinds_of_shapes_and_fields(tmp_path):
     assert [row["bbox"] for row in draft.annotations] == [[5, 5, 25, 20], [1, 1, 8, 8], [1, 1, 8, 8]]
     assert [row.get("attributes") for row in draft.annotations] == [
         None,
-        {"difficult": True, "attributes": {"age": "old"}},
+        {"difficult": True, "age": "old"},
         {"score": 0.7, "flags": {"torn": True}},
     ]
     assert ["'linestrip' has no area" in draft.skipped[0].reason, "'cuboid' has no area" in draft.skipped[1].reason] == [

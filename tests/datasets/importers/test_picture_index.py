@@ -1,6 +1,7 @@
 """A picture is found by what is left of its path: where it is said, else the only one that can be meant, which is told."""
 
 import unicodedata
+from pathlib import Path
 
 import pytest
 
@@ -76,6 +77,13 @@ def test_between_several_of_a_name_the_folders_of_the_labels_decide_and_then_the
         (tree / name).parent.mkdir(exist_ok=True)
         (tree / name).write_bytes(b"")
     assert PictureIndex(tree).find("F.jpg", tree / "one").path == tree / "other/F.jpg"
+
+
+def test_labels_may_lie_in_another_folder_than_the_pictures(tree, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for root, near in ((Path("set"), Path("labels")), (tree, Path("labels")), (Path("set"), tmp_path / "labels")):
+        found = PictureIndex(root).find("photos/d.tif", near)
+        assert found.path is not None and found.path.absolute() == tree / "two/d.tif"
 
 
 def test_obstacles_on_the_way_are_kept(tree):

@@ -45,6 +45,7 @@ Parts = Literal["one", "each"]
 PARTS: tuple[Parts, ...] = ("one", "each")
 SPLITS = ("train", "val", "test")
 LARGEST_TEXT = 1 << 28  # bytes of one text file: labels of one picture, or a list of pictures
+FLAGS = ("iscrowd", "is_crowd", "ignore")
 WORKERS = 4  # threads that read pictures, outside Python's lock; a picture may take 2 GB
 
 
@@ -56,8 +57,9 @@ class ImportOptions:
     a rectangular object (`masks`), a region that training leaves out (`crowds`), or nothing (`skip`); None refuses it.
     `parts` says whether the separate parts of one number in a mask are `one` object or `each` an object; None refuses masks
     where both may be meant. `threshold` is the grey above which a mask holds objects.
-    `class_attribute` names which of an object's attributes is its class, where a format has no word for it. `pictures` is
-    the folder for pictures that lie inside label files. `on_progress` is called for each picture.
+    `class_attribute` names which of an object's attributes is its class, where a format has no word for it. `images` is the
+    folder in which pictures are looked for, that of the labels if None; `pictures` the one for pictures that lie inside
+    label files. `on_progress` is called for each picture.
     """
 
     classes: Sequence[str] | None = None
@@ -65,6 +67,7 @@ class ImportOptions:
     parts: Parts | None = None
     threshold: int | None = None
     class_attribute: str | None = None
+    images: Path | None = None
     pictures: Path | None = None
     on_progress: OnProgress = say_nothing
 
@@ -133,8 +136,11 @@ class DatasetBuilder:
         """Add an object with its polygons (flat x y x y ..., pixels), or skip it: `origin` is its file and row.
 
         The area is that inside the polygons unless given. The box is that of the polygons inside the picture. A crowd is
-        kept as run lengths, as COCO has it; `attributes` are JSON values that the source says about the object.
+        kept as run lengths, as COCO has it; `attributes` are JSON values that the source says about the object. Those called
+        `iscrowd`, `is_crowd` and `ignore` are COCO's flags: tools without such a flag have them so.
         """
+        attributes, flags = _split_flags(attributes or {})
+        crowd |= "iscrowd" in flags or "is_crowd" in flags
         height, width = self.sizes[image]
         if not polygons:
             self.skip(*origin, "has no outline")
@@ -166,7 +172,8 @@ class DatasetBuilder:
             "bbox": _to_numbers(np.array([x1, y1, x2 - x1, y2 - y1])),
             "iscrowd": int(crowd),
         }
-        self.annotations.append(row | {"attributes": dict(attributes)} if attributes else row)
+        row |= {"ignore": 1} if "ignore" in flags else {}
+        self.annotations.append(row | {"attributes": attributes} if attributes else row)
 
     def add_mask(
         self,
@@ -215,6 +222,12 @@ class DatasetBuilder:
             "categories": [{"id": number, "name": name} for number, name in enumerate(self.names, 1)],
             "annotations": self.annotations,
         }
+
+
+def _split_flags(attributes: Mapping[str, Any]) -> tuple[dict[str, Any], set[str]]:
+    """Return the attributes that are no flags of COCO's, and those of its flags that are set."""
+    rest = {name: value for name, value in attributes.items() if name not in FLAGS}
+    return rest, {name for name in FLAGS if str(attributes.get(name)).lower() in ("1", "true")}
 
 
 def _find_fault(polygon: Points, height: int, width: int) -> str | None:

@@ -34,12 +34,14 @@ from maskzoo.datasets.importers.voc_xml import is_voc_xml, read_voc_xml
 from maskzoo.datasets.importers.yolo import is_yolo, read_yolo
 from maskzoo.datasets.known_formats import CONVERT, count_files, find_format, holds_tables, name_format
 from maskzoo.datasets.layout import find_splits, list_passed_over
+from maskzoo.datasets.predictions import is_predictions
 from maskzoo.errors import AnnotationsError, ArgumentError, SourceError, list_some
 from maskzoo.images.find import find_pictures
 from maskzoo.system.files import describe_address
 
-__all__ = ["FORMATS", "Importer", "choose_format"]
+__all__ = ["FORMATS", "Importer", "choose_format", "choose_source"]
 
+FOR_LABELS = frozenset(["boxes", "images"])  # options of labels that name their pictures
 TRIED = 20  # JSON files of a folder that are looked into
 
 
@@ -64,31 +66,27 @@ def _by_content(source: Path) -> bool:
 
 FORMATS = {
     "yolo": Importer("YOLO (data.yaml, or labels/*.txt)", is_yolo, read_yolo, frozenset(["boxes"])),
-    "labelme": Importer(
-        "LabelMe (JSON files with shapes)", _by_content, read_labelme, frozenset(["boxes"]), recognise_json=is_labelme
-    ),
+    "labelme": Importer("LabelMe (JSON files with shapes)", _by_content, read_labelme, FOR_LABELS, recognise_json=is_labelme),
     "supervisely": Importer(
-        "Supervisely (meta.json, ann, img)", _by_content, read_supervisely, frozenset(["boxes"]), recognise_json=is_supervisely
+        "Supervisely (meta.json, ann, img)", _by_content, read_supervisely, FOR_LABELS, recognise_json=is_supervisely
     ),
     "datumaro": Importer(
-        "Datumaro (annotations/default.json)", _by_content, read_datumaro, frozenset(["boxes"]), recognise_json=is_datumaro
+        "Datumaro (annotations/default.json)", _by_content, read_datumaro, FOR_LABELS, recognise_json=is_datumaro
     ),
     "fiftyone": Importer(
-        "FiftyOne's own export (samples.json)", _by_content, read_fiftyone, frozenset(["boxes"]), recognise_json=is_fiftyone
+        "FiftyOne's own export (samples.json)", _by_content, read_fiftyone, FOR_LABELS, recognise_json=is_fiftyone
     ),
-    "cvat": Importer("CVAT's XML 1.1", is_cvat, read_cvat, frozenset(["boxes"])),
-    "via": Importer(
-        "VIA (JSON or CSV files with regions)", has_via_csv, read_via, frozenset(["boxes", "class_attribute"]), is_via
+    "cvat": Importer("CVAT's XML 1.1", is_cvat, read_cvat, FOR_LABELS),
+    "via": Importer("VIA (JSON or CSV files with regions)", has_via_csv, read_via, FOR_LABELS | {"class_attribute"}, is_via),
+    "labelstudio": Importer("Label Studio (JSON of tasks)", _by_content, read_label_studio, FOR_LABELS, is_label_studio),
+    "isat": Importer(
+        "ISAT (JSON files with info and objects)", _by_content, read_isat, frozenset(["images"]), recognise_json=is_isat
     ),
-    "labelstudio": Importer(
-        "Label Studio (JSON of tasks)", _by_content, read_label_studio, frozenset(["boxes"]), is_label_studio
-    ),
-    "isat": Importer("ISAT (JSON files with info and objects)", _by_content, read_isat, recognise_json=is_isat),
-    "labelbox": Importer("Labelbox (NDJSON of an export)", has_labelbox_rows, read_labelbox, frozenset(["boxes"]), is_labelbox),
+    "labelbox": Importer("Labelbox (NDJSON of an export)", has_labelbox_rows, read_labelbox, FOR_LABELS, is_labelbox),
     "cityscapes": Importer("Cityscapes (gtFine)", is_cityscapes, read_cityscapes, recognise_json=is_cityscapes_json),
     "panoptic": Importer("COCO panoptic (JSON and PNGs)", _by_content, read_panoptic, recognise_json=is_panoptic),
     "voc": Importer("Pascal VOC (SegmentationObject)", is_voc, read_voc),
-    "voc_xml": Importer("Pascal VOC's XML", is_voc_xml, read_voc_xml, frozenset(["boxes"])),
+    "voc_xml": Importer("Pascal VOC's XML", is_voc_xml, read_voc_xml, FOR_LABELS),
     # VOC's masks are numbered PNGs as well.
     "masks": Importer(
         "a folder of pictures beside one of masks",
@@ -157,6 +155,32 @@ def _explain(source: Path) -> str:
         f"{file} is {name}, but the rest is not as its tool writes it; export it again, or say which it is with "
         f"--from {'|'.join(FORMATS)}"
     )
+
+
+def choose_source(source: Path, given: str | None, *, needs_work: bool) -> str:
+    """Return what is converted: one of `FORMATS`, "predictions", or, if that `needs_work`, "coco".
+
+    Raises as `choose_format`.
+    """
+    if not source.exists() or given in FORMATS:
+        return choose_format(source, given)
+    if given == "predictions" or (given is None and is_predictions(source)):
+        return "predictions"
+    if not needs_work or given not in (None, "coco"):
+        return choose_format(source, given if given != "coco" else None)
+    if given is None and not _has_tables(source):
+        return choose_format(source)
+    found = _recognise(source) if given is None else []
+    if found:
+        raise SourceError(f"{source}: could be {' or '.join(['coco', *found])}; say which with --from")
+    return "coco"
+
+
+def _has_tables(source: Path) -> bool:
+    try:
+        return all(map(holds_tables, find_splits(source).values()))
+    except SourceError:
+        return False
 
 
 def _read_first_json(source: Path) -> list[Any]:

@@ -128,7 +128,8 @@ def _read_picture(path: Path, row: str, named: str, results: list[dict[str, Any]
         if kind is None or number in shapes:
             continue
         shapes[number] = _read_region(f"region {number}", result, kind, texts.get(number, []))
-        shapes[number].attributes = answers.get(number, {})
+        meta = result.get("meta")
+        shapes[number].attributes = (meta if isinstance(meta, dict) else {}) | answers.get(number, {})
         height, width = result.get("original_height"), result.get("original_width")
         if isinstance(height, int) and isinstance(width, int):
             sizes[height, width] += 1

@@ -15,6 +15,7 @@ import numpy as np
 
 from maskzoo.datasets.coco_reader import read_json
 from maskzoo.datasets.importers.builder import SPLITS, DatasetBuilder, ImportOptions, measure_pictures
+from maskzoo.datasets.importers.class_lists import find_class_list
 from maskzoo.datasets.importers.drawn_shapes import Points
 from maskzoo.datasets.importers.picture_index import FoundPicture, PictureIndex
 from maskzoo.datasets.picture_names import split_address
@@ -118,7 +119,7 @@ class Labels:
             raise SourceError(list_some([nothing, *self._list_reasons()], 21, "\n  "))
         splits = self._choose_splits()
         drafts = {split: DatasetBuilder(names, options.boxes) for split in dict.fromkeys([*SPLITS, ""]) if split in splits}
-        index = PictureIndex(self.root)
+        index = PictureIndex(options.images or self.root)
         found = [self._find(picture, index, options) for picture in self.pictures]
         on_disk = dict.fromkeys(path for path, size in found if path is not None and size is None)
         sizes = dict(measure_pictures(list(on_disk), options.on_progress))
@@ -166,7 +167,17 @@ class Labels:
             if not reasons:
                 nothing += f"; expected shapes, each with a label ({len(self.pictures)} pictures are named)"
             raise SourceError(list_some([nothing, *reasons], 21, "\n  "))
-        return names
+        return self._order_names(names)
+
+    def _order_names(self, names: list[str]) -> list[str]:
+        """Return the classes of a list that lies beside the labels and has all of their names, else the names."""
+        listed = find_class_list(list(dict.fromkeys([self.root, *(picture.file.parent for picture in self.pictures[:1])])))
+        if listed is None:
+            return names
+        if missing := sorted(set(names) - set(listed.names)):
+            self.tell(f"{listed.origin} does not name all labels, so their order is the alphabet's", ", ".join(missing))
+            return names
+        return list(listed.names)
 
     def _list_reasons(self) -> list[str]:
         return [": ".join(filter(None, [str(file), row, reason])) for file, row, reason in self.skipped]

@@ -20,7 +20,7 @@ from maskzoo.datasets.importers.labelled import LabelledPicture, LabelledShape, 
 
 __all__ = ["is_labelme", "read_labelme"]
 
-KEPT = ("flags", "description", "difficult", "attributes", "score")  # what a shape says beside its outline
+KEPT = ("flags", "description", "difficult", "score")  # what a shape says beside its outline
 BOXES = ("rectangle", "rotation")
 
 
@@ -63,7 +63,8 @@ def _read_shape(shape: Any, row: str) -> LabelledShape:
     if not isinstance(shape, dict):
         return LabelledShape(None, row, lambda _: [], fault=f"found {shape!r:.40}; expected a shape with a label")
     label, group = shape.get("label"), shape.get("group_id")
-    kept = {name: _tidy(shape[name]) for name in KEPT if name in shape}
+    own = shape.get("attributes")
+    kept = {name: _tidy(shape[name]) for name in KEPT if name in shape} | (own if isinstance(own, dict) else {})
     return LabelledShape(
         str(label) if isinstance(label, int) else label,
         row,

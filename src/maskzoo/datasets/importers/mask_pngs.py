@@ -21,6 +21,7 @@ from maskzoo.datasets.importers.mask_files import (
     read_mask,
     trace_objects,
 )
+from maskzoo.datasets.importers.object_table import TABLE, TableRow, read_object_table
 from maskzoo.errors import ImageError, SourceError, count_words, list_some
 from maskzoo.images.find import find_pictures, is_hidden
 
@@ -28,6 +29,7 @@ __all__ = ["IMAGE_FOLDERS", "is_mask_pngs", "read_mask_pngs"]
 
 IMAGE_FOLDERS = ("PNGImages", "images", "JPEGImages", "image", "imgs", "img")
 MASK_FOLDERS = ("PedMasks", "masks", "mask", "instances")
+Table = dict[tuple[Path, int], TableRow]
 ENDINGS = ("_mask", "_masks", "_instances", "_instance", "_label", "_seg", "_gt", "-mask")  # after the picture's name
 ENDED = re.compile(rf"(.+)({'|'.join(ENDINGS)})(?:_[0-9]+)?")
 
@@ -94,7 +96,9 @@ def _find_together(source: Path) -> list[_Folders]:
 
 
 def read_mask_pngs(source: Path, options: ImportOptions) -> dict[str, DatasetBuilder]:
-    """Read pictures and their masks, from `source` or its folders train, val and test; all objects are of one class.
+    """Read pictures and their masks, from `source` or its folders train, val and test.
+
+    All objects are of one class, unless a table beside the masks (`objects.csv`) says what each number is.
 
     The mask of `a.jpg` is `a_mask.png` or `a.png`, or any other kind of picture; or the pictures `a_mask_1.png` ..., or
     those in a folder `a`, one for each object. The class is "object" unless `classes` or a list beside the masks names it.
@@ -104,11 +108,17 @@ def read_mask_pngs(source: Path, options: ImportOptions) -> dict[str, DatasetBui
     Raises SourceError if numbers have several parts that may be one object or several, unless `parts` says it; and if several
     classes are named, so that the numbers may be these.
     """
-    names = _choose_names(source, options.classes)
+    splits = _find_splits(source)
+    tables = {split: _read_table(folders) for split, folders in splits.items()}
+    known = [table for table in tables.values() if table is not None]
+    if known and len(known) == len(tables):
+        names = _list_known(known, [source, *(folders[0].masks.parent for folders in splits.values())], options.classes)
+    else:
+        names = _choose_names(source, options.classes)
     drafts, parts = {}, _Parts()
-    for split, folders in _find_splits(source).items():
+    for split, folders in splits.items():
         drafts[split] = DatasetBuilder(names)
-        _read_split(drafts[split], folders, options, parts)
+        _read_split(drafts[split], folders, options, parts if (table := tables[split]) is None else table)
     if not drafts:
         raise SourceError(
             f"{source}: no folder of pictures ({', '.join(IMAGE_FOLDERS)}) beside one of masks "
@@ -121,6 +131,21 @@ def read_mask_pngs(source: Path, options: ImportOptions) -> dict[str, DatasetBui
             "all parts of a number one object"
         )
     return drafts
+
+
+def _read_table(folders: Sequence[_Folders]) -> Table | None:
+    """Return the table beside a folder of masks, by the masks' whole paths."""
+    if len(folders) != 1 or folders[0].masks == folders[0].images:
+        return None
+    table = read_object_table(folders[0].masks.parent)
+    return None if table is None else {(folders[0].masks / mask, number): row for (mask, number), row in table.items()}
+
+
+def _list_known(tables: Sequence[Table], folders: Sequence[Path], given: Sequence[str] | None) -> list[str]:
+    """Return the classes of tables: the given ones, those of a list beside the masks that has all of them, or theirs."""
+    used = {row.label for table in tables for row in table.values()}
+    listed = None if given else find_class_list(folders)
+    return list(given or (listed.names if listed is not None and used <= set(listed.names) else sorted(used)))
 
 
 def _choose_names(source: Path, given: Sequence[str] | None) -> list[str]:
@@ -138,22 +163,27 @@ def _choose_names(source: Path, given: Sequence[str] | None) -> list[str]:
     )
 
 
-def _read_split(draft: DatasetBuilder, folders: Sequence[_Folders], options: ImportOptions, parts: _Parts) -> None:
+def _read_split(draft: DatasetBuilder, folders: Sequence[_Folders], options: ImportOptions, known: _Parts | Table) -> None:
     pairs = {picture: masks for one in folders for picture, masks in _pair(draft, one).items()}
     for path, size in draft.measure(list(pairs), options.on_progress):
         read: list[tuple[MaskPicture, list[NumberedObject]]] = []
         for mask in pairs[path]:
             try:
-                read.append(_read_objects(mask, size, options.threshold, alone=len(pairs[path]) == 1))
+                named = not isinstance(known, _Parts)
+                read.append(_read_objects(mask, size, options.threshold, alone=len(pairs[path]) == 1, named=named))
             except ImageError as error:
                 draft.skip(mask, "", error)
                 break
         else:
             image = draft.add_image(path, size)
-            parts.told_apart |= sum(len(objects) for _, objects in read) > 1
+            if isinstance(known, _Parts):
+                known.told_apart |= sum(len(objects) for _, objects in read) > 1
             for picture, objects in read:
                 for one in objects:
-                    _add(draft, image, picture, one, options, parts)
+                    if isinstance(known, _Parts):
+                        _add(draft, image, picture, one, options, known)
+                    else:
+                        _add_known(draft, image, picture, one, known.get((picture.path, one.number)))
 
 
 def _add(
@@ -168,6 +198,16 @@ def _add(
             draft.add_object(image, 0, [polygon], (mask.path, row))
     else:
         draft.add_object(image, 0, one.polygons, (mask.path, row), area=len(one.pixels))
+
+
+def _add_known(draft: DatasetBuilder, image: int, mask: MaskPicture, one: NumberedObject, row: TableRow | None) -> None:
+    origin = (mask.path, f"object {mask.describe(one.number)}")
+    if row is None or row.label not in draft.names:
+        found = "does not name it" if row is None else f"says it is {row.label!r:.60}, which is not one of the classes"
+        draft.skip(*origin, f"{TABLE} {found}")
+        return
+    label = draft.names.index(row.label)
+    draft.add_object(image, label, one.polygons, origin, area=len(one.pixels), attributes=row.attributes)
 
 
 def _pair(draft: DatasetBuilder, folders: _Folders) -> dict[Path, list[Path]]:
@@ -213,11 +253,11 @@ def _group(files: Sequence[Path], folder: Path) -> dict[Path, list[Path]]:
 
 
 def _read_objects(
-    path: Path, size: tuple[int, int], threshold: int | None, *, alone: bool
+    path: Path, size: tuple[int, int], threshold: int | None, *, alone: bool, named: bool
 ) -> tuple[MaskPicture, list[NumberedObject]]:
-    """Read a mask and its objects; one that is not `alone` is the mask of one object."""
+    """Read a mask and its objects; one that is not `alone` is the mask of one object; `named` numbers are surely objects."""
     mask = read_mask(path, size, threshold)
-    if evidence := find_soft_edges(mask):
+    if not named and (evidence := find_soft_edges(mask)):
         raise ImageError(
             f"{path}: {evidence}; --threshold 127 takes what is above 127 for objects; or export the masks without smoothing"
         )

@@ -79,7 +79,8 @@ class PictureIndex:
     def _choose_nearest(self, found: Sequence[Path], parts: Sequence[str], near: Path) -> list[Path]:
         """Return the pictures that agree most with a path's last folders, then its file's folders, then in letters."""
         folders = [fold_name(part) for part in reversed(parts[:-1])]
-        own = set(near.relative_to(self.root).parts)
+        label_folder, root = near.absolute(), self.root.absolute()  # which may lie elsewhere
+        own = set(label_folder.relative_to(root).parts) if label_folder.is_relative_to(root) else set()
 
         def rate(path: Path) -> tuple[int, int, bool]:
             pairs = zip(folders, map(fold_name, reversed(path.parts[:-1])), strict=False)

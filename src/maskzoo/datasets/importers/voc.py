@@ -6,7 +6,7 @@ Written by VOC, labelme (labelme2voc, its old form too), CVAT ("Segmentation mas
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -175,13 +175,13 @@ def _read_image(
         return
     try:
         objects, kinds = (read_mask(path, picture[1]) for path in masks if path is not None)
-        if evidence := find_soft_edges(objects, [objects.void]):
+        kinds, names = _match(kinds, classes)
+        if not _agree(objects, kinds, names) and (evidence := find_soft_edges(objects, [objects.void])):
             raise ImageError(f"{masks[0]}: {evidence}; export it without smoothing")
     except ImageError as error:
         draft.skip(picture[0], "", error)
         return
     image = draft.add_image(*picture)
-    kinds, names = _match(kinds, classes)
     places, flat = np.unique(kinds.numbers, return_inverse=True)
     flat = flat.ravel()
     nothing = np.isin(places, [0, kinds.void])
@@ -197,6 +197,13 @@ def _read_image(
         else:
             found = f"{name!r:.60}" if name else kinds.describe(number)
             draft.skip(masks[1], row, f"of the class {found}; expected one of {list_some(draft.names)}")
+
+
+def _agree(objects: MaskPicture, kinds: MaskPicture, names: Mapping[int, str]) -> bool:
+    """Say whether each object has one class, and one that is known: in pictures with soft edges many have several."""
+    inside = ~np.isin(objects.numbers, [0, objects.void])
+    pairs = np.unique(np.stack([objects.numbers[inside], kinds.numbers[inside]]), axis=1)
+    return len(np.unique(pairs[0])) == pairs.shape[1] and set(pairs[1].tolist()) <= names.keys()
 
 
 def _match(kinds: MaskPicture, classes: ClassList) -> tuple[MaskPicture, dict[int, str]]:
