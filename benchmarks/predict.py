@@ -1,11 +1,14 @@
 """Time a whole prediction, photo to run-length masks, against torchvision and PaddleDetection: same photo, same weights.
 
-    benchmarks/peers.sh torchvision paddle      # once: each in a virtual environment of its own
+    benchmarks/peers.sh torchvision paddle detectron2     # once: each in a virtual environment of its own
     python benchmarks/predict.py [--rounds 5] [--threads 1 2] [--dtypes float32 bfloat16 int8] [--peers torchvision paddle]
+        [--networks paddledetection torchvision detectron2]
 
 Every contender runs in processes of its own, one after the other, A B A B: these are ratios of one run, not bare times.
 R50-FPN, a photo that fills 800x1216, rule-made weights, 1,000 proposals and 100 detections (counted, and written into the
-result). The photo is made up, and so are those that int8 is calibrated on: no contender's time depends on what they show.
+result). Then the networks of torchvision and of detectron2 themselves, by rule-made weights that were converted: the library
+against maskzoo, in float32, with what `maskzoo.verify` finds different. The photo is made up, and so are those that int8 is
+calibrated on: no contender's time depends on what they show.
 """
 
 import os
@@ -17,11 +20,14 @@ import numpy as np
 from PIL import Image
 from scripts import HERE, NO_GPU, ROW, find_peer, make_parser, tell
 
+import maskzoo
 from maskzoo.bench.processes import describe_machine, median_of, run_process, take_turns, write_result
-from weights import write_weights
+from weights import write_converted, write_weights
 
 SIZE = (427, 640)  # becomes 800 x 1199, on a canvas of 800 x 1216
 CALIBRATION = 4  # photos
+NETWORKS = {"torchvision": "tv_r50_fpn", "detectron2": "d2_r50_fpn"}  # of libraries, converted
+COMPARED = ("ours", "theirs", "matched", "box_error", "score_error", "least_mask_iou")
 DTYPES = ["float32", "bfloat16", "int8"]
 
 
@@ -31,11 +37,17 @@ def main():
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--dtypes", nargs="+", default=DTYPES, choices=DTYPES)
     parser.add_argument("--peers", nargs="+", default=["torchvision", "paddle"], choices=["torchvision", "paddle"])
+    networks = ["paddledetection", *NETWORKS]
+    parser.add_argument("--networks", nargs="+", default=networks, choices=networks, help="whose networks run")
     options = parser.parse_args()
-    contenders = list_contenders(options.dtypes, options.peers)
+    libraries = [library for library in NETWORKS if library in options.networks]
+    contenders = list_contenders(options.dtypes, options.peers) if "paddledetection" in options.networks else {}
+    for library in libraries:
+        contenders |= list_converted(library)
     result = {"machine": describe_machine(), "rounds": options.rounds, "runs": {}}
     with tempfile.TemporaryDirectory() as folder:
         job = {"folder": str(make_inputs(Path(folder))), "repeats": options.repeats}
+        result["converted"] = {library: convert_and_compare(library, Path(folder)) for library in libraries}
         for python, contender in contenders.values():
             if contender["backend"] == "openvino":  # writes the network down, which must not count as its memory
                 run_worker(python, job | contender | {"threads": os.cpu_count(), "repeats": 0})
@@ -47,7 +59,7 @@ def main():
 
             runs = take_turns(contenders, options.rounds, measure, tell(f"{threads} thread(s)"))
             result["runs"][str(threads)] = {name: summarize(values) for name, values in runs.items()}
-            report(threads, result["runs"][str(threads)])
+            report(threads, result["runs"][str(threads)], libraries)
     write_result(options.out, result)
 
 
@@ -71,6 +83,24 @@ def list_contenders(dtypes, peers):
             name = f"maskzoo in OpenVINO {dtype}" + ", freed memory kept" * keep
             found[name] = (own, describe("maskzoo in OpenVINO", dtype, "openvino", keep))
     return found
+
+
+def list_converted(library):
+    """A library's own network in the library and in maskzoo."""
+    told = {"library": library, "dtype": "float32", "backend": "eager"}
+    return {
+        f"{library}'s network in {library}": (find_peer(library), told | {"contender": "library"}),
+        f"{library}'s network in maskzoo": (sys.executable, told | {"contender": "converted", "keep": False}),
+        f"{library}'s network in maskzoo, freed memory kept": (sys.executable, told | {"contender": "converted", "keep": True}),
+    }
+
+
+def convert_and_compare(library, folder):
+    """Write the network for both, and return how their predictions of a photo differ."""
+    write_converted(library, NETWORKS[library], folder / library)
+    photo = folder / "photos" / "1.png"
+    found = maskzoo.verify(folder / library / "mine.safetensors", photo, library, python=find_peer(library)).to_dict()
+    return {key: found[key] for key in ("versions", "faults")} | {key: found["photos"][0][key] for key in COMPARED}
 
 
 def make_inputs(folder):
@@ -106,8 +136,20 @@ def summarize(values):
     }
 
 
-def report(threads, table):
+def report(threads, table, libraries):
     """Add each contender's ratios to its row, and print them."""
+    for library in libraries:
+        theirs = table[f"{library}'s network in {library}"]["seconds"]
+        for name in [name for name in table if name.startswith(f"{library}'s network")]:
+            seconds = table[name]["seconds"]
+            table[name]["of_library"] = round(seconds / theirs, 3)
+            print(f"  {threads} thread(s)  {name:55s} {seconds / theirs:7.3f} of {library} {seconds:9.2f} s")
+    if "torchvision float32" in table:
+        report_published(threads, {name: row for name, row in table.items() if "of_library" not in row})
+
+
+def report_published(threads, table):
+    """The ratios of a published network to torchvision and PaddleDetection."""
     base, paddle = table["torchvision float32"], table.get("PaddleDetection float32")
     print(f"\n{threads} thread(s)                              of torchvision   seconds   peak MB")
     for name, row in table.items():

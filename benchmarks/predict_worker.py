@@ -12,6 +12,8 @@ CONTENDERS = {
     "torchvision": ("predict_torchvision", "Torchvision"),
     "torchvision in OpenVINO": ("predict_torchvision", "TorchvisionInOpenVINO"),
     "PaddleDetection": ("predict_paddledetection", "PaddleDetection"),
+    "library": ("predict_converted", "Library"),
+    "converted": ("predict_converted", "Converted"),
 }
 
 

@@ -19,6 +19,21 @@ def write_weights(row, folder):
         np.savez(folder / f"{row}.npz", **to_torchvision(state))
 
 
+def write_converted(library, arch, folder):
+    """Write mine.safetensors, a library's own network by rule-made weights, and back.* with its settings, for the library."""
+    sys.path.insert(0, str(TESTS))
+    import maskzoo
+    from elsewhere_files import read_row_of, rule_state, write_library_file
+    from maskzoo.weights.checkpoint import write_checkpoint
+    from maskzoo.zoo.load import build_empty, read_weights
+
+    folder.mkdir()
+    config = read_row_of(arch)
+    theirs = write_library_file(folder, arch, rule_state(arch, "benchmark", 16.0))
+    write_checkpoint(folder / "mine.safetensors", read_weights(theirs, config, build_empty(config)), config, {})
+    maskzoo.convert_to(folder / "mine.safetensors", folder / "back.pth", library)
+
+
 def to_torchvision(state):
     """The same weights under torchvision's names. A stem of three convolutions has no equal there, and is left out."""
     named = {}

@@ -6,11 +6,12 @@ python tools/write_docs.py [--check]      --check only tells whether they are st
 import argparse
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from performance import tell_performance
 
-from maskzoo.zoo.rows import names, read_row, summarize, to_markdown
+from maskzoo.zoo.rows import LIBRARIES, list_models, names, read_row, to_markdown
 
 ROOT = Path(__file__).resolve().parent.parent
 PARITY = ROOT / "benchmarks" / "results" / "parity.json"
@@ -25,21 +26,46 @@ MASK_SIDE = 112  # four times a network's, so that the outlines show the drawing
 
 ZOO_INTRODUCTION = """# The zoo
 
-Made from the model files in `src/maskzoo/zoo/models` by `make docs`. AP on COCO val2017 in percent, as PaddleDetection
-publishes it; parameters without running statistics; GFLOPs of one image of 800 x 1216 with 1,000 proposals and 100 masks (a
-multiplication and an addition are two). Weights: Apache-2.0, fetched from PaddleDetection's server at the first use.
+Made from the model files in `src/maskzoo/zoo/models` by `make docs`. AP in percent, as the libraries publish it (on COCO
+val2017, unless a row's name says Cityscapes or LVIS v0.5; `-`: not published); parameters without running statistics; GFLOPs
+of one image of 800 x 1216 with 1,000 proposals and 100 masks (300 for LVIS; a multiplication and an addition are two). `*`
+marks the most mask AP for a megabyte of weights, and the most for a GFLOP of work, that is, for a second at equal speed.
+
+Weights are fetched from their library's own server at the first use. torchvision and mmdetection state the first digits of
+the file's SHA-256 in its name, and a file that does not begin with them is refused; what detectron2's names end in is not
+known to be a checksum, and is not compared.
 
 """
+ZOO_NOTES = {
+    "PaddleDetection": """\
+Weights: Apache-2.0. PaddleX's names stand for rows too: `MaskRCNN-ResNet50-FPN` is `mask_rcnn_r50_fpn_1x_coco`
+([all of them](migrating.md#from-paddlex)).""",
+    "torchvision": """\
+Weights: no licence of their own is stated; the code is under BSD-3-Clause. Labels are COCO's ids 1 to 90; ten of them are in
+no data set, and are called `not used 12` and so on.""",
+    "detectron2": """\
+Weights: CC BY-SA 3.0: whoever passes them on, or weights trained from them, names their origin (Wu, Kirillov, Massa, Lo and
+Girshick, *Detectron2*) and keeps the licence. Names are those of the config files; names of LVIS v0.5's classes are LVIS's own
+(Gupta, Dollár and Girshick, CC BY 4.0). The rows `..._LSJ` were trained with large-scale jitter: `--set run.jitter=[0.1,2.0]`
+trains on so.""",
+    "mmdetection": """\
+Weights: Apache-2.0. Names are those of the config files of version 3, and the older ones are understood. It trains weight and
+bias of the pytorch style's norms with fixed statistics; here norms are fixed altogether, unless you set
+`network.backbone.norm=bn`.""",
+}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="change nothing, exit with 1 if something is stale")
     check = parser.parse_args().check
-    rows = [summarize(read_row(name)) for name in names()]
+    rows = list_models()
+    groups = {name: [row for row in rows if row.name.rpartition("/")[0] == folder] for folder, name in LIBRARIES.items()}
+    zoo = "\n".join(f"## {name}\n\n{ZOO_NOTES[name]}\n\n{to_markdown(group)}" for name, group in groups.items())
+    own = [replace(row, best=()) for row in groups["PaddleDetection"]]
     texts = {
-        ROOT / "docs" / "zoo.md": ZOO_INTRODUCTION + to_markdown(rows) + recipes(),
-        ROOT / "README.md": between(ROOT / "README.md", "zoo", to_markdown(rows)),
+        ROOT / "docs" / "zoo.md": ZOO_INTRODUCTION + zoo + recipes(),
+        ROOT / "README.md": between(ROOT / "README.md", "zoo", to_markdown(own)),
     }
     if PARITY.exists():
         texts[ROOT / "docs" / "parity.md"] = between(ROOT / "docs" / "parity.md", "parity", parity_tables())
@@ -68,16 +94,21 @@ def recipes() -> str:
     """The training recipe of each row, and where its backbone's ImageNet weights come from."""
     lines = [
         "\n## Recipes\n",
-        "SGD, momentum 0.9, weight decay 0.0001, learning rate 0.01 for 8 images a step, short sides 640 to 800.\n",
-        "| model | epochs | learning rate / 10 after | warm-up | ImageNet weights |",
-        "|---|---|---|---|---|",
+        "SGD, momentum 0.9, weight decay 0.0001 (0.00004 for LSJ). Other rows than PaddleDetection's name no ImageNet weights:",
+        "begin with `--from` a row.\n",
+        "| model | epochs | learning rate | images a step | / 10 after | short sides | warm-up | ImageNet weights |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for name in names():
         config = read_row(name)
         recipe, weights = config.training, config.source.imagenet.rsplit("/", 1)[-1]
         warmup = f"{recipe.warmup.iterations} from {recipe.warmup.start_factor:.3g}"
         epochs = ", ".join(map(str, recipe.milestones))
-        lines.append(f"| `{name}` | {recipe.epochs} | {epochs} | {warmup} | `{weights}` |")
+        rate = f"{recipe.learning_rate} | {recipe.images_per_batch}"
+        sides = " to ".join(map(str, sorted({min(recipe.short_sides), max(recipe.short_sides)})))
+        lines.append(
+            f"| `{name}` | {recipe.epochs} | {rate} | {epochs} | {sides} | {warmup} | {f'`{weights}`' if weights else '-'} |"
+        )
     return "\n".join(lines) + "\n"
 
 

@@ -48,8 +48,12 @@ if TYPE_CHECKING:
     from maskzoo.system.processes import join_processes
     from maskzoo.training.run import TrainingRun, train
     from maskzoo.weights.checkpoint import Checkpoint
+    from maskzoo.zoo.conversion import Conversion, convert
+    from maskzoo.zoo.counterparts.convert import WrittenModel, convert_to
+    from maskzoo.zoo.counterparts.verify import Comparison, PhotoComparison, verify
     from maskzoo.zoo.export_model import Exported, export
-    from maskzoo.zoo.load import convert, load
+    from maskzoo.zoo.import_config import ImportedConfig, import_config
+    from maskzoo.zoo.load import load
     from maskzoo.zoo.rows import RowSummary, list_models, names
 
 __all__ = [
@@ -57,7 +61,9 @@ __all__ = [
     "ArgumentError",
     "BenchmarkRun",
     "Checkpoint",
+    "Comparison",
     "ConfigError",
+    "Conversion",
     "ConvertedDataset",
     "DatasetReport",
     "Diagnosis",
@@ -70,11 +76,13 @@ __all__ = [
     "FolderRun",
     "ImageError",
     "ImageResult",
+    "ImportedConfig",
     "Judgement",
     "Masks",
     "MaskzooError",
     "ModelConfig",
     "OnProgress",
+    "PhotoComparison",
     "Prediction",
     "Predictor",
     "ProgressEvent",
@@ -87,15 +95,18 @@ __all__ = [
     "TrainingRun",
     "Verification",
     "WeightsError",
+    "WrittenModel",
     "benchmark",
     "check_dataset",
     "convert",
     "convert_dataset",
+    "convert_to",
     "dataset_statistics",
     "diagnose",
     "draw_dataset",
     "evaluate",
     "export",
+    "import_config",
     "join_processes",
     "keep_freed_memory",
     "list_models",
@@ -105,12 +116,15 @@ __all__ = [
     "read_image",
     "split_dataset",
     "train",
+    "verify",
     "write_report",
 ]
 
 _HOMES = {
     "BenchmarkRun": "bench.runner",
     "Checkpoint": "weights.checkpoint",
+    "Comparison": "zoo.counterparts.verify",
+    "Conversion": "zoo.conversion",
     "ConvertedDataset": "datasets.converted",
     "DatasetReport": "dataset_checks.report",
     "Diagnosis": "doctor",
@@ -120,9 +134,11 @@ _HOMES = {
     "Fault": "faults",
     "FolderRun": "inference.folder_run",
     "ImageResult": "inference.folder_run",
+    "ImportedConfig": "zoo.import_config",
     "Judgement": "dataset_checks.judgement",
     "Masks": "inference.prediction",
     "ModelConfig": "config",
+    "PhotoComparison": "zoo.counterparts.verify",
     "Prediction": "inference.prediction",
     "Predictor": "inference.predictor",
     "RowSummary": "zoo.rows",
@@ -130,15 +146,18 @@ _HOMES = {
     "Statistics": "datasets.statistics",
     "TrainingRun": "training.run",
     "Verification": "exporting.verify",
+    "WrittenModel": "zoo.counterparts.convert",
     "benchmark": "bench.runner",
     "check_dataset": "dataset_checks.check",
-    "convert": "zoo.load",
+    "convert": "zoo.conversion",
     "convert_dataset": "datasets.importers.convert",
+    "convert_to": "zoo.counterparts.convert",
     "dataset_statistics": "datasets.statistics",
     "diagnose": "doctor",
     "draw_dataset": "datasets.draw",
     "evaluate": "evaluation.job",
     "export": "zoo.export_model",
+    "import_config": "zoo.import_config",
     "join_processes": "system.processes",
     "keep_freed_memory": "system.memory",
     "list_models": "zoo.rows",
@@ -148,6 +167,7 @@ _HOMES = {
     "read_image": "images.read",
     "split_dataset": "datasets.split",
     "train": "training.run",
+    "verify": "zoo.counterparts.verify",
     "write_report": "reports.page",
 }
 

@@ -35,6 +35,7 @@ __all__ = [
 
 Positive = Annotated[int, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
+COCO_VAL = "COCO val2017"
 PasteRule = Literal["sampled", "whole_pixels"]
 ResizeRule = Literal["one_factor", "rounded", "pillow", "opencv", "float"]
 
@@ -224,21 +225,26 @@ class Training(_Section):
 
 
 class Published(_Section):
-    """What a published row reaches and costs: AP on COCO val2017 in percent, as PaddleDetection publishes it.
+    """What a published row reaches and costs: AP on `data` in percent, as its library publishes it, or null where it does not.
 
     `parameters` leaves running statistics out; `gflops` is one image of 800x1216, a multiply-add counted as two.
     """
 
-    box_ap: float
-    mask_ap: float
+    box_ap: float | None
+    mask_ap: float | None
+    data: str = COCO_VAL
     parameters: Positive
     gflops: Annotated[float, Field(gt=0)]
 
 
 class Source(_Section):
-    """Where the weights come from and under which licence. The URLs are empty in a user's own file."""
+    """Where the weights come from and under which licence. The URLs are empty in a user's own file.
+
+    `sha256` is what the weights' SHA-256 begins with, where their library publishes that (in the file's name), else empty.
+    """
 
     weights: str
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{0,64}$")] = ""
     imagenet: str
     licence: str
     published: Published | None

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from maskzoo.config import ModelConfig, RunSettings, _Section
 from maskzoo.errors import ConfigError
 
-__all__ = ["dump_config", "parse_config", "parse_settings", "parse_yaml", "read_config"]
+__all__ = ["dump_config", "dump_data", "parse_config", "parse_settings", "parse_yaml", "read_config"]
 
 MAX_MODEL_FILE_BYTES = 1 << 20  # the published files have about 6 KB
 LIKE = 0.75  # of a key's name, from which it may be what was meant
@@ -70,14 +70,14 @@ def parse_config(text: str, origin: str, overrides: Sequence[str] = ()) -> Model
     """Check the YAML text of a model file; `origin` names it in errors."""
     if _FOREIGN.search(text):
         raise ConfigError(
-            f"{origin}: a PaddleDetection config; expected a maskzoo model file. Take the row's name (`maskzoo models` lists "
-            "them), or `maskzoo models copy NAME my.yml` and bring your changes over"
+            f"{origin}: a PaddleDetection config; expected a maskzoo model file. Make one of it: `maskzoo models import "
+            f"{origin} my.yml`; the published networks have names, which `maskzoo models` lists"
         )
     data = parse_yaml(text, origin)
     if not isinstance(data, dict):
         raise ConfigError(f"{origin}: expected a mapping of sections, found {type(data).__name__}")
     for override in overrides:
-        _override(data, override)
+        _override(data, override, ModelConfig)
     try:
         return ModelConfig.model_validate_json(_to_json(data, origin))
     except ValidationError as error:
@@ -99,7 +99,7 @@ def parse_settings(overrides: Sequence[str] = (), base: RunSettings | None = Non
     """
     data = (base or RunSettings()).model_dump(mode="json")
     for override in overrides:
-        _override(data, override)
+        _override(data, override, RunSettings)
     try:
         return RunSettings.model_validate_json(_to_json(data, "--set run"))
     except ValidationError as error:
@@ -108,8 +108,12 @@ def parse_settings(overrides: Sequence[str] = (), base: RunSettings | None = Non
 
 def dump_config(config: ModelConfig) -> str:
     """Return the YAML text that `parse_config` reads back to an equal config."""
-    data = config.model_dump(mode="json")
-    return yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120, default_flow_style=None)
+    return dump_data(config.model_dump(mode="json"))
+
+
+def dump_data(data: Mapping[str, Any]) -> str:
+    """Return the YAML text of plain values that `parse_config` reads back."""
+    return yaml.dump(dict(data), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120, default_flow_style=None)
 
 
 def _to_json(data: dict[Any, Any], origin: str) -> str:
@@ -120,13 +124,18 @@ def _to_json(data: dict[Any, Any], origin: str) -> str:
         raise ConfigError(f"{origin}: holds a value that is not a number, text, list or mapping: {error}") from None
 
 
-def _override(data: dict[str, Any], override: str) -> None:
+def _override(data: dict[str, Any], override: str, schema: type[_Section]) -> None:
     key, equals, value = override.partition("=")
     if not equals or not key:
         raise ConfigError(f"--set {override}: expected key.path=value, for example limits.detections.score=0.3")
     *parents, last = key.split(".")
     section: Any = data
+    kind: Any = schema
     for place, parent in enumerate(parents, 1):
+        field = kind.model_fields.get(parent) if _is_section(kind) else None
+        kind = field.annotation if field else None
+        if field and not field.is_required() and _is_section(kind):
+            section.setdefault(parent, {})  # a section that a file may leave out
         sections = {name: value for name, value in section.items() if isinstance(value, dict)}
         if parent not in sections:
             missing = ".".join(parents[:place])

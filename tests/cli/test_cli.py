@@ -12,7 +12,7 @@ import pytest
 from maskzoo.cli import main
 
 VERBS = [
-    [], ["predict"], ["train"], ["eval"], ["models"], ["models", "show"], ["models", "copy"], ["convert"],
+    [], ["predict"], ["train"], ["eval"], ["models"], ["models", "show"], ["models", "copy"], ["convert"], ["verify"],
     ["data"], ["data", "check"], ["data", "stats"], ["data", "show"], ["data", "split"], ["data", "convert"], ["doctor"],
     ["export"], ["bench"],
 ]  # fmt: skip

@@ -6,6 +6,7 @@ import pytest
 
 from maskzoo.cli import main
 from maskzoo.model_file import read_config
+from maskzoo.zoo.rows import LIBRARIES, names
 
 NAME = "mask_rcnn_r50_fpn_1x_coco"
 
@@ -21,14 +22,18 @@ def run(capsys):
     return call
 
 
-@pytest.mark.parametrize("width", [80, 120])
+@pytest.mark.parametrize("width", [80, 120, 160])
 def test_the_list_fits_the_terminal_and_names_every_row_whole(run, width, monkeypatch):
     monkeypatch.setenv("COLUMNS", str(width))
     code, out, err = run("models")
     assert (code, err) == (0, "")
     assert max(len(line) for line in out.splitlines()) <= width
-    assert sum(line.startswith("mask_rcnn_") for line in out.splitlines()) == 12
-    assert "mask_rcnn_x101_vd_64x4d_fpn_1x_coco " in out
+    lines = out.splitlines()
+    assert [line.split()[0] for line in lines if line.endswith((" no", " no ", " no  "))] == names()
+    assert [name for name in LIBRARIES.values() if any(line.startswith(f"{name} ") for line in lines)] == list(
+        LIBRARIES.values()
+    )
+    assert sum("*" in line for line in lines if line.rstrip().endswith("no")) == 2
 
 
 def test_the_list_for_a_script_is_one_json_array(run, tmp_path, monkeypatch):
@@ -38,7 +43,7 @@ def test_the_list_for_a_script_is_one_json_array(run, tmp_path, monkeypatch):
     file.write_bytes(b"some bytes")
     code, out, _ = run("models", "--json")
     rows = {row["name"]: row for row in json.loads(out)}
-    assert code == 0 and len(rows) == 12
+    assert code == 0 and list(rows) == names()
     assert rows[NAME]["mask_ap"] == 35.6 and rows[NAME]["parameters"] > 40_000_000
     assert {name: row["weights"] for name, row in rows.items() if row["weights"] is not None} == {NAME: str(file)}
 
@@ -50,6 +55,17 @@ def test_the_facts_of_a_row_are_shown(run, monkeypatch):
     for fact in (NAME, "35.6", "80: person", "short side 800", "12 epochs", "Apache-2.0", "https://"):
         assert fact in out
     assert max(len(line) for line in out.splitlines()) <= 80
+
+
+@pytest.mark.parametrize(
+    "name", ["detectron2/mask_rcnn_R_50_FPN_3x", "detectron2/COCO-InstanceSegmentation/mask_rcnn_R_50_FPN_3x"]
+)
+def test_the_facts_of_another_librarys_row_name_its_rules(run, name):
+    code, out, _ = run("models", "show", name)
+    assert code == 0
+    for fact in ("detectron2/mask_rcnn_R_50_FPN_3x", "linear as in Pillow", "BGR", "CC-BY-SA-3.0"):
+        assert fact in " ".join(out.split())
+    assert json.loads(run("models", "show", name, "--json")[1])["name"] == "detectron2/mask_rcnn_R_50_FPN_3x"
 
 
 def test_the_facts_for_a_script_hold_the_whole_model_file(run):

@@ -47,6 +47,19 @@ def test_other_data_or_another_run_are_not_compared(val2017):
     assert comparison.reached is None and "--set x=1" in str(comparison)
 
 
+def test_torchvisions_row_has_the_categories_of_coco_and_ten_that_do_not_count(val2017):
+    row = read_row("torchvision/maskrcnn_resnet50_fpn")
+    assert compare_with_published(row, val2017, measured(37.9, 34.6)).reached is True
+
+
+def test_figures_on_other_data_are_not_compared_and_one_that_is_not_stated_is_left_out(val2017):
+    comparison = compare_with_published(read_row("detectron2/Cityscapes_mask_rcnn_R_50_FPN"), val2017, measured(1, 36.5))
+    assert comparison.reached is None
+    assert "box AP -, mask AP 36.5. Not comparable: the figures belong to Cityscapes val" in str(comparison)
+    comparison = compare_with_published(read_row("mmdet/mask-rcnn_x101-32x8d_fpn_ms-poly-3x_coco"), val2017, measured(44.2, 1))
+    assert comparison.reached is None and str(comparison).endswith("measured minus published is box -0.10")
+
+
 def test_a_model_without_published_figures_has_nothing_to_compare(val2017):
     config = ROW.model_copy(update={"source": ROW.source.model_copy(update={"published": None})})
     assert compare_with_published(config, val2017, measured(1, 1)) is None

@@ -44,7 +44,7 @@ def build_empty(config):
         return build(config.network, len(config.classes), config.limits)
 
 
-@pytest.mark.parametrize("row", names())
+@pytest.mark.parametrize("row", [name for name in names() if "/" not in name])
 def test_every_row_has_the_published_number_of_parameters(row):
     network = build_empty(read_row(row))
     state = network.state_dict()
@@ -54,7 +54,7 @@ def test_every_row_has_the_published_number_of_parameters(row):
     assert (len(state), every, trainable) == COUNTS[row.removeprefix("mask_rcnn_")[:-8]]
 
 
-@pytest.mark.parametrize("row", names())
+@pytest.mark.parametrize("row", [name for name in names() if "/" not in name])
 def test_frozen_stages_and_norms_do_not_train_and_all_else_does(row):
     config = read_row(row)
     network = build_empty(config)

@@ -8,7 +8,11 @@ import pytest
 import maskzoo
 from maskzoo.cli import main
 from maskzoo.errors import ArgumentError, ConfigError, ExportError
+from maskzoo.model_file import dump_config
+from maskzoo.weights.checkpoint import write_checkpoint
 from maskzoo.zoo.first_weights import make_first_weights
+from maskzoo.zoo.rows import read_row
+from networks import small_network
 from small_runs import read_rows, write_data, write_model
 
 
@@ -133,3 +137,33 @@ def test_what_is_out_of_range_is_refused_before_there_is_a_folder(wrong, says, t
     with pytest.raises(ArgumentError, match=says):
         maskzoo.train("mask_rcnn_r50_fpn_1x_coco", tmp_path / "train.json", tmp_path / "run", source="none", **wrong)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        "detectron2/mask_rcnn_R_50_FPN_3x",
+        "detectron2/mask_rcnn_R_50_FPN_100ep_LSJ",
+        "torchvision/maskrcnn_resnet50_fpn",
+        "mmdet/mask-rcnn_r50_fpn_1x_coco",
+    ],
+)
+def test_training_goes_on_from_another_librarys_network_with_classes_of_ones_own(row, tmp_path):
+    thin = (
+        "network.channels=16", "network.box_features=32", "network.backbone.width=8", "input.short_side=64",
+        "input.long_side=96", "training.short_sides=[64]", "training.long_side=96", "training.epochs=1",
+        "training.milestones=[1]",
+        "limits.detections.total=10", "training.proposals.total=50", "training.boxes.samples=16", "classes={1: Disk, 2: cat}",
+        "source.published=null", "source.weights=''",
+    )  # fmt: skip
+    config = read_row(row, thin)
+    (tmp_path / "my.yml").write_text(dump_config(config))
+    write_checkpoint(tmp_path / "mine.safetensors", small_network(config).state_dict(), config, {})
+    data = write_data(tmp_path / "data", train=2, val=1)
+    options = {"source": tmp_path / "mine.safetensors", "overrides": ["run.workers=0"], "device": "cpu"}
+    events = []
+    run = maskzoo.train(tmp_path / "my.yml", data, tmp_path / "run", **options, on_progress=events.append)
+    assert run.iterations > 0 and run.dropped == 0
+    assert any("2 -> 2 classes; kept by name: disk; new: square" in (event.note or "") for event in events)
+    found = maskzoo.load(run.last_weights)
+    assert found.config.input == config.input and len(found.config.classes) == 2

@@ -33,7 +33,7 @@ def make(row, *overrides):
     return network, shapes, arrays
 
 
-@pytest.mark.parametrize("row", names())
+@pytest.mark.parametrize("row", [name for name in names() if "/" not in name])
 def test_the_names_are_the_published_ones_without_their_prefix(row):
     table = list_imagenet_renames(read_row(row).network, "")
     assert {line.theirs for line in table} == classifier_names(row).keys()

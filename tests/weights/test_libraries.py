@@ -113,7 +113,6 @@ def test_files_of_nobody_or_of_two_libraries_are_refused(names):
 @pytest.mark.parametrize(
     ("arch", "overrides", "words"),
     [
-        ("tv_r50_fpn", ("network.backbone.depth=18",), "depth 18"),
         ("mm_r50_fpn", ("network.norm=gn",), "network.norm gn"),
         (
             "tv_r50_fpn",

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from maskzoo.errors import WeightsError
-from maskzoo.weights.rename import Layout, Rename, rename
+from maskzoo.weights.rename import Layout, Rename, rename, rename_back
 
 TABLE = [Rename("fc.w", "head.weight", Layout.TRANSPOSED), Rename("conv.w", "stem.weight")]
 EXPECTED = {"stem.weight": (2, 1, 3, 3), "head.weight": (4, 3)}
@@ -129,3 +129,22 @@ def test_rows_that_all_classes_share_are_given_to_each():
 def test_a_file_without_the_background_is_refused_with_the_shape_that_was_expected():
     with pytest.raises(WeightsError, match=r"theirs: found \[8\], expected \[12\]"):
         convert(Layout.BACKGROUND_BOX, (8,), np.zeros(8, np.float32))
+
+
+@pytest.mark.parametrize("layout", [layout for layout in Layout if layout is not Layout.SHARED])
+def test_what_is_written_back_is_read_as_the_same(layout):
+    ours = torch.arange(6.0 * 98).reshape(6, 98)
+    table = [Rename("theirs", "ours", layout)]
+    back = rename_back({"ours": ours}, table)
+    assert back["theirs"].flags.c_contiguous and (layout is Layout.SAME) == (back["theirs"].tobytes() == ours.numpy().tobytes())
+    assert torch.equal(rename(back, table, {"ours": (6, 98)}, "it")["ours"], ours)
+
+
+def test_a_background_that_ours_has_none_of_is_written_as_zeros():
+    back = rename_back({"ours": torch.ones(8)}, [Rename("theirs", "ours", Layout.BACKGROUND_BOX)])
+    assert back["theirs"].tolist() == [0.0] * 4 + [1.0] * 8
+
+
+def test_a_table_that_lacks_a_tensor_writes_nothing():
+    with pytest.raises(ValueError, match="does not cover"):
+        rename_back({"ours": torch.ones(8), "more": torch.ones(1)}, [Rename("theirs", "ours")])

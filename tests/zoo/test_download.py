@@ -373,7 +373,7 @@ def test_two_addresses_with_the_same_last_name_have_a_file_each(server, folder):
 
 def test_published_files_have_their_plain_names_and_no_two_the_same(folder):
     """So that one which was put there by hand is found; a file of that name from elsewhere is not taken for it."""
-    sources = [read_row(row).source for row in rows()]
+    sources = [read_row(row).source for row in rows() if "/" not in row]
     urls = {source.weights for source in sources} | {source.imagenet for source in sources}
     plain = {url.rpartition("/")[2] for url in urls}
     assert len(plain) == len(urls)
@@ -385,6 +385,29 @@ def test_published_files_have_their_plain_names_and_no_two_the_same(folder):
         assert fetch(url).read_bytes() == OTHER
         assert find_fetched(url.replace("paddledet", "mirror")) is None
         assert find_fetched(url.replace("/models/", "/models/elsewhere/")) is None
+
+
+@pytest.mark.parametrize("digits", [8, 64])
+def test_a_file_whose_publisher_states_its_hash_is_compared_with_that(server, folder, digits):
+    stated = hashlib.sha256(BODY).hexdigest()[:digits]
+    assert fetch(server.url, stated).read_bytes() == BODY
+    assert fetch(server.url, stated) == folder / server.file
+
+
+def test_another_file_than_the_publishers_is_deleted_and_fetched_again_the_next_time(server, folder):
+    stated = hashlib.sha256(BODY).hexdigest()[:8]
+    server.answers = [give(OTHER), give(BODY)]
+    message = fail(server.url, sha256=stated)
+    assert f"expected {stated}, which its publisher states" in message
+    assert not any(name.endswith((".pdparams", ".part", ".note")) for name in names(folder))
+    assert fetch(server.url, stated).read_bytes() == BODY
+
+
+def test_another_file_put_there_by_hand_is_not_taken_for_the_publishers(server, folder):
+    folder.mkdir(parents=True)
+    (folder / server.file).write_bytes(OTHER)
+    assert "or give the weights that you mean with --weights" in fail(server.url, WeightsError, sha256="0ebd1859")
+    assert (folder / server.file).read_bytes() == OTHER  # the user's own file stays
 
 
 def test_a_later_fetch_connects_to_nobody(server):

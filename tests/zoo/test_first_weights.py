@@ -1,12 +1,11 @@
-import http.server
+import hashlib
 import re
-import threading
-from functools import partial
 
 import numpy as np
 import pytest
 import torch
 
+from library_files import to_library, write_library
 from maskzoo.errors import ConfigError, DownloadError, WeightsError
 from maskzoo.model_file import read_config
 from maskzoo.models.initialization import initialize
@@ -30,6 +29,7 @@ THIN = (
     "source.imagenet=''",
 )
 BATCH = ("network.backbone.norm=bn", "network.backbone.frozen=[]")
+DETECTRON = "detectron2/mask_rcnn_R_50_C4_3x"
 LAST = ("heads.box.score.", "heads.box.delta.", "heads.mask.logits.")
 
 
@@ -95,24 +95,10 @@ def check_equal(found, expected, chosen=lambda name: True):
 
 
 @pytest.fixture
-def server(tmp_path, monkeypatch):
+def server(tmp_path, serve):
     """A web server whose files lie in `tmp_path / "web"`."""
-
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, format, *args):
-            pass
-
     (tmp_path / "web").mkdir()
-    handler = partial(Quiet, directory=str(tmp_path / "web"))
-    for variable in ("no_proxy", "NO_PROXY"):
-        monkeypatch.setenv(variable, "127.0.0.1")
-    monkeypatch.delenv("MASKZOO_OFFLINE")
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+    return serve(tmp_path / "web")
 
 
 # Random weights
@@ -134,7 +120,7 @@ def test_frozen_stages_that_start_at_random_are_warned_of():
     assert "stem, res2" in report and "network.backbone.frozen" in report
 
 
-@pytest.mark.parametrize(("source", "imagenet"), [("none", "http://127.0.0.1:9/net.pdparams"), (None, "")])
+@pytest.mark.parametrize(("source", "imagenet"), [("none", "http://127.0.0.1:9/net.pdparams"), (None, "''")])
 def test_random_weights_with_frozen_norms_are_refused_with_a_call_that_is_not(source, imagenet):
     changes = [f"source.imagenet={imagenet}"]
     with pytest.raises(ConfigError, match="frozen norms") as caught:
@@ -405,6 +391,42 @@ def test_a_rows_name_gives_its_published_weights_with_the_rows_of_classes_it_kno
     assert heads.mask.logits.bias.tolist() == [dog, 0, 1]
     assert heads.box.delta.bias.tolist() == [dog, dog + 0.25, dog + 0.5, dog + 0.75, 0, 0, 0, 0, 1, 1.25, 1.5, 1.75]
     assert begun.report.endswith("frozen -> bn; last layers replaced: 80 -> 3 classes; kept by name: Dog, person; new: widget")
+
+
+def test_a_row_of_another_library_gives_its_weights_with_the_rows_of_classes_it_knows(tmp_path, recwarn):
+    """Of detectron2, whose background is the last; nearly all is zero and half as wide."""
+    row, name = read_row(DETECTRON), "model_final_4ce675-"
+    state = {ours: np.zeros(shape, np.float16) for ours, shape in list_shapes(build_empty(row)).items()}
+    for ours in ("heads.box.score.bias", "heads.mask.logits.bias"):
+        state[ours] += np.arange(1, len(state[ours]) + 1, dtype=np.float16)
+    digits = hashlib.sha256(row.source.weights.encode()).hexdigest()[:8]
+    (tmp_path / "home" / "weights").mkdir(parents=True)
+    path = tmp_path / "home" / "weights" / f"{name}{digits}.pkl"
+    write_library(path, "detectron2", to_library("detectron2", row.network, state, np.float16))
+    begun = make_first_weights(read_row(DETECTRON, ["classes={1: Dog, 2: widget, 3: person}"]), DETECTRON, seed=0)
+    dog = list(row.classes.values()).index("dog") + 1
+    assert begun.model.heads.box.score.bias.tolist() == [dog, 0, 1, 81]
+    assert begun.model.heads.mask.logits.bias.tolist() == [dog, 0, 1]
+    assert begun.report == f"weights of {path}; last layers replaced: 80 -> 3 classes; kept by name: Dog, person; new: widget"
+    changed = read_row(DETECTRON, ["input.order=rgb", "network.roi_align.samples=2"])
+    report = make_first_weights(changed, "detectron2/COCO-InstanceSegmentation/mask_rcnn_R_50_C4_3x", seed=0).report
+    assert "warning: they were trained with input.order bgr, and the model file has rgb" in report
+    assert "warning: they were trained with network.roi_align aligned=True samples=0" in report
+
+
+@pytest.mark.parametrize(
+    ("model", "source", "says"),
+    [
+        (FPN, "detectron2/mask_rcnn_R_50_FPN_3x", ["stride_in_1x1: found True, expected False"]),
+        (FPN, "torchvision/maskrcnn_resnet50_fpn_v2", ["network.box_head: found 4conv1fc, expected 2fc", "rpn_convs: found 2"]),
+        ("mmdet/mask-rcnn_r101_fpn_2x_coco", "MaskRCNN-ResNet50-FPN", ["backbone.depth: found 50, expected 101"]),
+        ("torchvision/maskrcnn_resnet50_fpn", FPN, ["backbone.epsilon: found 1e-05, expected 0.0"]),
+    ],
+)
+def test_a_row_of_another_librarys_network_is_refused_by_what_differs(model, source, says):
+    with pytest.raises(WeightsError) as caught:
+        make_first_weights(read_row(model), source, seed=0)
+    assert all(text in str(caught.value) for text in says) and not isinstance(caught.value, DownloadError)
 
 
 def test_a_rows_file_given_by_hand_is_known_by_its_name_and_number_of_classes(tmp_path):

@@ -8,13 +8,16 @@ from safetensors.torch import load_file, save_file
 
 import maskzoo
 from elsewhere_files import ROWS, THIN, make_thin, write_library_file
+from library_files import to_library, write_library
 from maskzoo.errors import ConfigError, DownloadError, WeightsError
 from maskzoo.model_file import dump_config
 from maskzoo.models.packing import has_fast_bfloat16
-from maskzoo.weights.checkpoint import read_checkpoint
+from maskzoo.weights.checkpoint import read_checkpoint, write_checkpoint
 from maskzoo.weights.paddledetection import list_renames
 from maskzoo.weights.rename import Layout
-from maskzoo.zoo.load import convert, load
+from maskzoo.zoo.conversion import convert
+from maskzoo.zoo.load import load
+from maskzoo.zoo.rows import read_row
 from networks import make_photo, small_config, small_network
 from pdparams_files import write_pdparams
 
@@ -135,6 +138,39 @@ def test_a_published_row_without_a_network_says_which_file_to_put_where(tmp_path
     assert str(tmp_path / "weights" / f"{ROW}.pdparams") in str(caught.value)
 
 
+NARROW = ("network.channels=16", "network.box_features=32", "network.backbone.width=8", "input.short_side=64")
+STATED = {  # how many digits the published files state of their SHA-256
+    "detectron2/mask_rcnn_R_50_FPN_3x": 0,
+    "torchvision/maskrcnn_resnet50_fpn": 8,
+    "mmdet/mask-rcnn_r50-caffe_fpn_1x_coco": 8,
+}
+
+
+@pytest.mark.parametrize("row", STATED)
+def test_a_row_of_another_library_is_fetched_at_its_first_use_and_predicts(row, serve, tmp_path, photo, recwarn):
+    library = row.partition("/")[0].replace("mmdet", "mmdetection")
+    config = read_row(row, [*NARROW, "network.backbone.group_width=16"])
+    network = small_network(config)
+    path = tmp_path / f"published.{'pkl' if library == 'detectron2' else 'pth'}"
+    write_library(path, library, to_library(library, config.network, network.state_dict()))
+    stated = hashlib.sha256(path.read_bytes()).hexdigest()[: STATED[row]]
+    address = f"source.weights={serve(tmp_path)}/{path.name}"
+    overrides = [*NARROW, "network.backbone.group_width=16", address, f"source.sha256='{stated}'"]
+    found = load(row, overrides=overrides).predict(photo, score=0)
+    path.unlink()  # from now on it comes from the cache
+    write_checkpoint(tmp_path / "same.safetensors", network.state_dict(), config, {})
+    expected = load(tmp_path / "same.safetensors").predict(photo, score=0)
+    again = load(row, overrides=overrides).predict(photo, score=0)
+    assert len(found) and np.array_equal(found.boxes, expected.boxes) and np.array_equal(again.scores, found.scores)
+
+
+def test_a_row_whose_file_is_another_one_is_refused(serve, tmp_path):
+    (tmp_path / "published.pth").write_bytes(b"\x80\x02" + bytes(300))
+    address = f"source.weights={serve(tmp_path)}/published.pth"
+    with pytest.raises(DownloadError, match="expected bf2d0c1e, which its publisher states"):
+        load("torchvision/maskrcnn_resnet50_fpn", overrides=[address])
+
+
 def test_wrong_calls_are_refused_with_what_was_expected(files, tmp_path):
     folder, config = files
     with pytest.raises(ConfigError, match="float32, bfloat16"):
@@ -147,8 +183,6 @@ def test_wrong_calls_are_refused_with_what_was_expected(files, tmp_path):
     own.write_text(dump_config(config.model_copy(update={"source": config.source.model_copy(update={"weights": ""})})))
     with pytest.raises(WeightsError, match="--weights"):
         load(own)
-    with pytest.raises(ConfigError, match="--model"):
-        convert(folder / "my.pdparams", tmp_path / "out.safetensors")
     with pytest.raises(WeightsError, match=r"\.safetensors"):
         convert(folder / "my.pdparams", tmp_path / "out.bin", folder / "my.yml")
 

@@ -1,6 +1,7 @@
 """The command line, one file per verb: parse, call, print.
 
-Exit codes: 0 done, 1 an error that says what to do, 2 a wrong call, 3 some images could not be read, 130 Ctrl-C.
+Exit codes: 0 done, 1 an error that says what to do, 2 a wrong call, 3 some images could not be read, or `verify` found
+a difference, 130 Ctrl-C.
 Whatever is slow to import (torch, OpenCV) is imported inside the verb that needs it, so that help appears at once.
 """
 
@@ -26,6 +27,7 @@ from maskzoo.cli.next_step import list_next_steps
 from maskzoo.cli.predict import predict
 from maskzoo.cli.terminal import open_stderr, print_error
 from maskzoo.cli.train import train
+from maskzoo.cli.verify import verify
 from maskzoo.errors import ArgumentError, MaskzooError
 from maskzoo.system.machine import name_own_version
 
@@ -45,6 +47,7 @@ app.add_typer(data_app, name="data")
 app.add_typer(models_app, name="models")
 app.command("convert", no_args_is_help=True)(convert)
 app.command("export", no_args_is_help=True)(export)
+app.command("verify", no_args_is_help=True)(verify)
 app.command("doctor")(doctor)
 app.command("bench", no_args_is_help=True)(bench)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from maskzoo.cli.options import Overrides
 from maskzoo.cli.terminal import open_stdout, print_json, start_table
 from maskzoo.errors import list_some
 from maskzoo.system.files import check_target, write_file
@@ -26,7 +28,13 @@ RESIZE_RULES = {
     "opencv": "each rounded to whole pixels, linear as in OpenCV",
     "float": "each rounded down, linear, grey levels unrounded",
 }
-WIDE = 116  # columns of a terminal from which on the table shows backbone and licence as well
+WIDE = 140  # columns of a terminal from which on the tables show all
+NAME_WIDTH = 48  # of the longest name
+EXPLANATION = """box, mask: AP in percent, as published, on COCO val2017 (on
+Cityscapes or LVIS where the name says so); M par.: millions of parameters;
+GFLOPs: for an image of 800 x 1216; *: the most mask AP for a megabyte, and
+for a GFLOP of work; here: the weights are on this machine.
+More about one: maskzoo models show NAME"""
 
 app = typer.Typer(
     invoke_without_command=True,
@@ -38,25 +46,29 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON for a script inst
 
 @app.callback()
 def models(context: typer.Context, json: Json = False) -> None:
-    """List the published networks, show or copy one.
+    """List the published networks, show or copy one; take over a config.
 
     Examples:
       maskzoo models
       maskzoo models show mask_rcnn_r50_fpn_1x_coco
       maskzoo models copy mask_rcnn_r50_fpn_1x_coco my.yml
+      maskzoo models import their.yml my.yml
 
-    More about show and copy: maskzoo models show --help
+    More about each: maskzoo models show --help
     """
     if context.invoked_subcommand is not None:
         return
-    from maskzoo.zoo.rows import list_models
+    from maskzoo.zoo.rows import LIBRARIES, list_models
 
     rows = list_models()
     if json:
         print_json([row.to_dict() for row in rows])
         return
     console = open_stdout()
-    console.print(_tabulate(rows, console))
+    for folder, library in LIBRARIES.items():
+        console.print(_tabulate(library, [row for row in rows if row.name.rpartition("/")[0] == folder], console))
+        console.print()
+    console.print(EXPLANATION)
 
 
 @app.command("show", no_args_is_help=True)
@@ -76,10 +88,10 @@ def show(
       maskzoo models show mask_rcnn_r50_fpn_1x_coco
       maskzoo models show my.yml --json
     """
-    from maskzoo.zoo.rows import read_model_config, summarize
+    from maskzoo.zoo.rows import find_row, read_model_config, summarize
 
     config = read_model_config(model)
-    row = summarize(config)
+    row = replace(summarize(config), name=find_row(model) or config.name)
     if json:
         print_json({**row.to_dict(), "config": config.model_dump(mode="json")})
         return
@@ -115,29 +127,71 @@ def copy(
     open_stdout().print(f"Wrote {file}. Look at it: maskzoo models show {file}", soft_wrap=True)
 
 
-def _tabulate(rows: list[RowSummary], console: Console) -> Table:
+@app.command("import", no_args_is_help=True)
+def import_(
+    source: Annotated[Path, typer.Argument(metavar="CONFIG", help="PaddleDetection's .yml of a Mask R-CNN.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The model file to write, for example my.yml.")],
+    classes: Annotated[
+        str | None,
+        typer.Option("--classes", metavar="NAMES", help="Class names in the order of training: a file, or cat,dog."),
+    ] = None,
+    overrides: Overrides = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite FILE if it is there.")] = False,
+    json: Json = False,
+) -> None:
+    """Make a model file of a PaddleDetection config.
+
+    The files that its _BASE_ names are read too, as data: nothing in them is
+    run. Every value is shown with the key it is from, and every key that is
+    not used is named.
+
+    Examples:
+      maskzoo models import configs/mine.yml my.yml --classes names.txt
+      maskzoo convert model_final.pdparams mine.safetensors --model my.yml
+    """
+    from maskzoo.zoo.import_config import import_config
+
+    done = import_config(source, file, classes=classes, overrides=overrides or [], force=force)
+    if json:
+        print_json(done.to_dict())
+        return
+    console = open_stdout()
+    table = Table("key", "value", "from", box=None, pad_edge=False, header_style="bold")
+    for choice in done.choices:
+        value = f"{len(choice.value)}" if choice.key == "classes" else _tell(choice.value)
+        table.add_row(choice.key, value, choice.source.removeprefix(f"{source.name}: "))
+    console.print(table)
+    for note in done.notes:
+        console.print(f"Note: {note}", soft_wrap=True)
+    console.print(f"Not used: {', '.join(done.unused) or 'nothing'}", soft_wrap=True)
+    console.print(f"Wrote {file}. Look at it: maskzoo models show {file}", soft_wrap=True)
+
+
+def _tell(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_tell(inner)}" for key, inner in value.items())
+    if isinstance(value, list):
+        return f"[{', '.join(map(_tell, value))}]"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _tabulate(library: str, rows: list[RowSummary], console: Console) -> Table:
     wide = console.width >= WIDE
-    columns: dict[str, list[str]] = {"model": [row.name for row in rows]}
+    columns: dict[str, list[str]] = {library: [row.name for row in rows]}
     if wide:
-        columns["backbone"] = [row.backbone for row in rows]
+        columns |= {"backbone": [row.backbone for row in rows], "sched.": [row.schedule for row in rows]}
     columns |= {
-        "sched.": [row.schedule for row in rows],
-        "box AP": [_format(row.box_ap) for row in rows],
-        "mask AP": [_format(row.mask_ap) for row in rows],
-        "M par.": [_format(row.parameters and row.parameters / 1e6) for row in rows],
-        "GFLOPs": [_format(row.gflops, 0) for row in rows],
+        "box": [_format(row.box_ap) for row in rows],
+        "mask": [_format(row.mask_ap) for row in rows],
+        "M par.": [_format(row.parameters / 1e6) + _mark("megabyte", row) for row in rows],
+        "GFLOPs": [_format(row.gflops, 0) + _mark("GFLOP", row) for row in rows],
     }
     if wide:
-        columns["licence"] = [row.licence for row in rows]
+        columns["licence"] = [row.licence.partition(" for ")[0] for row in rows]
     columns["here"] = ["yes" if row.weights else "no" for row in rows]
     table = start_table(*columns)
     table.padding = (0, 1 if wide else 0, 0, 0)
-    table.caption_justify = "left"
-    table.caption = (
-        "AP on COCO val2017 in percent, as published; M par.: millions of parameters;\n"
-        "GFLOPs: for an image of 800 x 1216; here: the weights are on this machine.\n"
-        "More about one: maskzoo models show NAME"
-    )
+    table.columns[0].min_width = NAME_WIDTH
     for column in table.columns:
         if column.header in ("backbone", "licence", "here"):
             column.justify = "left"
@@ -146,18 +200,24 @@ def _tabulate(rows: list[RowSummary], console: Console) -> Table:
     return table
 
 
+def _mark(measure: str, row: RowSummary) -> str:
+    return "*" if measure in row.best else ""
+
+
 def _format(number: float | None, digits: int = 1) -> str:
     return "-" if number is None else f"{number:.{digits}f}"
 
 
 def _list_facts(config: ModelConfig, row: RowSummary) -> dict[str, dict[str, str]]:
+    from maskzoo.config import COCO_VAL
+
     training, anchors = config.training, config.network.anchors
     detections, proposals = config.limits.detections, config.limits.proposals
     return {
-        config.name: {
+        row.name: {
             "backbone": row.backbone,
             "heads": row.heads,
-            "box AP, mask AP": f"{_format(row.box_ap)}, {_format(row.mask_ap)} (COCO val2017, as published)",
+            "box AP, mask AP": f"{_format(row.box_ap)}, {_format(row.mask_ap)} ({row.data or COCO_VAL}, as published)",
             "parameters": "-" if row.parameters is None else f"{row.parameters:,}",
             "GFLOPs": f"{_format(row.gflops)} for an image of 800 x 1216",
             "classes": f"{len(config.classes)}: {list_some(config.classes.values(), 10)}",
@@ -165,8 +225,8 @@ def _list_facts(config: ModelConfig, row: RowSummary) -> dict[str, dict[str, str
         "Input": {
             "resized to": f"short side {config.input.short_side}, long side at most {config.input.long_side}, "
             + RESIZE_RULES[config.input.resize],
-            "mean, deviation": f"{_join(config.input.mean)}; {_join(config.input.std)} (RGB, of values 0..1)"
-            + ("; the network takes BGR" if config.input.order == "bgr" else ""),
+            "order of channels": config.input.order.upper(),
+            "mean, deviation": f"{_join(config.input.mean)}; {_join(config.input.std)} (RGB, of values 0..1)",
             "canvas": f"padded to a multiple of {config.input.canvas_multiple}",
             "anchors": f"sides {'; '.join(_join(sizes) for sizes in anchors.sizes)} x ratios {_join(anchors.ratios)}",
         },

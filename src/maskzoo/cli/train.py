@@ -19,7 +19,8 @@ __all__ = ["train"]
 
 def train(
     model: Annotated[
-        str | None, typer.Argument(metavar="MODEL", help="A name from [bold]maskzoo models[/], or your .yml file.")
+        str | None,
+        typer.Argument(metavar="MODEL", help="A name from [bold]maskzoo models[/], your .yml, or the file of --from."),
     ] = None,
     data: Annotated[
         Path | None, typer.Argument(metavar="DATA", help="A COCO instances file, or a folder with train and val.")

@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from maskzoo.config import BoxLimits
 from maskzoo.exporting.onnx_preprocessing import PreprocessingBackend
 from maskzoo.images.read import read_image
 from maskzoo.inference.prediction import Prediction
 from maskzoo.inference.predictor import PhotoPredictor, Predictor, Source
 from maskzoo.progress import OnProgress, ProgressEvent, say_nothing
 
-__all__ = ["Verification", "match_masks", "verify"]
+__all__ = ["Verification", "find_limit", "match_masks", "match_objects", "measure_overlap", "verify"]
 
 BOX_PIXELS = 1e-3  # of the photo; float32 sums of another order move a box by less
 MASK_IOU = 0.999
@@ -82,7 +83,7 @@ def match_masks(expected: Prediction, found: Prediction) -> list[tuple[int, int,
     Such a pair has one label, and boxes that overlap by half or more.
     """
     masks, theirs = expected.masks.dense(), found.masks.dense()
-    return [(first, second, _overlap(masks[first], theirs[second])) for first, second in _match(expected, found)]
+    return [(first, second, measure_overlap(masks[first], theirs[second])) for first, second in match_objects(expected, found)]
 
 
 def _compare(where: str, expected: Prediction, found: Prediction, network: Predictor, report: Verification) -> list[float]:
@@ -107,7 +108,7 @@ def _compare(where: str, expected: Prediction, found: Prediction, network: Predi
 
 def _list_single(text: str, prediction: Prediction, known: set[int], network: Predictor) -> list[str]:
     """The objects that have no equal, but for those that are told or not by a hair's breadth."""
-    limit = _find_limit(prediction, network) + NEAR
+    limit = find_limit(prediction, network.config.limits.detections) + NEAR
     names, scores = prediction.names, prediction.scores
     return [
         f"{text} {names[place]} of score {scores[place]:.3f}"
@@ -116,8 +117,8 @@ def _list_single(text: str, prediction: Prediction, known: set[int], network: Pr
     ]
 
 
-def _match(expected: Prediction, found: Prediction) -> list[tuple[int, int]]:
-    """Pairs of objects of one label, best overlap first, each used once."""
+def match_objects(expected: Prediction, found: Prediction) -> list[tuple[int, int]]:
+    """Return pairs of objects of one label whose boxes overlap by half or more, best score first, each used once."""
     same = expected.labels[:, None] == found.labels[None, :]
     overlap = np.where(same, _box_overlaps(expected.boxes, found.boxes), 0)
     pairs, used = [], set()
@@ -143,15 +144,14 @@ def _box_overlaps(first: NDArray[np.float32], second: NDArray[np.float32]) -> ND
     return overlaps
 
 
-def _overlap(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:
-    """IoU of two masks; two empty ones are equal."""
+def measure_overlap(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:
+    """Return the IoU of two masks; two empty ones are equal."""
     union = np.count_nonzero(first | second)
     return np.count_nonzero(first & second) / union if union else 1.0
 
 
-def _find_limit(prediction: Prediction, network: Predictor) -> float:
-    """The score below which an object is not told: the limit, or the lowest one where no room is left."""
-    limits = network.config.limits.detections
+def find_limit(prediction: Prediction, limits: BoxLimits) -> float:
+    """Return the score below which an object is not told: the limit, or the lowest one where no room is left."""
     return limits.score if len(prediction) < limits.total else float(prediction.scores.min())
 
 

@@ -30,7 +30,7 @@ from maskzoo.training.snapshot import read_newest_snapshot
 from maskzoo.training.termination import Terminator
 from maskzoo.training.trainer import Row, Trainer
 from maskzoo.zoo.first_weights import make_first_weights, refuse_random
-from maskzoo.zoo.rows import read_row
+from maskzoo.zoo.rows import read_model_config, read_row
 
 __all__ = ["TrainingRun", "train"]
 
@@ -93,7 +93,7 @@ def train(
     torchrun started several processes, all call it, and all get the same run.
 
     Args:
-        model: a zoo row's name or a model file (.yml).
+        model: a zoo row's name, a model file (.yml), or, with `source`, a checkpoint (.safetensors).
         data: a COCO instances file, or a folder with the splits train and val.
         out: the run's folder; runs/NAME, runs/NAME-2 ... if left out.
         source: what to begin with: a zoo row's name, a .safetensors or .pdparams file, "none" for random weights; the
@@ -143,7 +143,7 @@ def train(
                 folder.write_model(plan)
         else:
             assert model is not None and data is not None  # checked above
-            config = _choose_config(model, changes, epochs, freeze_depth)
+            config = _choose_config(model, source, changes, epochs, freeze_depth)
             places = {name: None if path is None else Path(path) for name, path in (("images", images), ("val", val))}
             refuse_random(config, source)
             begin: dict[str, Any] = {"source": None if source is None else str(source), "classes": classes, **places}
@@ -161,14 +161,17 @@ def train(
             raise
 
 
-def _choose_config(model: str | Path, changes: list[str], epochs: int | None, freeze_depth: int | None) -> ModelConfig:
+def _choose_config(
+    model: str | Path, source: str | Path | None, changes: list[str], epochs: int | None, freeze_depth: int | None
+) -> ModelConfig:
     if epochs is not None and epochs < 1:
         raise ArgumentError(f"epochs (--epochs): found {epochs}; expected 1 or more")
     if freeze_depth is not None:
         if not 0 <= freeze_depth <= len(STAGES):
             raise ArgumentError(f"freeze_depth (--freeze-depth): found {freeze_depth}; expected 0 to {len(STAGES)}")
         changes = [*changes, f"network.backbone.frozen=[{', '.join(STAGES[:freeze_depth])}]"]
-    config = read_row(model, changes)
+    read = read_row if source is None else read_model_config  # a checkpoint's, where training goes on from weights
+    config = read(model, changes)
     return config if epochs is None else config.model_copy(update={"training": change_epochs(config.training, epochs)})
 
 

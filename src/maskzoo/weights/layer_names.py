@@ -51,9 +51,9 @@ def list_layer_renames(network: Network, names: LayerNames, origin: str) -> list
     Raises WeightsError, which begins with `origin`, for a network of which the library has no weights.
     """
     shape = network.backbone
-    if shape.depth < DEEP or shape.variant != "b" or shape.norm not in STATISTICS or network.norm == "gn":
+    if shape.variant != "b" or shape.norm not in STATISTICS or network.norm == "gn":
         raise WeightsError(
-            f"{origin}: weights of a ResNet-50 or 101 of variant b with batch-norms; found a model file with "
+            f"{origin}: weights of a ResNet of variant b with batch-norms; found a model file with "
             f"network.backbone depth {shape.depth}, variant {shape.variant}, norm {shape.norm}, and network.norm {network.norm}"
         )
     table = [*_list_backbone(network, names), *_list_rpn(network, names), *_list_heads(network, names)]
@@ -66,7 +66,7 @@ def list_layer_renames(network: Network, names: LayerNames, origin: str) -> list
 
 
 def _list_backbone(network: Network, names: LayerNames) -> Iterator[Rename]:
-    norm = network.backbone.norm
+    norm, deep = network.backbone.norm, network.backbone.depth >= DEEP
     yield from _list_conv(names.stem, "backbone.stem.0", norm, {})
     for stage, blocks in zip((2, 3, 4, 5), BLOCKS[network.backbone.depth], strict=True):
         ours, block_names, shortcut = f"backbone.res{stage}", names.block, names.shortcut
@@ -74,9 +74,9 @@ def _list_backbone(network: Network, names: LayerNames) -> Iterator[Rename]:
             ours, block_names, shortcut = "heads.res5", names.res5 or names.block, names.res5_shortcut or names.shortcut
         for block in range(blocks):
             place = {"stage": stage, "layer": stage - 1, "block": block}
-            for number in (1, 2, 3):
+            for number in (1, 2, 3) if deep else (1, 2):
                 yield from _list_conv(block_names, f"{ours}.{block}.conv{number}", norm, place | {"number": number})
-            if block == 0:
+            if block == 0 and (deep or stage > 2):
                 yield from _list_conv(shortcut, f"{ours}.0.shortcut.project", norm, place)
 
 

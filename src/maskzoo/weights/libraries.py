@@ -15,7 +15,7 @@ from maskzoo.weights import detectron2, mmdetection, torchvision
 from maskzoo.weights.layer_names import list_layer_renames
 from maskzoo.weights.rename import Layout, Rename, rename
 
-__all__ = ["Library", "find_library", "list_library_renames", "to_ours"]
+__all__ = ["Library", "find_library", "list_library_renames", "share_rows", "to_ours"]
 
 Library = Literal["torchvision", "detectron2", "mmdetection"]
 SIGNS: dict[Library, tuple[str, ...]] = {  # how a name begins that only this library has
@@ -76,10 +76,10 @@ def to_ours(
         if not name.endswith(IGNORED) and not any(part in name for part in IGNORED_PARTS)
     }
     table = list_library_renames(library, network, origin)
-    return rename(kept, _share_rows(table, kept), expected, origin)
+    return rename(kept, share_rows(table, kept), expected, origin)
 
 
-def _share_rows(table: Sequence[Rename], source: Mapping[str, NDArray[Any]]) -> list[Rename]:
+def share_rows(table: Sequence[Rename], source: Mapping[str, NDArray[Any]]) -> list[Rename]:
     """Let all classes share the rows of a last layer that has those of one class only."""
 
     def is_shared(line: Rename) -> bool:

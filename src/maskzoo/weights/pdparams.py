@@ -88,7 +88,8 @@ def _refuse_foreign(head: bytes) -> None:
     if head.startswith((b"PK\x03\x04", b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.")):  # zip; its older magic number
         raise WeightsError(
             "looks like a PyTorch file (or another zip archive), such as torchvision's .pth; expected PaddleDetection's "
-            "weights (.pdparams) or maskzoo's (.safetensors): those of torchvision and other libraries are not read"
+            "weights (.pdparams) or maskzoo's (.safetensors). Make one of a model of torchvision, detectron2 or mmdetection "
+            "under its own name: `maskzoo convert FILE.pth mine.safetensors`"
         )
     if head[8:9] == b"{" and head[4:8] == bytes(4):  # the header's length, 8 bytes; then the header, JSON
         raise WeightsError("looks like a safetensors file; expected Paddle weights (.pdparams)")
@@ -149,8 +150,8 @@ def _refuse_checkpoint(content: dict[str, Any]) -> None:
         some = ", ".join(repr(name) for name in list(content[inner])[:3])
         raise WeightsError(
             f"is a checkpoint of another library, with weights under {inner!r} ({some}, ...); expected a dict of name -> "
-            "array, as PaddleDetection saves it. Other libraries' networks differ: choose a row of `maskzoo models`; if "
-            f"these are PaddleDetection's weights, save only what {inner!r} holds"
+            "array, as PaddleDetection saves it. If it is a model of detectron2, name it .pkl and "
+            f"`maskzoo convert` it; if these are PaddleDetection's weights, save only what {inner!r} holds"
         )
 
 

@@ -260,7 +260,7 @@ class Machine:
         if full.startswith("torch"):
             raise WeightsError(
                 f"holds PyTorch's objects ({full[:100]!r}), as checkpoints of other libraries do; expected Paddle weights "
-                "(.pdparams): choose a row of `maskzoo models`. Nothing of it was run"
+                "(.pdparams): name a checkpoint of PyTorch .pth, and `maskzoo convert` it. Nothing of it was run"
             )
         if full not in GLOBALS:
             raise WeightsError(

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from maskzoo.errors import WeightsError
 
-__all__ = ["STATISTICS", "Layout", "Rename", "list_own_renames", "rename"]
+__all__ = ["STATISTICS", "Layout", "Rename", "list_own_renames", "rename", "rename_back"]
 
 MAX_LISTED = 10
 STATISTICS = {  # what mean and variance are called by the backbone's norms that have them
@@ -113,6 +113,21 @@ def rename(
     return tensors
 
 
+def rename_back(tensors: Mapping[str, torch.Tensor], table: Sequence[Rename]) -> dict[str, NDArray[np.float32]]:
+    """Return another library's arrays from ours, contiguous and in the table's order: what `rename` reads as the same tensors.
+
+    Rows that ours has none of, the background's deltas and mask, are zeros: no library looks at them. Raises ValueError for a
+    table that does not cover `tensors` exactly.
+    """
+    by_ours = _index(table, {name: tuple(tensor.shape) for name, tensor in tensors.items()})
+    return {
+        line.theirs: np.array(
+            _lay_back(tensors[ours].detach().cpu().float().numpy(), line.layout), np.float32, order="C", copy=True
+        )
+        for ours, line in by_ours.items()
+    }
+
+
 def _index(table: Sequence[Rename], expected: Mapping[str, tuple[int, ...]]) -> dict[str, Rename]:
     by_ours = {line.ours: line for line in table}
     if len(by_ours) != len(table) or len({line.theirs for line in table}) != len(table):
@@ -141,6 +156,20 @@ def _lay_out(array: NDArray[Any], layout: Layout, shape: tuple[int, ...]) -> NDA
     if layout is Layout.SHARED:
         return np.concatenate([array] * (shape[0] // array.shape[0]))
     return array[BACKGROUND_ROWS.get(layout, 0) :] if shape else array
+
+
+def _lay_back(array: NDArray[Any], layout: Layout) -> NDArray[Any]:
+    """The inverse of `_lay_out`. SHARED rows have been copied to every class, and stay so."""
+    if layout is Layout.TRANSPOSED:
+        return array.T
+    if layout in (Layout.ROI_LINEAR, Layout.ROI_ROWS):
+        cells = array.reshape(len(array), ROI_SIDE, ROI_SIDE, -1)
+        rows_there = cells.transpose(0, 3, 1, 2).reshape(len(array), -1)
+        return rows_there if layout is Layout.ROI_ROWS else rows_there.T
+    if layout is Layout.BACKGROUND_FIRST:
+        return np.roll(array, 1, axis=0)
+    rows = BACKGROUND_ROWS.get(layout, 0)
+    return np.concatenate([np.zeros((rows, *array.shape[1:]), array.dtype), array]) if rows else array
 
 
 def _to_tensor(array: NDArray[Any]) -> torch.Tensor:

@@ -34,11 +34,14 @@ def find_fetched(url: str) -> Path | None:
         return path if path.is_file() else None
 
 
-def fetch(url: str, *, on_progress: OnProgress = say_nothing, retries: int = 4, timeout: float = 30.0) -> Path:
+def fetch(
+    url: str, sha256: str = "", *, on_progress: OnProgress = say_nothing, retries: int = 4, timeout: float = 30.0
+) -> Path:
     """Return the file of `url`, downloaded at the first use into `<home>/weights`.
 
     It has the URL's last name; where the URL is not PaddleDetection's, the first 8 digits of the URL's SHA-256 stand
-    before the suffix (`NAME-1a2b3c4d.pdparams`), so that files of one name do not take each other's place.
+    before the suffix (`NAME-1a2b3c4d.pdparams`), so that files of one name do not take each other's place. Its SHA-256 must
+    begin with `sha256`, where the publisher has stated that.
 
     The SHA-256 of a first download, or of a file that the user put there, is kept beside it (`<file>.sha256`, as
     `sha256sum` writes it) and compared at each later use. A download that breaks off, stalls for `timeout` seconds or
@@ -47,7 +50,7 @@ def fetch(url: str, *, on_progress: OnProgress = say_nothing, retries: int = 4, 
     Raises WeightsError for a file that has changed, DownloadError when there is no file and none can be fetched.
     """
     if path := find_fetched(url):
-        return _verify(path)
+        return _verify(path, sha256)
     path = _place(url)
     if os.environ.get("MASKZOO_OFFLINE", "0") not in ("", "0"):
         raise DownloadError(f"{url}: not on this machine, and MASKZOO_OFFLINE forbids fetching it. {_advise(path)}")
@@ -57,10 +60,15 @@ def fetch(url: str, *, on_progress: OnProgress = say_nothing, retries: int = 4, 
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{path}.lock"):
             if path.is_file():  # another process was faster
-                return _verify(path)
+                return _verify(path, sha256)
             part = Part(path.with_name(f"{path.name}.part"))
             download(url, part, on_progress, retries, timeout)
-            _remember(path, hash_file(part.path))
+            found = hash_file(part.path)
+            if not found.startswith(sha256):
+                part.path.unlink()
+                part.discard()
+                raise DownloadError(f"{url}: {_tell_hashes(found, sha256)}, so it is another file, and was deleted")
+            _remember(path, found)
             part.path.replace(path)
             part.note.unlink(missing_ok=True)
     return path
@@ -105,11 +113,16 @@ def _explained(url: str, path: Path) -> Iterator[None]:
 # A file that is here
 
 
-def _verify(path: Path) -> Path:
-    """Compare a file with its remembered checksum; remember that of a file which has none."""
+def _verify(path: Path, sha256: str) -> Path:
+    """Compare a file with its publisher's checksum and the remembered one; remember that of a file which has none."""
     beside = _checksum_file(path)
     try:
         found = hash_file(path)
+        if not found.startswith(sha256):
+            raise WeightsError(
+                f"{path}: {_tell_hashes(found, sha256)}: delete it to download it again, or give the weights that you mean "
+                "with --weights"
+            )
         if not beside.is_file():
             if os.access(path.parent, os.W_OK):  # else a cache that we may only read: nobody here changes it either
                 _remember(path, found)
@@ -123,6 +136,10 @@ def _verify(path: Path) -> Path:
             f"fetched. Delete it to download it again; if you changed it on purpose, delete {beside.name} instead"
         )
     return path
+
+
+def _tell_hashes(found: str, sha256: str) -> str:
+    return f"SHA-256 begins with {found[: len(sha256)]}, expected {sha256}, which its publisher states"
 
 
 def _remember(path: Path, checksum: str) -> None:

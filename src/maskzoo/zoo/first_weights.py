@@ -18,13 +18,15 @@ from maskzoo.models.initialization import initialize
 from maskzoo.models.mask_rcnn import MaskRCNN
 from maskzoo.progress import OnProgress, say_nothing
 from maskzoo.weights.checkpoint import read_checkpoint
+from maskzoo.weights.foreign import read_tensors
 from maskzoo.weights.imagenet import fit_imagenet, is_imagenet, list_imagenet_renames
+from maskzoo.weights.libraries import to_ours
 from maskzoo.weights.paddledetection import list_renames
 from maskzoo.weights.pdparams import read_pdparams
 from maskzoo.weights.rename import STATISTICS, list_own_renames, rename
 from maskzoo.zoo.download import fetch
-from maskzoo.zoo.load import build_empty, list_shapes
-from maskzoo.zoo.rows import find_weights, names, read_row
+from maskzoo.zoo.load import LIBRARY_SUFFIXES, build_empty, list_shapes
+from maskzoo.zoo.rows import find_row, find_weights, read_row
 
 __all__ = ["FirstWeights", "make_first_weights", "refuse_random"]
 
@@ -97,8 +99,8 @@ def _read(config: ModelConfig, source: str | Path | None, on_progress: OnProgres
         return _read_checkpoint(Path(source), config)
     if kind == ".pdparams":
         return _read_pdparams(Path(source), config)
-    if str(source) in names():
-        return _fetch_row(str(source), config, on_progress)
+    if row := find_row(str(source)):
+        return _fetch_row(row, config, on_progress)
     if Path(source).is_file():  # its content says what it is, and why it is none
         return _read_pdparams(Path(source), config)
     raise ConfigError(
@@ -123,8 +125,12 @@ def _fetch_imagenet(config: ModelConfig, on_progress: OnProgress) -> _Learnt:
 def _fetch_row(name: str, config: ModelConfig, on_progress: OnProgress) -> _Learnt:
     row = read_row(name)
     _compare(row.network, config.network, name)
-    path = fetch(row.source.weights, on_progress=on_progress)
-    return _fit_published(path, read_pdparams(path), config, list(row.classes.values()))
+    path = fetch(row.source.weights, row.source.sha256, on_progress=on_progress)
+    classes, notes = list(row.classes.values()), _note_rules(row, config)
+    if path.suffix not in LIBRARY_SUFFIXES:
+        return _fit_published(path, read_pdparams(path), config, classes, notes)
+    tensors = to_ours(read_tensors(path).tensors, config.network, _list_shapes(config, len(classes)), str(path))
+    return _describe(path, tensors, config, classes, notes)
 
 
 def _read_pdparams(path: Path, config: ModelConfig) -> _Learnt:
@@ -132,7 +138,7 @@ def _read_pdparams(path: Path, config: ModelConfig) -> _Learnt:
     if is_imagenet(arrays):
         return _read_imagenet(path, arrays, config)
     # A file of a whole network holds no class names: a row's own file is known by its name and number of classes.
-    known = list(read_row(path.stem).classes.values()) if path.stem in names() else None
+    known = list(read_row(path.stem).classes.values()) if find_row(path.stem) else None
     if known is not None and len(known) != _count_classes(arrays):
         known = None
     return _fit_published(path, arrays, config, known)
@@ -146,12 +152,22 @@ def _read_imagenet(path: Path, arrays: Mapping[str, NDArray[Any]], config: Model
 
 
 def _fit_published(
-    path: Path, arrays: Mapping[str, NDArray[Any]], config: ModelConfig, classes: Sequence[str] | None
+    path: Path,
+    arrays: Mapping[str, NDArray[Any]],
+    config: ModelConfig,
+    classes: Sequence[str] | None,
+    notes: Sequence[str] = (),
 ) -> _Learnt:
     table = list_renames(config.network, str(path))
     count = _count_classes(arrays) or len(config.classes)  # a file without scores is refused with all that it lacks
     tensors = rename(arrays, table, _list_shapes(config, count), str(path))
-    return _Learnt(tensors, classes, "; ".join([f"weights of {path}", *_note_norms("frozen", config)]))
+    return _describe(path, tensors, config, classes, notes)
+
+
+def _describe(
+    path: Path, tensors: dict[str, Tensor], config: ModelConfig, classes: Sequence[str] | None, notes: Sequence[str]
+) -> _Learnt:
+    return _Learnt(tensors, classes, "; ".join([f"weights of {path}", *notes, *_note_norms("frozen", config)]))
 
 
 def _read_checkpoint(path: Path, config: ModelConfig) -> _Learnt:
@@ -162,7 +178,7 @@ def _read_checkpoint(path: Path, config: ModelConfig) -> _Learnt:
     shapes = _list_shapes(config, len(theirs.classes))
     arrays = {name: tensor.numpy() for name, tensor in checkpoint.tensors.items()}
     tensors = rename(arrays, list_own_renames(shapes, found, config.network.backbone.norm), shapes, str(path))
-    notes = [f"weights of {path}", *_note_norms(found, config)]
+    notes = [f"weights of {path}", *_note_rules(theirs, config), *_note_norms(found, config)]
     return _Learnt(tensors, list(theirs.classes.values()), "; ".join(notes))
 
 
@@ -196,6 +212,7 @@ def _list_settings(network: Network) -> dict[str, object]:
     settings: dict[str, object] = {"network.heads": network.heads, "network.channels": network.channels}
     if network.heads == "fpn":
         settings |= {"network.box_features": network.box_features, "network.norm": network.norm}
+        settings |= {"network.box_head": network.box_head, "network.rpn_convs": network.rpn_convs}
     shape = network.backbone.model_dump(exclude={"frozen"})
     settings |= {f"network.backbone.{key}": value for key, value in shape.items()}
     settings["anchors in each place"] = len(network.anchors.sizes[0]) * len(network.anchors.ratios)
@@ -205,6 +222,21 @@ def _list_settings(network: Network) -> dict[str, object]:
 def _unify(setting: object) -> object:
     """Make norms equal whose weights are the same."""
     return "batch-norm" if setting in STATISTICS else setting
+
+
+def _note_rules(theirs: ModelConfig, config: ModelConfig) -> list[str]:
+    """Name the rules by which the weights were trained, and by which they will not be trained on."""
+    rules = {
+        f"{section}.{key}": (getattr(getattr(theirs, section), key), getattr(getattr(config, section), key))
+        for section, keys in (("input", ("order", "mean", "std")), ("network", ("roi_align", "shrinking_capped")))
+        for key in keys
+    }
+    rules["network.anchors.whole"] = (theirs.network.anchors.whole, config.network.anchors.whole)
+    return [
+        f"warning: they were trained with {key} {found}, and the model file has {wanted}"
+        for key, (found, wanted) in rules.items()
+        if found != wanted
+    ]
 
 
 def _note_norms(found: str, config: ModelConfig) -> list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
 
@@ -26,10 +25,10 @@ from maskzoo.models.build import build
 from maskzoo.models.mask_rcnn import MaskRCNN
 from maskzoo.models.packing import has_fast_bfloat16
 from maskzoo.progress import OnProgress, ProgressEvent, say_nothing
-from maskzoo.system.files import describe_address, hash_file, home
+from maskzoo.system.files import describe_address, home
 from maskzoo.system.machine import inspect_compiler, is_installed
 from maskzoo.system.memory import bound_setups
-from maskzoo.weights.checkpoint import Checkpoint, read_checkpoint, read_checkpoint_config, write_checkpoint
+from maskzoo.weights.checkpoint import read_checkpoint, read_checkpoint_config
 from maskzoo.weights.foreign import read_tensors
 from maskzoo.weights.libraries import to_ours
 from maskzoo.weights.paddledetection import list_renames
@@ -37,9 +36,9 @@ from maskzoo.weights.pdparams import read_pdparams
 from maskzoo.weights.rename import Rename, rename
 from maskzoo.zoo.backend_choice import choose_backend
 from maskzoo.zoo.download import fetch
-from maskzoo.zoo.rows import find_weights, names, read_model_config, read_row
+from maskzoo.zoo.rows import find_weights, read_model_config
 
-__all__ = ["EXPORTED_SUFFIXES", "build_empty", "convert", "list_shapes", "load", "load_network", "read_weights"]
+__all__ = ["EXPORTED_SUFFIXES", "build_empty", "list_shapes", "load", "load_network", "note_rule", "read_weights"]
 
 DTYPES = {  # that a backend computes in
     "eager": ("float32", "bfloat16", "float16"),
@@ -132,18 +131,18 @@ def load_network(
     if whole or weights is not None:
         file = Path(model if weights is None else weights)
     else:
-        file = fetch(config.source.weights, on_progress=on_progress)
+        file = fetch(config.source.weights, config.source.sha256, on_progress=on_progress)
     if file.suffix == ".safetensors" and not any(text.split("=")[0] in ("input", "input.resize") for text in overrides):
         trained = read_checkpoint_config(file)
-        _note_rule(trained, file)
+        note_rule(trained, file)
         config = _resize_as(trained, config)
     else:
-        _note_rule(config, model)
+        note_rule(config, model)
     network.load_state_dict(read_weights(file, config, network), assign=True)
     return network, config
 
 
-def _note_rule(
+def note_rule(
     config: ModelConfig, origin: str | Path, remedy: str = "add --set input.resize=one_factor, or convert them again"
 ) -> None:
     """Warn of weights that may be published ones where their model file is from before `input.resize`.
@@ -171,46 +170,6 @@ def read_weights(path: str | Path, config: ModelConfig, network: MaskRCNN) -> di
     if Path(path).suffix in LIBRARY_SUFFIXES:
         return to_ours(read_tensors(path).tensors, config.network, list_shapes(network), str(path))
     return rename(read_pdparams(path), list_renames(config.network, str(path)), list_shapes(network), str(path))
-
-
-def convert(
-    source: str | Path, out: str | Path, model: str | Path | None = None, *, overrides: Sequence[str] = ()
-) -> Checkpoint:
-    """Write other libraries' weights as one safe file that holds config, class names and origin as well.
-
-    Args:
-        source: PaddleDetection's `.pdparams` file, or torchvision's, detectron2's or mmdetection's `.pth`, `.pt` or `.pkl`;
-            no code in it is run.
-        out: The `.safetensors` file to write.
-        model: The network they belong to, a row's name or a model file; None: `source` is named as a row.
-        overrides: As for `load`. No file says which PaddleDetection wrote it: for weights that 2.6.1 or later trained,
-            `input.resize=rounded` is yours to say.
-
-    Returns:
-        What was written: tensors by our names, their network's config, and where they come from.
-
-    Raises:
-        ConfigError: It is not known which network the weights belong to.
-        WeightsError: They are damaged or do not fit it, or `out` cannot be written.
-    """
-    source, out = Path(source), Path(out)
-    if out.suffix != ".safetensors":
-        raise WeightsError(f"{out}: expected a name that ends in .safetensors")
-    if model is None and source.stem not in names():
-        raise ConfigError(f"{source}: not named like a row of the zoo; say which network it belongs to with model= (--model)")
-    config = read_row(source.stem if model is None else model, overrides)
-    _note_rule(config, model or source)
-    network = build_empty(config)
-    tensors = read_weights(source, config, network)
-    provenance = {
-        "source_file": source.name,
-        "source_sha256": hash_file(source),
-        "source_url": config.source.weights,
-        "licence": config.source.licence,
-        "maskzoo_version": version("maskzoo"),
-    }
-    write_checkpoint(out, tensors, config, provenance)
-    return Checkpoint(tensors, config, provenance)
 
 
 def _check_backend(backend: str, dtype: str, device: torch.device, calibrate: str | Path | None) -> None:
@@ -255,7 +214,7 @@ def _load_exported(path: Path, weights: str | Path | None, backend: str, dtype: 
     wanted = stored if dtype == "auto" else dtype
     if wanted != stored and (stored == "int8" or wanted not in DTYPES[chosen] or wanted == "int8"):
         raise ConfigError(f"{path}: holds {stored}, and {chosen} cannot run it as {dtype}; leave dtype out")
-    _note_rule(facts.config, path, "export them anew")
+    note_rule(facts.config, path, "export them anew")
     runtime = RUNTIMES.get(chosen, TorchPackage)
     return (PhotoPredictor if facts.prepares else Predictor)(runtime(path, wanted), facts.config)
 

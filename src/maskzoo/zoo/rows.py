@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from maskzoo.config import ModelConfig
+from maskzoo.config import COCO_VAL, ModelConfig
 from maskzoo.errors import ConfigError, suggest
 from maskzoo.model_file import dump_config, parse_config, read_config
 from maskzoo.weights.pdparams import refuse_foreign
 from maskzoo.zoo.download import find_fetched
 
 __all__ = [
+    "LIBRARIES",
     "RowSummary",
+    "find_row",
     "find_weights",
-    "library_names",
     "list_models",
     "names",
     "read_model_config",
@@ -32,11 +35,37 @@ WEIGHTS = (".pdparams", ".pdiparams", ".pdmodel", ".pdopt", ".pth", ".pt", ".pkl
 
 
 BENCHMARK_SIZE = (800, 1216)  # a 4:3 .. 3:2 photo at the published test size, padded
+# Who trained and published a row, by the folder that its name begins with; PaddleDetection's begin with none.
+LIBRARIES = {"": "PaddleDetection", "torchvision": "torchvision", "detectron2": "detectron2", "mmdet": "mmdetection"}
+# What PaddleX calls these networks, with the weights of PaddleDetection's 1x schedule.
+PADDLEX = {
+    "MaskRCNN-ResNet50": "mask_rcnn_r50_1x_coco",
+    "MaskRCNN-ResNet50-FPN": "mask_rcnn_r50_fpn_1x_coco",
+    "MaskRCNN-ResNet50-vd-FPN": "mask_rcnn_r50_vd_fpn_1x_coco",
+    "MaskRCNN-ResNet50-vd-SSLDv2-FPN": "mask_rcnn_r50_vd_fpn_ssld_1x_coco",
+    "MaskRCNN-ResNet101-FPN": "mask_rcnn_r101_fpn_1x_coco",
+    "MaskRCNN-ResNet101-vd-FPN": "mask_rcnn_r101_vd_fpn_1x_coco",
+    "MaskRCNN-ResNeXt101-vd-FPN": "mask_rcnn_x101_vd_64x4d_fpn_1x_coco",
+}
+# How detectron2's config folders and mmdetection's older names stand in a row's name.
+SPELLINGS = (
+    ("coco-instancesegmentation/", ""),
+    ("new_baselines/", ""),
+    ("cityscapes/", "cityscapes_"),
+    ("lvisv0.5-instancesegmentation/", "lvisv0.5_"),
+    ("-", "_"),
+    ("mstrain", "ms"),
+)
+BYTES = 4  # of a parameter
+_SIZE, _EPOCHS = re.compile(r"(r|x|resnet)_?(\d+)"), re.compile(r"(\d+)ep")
 
 
 @dataclass(frozen=True, slots=True)
 class RowSummary:
-    """One line of the table. AP in percent; `gflops` at 800x1216 with 1,000 proposals and 100 masks; `weights` if here."""
+    """One line of the table. AP in percent on `data`; `gflops` at 800x1216 with all proposals and masks; `weights` if here.
+
+    `best` says where no other COCO row has more mask AP: for a "megabyte" of float32 weights, for a "GFLOP" of work.
+    """
 
     name: str
     backbone: str
@@ -44,36 +73,58 @@ class RowSummary:
     schedule: str
     box_ap: float | None
     mask_ap: float | None
+    data: str
     parameters: int
     gflops: float
     licence: str
     weights: Path | None
+    best: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the summary as plain values for JSON."""
-        return asdict(self) | {"weights": None if self.weights is None else str(self.weights)}
+        return asdict(self) | {"weights": None if self.weights is None else str(self.weights), "best": list(self.best)}
 
 
 def names() -> list[str]:
-    """List the published rows, small networks first.
+    """List the published rows, library by library, small networks first.
 
     Returns:
-        Their names, which `load` takes.
+        Their names, which `load` takes: PaddleDetection's as it names them, others as `detectron2/mask_rcnn_R_50_FPN_3x`.
     """
-    rows = [Path(entry.name).stem for entry in _folder().iterdir() if entry.name.endswith(".yml")]
-    return sorted(rows, key=_rank)
+    return list(_list_names())
 
 
-def library_names() -> list[str]:
-    """List the rows of other libraries, which `load` takes as well: `torchvision/maskrcnn_resnet50_fpn`, ..."""
-    return sorted(f"{path.parent.name}/{path.stem}" for path in _folder().glob("*/*.yml"))
+@cache  # the rows are part of the package
+def _list_names() -> tuple[str, ...]:
+    found = []
+    for library in LIBRARIES:
+        rows = [path.stem for path in (_folder() / library).iterdir() if path.suffix == ".yml"]
+        found += [f"{library}/{row}" if library else row for row in sorted(rows, key=_rank)]
+    return tuple(found)
 
 
-def _rank(row: str) -> tuple[int, str, bool, bool, bool, str]:
-    """Depth, family, pyramid, variant, schedule: mask_rcnn_x101_vd_64x4d_fpn_1x_coco is depth 101 of family x."""
-    family = row.removeprefix("mask_rcnn_").partition("_")[0]
-    depth = int(family[1:]) if family[1:].isdecimal() else 0
-    return depth, family[:1], "_fpn" in row, "_vd" in row, "_ssld" in row, row
+def _rank(row: str) -> tuple[bool, int, str, bool, bool, bool, int, str]:
+    """Other data than COCO last; depth, family (of mask_rcnn_x101_vd_64x4d_fpn_1x_coco 101, x), pyramid, variant, epochs."""
+    small = row.casefold()
+    family, depth = match.groups() if (match := _SIZE.search(small.partition("rcnn_")[2])) else ("", "0")
+    epochs = int(match[1]) if (match := _EPOCHS.search(small)) else 0
+    return not small.startswith("mask"), int(depth), family, "fpn" in small, "_vd" in small, "_ssld" in small, epochs, row
+
+
+def find_row(name: str) -> str | None:
+    """Return the row that a name stands for, or None: its own name, PaddleX's, or one as detectron2 or mmdetection write it."""
+    if name in _list_names():
+        return name
+    if name in PADDLEX:
+        return PADDLEX[name]
+    return next((row for row in _list_names() if "/" in row and _fold(row) == _fold(name)), None)
+
+
+def _fold(name: str) -> str:
+    name = name.casefold()
+    for theirs, ours in SPELLINGS:
+        name = name.replace(theirs, ours)
+    return name
 
 
 def find_weights(model: str | Path) -> str | Path:
@@ -82,7 +133,7 @@ def find_weights(model: str | Path) -> str | Path:
     Raises ConfigError for a folder that holds none.
     """
     folder = Path(model)
-    if not folder.is_dir() or str(model) in (*names(), *library_names()):
+    if not str(model) or not folder.is_dir() or find_row(str(model)):
         return model
     for file in (folder / "best.safetensors", folder / "last.safetensors"):
         if file.is_file():
@@ -97,11 +148,12 @@ def find_weights(model: str | Path) -> str | Path:
 
 def row_text(name: str) -> str:
     """Return the YAML text of a published row. Raises ConfigError with the nearest names."""
-    known = [*names(), *library_names()]
-    if name not in known:
-        hint = suggest(name, known) or "`maskzoo models` lists the names."
+    row = find_row(name)
+    if row is None:
+        alike = [known for known in names() if known.rpartition("/")[2] == name]  # its library was left out
+        hint = suggest(name, alike or [*names(), *PADDLEX]) or "`maskzoo models` lists the names."
         raise ConfigError(f"{name}: no such model; {hint} A model file of your own is given by its path (my.yml)")
-    return _folder().joinpath(f"{name}.yml").read_text(encoding="utf-8")
+    return _folder().joinpath(f"{row}.yml").read_text(encoding="utf-8")
 
 
 def read_row(name_or_path: str | Path, overrides: Sequence[str] = ()) -> ModelConfig:
@@ -110,22 +162,27 @@ def read_row(name_or_path: str | Path, overrides: Sequence[str] = ()) -> ModelCo
     Raises ConfigError; WeightsError for a file of weights of a kind that is not read.
     """
     path = Path(name_or_path)
-    if (path / "model.yml").is_file() and str(name_or_path) not in (*names(), *library_names()):
+    if (path / "model.yml").is_file() and not find_row(str(name_or_path)):
         return read_config(path / "model.yml", overrides)
     if path.suffix in (".yml", ".yaml"):
         return read_config(path, overrides)
+    if path.suffix in (".pth", ".pt", ".pkl") and path.is_file():
+        raise ConfigError(
+            f"{path}: another library's weights, which do not say all that a model needs; make a model of them: "
+            f"`maskzoo convert {path} {path.stem}.safetensors`, and take that file"
+        )
     if path.suffix in WEIGHTS:
         refuse_foreign(path)
-        row = path.stem if path.stem in names() else "MODEL"
+        row = find_row(path.stem) or "MODEL"
         raise ConfigError(
             f"{path}: weights alone, which do not say what network they are of; expected a name from `maskzoo models`, or "
             f"your .yml: {row} --weights {path}. Or make one file of both: "
-            f"`maskzoo convert {path} my.safetensors --model {row}`"
+            f"`maskzoo convert {path} my.safetensors`"
         )
     if path.suffix == ".safetensors":
         raise ConfigError(
             f"{path}: a checkpoint; expected a name from `maskzoo models`, or a model file (.yml), as the model.yml of a "
-            f"training run. To begin with the checkpoint's weights: --from {path}"
+            f"training run. To begin with the checkpoint's weights: --from {path}, beside which it may be the model as well"
         )
     return parse_config(row_text(str(name_or_path)), str(name_or_path), overrides)
 
@@ -145,16 +202,23 @@ def read_model_config(model: str | Path, overrides: Sequence[str] = ()) -> Model
 
 
 def list_models() -> list[RowSummary]:
-    """Sum up every published row, small networks first.
+    """Sum up every published row, library by library, small networks first.
 
     Returns:
         One summary a row: structure, published AP in percent, parameters, GFLOPs, licence, and where the weights lie if
-        they are on this machine.
+        they are on this machine. The rows with the best mask AP for their size and for their work say so.
 
     Raises:
         DownloadError: The folder of weights cannot be read.
     """
-    return [summarize(read_row(name)) for name in names()]
+    rows = [replace(summarize(read_row(name)), name=name) for name in names()]
+
+    def find_best(cost: Callable[[RowSummary], float]) -> RowSummary:
+        return max(rows, key=lambda row: (row.mask_ap or 0.0) / cost(row) if row.data == COCO_VAL else 0.0)
+
+    smallest, fastest = find_best(lambda row: row.parameters * BYTES / 1e6), find_best(lambda row: row.gflops)
+    marks = (("megabyte", smallest), ("GFLOP", fastest))
+    return [replace(row, best=tuple(mark for mark, best in marks if row is best)) for row in rows]
 
 
 def summarize(config: ModelConfig, *, measured: bool = False) -> RowSummary:
@@ -176,6 +240,7 @@ def summarize(config: ModelConfig, *, measured: bool = False) -> RowSummary:
         schedule=config.schedule,
         box_ap=published.box_ap if published else None,
         mask_ap=published.mask_ap if published else None,
+        data=published.data if published else "",
         parameters=parameters,
         gflops=gflops,
         licence=config.source.licence,
@@ -190,11 +255,15 @@ def to_markdown(rows: Sequence[RowSummary]) -> str:
         "|---|---|---|---|---|---|---|",
     ]
     lines += [
-        f"| `{row.name}` | {row.backbone}-{row.heads} | {row.schedule} | {row.box_ap} | {row.mask_ap} "
-        f"| {row.parameters / 1e6:.1f} M | {row.gflops:.0f} |"
+        f"| `{row.name}` | {row.backbone}-{row.heads} | {row.schedule} | {row.box_ap or '-'} | {row.mask_ap or '-'} "
+        f"| {row.parameters / 1e6:.1f} M{_mark('megabyte', row)} | {row.gflops:.0f}{_mark('GFLOP', row)} |"
         for row in rows
     ]
     return "\n".join(lines) + "\n"
+
+
+def _mark(measure: str, row: RowSummary) -> str:
+    return " *" if measure in row.best else ""
 
 
 def _folder() -> Path:

@@ -107,7 +107,7 @@ def convert_dataset(
     folder, index = (None if given is None else Path(given) for given in (images, data))
     edits = read_class_edits(classes) if isinstance(classes, str | Path | Mapping) and is_class_map(classes) else None
     name = choose_source(source, format, needs_work=to != "coco" or edits is not None)
-    listed = None if classes is None or isinstance(classes, Mapping) or edits else _read_classes(classes)
+    listed = None if classes is None or isinstance(classes, Mapping) or edits else read_class_names(classes)
     writing = ExportOptions(to, pictures, force, on_progress)
     if name in ("coco", "predictions"):
         _refuse_options(name, classes=listed, **choices, **({"data": data, "score": score} if name == "coco" else {}))
@@ -175,7 +175,7 @@ def _refuse_boxes(rows: Sequence[str]) -> None:
         )
 
 
-def _read_classes(given: str | Path | Sequence[str]) -> list[str]:
+def read_class_names(given: str | Path | Sequence[str]) -> list[str]:
     listed: Sequence[str]
     if not isinstance(given, str | Path):
         listed = given
