@@ -79,7 +79,7 @@ def run(predictors, annotations, folder, labels):
     places = np.flatnonzero(choose_images(annotations)).tolist()
     photos = [folder / annotations.file_name(place) for place in places]
     for number, (place, photo) in enumerate(zip(places, photos, strict=True), 1):
-        found = {dtype: predictor.predict(photo) for dtype, predictor in predictors.items()}
+        found = {dtype: predictor.predict(photo, score=0) for dtype, predictor in predictors.items()}
         for dtype, prediction in found.items():
             results[dtype].add_prediction(place, prediction, tuple(annotations.sizes[place].tolist()), labels)
             overlaps[dtype] += [overlap for _, _, overlap in match_masks(found["float32"], prediction)]

@@ -35,7 +35,7 @@ def prepare_several(job):
     images = job["images"] * 2
 
     def predict():
-        for _, prediction in predictor.predict_each(images, workers=job["workers"]):
+        for _, prediction in predictor.predict_each(images, score=0, workers=job["workers"]):
             prediction.masks.rle()
 
     return predict, len(images)

@@ -60,7 +60,7 @@ def predict_with_maskzoo(job, dtype):
     predictor = maskzoo.load(job["row"], weights, device=job["device"], dtype=dtype, overrides=overrides)
 
     def predict(photos):
-        found = predictor.predict(photos, batch_size=len(photos))
+        found = predictor.predict(photos, score=0, batch_size=len(photos))
         return max(len(prediction.masks.rle()) for prediction in found)
 
     return predict

@@ -47,7 +47,7 @@ def main():
     paths = find_images([job["photos"]])[: job["images"]]
     plan = [PlannedImage(n, str(path), path, n + 1, out / f"{path.stem}.jpg") for n, path in enumerate(paths)]
     work = Work(predictor, frozenset({"image", "json"}), 0.5, 1)
-    predictor.predict(paths[0])
+    predictor.predict(paths[0], score=0)
     began = time.perf_counter()
     parts = predict_share(work, plan, out, job["workers"], Processes(), say_nothing)
     seconds = time.perf_counter() - began

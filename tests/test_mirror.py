@@ -44,7 +44,6 @@ TESTED_BY = {
     "evaluation/job.py": "cli/test_evaluate.py",
     "drawing/labels.py": "drawing/test_objects.py",
     "drawing/picture_file.py": "cli/test_data_show.py",
-    "errors.py": "test_public_names.py",
     "exporting/cache.py": "zoo/test_backends.py",
     "exporting/calibration.py": "exporting/test_verify.py",
     "exporting/example.py": "exporting/test_example_script.py",

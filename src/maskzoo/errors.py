@@ -6,6 +6,7 @@ Every message says what was found, what was expected and what to do.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Sequence
 
 from maskzoo.faults import Fault
@@ -28,7 +29,27 @@ __all__ = [
     "count_words",
     "list_some",
     "suggest",
+    "tell_plainly",
 ]
+
+# What an OSError's text says: its number, its reason, and often the path that the message names already.
+_OS_REASON = re.compile(r"""\[(?:Errno|WinError) -?\d+\] ([^:;,(){}\n]+)(?:: (?:b?'[^'\n]*'|b?"[^"\n]*"))?""")
+_PLAIN = {
+    "is a directory": "a folder",
+    "not a directory": "a path through a file",
+    "no such file or directory": "no such file or folder",
+    "permission denied": "no permission",
+}
+
+
+def tell_plainly(text: str) -> str:
+    """Return a text with the words of the operating system's errors alone, without their numbers and paths."""
+
+    def replace(found: re.Match[str]) -> str:
+        reason = found[1][:1].lower() + found[1][1:]
+        return _PLAIN.get(reason, reason)
+
+    return _OS_REASON.sub(replace, text)
 
 
 LONGEST_NAME = 200  # of one that is compared with others
@@ -36,6 +57,9 @@ LONGEST_NAME = 200  # of one that is compared with others
 
 class MaskzooError(Exception):
     """Base of all errors that maskzoo raises on purpose."""
+
+    def __str__(self) -> str:
+        return tell_plainly(super().__str__())
 
 
 class ArgumentError(MaskzooError, ValueError):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,13 @@ import yaml
 from pydantic import ValidationError
 
 from maskzoo.config import ModelConfig, RunSettings, _Section
-from maskzoo.errors import ConfigError, list_some, suggest
+from maskzoo.errors import ConfigError, list_some
 from maskzoo.system.yaml_text import CORE, parse_yaml_text
 
 __all__ = ["dump_config", "dump_data", "parse_config", "parse_settings", "parse_yaml", "read_config"]
 
 MAX_MODEL_FILE_BYTES = 1 << 20  # the published files have about 6 KB
+LIKE = 0.75  # of a key's name, from which it may be what was meant
 _FOREIGN = re.compile(r"^(_BASE_\s*:\s*\[|(architecture|[A-Z]\w*Reader|OptimizerBuilder)\s*:)", re.MULTILINE)
 
 
@@ -124,8 +126,9 @@ def _override(data: dict[str, Any], override: str, schema: type[_Section]) -> No
             section.setdefault(parent, {})  # a section that a file may leave out
         sections = {name: value for name, value in section.items() if isinstance(value, dict)}
         if parent not in sections:
-            there = suggest(parent, sections, most=1) or f"known here: {list_some(sections) or 'none'}"
-            raise ConfigError(f"--set {shown}: there is no section {_shorten('.'.join(parents[:place]))!r}; {there}")
+            missing = _shorten(".".join(parents[:place]))
+            there = _suggest_key(missing, data) or f"known here: {list_some(sections) or 'none'}"
+            raise ConfigError(f"--set {shown}: there is no section {missing!r}; {there}")
         section = sections[parent]
     section[last] = parse_yaml(value, f"--set {shown}: the value")
 
@@ -151,15 +154,51 @@ def _shorten(text: str, most: int = 120) -> str:
 
 
 def _nearest(location: tuple[int | str, ...], schema: type[_Section]) -> str:
-    section: Any = schema
-    for part in location[:-1]:
-        field: Any = section.model_fields.get(part) if _is_section(section) else None
-        kinds = (field.annotation, *getattr(field.annotation, "__args__", ())) if field else ()
+    *parents, last = (str(part) for part in location)
+    keys = _list_keys(schema)
+    section: Any = keys
+    for parent in parents:
+        section = section.get(parent, {}) if isinstance(section, dict) else {}
+    return "; " + (_suggest_key(".".join([*parents, last]), keys) or f"known here: {', '.join(section)}") if section else ""
+
+
+def _list_keys(schema: type[_Section]) -> dict[str, Any]:
+    """Return the schema's keys as nested mappings."""
+    keys: dict[str, Any] = {}
+    for name, field in schema.model_fields.items():
+        kinds = (field.annotation, *getattr(field.annotation, "__args__", ()))
         section = next(filter(_is_section, kinds), None)
-    if not _is_section(section):
+        keys[name] = _list_keys(section) if section else None
+    return keys
+
+
+def _suggest_key(key: str, known: Mapping[str, Any]) -> str:
+    """Return "did you mean b?", the valid key most like the unknown `key` (a.x), by name alone if it is in the same section.
+
+    "" if none is like it.
+    """
+    parent, _, last = key.rpartition(".")
+    words = set(last.split("_"))
+
+    def rate(path: str) -> float:
+        section, _, name = path.rpartition(".")
+        parts = name.split("_")
+        short = len(last) > 1 and last.replace("_", "") == "".join(part[0] for part in parts if part)  # lr, wd
+        alike = difflib.SequenceMatcher(None, last, name).ratio()
+        return alike + (name == last) + short + 0.3 * bool(words & set(parts)) + 0.3 * (section == parent)
+
+    best = max((path for path in _walk(known) if path != key), key=rate, default="")
+    if not best or rate(best) < LIKE:
         return ""
-    known: Mapping[str, Any] = section.model_fields
-    return "; " + (suggest(str(location[-1]), known, most=1) or f"known here: {', '.join(known)}")
+    section, _, name = best.rpartition(".")
+    return f"did you mean {name if section == parent else best}?"
+
+
+def _walk(keys: Mapping[str, Any], before: str = "") -> Iterator[str]:
+    for name, below in keys.items():
+        if isinstance(name, str):
+            yield before + name
+            yield from _walk(below, f"{before}{name}.") if isinstance(below, Mapping) else ()
 
 
 def _is_section(kind: Any) -> bool:

@@ -1,10 +1,12 @@
 """`maskzoo bench` from the command to its page, and the rules that choose and compare settings."""
 
 import json
+import re
 
 import pytest
 import torch
 
+import maskzoo
 from maskzoo.bench.hardware import find_peak
 from maskzoo.bench.measured import BenchmarkRun, Measured
 from maskzoo.bench.page import render_page
@@ -39,6 +41,8 @@ def test_the_command_measures_predictions_and_training_and_writes_numbers_and_a_
     arguments += ("--dtypes", "float32")  # a processor that computes in bfloat16 would take both
     code, out, err = call(capsys, "bench", model, *arguments, "--training", "--json", "--out", tmp_path / "out")
     assert code == 0, err
+    assert "Measuring 2 settings in 1 round of 0.1 s each: about 0:00:" in err
+    assert re.search(r"2/2 training float32, 1 thread, round 1/1: [\d,]+ ms, the median of", err)
     printed = json.loads(out)
     predicting, training = printed["rows"]
     assert predicting["name"] == "eager float32, 1 thread" and training["setting"]["backend"] == "training"
@@ -62,6 +66,23 @@ def test_calls_that_cannot_be_are_refused_before_anything_runs(model, capsys):
     assert code == 2 and "leave one of them out" in err
 
 
+def test_a_benchmark_that_is_stopped_keeps_what_it_has(model, tmp_path, monkeypatch):
+    said = []
+
+    def stop_at_the_third(job, home):
+        if len([note for note in said if "/4 " in note]) == 2:
+            raise KeyboardInterrupt
+        return {"times": [0.1, 0.2, 0.3], "first": 1.0, "loading": 1.0, "memory": 10}
+
+    monkeypatch.setattr("maskzoo.bench.runner._run_worker", stop_at_the_third)
+    with pytest.raises(KeyboardInterrupt):
+        maskzoo.benchmark(model, backends=["eager"], dtypes=["float32"], threads=[1, 2], out=tmp_path / "out",
+                          on_progress=lambda event: said.append(event.note))  # fmt: skip
+    assert said[-1] == "Stopped after 2 of 4 turns"
+    rows = json.loads((tmp_path / "out" / "bench.json").read_text())["rows"]
+    assert [(row["name"], row["calls"]) for row in rows] == [("eager float32, 1 thread", 3), ("eager float32, 2 threads", 3)]
+
+
 def test_absent_backends_are_told_and_not_run():
     present = [BackendFacts("eager", "2.13", ("cpu",)), BackendFacts("openvino", None, remedy="pip install it")]
     settings, absent = list_settings(["eager", "openvino"], ["float32"], [1, 2], 4, present)
@@ -83,7 +104,7 @@ def test_stages_add_up_to_a_prediction_with_all_its_objects():
     predictor, photo = small_predictor(), make_photo(60, 90)
     stages = time_stages(predictor, photo)
     assert list(stages.seconds) == list(STAGES) and all(seconds >= 0 for seconds in stages.seconds.values())
-    assert stages.detections == len(predictor.predict(photo)) > 0
+    assert stages.detections == len(predictor.predict(photo, score=0)) > 0
     assert stages.canvas == (64, 96)
 
 

@@ -106,6 +106,18 @@ def test_json_is_alone_on_standard_output_and_counts_as_the_score_says(run, mode
     assert json.loads(out)["images"][0]["detections"] == []
 
 
+def test_only_the_named_classes_are_saved_best_first_and_others_are_refused(run, model, photos):
+    code, out, _ = run("predict", model, "y.png", "--score", "0", "--save", "none", "--json")
+    every = json.loads(out)["images"][0]["detections"]
+    scores = [row["score"] for row in every]
+    assert code == 0 and scores == sorted(scores, reverse=True)
+    name = every[-1]["name"]
+    code, out, _ = run("predict", model, "y.png", "--score", "0", "--save", "none", "--json", "--classes", name)
+    assert json.loads(out)["images"][0]["detections"] == [row for row in every if row["name"] == name]
+    code, _, err = run("predict", model, "y.png", "--classes", name + ",nothing-like-it")
+    assert code == 2 and "has no class 'nothing-like-it'" in err and not (photos / "maskzoo-predictions").exists()
+
+
 def test_an_image_on_standard_input_is_read(run, model, photos, monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO((photos / "y.png").read_bytes())))
     code, out, _ = run("predict", model, "-", "--out", "found", "--save", "image", "--batch", "2")

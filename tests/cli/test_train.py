@@ -1,8 +1,10 @@
 """`maskzoo train` as it is typed; what a run computes and how it goes on is tested in tests/training."""
 
+import contextlib
 import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -34,9 +36,20 @@ def test_a_call_that_failed_can_be_repeated_with_its_fault_corrected(inputs, tmp
     common = [model, data, "--epochs", 1, "--set", "run.workers=0", "--out", tmp_path / "run"]
     assert "gone.safetensors" in train(*common, "--from", tmp_path / "gone.safetensors", code=1)
     assert "do not fill one step" in train(*common, "--from", "none", "--batch", 5, code=1)
+    assert not (tmp_path / "run").exists()
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "notes.txt").write_text("mine")
+    deeper = [*common[:-1], tmp_path / "run" / "of" / "today"]
+    assert "do not fill one step" in train(*deeper, "--from", "none", "--batch", 5, code=1)
+    assert "do not fill one step" in train(*common, "--from", "none", "--batch", 5, code=1)
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["notes.txt"]
+    frozen = ["--set", "network.backbone.norm=frozen"]
+    assert "random weights with frozen norms" in train(*common, "--from", "none", *frozen, code=1)
     said = train(*common, "--from", "none")
     assert "learning rate 0.0025 (0.01 for 4 images, by the linear rule)" in said
     assert str(tmp_path / "run" / "report.html") in said and "box AP" in said
+    assert re.search(r"best: box AP \d+\.\d, mask AP \d+\.\d after 1 of 1 epochs: .*best\.safetensors", said)
+    assert re.search(r"\d/4 Training, epoch 1/1, loss .* images/s, .* \d:\d\d:\d\d left", said)
     assert "holds a run already" in train(*common, "--from", "none", code=1)
 
 
@@ -59,6 +72,28 @@ def test_frozen_stages_stay_as_they_began_and_deterministic_algorithms_are_switc
     still = {name for name in same if name.startswith(("backbone.stem.", "backbone.res2."))}
     assert still and all(same[name] for name in still)
     assert not any(same[name] for name in same if name.endswith(".conv.weight") and name not in still)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no such terminals")
+def test_a_terminal_of_eighty_columns_holds_the_whole_line_of_a_run(inputs, tmp_path):
+    import pty
+
+    model, data = inputs
+    command = ["train", model, data, "--from", "none", "--epochs", "2", "--workers", "0", "--out", tmp_path / "run"]
+    terminal, end = pty.openpty()
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "COLUMNS": "80", "TERM": "xterm"}
+    with subprocess.Popen([sys.executable, "-m", "maskzoo", *command], env=environment, stdout=end, stderr=end) as process:
+        os.close(end)
+        seen = b""
+        with contextlib.suppress(OSError):  # as Linux says that all have closed it
+            while read := os.read(terminal, 1 << 16):
+                seen += read
+        os.close(terminal)
+    assert process.returncode == 0, seen
+    lines = re.split(r"[\r\n]+", re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", seen.decode()))
+    bars = [line for line in lines if "images/s" in line and "loss" in line]
+    whole = r"epoch [12]/2, loss \d+\.\d{3}, \d+\.\d\d images/s [\u2501\u2578\u257a]{4,} \d/8 +\d:\d\d:\d\d *"
+    assert bars and all(re.fullmatch(whole, line) and len(line) <= 80 for line in bars), bars
 
 
 @pytest.mark.skipif(importlib.util.find_spec("tensorboard") is None, reason="needs the extra track")

@@ -10,7 +10,7 @@ import maskzoo
 from coco_files import make_data, write
 from maskzoo.datasets.coco_reader import read_annotations
 from maskzoo.datasets.split import assign, group_images, split_coco
-from maskzoo.errors import ArgumentError, ConfigError
+from maskzoo.errors import ArgumentError, ConfigError, SourceError
 
 SHARES = {"train": 0.7, "val": 0.2, "test": 0.1}
 
@@ -114,3 +114,17 @@ def test_a_file_is_divided_by_one_call_that_counts_what_it_wrote_and_tells_of_ea
 def test_shares_that_leave_nothing_for_train_are_refused(tmp_path):
     with pytest.raises(ArgumentError, match=r"val is 0.6 and test is 0.4"):
         maskzoo.split_dataset(write(tmp_path / "all.json", make_data()), tmp_path / "parts", val=0.6, test=0.4)
+
+
+def test_a_folder_with_one_annotation_file_is_divided_and_one_that_is_divided_already_is_not(tmp_path):
+    for name, file in (("whole", "train.json"), ("named", "annotations/instances.json"), ("plain", "anything.json")):
+        source = tmp_path / name / file
+        source.parent.mkdir(parents=True)
+        write(source, make_data(images=20))
+        divided = maskzoo.split_dataset(tmp_path / name, tmp_path / f"{name}-parts")
+        assert divided.data == source and sum(part.images for part in divided.splits.values()) == 20
+    with pytest.raises(SourceError, match=r"is divided already: train, val; .*train\.json"):
+        maskzoo.split_dataset(tmp_path / "whole-parts", tmp_path / "again")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(SourceError, match="empty: no annotations"):
+        maskzoo.split_dataset(tmp_path / "empty", tmp_path / "again")

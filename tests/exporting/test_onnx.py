@@ -15,7 +15,7 @@ import maskzoo
 from exports import BOX_PIXELS, KINDS, OTHER_LIBRARIES, SIZES, compare, make_facts
 from maskzoo.errors import ExportError
 from maskzoo.exporting.example import make_example
-from maskzoo.exporting.onnx import read_facts, write_onnx
+from maskzoo.exporting.onnx import Facts, read_facts, write_onnx
 from maskzoo.exporting.onnx_preprocessing import add_preprocessing
 from maskzoo.exporting.openvino import convert_onnx, read_openvino_facts
 from maskzoo.exporting.program import Program, to_inputs
@@ -161,7 +161,7 @@ def test_a_file_that_prepares_photos_predicts_what_the_network_predicts(exported
     photos = [make_photo(32, 48), make_photo(40, 32, seed=1), make_photo(32, 48, seed=2)]
     for name in ("whole.onnx", "whole.xml"):
         found = maskzoo.load(tmp_path / name)
-        for ours, theirs in zip(expected.predict(photos), found.predict(photos, batch_size=3), strict=True):
+        for ours, theirs in zip(expected.predict(photos, score=0), found.predict(photos, batch_size=3, score=0), strict=True):
             assert len(ours) > 0 and ours.names == theirs.names and ours.size == theirs.size
             assert abs(ours.boxes - theirs.boxes).max() <= BOX_PIXELS
             assert abs(ours.scores - theirs.scores).max() <= 1e-4
@@ -175,7 +175,7 @@ def test_a_file_that_prepares_photos_predicts_what_the_network_predicts(exported
         [sys.executable, "example.py", "photo.png"], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    confident = expected.predict(tmp_path / "photo.png").scores >= 0.5
+    confident = expected.predict(tmp_path / "photo.png", score=0).scores >= 0.5
     assert done.stdout.count("pixels") == confident.sum() > 0
 
 
@@ -198,3 +198,19 @@ def test_int8_is_for_the_wide_layers_but_the_ends_of_the_heads_and_keeps_every_i
     batch = make_batch([make_photo(*size, seed=seed) for seed, size in enumerate(SIZES["three"])], config.input)
     found = OpenVino(tmp_path / "thin.xml", "int8").detect(batch)
     assert len(found.boxes) == 3 and found.valid.any() and found.boxes.isfinite().all()
+
+
+@pytest.mark.parametrize(
+    ("row", "fixed", "prepares", "words"),
+    [
+        (FPN, None, False, "batch 1 or more, height and width multiples of 32,"),
+        (C4, None, False, "batch 1 or more, height and width 17 or more,"),
+        (FPN, (64, 96), False, "height 64 and width 96,"),
+        (FPN, None, True, "photo: uint8 [height, width, 3], RGB"),
+    ],
+)
+def test_the_metadata_say_what_the_file_takes(row, fixed, prepares, words):
+    config = small_config(row)
+    metadata = Facts(config, fixed, {}, prepares).to_metadata()
+    assert words in metadata["input"]
+    assert Facts.from_metadata(metadata, "net.onnx") == Facts(config, fixed, {}, prepares)

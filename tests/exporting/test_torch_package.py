@@ -76,7 +76,7 @@ def test_a_package_says_what_it_is_and_predicts_as_any_model(exported):
     assert len(package.backend.hash_weights()) == 64
     photos = [make_photo(50, 70), make_photo(64, 96, seed=1), np.zeros((64, 96, 3), np.uint8)]
     network = Predictor(Eager(small_network(config), torch.device("cpu"), torch.float32), config)
-    for ours, theirs in zip(network.predict(photos), package.predict(photos, batch_size=3), strict=True):
+    for ours, theirs in zip(network.predict(photos, score=0), package.predict(photos, batch_size=3, score=0), strict=True):
         assert ours.names == theirs.names and ours.size == theirs.size
         assert np.abs(ours.boxes - theirs.boxes).max(initial=0) <= BOX_PIXELS
     with pytest.raises(ConfigError, match=r"thin\.pt2: it is machine code and needs no backend"):
@@ -115,7 +115,7 @@ def test_the_program_beside_a_package_finds_in_cpp_what_the_network_finds(export
     Image.fromarray(pixels).save(tmp_path / "photo.ppm")
     done = subprocess.run(["./find", "thin.pt2", "photo.ppm"], cwd=tmp_path, check=True, capture_output=True, text=True)
     *lines, last = done.stdout.splitlines()
-    expected = Predictor(Eager(small_network(config), torch.device("cpu"), torch.float32), config).predict(pixels)
+    expected = Predictor(Eager(small_network(config), torch.device("cpu"), torch.float32), config).predict(pixels, score=0)
     assert len(lines) == len(expected) > 0
     masks = expected.masks.dense()
     for place, line in enumerate(lines):

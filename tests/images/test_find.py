@@ -2,8 +2,9 @@ import os
 
 import pytest
 
-from maskzoo.errors import SourceError
+from maskzoo.errors import ImageError, SourceError
 from maskzoo.images.find import find_images, find_pictures
+from maskzoo.images.read import read_image
 
 
 @pytest.fixture
@@ -105,3 +106,29 @@ def test_a_folder_without_permission_is_named_so(tree):
 def test_a_walk_begins_in_a_folder(tree):
     with pytest.raises(SourceError, match=r"a\.JPG: cannot be looked into"):
         find_pictures(tree / "a.JPG")
+
+
+@pytest.mark.parametrize("name", ["film.mp4", "FILM.MOV", "a/film.webm"])
+@pytest.mark.parametrize("there", [True, False])
+def test_a_video_is_called_a_video_whether_it_is_there_or_not(tmp_path, name, there):
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    if there:
+        path.write_bytes(b"film")
+    with pytest.raises(SourceError, match=r"is a video; expected pictures: .*VideoCapture.*order='BGR'.*ffmpeg"):
+        find_images([str(path)])
+
+
+@pytest.mark.parametrize("start", [b"\0\0\0\x20ftypisom", b"RIFF\1\2\3\4AVI LIST", b"\x1aE\xdf\xa3", b"\0\0\1\xba"])
+def test_a_video_is_known_by_its_bytes_too(start, tmp_path):
+    (tmp_path / "photo.jpg").write_bytes(start + bytes(100))
+    with pytest.raises(ImageError, match=r"photo\.jpg: is a video"):
+        read_image(tmp_path / "photo.jpg")
+    with pytest.raises(ImageError, match="is a video"):
+        read_image(start + bytes(100))
+
+
+def test_the_number_of_a_camera_is_no_source_and_the_way_out_is_told(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SourceError, match=r"0: no such file; a camera is no source: .*VideoCapture"):
+        find_images(["0"])

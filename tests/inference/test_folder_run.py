@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -38,11 +39,11 @@ def scene(tmp_path_factory):
     return folder
 
 
-def start(folder, out, *options, processes=1, source="photos"):
+def start(folder, out, *options, processes=1, source="photos", model="small.safetensors"):
     launcher = [sys.executable]
     if processes > 1:
         launcher += ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
-    command = [*launcher, "-m", "maskzoo", "predict", "small.safetensors", source, "--out", out, "--score", "0", *options]
+    command = [*launcher, "-m", "maskzoo", "predict", model, source, "--out", out, "--score", "0", *options]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     return subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
@@ -61,12 +62,12 @@ def read_parts(folder):
     return [line for path in folder.glob(".predict.*.part.jsonl") for line in path.read_bytes().splitlines()[1:]]
 
 
-def kill_in_the_middle(process, folder):
-    while len(read_parts(folder)) < 4:
+def kill_in_the_middle(process, folder, number=signal.SIGKILL, after=4):
+    while len(read_parts(folder)) < after:
         assert process.poll() is None, process.communicate()
         time.sleep(0.005)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
+    process.send_signal(number)
+    return process.communicate()
 
 
 def test_a_call_that_was_killed_goes_on_and_ends_with_the_same_files(scene):
@@ -79,6 +80,20 @@ def test_a_call_that_was_killed_goes_on_and_ends_with_the_same_files(scene):
     _, err = finish(start(scene, "killed"))
     assert "Going on after" in err and f"of {COUNT} images" in err
     assert read_files(scene / "killed") == read_files(scene / "whole")
+
+
+@pytest.mark.parametrize("options", [("--workers", "1"), ("--workers", "2", "--batch", "2")])
+def test_ctrl_c_says_how_many_images_are_done_and_that_the_same_call_goes_on(scene, tmp_path, options):
+    for number in range(200):
+        (tmp_path / f"{number}.png").write_bytes((scene / "photos" / "p1.png").read_bytes())
+    process = start(tmp_path, "out", *options, source=".", model=scene / "small.safetensors")
+    _, err = kill_in_the_middle(process, tmp_path / "out", signal.SIGINT)
+    assert process.returncode == 130 and "Traceback" not in err
+    ready = int(re.search(r"Stopped after (\d+) of 200 images; the same call goes on from there", err).group(1))
+    assert 4 <= ready == len(read_parts(tmp_path / "out")) < 200
+    process = start(tmp_path, "out", *options, source=".", model=scene / "small.safetensors")
+    _, err = kill_in_the_middle(process, tmp_path / "out", signal.SIGINT, after=ready + 4)
+    assert f"Going on after {ready} of 200 images" in err and "Stopped after" in err
 
 
 def test_a_data_set_that_was_killed_goes_on_under_its_ids_and_not_under_others(scene):
@@ -104,6 +119,27 @@ def test_two_processes_write_what_one_writes(scene):
     _, err = finish(start(scene, "two", "--save", "image,json", processes=2), codes=(1, 3))  # torchrun turns 3 into 1
     assert f"1 of {COUNT} images could not be read" in err
     assert read_files(scene / "two") == read_files(scene / "whole")
+
+
+@pytest.mark.parametrize("second", ["image,json", "json"])
+def test_pictures_of_an_earlier_call_never_stand_beside_new_results(run, scene, tmp_path, second):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "mine.jpg").write_bytes(encode_plain())
+    code, _, _ = run("photos/p1.png", "photos/p2.png", "--out", str(tmp_path / "out"))
+    assert code == 0
+    code, _, err = run("photos/p2.png", "photos/p3.png", "--out", str(tmp_path / "out"), "--save", second)
+    assert code == 0
+    drawn = {"p2.jpg", "p3.jpg"} if "image" in second else set()
+    assert f"{1 if drawn else 2} picture{'' if drawn else 's'} of an earlier call" in err
+    assert {path.name for path in (tmp_path / "out").glob("*.jpg")} == drawn | {"mine.jpg"}
+    index = json.loads((tmp_path / "out" / "images.json").read_text())
+    assert {image.get("picture") for image in index["images"]} == (drawn or {None})
+
+
+def encode_plain():
+    stream = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(stream, "JPEG")
+    return stream.getvalue()
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ JOB = """
         torch.set_num_threads(threads)
         try:
             predictor = load() if predictor is None else predictor
-            return predictor.predict(photo).boxes.tolist()
+            return predictor.predict(photo, score=0).boxes.tolist()
         except MaskzooError as error:
             return str(error)
 
@@ -48,7 +48,7 @@ JOB = """
 
         def __getitem__(self, place):
             assert torch.get_num_threads() == 1
-            return predictor.predict(photo).boxes.tolist()
+            return predictor.predict(photo, score=0).boxes.tolist()
 
     if __name__ == "__main__":
         early = ask("fork", None)

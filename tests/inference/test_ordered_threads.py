@@ -76,11 +76,11 @@ def test_predictions_of_many_workers_are_bit_for_bit_those_of_one(batch_size, tm
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(1)
-        alone = [result for _, result in small_predictor().predict_each(sources, batch_size=batch_size)]
+        alone = [result for _, result in small_predictor().predict_each(sources, batch_size=batch_size, score=0)]
         # A new network: its first calls, which order the weights, happen in several threads at once.
         config = small_config(FPN)
         fresh = Predictor(Eager(small_network(config), torch.device("cpu"), torch.float32), config)
-        together = list(fresh.predict_each(sources, batch_size=batch_size, workers=4))
+        together = list(fresh.predict_each(sources, batch_size=batch_size, workers=4, score=0))
     finally:
         torch.set_num_threads(before)
     assert all(first is second for first, (second, _) in zip(sources, together, strict=True))

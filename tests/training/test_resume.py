@@ -1,5 +1,6 @@
 """A run that was killed goes on as if it had not been: every loss and every weight, bit for bit."""
 
+import re
 import signal
 import time
 
@@ -7,6 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from maskzoo.model_file import read_config
 from small_runs import kill_all, read_rows, start_training, train, wait_for_steps, write_data, write_model
 
 # What each case sets, its processes, and after which step it is killed.
@@ -84,9 +86,10 @@ def test_a_run_that_was_killed_before_its_first_snapshot_begins_again(inputs, tm
         time.sleep(0.005)
     kill_all(process)
     assert not (tmp_path / "killed" / "snapshots").exists()
-    train("--resume", tmp_path / "killed")
+    assert "it begins anew" in train("--resume", tmp_path / "killed")
     ours, theirs = (load_file(tmp_path / name / "last.safetensors") for name in ("killed", "whole"))
     assert all(torch.equal(ours[key], theirs[key]) for key in ours)
+    assert "all 1 epochs are done" in train("--resume", tmp_path / "killed")
 
 
 def test_sigterm_saves_within_ten_seconds_and_the_run_goes_on_exactly(inputs, tmp_path):
@@ -101,9 +104,26 @@ def test_sigterm_saves_within_ten_seconds_and_the_run_goes_on_exactly(inputs, tm
     assert time.monotonic() - began < 10
     assert process.returncode == 128 + signal.SIGTERM
     assert f"--resume {tmp_path / 'ended'}" in said
-    train("--resume", tmp_path / "ended")
+    last = len(read_rows(tmp_path / "ended"))
+    said = train("--resume", tmp_path / "ended")
+    step, epoch = map(int, re.search(r"Going on after step (\d+) of 16, in epoch (\d)/2; learning rate 0\.0025", said).groups())
+    assert last - 1 <= step <= last and epoch == 1 + step // 8  # a step may end while the snapshot is written
     ours, theirs = (load_file(tmp_path / name / "last.safetensors") for name in ("ended", "whole"))
     assert all(torch.equal(ours[key], theirs[key]) for key in ours)
+
+
+def test_a_run_goes_on_for_more_epochs_and_says_by_what_schedule(inputs, tmp_path):
+    model, data = inputs
+    run = tmp_path / "run"
+    train(model, data, "--from", "none", "--set", "run.workers=0", "--epochs", 1, "--out", run)
+    said = train("--resume", run, "--epochs", 4)
+    assert "Going on after step 8 of 32, in epoch 2/4; learning rate 0.0025, 0.00025 after epoch 4" in said
+    assert [row["epoch"] for row in read_rows(run, "evaluation")] == [1, 2, 3, 4]
+    assert [row["iteration"] for row in read_rows(run)] == list(range(1, 33))
+    config = read_config(run / "model.yml").training
+    assert (config.epochs, config.milestones) == (4, (4,))
+    assert "--resume can raise that number, not lower it" in train("--resume", run, "--epochs", 3, code=2)
+    assert "all 4 epochs are done" in train("--resume", run, "--epochs", 4)
 
 
 def test_another_number_of_processes_changed_data_and_changed_settings_are_refused(inputs, tmp_path):

@@ -6,10 +6,12 @@ import threading
 import pytest
 
 import maskzoo
-from maskzoo.errors import ArgumentError, TrainingError
+from maskzoo.cli import main
+from maskzoo.errors import ArgumentError, ConfigError, ExportError, TrainingError
 from maskzoo.model_file import dump_config
 from maskzoo.system.files import own_folder
 from maskzoo.weights.checkpoint import write_checkpoint
+from maskzoo.zoo.first_weights import make_first_weights
 from maskzoo.zoo.rows import read_row
 from networks import small_network
 from small_runs import read_rows, write_data, write_model
@@ -56,6 +58,44 @@ def test_steps_images_and_sentences_come_as_events(done):
     assert any(note.startswith("learning rate") for note in notes) and any("epoch 1/1: box AP" in note for note in notes)
 
 
+def test_the_folder_of_a_run_is_a_model_wherever_one_is_asked_for(done, inputs, tmp_path, monkeypatch, capsys):
+    run, _, _ = done
+    photo = inputs[1] / "val" / "1.png"
+    expected = maskzoo.load(run.best_weights, device="cpu").predict(photo, score=0)
+    for model in (run.folder, f"{run.folder}/"):
+        assert maskzoo.load(model, device="cpu").predict(photo, score=0).to_dict() == expected.to_dict()
+    monkeypatch.chdir(run.folder.parent)
+    with pytest.raises(SystemExit) as end:
+        main(["predict", "new", str(photo), "--out", str(tmp_path / "found"), "--score", "0"])
+    assert end.value.code == 0
+    measured = maskzoo.evaluate(run.folder, inputs[1], device="cpu", out=tmp_path / "measured")
+    assert measured.to_dict()["mask"] == run.best["mask"]
+    first = make_first_weights(maskzoo.load("new", device="cpu").config, "new", seed=0)
+    assert "best.safetensors" in first.report
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ConfigError, match=r"empty: a folder without best\.safetensors"):
+        maskzoo.load(tmp_path / "empty")
+    (tmp_path / "empty" / "run.json").write_text("{}")
+    with pytest.raises(ConfigError, match=r"kept no weights yet; .*--resume"):
+        maskzoo.load(tmp_path / "empty")
+
+
+def test_a_file_that_was_exported_is_overwritten_by_force_alone(done, tmp_path, monkeypatch):
+    run, _, _ = done
+    monkeypatch.chdir(tmp_path)
+    for name in ("new.onnx", "new_example.py", "new_example.json"):
+        (tmp_path / name).write_text("mine")
+        with pytest.raises(ExportError, match=rf"{name}: exists already; .*--force"):
+            maskzoo.export(run.folder)
+        assert (tmp_path / name).read_text() == "mine"
+        (tmp_path / name).unlink()
+    (tmp_path / "new.onnx").write_text("mine")
+    exported = maskzoo.export(run.folder, force=True)
+    assert exported.file.name == "new.onnx" and exported.file.stat().st_size > 4
+    with pytest.raises(ExportError, match="--force"):
+        maskzoo.export(run.folder)
+
+
 def test_the_weights_that_were_kept_evaluate_to_the_numbers_of_the_run(done, inputs, tmp_path):
     run, _, _ = done
     measured = maskzoo.evaluate(run.best_weights, inputs[1], device="cpu", out=tmp_path / "found")
@@ -73,7 +113,7 @@ def test_arguments_that_do_not_go_together_are_named(done, inputs, tmp_path):
     for arguments, options, said in (
         ((), {}, "either MODEL and DATA"),
         ((model, data), {"resume": tmp_path}, "either MODEL and DATA"),
-        ((), {"resume": done[0].folder, "epochs": 2}, "--epochs cannot change"),
+        ((), {"resume": done[0].folder, "epochs": 0}, r"--epochs\): found 0; the run was begun with 1"),
         ((), {"resume": done[0].folder, "overrides": ["training.epochs=2"]}, "training.epochs=2 cannot change"),
         ((), {"resume": done[0].folder, "seed": 2}, "run.seed=2 cannot change"),
     ):

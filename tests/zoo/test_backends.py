@@ -42,7 +42,7 @@ def call(*arguments):
 
 def assert_equal(first, second):
     photos = [make_photo(90, 120), make_photo(60, 100, seed=1)]
-    for expected, found in zip(first.predict(photos), second.predict(photos), strict=True):
+    for expected, found in zip(first.predict(photos, score=0), second.predict(photos, score=0), strict=True):
         assert len(expected) > 0 and expected.names == found.names
         assert np.abs(expected.boxes - found.boxes).max() <= 5e-3
         assert np.abs(expected.scores - found.scores).max() <= 1e-4
@@ -83,7 +83,7 @@ def test_the_command_exports_verifies_and_leaves_an_example(scene, photos, capsy
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "maskzoo" not in (tmp_path / "sure_example.py").read_text()
-    expected = maskzoo.load(scene / "sure.safetensors").predict(photos / "a.png")
+    expected = maskzoo.load(scene / "sure.safetensors").predict(photos / "a.png", score=0)
     expected = expected[expected.scores >= 0.5]
     assert done.stdout.count("pixels") == len(expected) > 0
     with Image.open(tmp_path / "found.png") as picture:
@@ -158,12 +158,12 @@ def test_one_compiled_program_predicts_photos_of_all_sizes_as_eager_does(row, th
     programs = stats["unique_graphs"]
     sizes = [(70 + 7 * number, 180 - 5 * number) for number in range(20)]
     for size in sizes:
-        expected, found = (predictor.predict(make_photo(*size)) for predictor in (eager, compiled))
+        expected, found = (predictor.predict(make_photo(*size), score=0) for predictor in (eager, compiled))
         assert expected.names == found.names and np.abs(expected.boxes - found.boxes).max(initial=0) <= 5e-3
     assert stats["unique_graphs"] <= programs + 2  # a level of one row of cells is another
     wide, tall = make_photo(100, 150), make_photo(150, 100)
     for photos in ([wide] * 2, [tall] * 2, [wide] * 3, [tall] * 5, [wide, tall] * 4):
-        expected, found = (predictor.predict(photos, batch_size=len(photos)) for predictor in (eager, compiled))
+        expected, found = (predictor.predict(photos, batch_size=len(photos), score=0) for predictor in (eager, compiled))
         for one, other in zip(expected, found, strict=True):
             assert one.names == other.names and np.abs(one.boxes - other.boxes).max(initial=0) <= 5e-3
         programs = stats["unique_graphs"] if len(photos) == 2 else programs

@@ -55,11 +55,11 @@ def same(first, second):
 
 def test_a_file_of_ones_own_loads_from_pdparams_and_from_one_safetensors_alike(files, photo):
     folder, config = files
-    first = load(folder / "my.yml", folder / "my.pdparams").predict(photo)
+    first = load(folder / "my.yml", folder / "my.pdparams").predict(photo, score=0)
     single = load(folder / "my.safetensors")
     assert single.config == config
-    assert same(first, single.predict(photo))
-    assert same(first, load(str(folder / "my.yml"), folder / "my.safetensors").predict(photo))
+    assert same(first, single.predict(photo, score=0))
+    assert same(first, load(str(folder / "my.yml"), folder / "my.safetensors").predict(photo, score=0))
 
 
 def test_weights_of_ours_bring_the_rule_of_resizing_that_they_were_trained_with(files, tmp_path):
@@ -77,9 +77,9 @@ def test_weights_of_ours_bring_the_rule_of_resizing_that_they_were_trained_with(
         with pytest.warns(UserWarning, match=r"old\.safetensors does not say input\.resize.*add --set input\.resize=one"):
             loaded = load(*arguments)
         assert loaded.config.input.resize == "rounded"
-        assert same(loaded.predict(photo), rounded.predict(photo))
+        assert same(loaded.predict(photo, score=0), rounded.predict(photo, score=0))
         assert load(*arguments, overrides=["input.resize=one_factor"]).config.input.resize == "one_factor"
-    assert not same(load(folder / "my.safetensors").predict(photo), rounded.predict(photo))
+    assert not same(load(folder / "my.safetensors").predict(photo, score=0), rounded.predict(photo, score=0))
 
 
 def test_a_model_file_of_before_there_was_a_choice_warns_where_its_weights_may_be_published_ones(files, tmp_path):
@@ -116,7 +116,7 @@ def test_a_converted_file_says_where_it_comes_from(files):
 def test_overrides_reach_the_network(files, photo):
     folder, _ = files
     predictor = load(folder / "my.safetensors", overrides=["limits.detections.total=2"])
-    assert len(predictor.predict(photo)) == 2
+    assert len(predictor.predict(photo, score=0)) == 2
 
 
 def test_an_override_that_changes_the_network_does_not_fit_its_weights(files):
@@ -156,11 +156,11 @@ def test_a_row_of_another_library_is_fetched_at_its_first_use_and_predicts(row, 
     stated = hashlib.sha256(path.read_bytes()).hexdigest()[: STATED[row]]
     address = f"source.weights={serve(tmp_path)}/{path.name}"
     overrides = [*NARROW, "network.backbone.group_width=16", address, f"source.sha256='{stated}'"]
-    found = load(row, overrides=overrides).predict(photo)
+    found = load(row, overrides=overrides).predict(photo, score=0)
     path.unlink()  # from now on it comes from the cache
     write_checkpoint(tmp_path / "same.safetensors", network.state_dict(), config, {})
-    expected = load(tmp_path / "same.safetensors").predict(photo)
-    again = load(row, overrides=overrides).predict(photo)
+    expected = load(tmp_path / "same.safetensors").predict(photo, score=0)
+    again = load(row, overrides=overrides).predict(photo, score=0)
     assert len(found) and np.array_equal(found.boxes, expected.boxes) and np.array_equal(again.scores, found.scores)
 
 
@@ -207,7 +207,7 @@ def test_bfloat16_predicts_and_warns_where_the_processor_has_none(files, photo):
     else:
         with pytest.warns(UserWarning, match="float32 is faster"):
             predictor = load(files[0] / "my.safetensors", dtype="bfloat16", device="cpu")
-    prediction = predictor.predict(photo)
+    prediction = predictor.predict(photo, score=0)
     assert len(prediction) > 0
     assert np.isfinite(prediction.boxes).all() and prediction.boxes.dtype == np.float32
     assert len(prediction.masks.rle()) == len(prediction)
@@ -235,7 +235,7 @@ def test_another_librarys_file_is_loaded_and_converted_to_one_that_finds_the_sam
     written = convert(file, out, ROWS[arch], overrides=THIN)
     second = load(out, device="cpu", backend="eager")
     assert written.config == first.config == second.config and written.provenance["source_file"] == file.name
-    found = [one.predict(make_photo(60, 90)).to_dict() for one in (first, second)]
+    found = [one.predict(make_photo(60, 90), score=0).to_dict() for one in (first, second)]
     assert found[0]["detections"] and found[0] == found[1]
 
 

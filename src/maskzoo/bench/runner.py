@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import statistics
 import sys
 import tempfile
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +27,7 @@ from maskzoo.bench.settings import (
     make_photo,
     write_random_weights,
 )
-from maskzoo.errors import ArgumentError, BenchmarkError
+from maskzoo.errors import ArgumentError, BenchmarkError, count_words
 from maskzoo.images.find import find_images
 from maskzoo.models.packing import has_fast_bfloat16
 from maskzoo.progress import OnProgress, ProgressEvent, say_nothing
@@ -35,6 +38,8 @@ from maskzoo.zoo.load import load_network
 from maskzoo.zoo.rows import BENCHMARK_SIZE, read_model_config
 
 __all__ = ["BenchmarkRun", "benchmark"]
+
+LOADING = 8.0  # seconds that a process takes to import torch and to load the network, on a machine of two cores
 
 
 def benchmark(
@@ -75,7 +80,7 @@ def benchmark(
         rounds: turns that this time is cut into.
         training: measure training steps as well.
         overrides: `KEY=VALUE` texts for the model file.
-        out: a folder for bench.json and bench.html.
+        out: a folder for bench.json and bench.html, written after every turn: a call that is stopped keeps what it has.
         on_progress: gets the download and each turn.
 
     Returns:
@@ -115,13 +120,19 @@ def benchmark(
             "device": device,
             "seconds": seconds / rounds,
         }
-        rows = compare(_run_settings(settings, rounds, job, folder / "home" if random else None, on_progress), config)
-    kind = "random" if random else str(weights or (model if complete else "published"))
-    run = BenchmarkRun(config.name, kind, _describe_machine(), rows, tuple(absent))
-    if out is not None:
-        write_result(Path(out) / "bench.json", run.to_dict())
-        write_file(Path(out) / "bench.html", render_page(run).encode("utf-8"))
-    return run
+        kind = "random" if random else str(weights or (model if complete else "published"))
+
+        def keep(results: Mapping[Setting, Sequence[dict[str, Any]]]) -> BenchmarkRun:
+            """Sum up what there is, and save it."""
+            rows = compare({setting: found for setting, found in results.items() if found}, config)
+            run = BenchmarkRun(config.name, kind, _describe_machine(), rows, tuple(absent))
+            if out is not None:
+                write_result(Path(out) / "bench.json", run.to_dict())
+                write_file(Path(out) / "bench.html", render_page(run).encode("utf-8"))
+            return run
+
+        results = _run_settings(settings, rounds, job, folder / "home" if random else None, on_progress, keep)
+    return keep(results)
 
 
 def _check(option: str, names: Sequence[str] | None, known: Sequence[str]) -> None:
@@ -147,20 +158,42 @@ def _describe_machine() -> dict[str, Any]:
 
 
 def _run_settings(
-    settings: Sequence[Setting], rounds: int, job: dict[str, Any], home: Path | None, on_progress: OnProgress
+    settings: Sequence[Setting],
+    rounds: int,
+    job: dict[str, Any],
+    home: Path | None,
+    on_progress: OnProgress,
+    keep: Callable[[dict[Setting, list[dict[str, Any]]]], object],
 ) -> dict[Setting, list[dict[str, Any]]]:
     """Return what the process of each setting and round said; what is refused or fails once is not run again.
 
-    `home` takes what they would keep for later.
+    `home` takes what they would keep for later. `keep` gets what there is after every turn, and what Ctrl-C left.
     """
     results: dict[Setting, list[dict[str, Any]]] = {setting: [] for setting in settings}
-    total = len(results) * rounds
+    total, began = len(results) * rounds, time.perf_counter()
+    least = timedelta(seconds=round(total * (job["seconds"] + LOADING)))
+    plan = f"{count_words(len(results), 'setting')} in {count_words(rounds, 'round')} of {job['seconds']:g} s each"
+    on_progress(ProgressEvent("Measuring", note=f"Measuring {plan}: about {least} with loading"))
     for turn in range(total):
         number, setting = turn // len(results), list(results)[turn % len(results)]
-        on_progress(ProgressEvent(f"{setting}, round {number + 1}", turn, total, "turns"))
+        stage, rate = f"{setting}, round {number + 1}/{rounds}", turn / (time.perf_counter() - began)
+        on_progress(ProgressEvent(stage, turn, total, "turns", rate))
         if not any("refused" in one or "failed" in one for one in results[setting]):
-            results[setting].append(_run_worker(job | asdict(setting) | {"details": number == 0}, home))
+            try:
+                results[setting].append(_run_worker(job | asdict(setting) | {"details": number == 0}, home))
+            except KeyboardInterrupt:
+                on_progress(ProgressEvent("", note=f"Stopped after {turn} of {count_words(total, 'turn')}"))
+                raise
+            on_progress(ProgressEvent(stage, note=f"{turn + 1}/{total} {stage}: {_describe(results[setting][-1])}"))
+            keep(results)
     return results
+
+
+def _describe(found: dict[str, Any]) -> str:
+    """What a turn found, in few words."""
+    if "times" not in found:
+        return "left out" if "refused" in found else "failed"
+    return f"{1000 * statistics.median(found['times']):,.0f} ms, the median of {count_words(len(found['times']), 'call')}"
 
 
 def _run_worker(job: dict[str, Any], home: Path | None) -> dict[str, Any]:

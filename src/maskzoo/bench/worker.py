@@ -69,7 +69,7 @@ def prepare(job: dict[str, Any], device: Literal["cpu", "cuda"]) -> tuple[Callab
     batches = cycle(_split(job["images"], job["batch"]))
 
     def predict() -> None:
-        for prediction in predictor.predict(next(batches), batch_size=job["batch"]):
+        for prediction in predictor.predict(next(batches), score=0, batch_size=job["batch"]):
             prediction.masks.rle()
 
     return predict, predictor if job["backend"] in ("eager", "compile") else None

@@ -11,6 +11,7 @@ import io
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
@@ -22,6 +23,7 @@ from maskzoo.cli.doctor import doctor
 from maskzoo.cli.evaluate import evaluate
 from maskzoo.cli.export import export
 from maskzoo.cli.models import app as models_app
+from maskzoo.cli.next_step import list_next_steps
 from maskzoo.cli.predict import predict
 from maskzoo.cli.serve import serve
 from maskzoo.cli.terminal import open_stderr, print_error
@@ -34,8 +36,7 @@ __all__ = ["app", "main"]
 
 app = typer.Typer(
     name="maskzoo",
-    no_args_is_help=True,
-    add_completion=False,
+    invoke_without_command=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -61,6 +62,7 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback()
 def _start(
+    context: typer.Context,
     show_version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
@@ -73,6 +75,10 @@ def _start(
 
     More about a verb: maskzoo VERB --help
     """
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+        if steps := list_next_steps(Path.cwd()):
+            typer.echo("\n".join(["", "Next, in this folder:", *steps]))
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

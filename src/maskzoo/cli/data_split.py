@@ -14,7 +14,7 @@ __all__ = ["split_data"]
 
 
 def split_data(
-    data: Annotated[Path, typer.Argument(metavar="DATA", help="A COCO instances file (JSON).")],
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="A COCO instances file (JSON), or a folder with one.")],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="The folder for train.json, val.json and test.json.")],
     val: Annotated[float, typer.Option(min=0, max=1, metavar="PART", help="Part of the images for val.")] = 0.2,
     test: Annotated[

@@ -44,6 +44,7 @@ def export(
         Path | None, typer.Option(metavar="DIR", help="Compare the file with the network on these photos.")
     ] = None,
     override: Overrides = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite the file and its example.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")] = False,
 ) -> None:
     """Write a network as a file for another runtime.
@@ -79,6 +80,7 @@ def export(
             preprocess=preprocess,
             verify=verify,
             overrides=override or (),
+            force=force,
             on_progress=show,
         )
     if json:

@@ -56,7 +56,10 @@ class Dtype(StrEnum):
 
 Model = Annotated[
     str,
-    typer.Argument(metavar="MODEL", help="A name from [bold]maskzoo models[/], your .yml, a .safetensors or an exported file."),
+    typer.Argument(
+        metavar="MODEL",
+        help="A name from [bold]maskzoo models[/], your .yml, a run's folder, a .safetensors or an exported file.",
+    ),
 ]
 Weights = Annotated[
     Path | None,

@@ -60,6 +60,9 @@ def predict(
         float,
         typer.Option(min=0, max=1, metavar="P", help="Draw, save and count objects from this score on. For an evaluation: 0."),
     ] = 0.5,
+    classes: Annotated[
+        str | None, typer.Option(metavar="NAMES", help="Only objects of these classes: person,dog; all if left out.")
+    ] = None,
     batch: Batch = 1,
     device: DeviceOption = Device.auto,
     backend: BackendOption = BackendName.auto,
@@ -113,6 +116,7 @@ def predict(
                 font=font,
                 save=save,
                 score=score,
+                classes=classes,
                 batch=batch,
                 workers=workers,
                 on_progress=show,

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from maskzoo.cli.options import Classes, Device
 from maskzoo.cli.progress import TrainingDisplay, show_progress
 from maskzoo.cli.terminal import open_stderr, open_stdout, print_json
+
+if TYPE_CHECKING:
+    from maskzoo.training.run import TrainingRun
 
 __all__ = ["train"]
 
@@ -32,17 +35,20 @@ def train(
     source: Annotated[
         str | None,
         typer.Option(
-            "--from", metavar="WEIGHTS", help="Begin with a zoo row's name, a .safetensors or .pdparams file, or none."
+            "--from", metavar="WEIGHTS", help="Begin with a zoo row's name, a run, a .safetensors or .pdparams file, or none."
         ),
     ] = None,
-    resume: Annotated[Path | None, typer.Option(metavar="RUN", help="Go on with this run, exactly.")] = None,
+    resume: Annotated[
+        Path | None, typer.Option(metavar="RUN", help="Go on with this run, exactly, or for more --epochs.")
+    ] = None,
     val: Annotated[Path | None, typer.Option(metavar="FILE", help="The validation split, if not found in DATA.")] = None,
     images: Annotated[
         Path | None, typer.Option(metavar="DIR", help="The images' folder, or one with a folder for each split.")
     ] = None,
     classes: Classes = None,
     epochs: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Instead of the recipe's; milestones in proportion.")
+        int | None,
+        typer.Option(min=1, metavar="N", help="Instead of the recipe's, milestones in proportion; more with --resume."),
     ] = None,
     batch: Annotated[int | None, typer.Option(min=1, metavar="N", help="Images of a step in each process (1).")] = None,
     accumulate: Annotated[
@@ -118,7 +124,13 @@ def train(
     if run.dropped or run.replaced:
         counts = f"{run.dropped} steps dropped (loss not finite), {run.replaced} damaged images replaced"
         open_stderr().print(counts)
-    lines = [f"best after {run.best_epoch} epochs: {run.best_weights}"] if run.best else []
+    lines = [f"best: {_describe_best(run)}: {run.best_weights}"] if run.best else []
     lines += [f"last: {run.last_weights}", *([f"report: {run.report}"] if run.report else [])]
     for line in lines:
         open_stdout().print(line, soft_wrap=True)  # a path stays whole
+
+
+def _describe_best(run: TrainingRun) -> str:
+    values = {kind: run.best.get(kind) for kind in ("box", "mask")}
+    found = [f"{kind} AP {100 * one['AP']:.1f}" for kind, one in values.items() if one and one["AP"] is not None]
+    return f"{', '.join(found) or 'no object to find'} after {run.best_epoch} of {run.epochs} epochs"

@@ -15,7 +15,7 @@ from maskzoo.datasets.nesting import describe_nesting
 from maskzoo.datasets.rle import measure_runs, read_runs
 from maskzoo.datasets.sifted import Sifted, check_numbers, is_number, pack_rows
 from maskzoo.datasets.sound_reader import read_sound
-from maskzoo.errors import AnnotationsError
+from maskzoo.errors import AnnotationsError, tell_plainly
 from maskzoo.faults import NOUNS, Fault, Words
 from maskzoo.images.read import MAX_PIXELS
 from maskzoo.system.json_text import parse_json
@@ -31,7 +31,7 @@ def read_json(path: str | Path) -> Any:
     try:
         content = Path(path).read_bytes()
     except OSError as error:
-        reason = "no such file" if isinstance(error, FileNotFoundError) else str(error)
+        reason = "no such file" if isinstance(error, FileNotFoundError) else tell_plainly(str(error))
         raise _refuse(path, Words(reason), "a JSON file that can be read") from None
     try:
         return parse_json(content)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from maskzoo.datasets.annotations import find_image_folder
 from maskzoo.datasets.coco_reader import pack_annotations, read_json
 from maskzoo.datasets.coco_writer import advise_on_images, write_coco
+from maskzoo.datasets.layout import find_splits
 from maskzoo.errors import ArgumentError, ConfigError, MaskzooError, SourceError
 from maskzoo.progress import OnProgress, ProgressEvent, say_nothing
 from maskzoo.system.files import check_target
@@ -73,7 +74,7 @@ def split_dataset(
     Every image with its annotations is in exactly one new file; `data` and the images stay as they are.
 
     Args:
-        data: a COCO instances file (JSON).
+        data: a COCO instances file (JSON), or a folder that holds one, as `convert_dataset` writes it.
         out: the folder for train.json, val.json and test.json.
         val: the part of the images for val, 0 to 1; train gets what val and test leave. A part of 0 is not written.
         test: the part of the images for test.
@@ -87,6 +88,7 @@ def split_dataset(
 
     Raises:
         ArgumentError: `val` and `test` leave nothing for one of the parts.
+        SourceError: a folder holds no annotation file, or is divided already.
         AnnotationsError: the file has faults.
         ConfigError: `group_by` is not valid, or a part would get no image.
         MaskzooError: a file is there already, is `data` itself, or cannot be written.
@@ -94,6 +96,7 @@ def split_dataset(
     data, out = Path(data), Path(out)
     if not (val >= 0 and test >= 0 and 0 < val + test < 1 - LEAST_SHARE):
         raise ArgumentError(f"val is {val:g} and test is {test:g}; expected some images for them and some for train")
+    data = _find_file(data)
     content = read_json(data)
     annotations = pack_annotations(content, str(data))
     shares = {name: share for name, share in (("train", 1 - val - test), ("val", val), ("test", test)) if share > 0}
@@ -112,6 +115,19 @@ def split_dataset(
         note = None
     sizes = {name: SplitPart(files[name], len(part["images"]), len(part["annotations"])) for name, part in parts.items()}
     return SplitDataset(data, seed, sizes, _count_objects(content["categories"], parts), note)
+
+
+def _find_file(data: Path) -> Path:
+    """Return the one annotation file of a data set that is not divided yet."""
+    if not data.is_dir():
+        return data
+    found = find_splits(data)
+    if len(found) > 1:
+        raise SourceError(
+            f"{data}: is divided already: {', '.join(found)}; expected one annotation file; to divide one of them again, name "
+            f"its file, as {next(iter(found.values()))}"
+        )
+    return next(iter(found.values()))
 
 
 def _count_objects(categories: list[Any], parts: Mapping[str, Mapping[str, Any]]) -> tuple[dict[str, Any], ...]:

@@ -99,7 +99,7 @@ def _run(
 ) -> Iterator[tuple[int, str, str | None]]:
     """Add each image's rows, and yield its place, its file and what went wrong."""
     paths = [folder / annotations.file_name(place) for place in places]
-    found = predictor.predict_each(paths, batch_size=batch)
+    found = predictor.predict_each(paths, score=0, batch_size=batch)
     for place, path, (_, prediction) in zip(places, paths, found, strict=True):
         error = None
         try:

@@ -2,7 +2,8 @@
 
 python THIS_SCRIPT photo.jpg [found.png]
 
-The .json file beside this script names the network's file and says how to prepare a photo.
+The .json file beside this script names the network's file and says how to prepare a photo. Unless the network takes whole
+photos, it takes one or more images whose sides are filled up with zeros to multiples of "multiple", as `prepare` does.
 """
 
 import json

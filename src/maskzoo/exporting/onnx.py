@@ -54,8 +54,22 @@ class Facts:
             "config": dump_config(self.config),
             "fixed": json.dumps(self.fixed),
             "prepares": json.dumps(self.prepares),
+            "input": self.describe_input(),
             "provenance": json.dumps(self.provenance, ensure_ascii=False),
         }
+
+    def describe_input(self) -> str:
+        """Say what the file takes: a runtime's own error for another size speaks of a reshape somewhere inside."""
+        if self.prepares:
+            return "photo: uint8 [height, width, 3], RGB, of any size from 1 x 1 on, one at a time"
+        multiple = self.config.input.canvas_multiple
+        sides = "height and width " + (f"multiples of {multiple}" if multiple > 1 else "17 or more")
+        if self.fixed is not None:
+            sides = f"height {self.fixed[0]} and width {self.fixed[1]}"
+        return (
+            f"images: float32 [batch, 3, height, width], batch 1 or more, {sides}, normalised, zero beyond each image at the "
+            "right and below; sizes: float32 [batch, 2], height and width of each image without those zeros"
+        )
 
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, str], origin: str) -> Facts:

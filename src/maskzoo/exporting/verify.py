@@ -63,8 +63,9 @@ def verify(
         if prepared is not None and (fault := prepared.find_fault(pixels)):
             report.faults.append(f"{path}: {fault}")
         kinds: list[Source] = [pixels, np.ascontiguousarray(pixels[:, ::-1]), np.zeros_like(pixels)]
-        expected = [network.predict(pixels), *network.predict(kinds, batch_size=3)]
-        found = [exported.predict(pixels), *exported.predict(kinds, batch_size=3)]
+        expected, found = (
+            [one.predict(pixels, score=0), *one.predict(kinds, score=0, batch_size=3)] for one in (network, exported)
+        )
         for name, ours, theirs in zip(("alone", "in a batch", "mirrored", "blackened"), expected, found, strict=True):
             overlaps += _compare(f"{path}, {name}", ours, theirs, network, report)
         report.photos += 1

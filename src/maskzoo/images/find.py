@@ -11,10 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from maskzoo.errors import SourceError
-from maskzoo.system.files import describe_address
+from maskzoo.system.files import describe_address, expand_home
 
-__all__ = ["IMAGE_SUFFIXES", "explain_link", "find_images", "find_pictures", "is_hidden", "list_folder"]
+__all__ = ["IMAGE_SUFFIXES", "describe_video", "explain_link", "find_images", "find_pictures", "is_hidden", "list_folder"]
 
+VIDEO_SUFFIXES = frozenset({".3gp", ".avi", ".flv", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".webm", ".wmv"})
+_VIDEO_BYTES = (b"\x1aE\xdf\xa3", b"FLV\x01", b"\x00\x00\x01\xba", b"\x30\x26\xb2\x75\x8e\x66")  # Matroska, FLV, MPEG, WMV
+_PICTURES = (b"avif", b"avis", b"heic", b"heix", b"mif1", b"msf1", b"jxl ", b"crx ")  # what the same container holds
+FRAMES = "read its frames with OpenCV's VideoCapture and pass each as an array: predict(frame, order='BGR')"
 IMAGE_SUFFIXES = frozenset([
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".jp2", ".j2k", ".ppm",
     ".pgm", ".pbm", ".pnm", ".avif",
@@ -121,7 +125,8 @@ def explain_link(link: Path) -> str | None:
 def _expand(source: str) -> list[Path]:
     if address := describe_address(source):
         raise SourceError(address)
-    path = Path(source)
+    path = expand_home(Path(source))
+    source = source if path == Path(source) else str(path)
     if source and path.is_dir():
         images = _select_images(entry for entry in list_folder(path) if not is_hidden(entry.name))
         if not images:
@@ -130,8 +135,12 @@ def _expand(source: str) -> list[Path]:
                 f"Subfolders are not searched: for these give the pattern '{path.as_posix()}/**/*'"
             )
         return images
+    if video := describe_video(path):
+        raise SourceError(video)
     if source and path.exists():
         return [path]
+    if source.isdecimal():
+        raise SourceError(f"{source}: no such file; a camera is no source: {FRAMES}")
     if not glob.has_magic(source):
         raise SourceError(
             f"{source!r}: no such file or folder; expected an image, a folder of images or a pattern such as "
@@ -141,6 +150,15 @@ def _expand(source: str) -> list[Path]:
     if not images:
         raise SourceError(f"{source}: no image matches the pattern; expected files that end in {_list_suffixes()}")
     return images
+
+
+def describe_video(path: Path, prefix: bytes = b"") -> str | None:
+    """Say what to do with a video, by its name or the first bytes of its file; None for what is none."""
+    looks = prefix[4:8] == b"ftyp" and prefix[8:12] not in _PICTURES
+    looks |= prefix.startswith(_VIDEO_BYTES) or (prefix.startswith(b"RIFF") and prefix[8:12] == b"AVI ")
+    if not looks and path.suffix.lower() not in VIDEO_SUFFIXES:
+        return None
+    return f"{path}: is a video; expected pictures: {FRAMES}, or write them to files: ffmpeg -i {path.name} frames/%06d.jpg"
 
 
 def _select_images(paths: Iterable[Path]) -> list[Path]:

@@ -10,7 +10,7 @@ import io
 import struct
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import IO, TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import numpy as np
 from PIL import (
@@ -26,10 +26,17 @@ from PIL import (
 )
 
 from maskzoo.errors import ImageError
+from maskzoo.images.find import describe_video
+from maskzoo.images.held import Order, from_array, is_tensor, read_open_file
 from maskzoo.images.jpeg_scans import check_scans
-from maskzoo.system.files import describe_address
+from maskzoo.system.files import describe_address, expand_home
 
-__all__ = ["FORMATS", "MAX_PIXELS", "UNTRUSTED_PIXELS", "check_untrusted", "read_image", "read_stored"]
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["FORMATS", "MAX_PIXELS", "UNTRUSTED_PIXELS", "ImageSource", "check_untrusted", "read_image", "read_stored"]
+
+ImageSource: TypeAlias = "str | Path | bytes | bytearray | memoryview | IO[bytes] | Image.Image | np.ndarray[Any, Any] | Tensor"
 
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 Made = TypeVar("Made")
@@ -76,8 +83,8 @@ _DETOURS = {"P": "RGBA", "PA": "RGBA", "RGBa": "RGBA", "La": "LA"}  # no direct 
 _DIRECT = frozenset({"1", "L", "LA", "RGB", "RGBX", "RGBA", "YCbCr", "HSV", "LAB"})
 
 
-def read_image(source: str | Path | bytes | Image.Image | np.ndarray[Any, Any], *, max_pixels: int = MAX_PIXELS) -> Pixels:
-    """Read a file, the bytes of one, a PIL image or an array as uint8 RGB `(H, W, 3)`, C-contiguous.
+def read_image(source: ImageSource, *, max_pixels: int = MAX_PIXELS, order: Order = "RGB") -> Pixels:
+    """Read a file, by name or open, its bytes, a PIL image, an array or a tensor as uint8 RGB `(H, W, 3)`, C-contiguous.
 
     The pixels are those of OpenCV's `imread` with flag 1 (in RGB order), because the published networks were trained
     and are measured with it. An EXIF orientation is applied, damaged EXIF counts as none; of an animation or a file
@@ -101,8 +108,11 @@ def read_image(source: str | Path | bytes | Image.Image | np.ndarray[Any, Any], 
     the orientation of AVIF (OpenCV ignores it). Orientation in XMP alone is not applied, here as there.
 
     Args:
-        source: an array must be uint8 RGB `(H, W, 3)`, grey `(H, W)` or RGBA `(H, W, 4)`.
+        source: an array must be uint8 RGB `(H, W, 3)`, grey `(H, W)` or `(H, W, 1)`, or RGBA `(H, W, 4)`. A tensor also has
+            channels first, or numbers from 0 to 1. `~` in a name is your own folder; a file that is open is read from its
+            beginning, if it can go there.
         max_pixels: how many pixels an image may have; checked in the header, before decoding.
+        order: "BGR" for arrays as OpenCV reads them; files say themselves what they hold.
 
     Returns:
         A new array; a contiguous RGB array is returned itself.
@@ -111,20 +121,24 @@ def read_image(source: str | Path | bytes | Image.Image | np.ndarray[Any, Any], 
         ImageError: with the name of the file, if there is no such image, it is damaged or truncated, or has more than
             `max_pixels` pixels or none.
     """
-    if isinstance(source, np.ndarray):
-        return _from_array(source, max_pixels)
+    if isinstance(source, np.ndarray) or is_tensor(source):
+        pixels = from_array(source, order)
+        _check_size("array", pixels.shape[1], pixels.shape[0], max_pixels)
+        return pixels
     if isinstance(source, Image.Image):
         name = f"PIL image {getattr(source, 'filename', '')}".rstrip()
         _load(source, name, max_pixels)
         return _to_upright_rgb(source, name)
-    if isinstance(source, bytes):
-        return _from_stream(io.BytesIO(source), f"image of {len(source)} bytes", max_pixels, _to_upright_rgb)
+    if hasattr(source, "read"):
+        source = read_open_file(source)
+    if isinstance(source, bytes | bytearray | memoryview):
+        return _from_stream(io.BytesIO(source), f"image of {memoryview(source).nbytes} bytes", max_pixels, _to_upright_rgb)
     if isinstance(source, (str, Path)):
         if address := describe_address(source):
             raise ImageError(address)
-        return _from_file(Path(source), max_pixels, _to_upright_rgb)
+        return _from_file(expand_home(Path(source)), max_pixels, _to_upright_rgb)
     raise ImageError(
-        f"image: found an object of type {type(source).__name__}; expected a path, the bytes of an image file, "
+        f"image: found an object of type {type(source).__name__}; expected a path, an open file or the bytes of one, "
         "a PIL image, or a uint8 RGB array (H, W, 3)"
     )
 
@@ -157,19 +171,6 @@ def check_untrusted(content: bytes, name: str) -> None:
     _check_size(name, *size, UNTRUSTED_PIXELS)
 
 
-def _from_array(array: np.ndarray[Any, Any], max_pixels: int) -> Pixels:
-    shaped = array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (3, 4))
-    if array.dtype != np.uint8 or not shaped:
-        raise ImageError(
-            f"array: found {array.dtype} of shape {array.shape}; expected uint8 of shape (H, W, 3) in RGB order, "
-            "(H, W) grey or (H, W, 4); convert it to values 0..255 with the channels last"
-        )
-    _check_size("array", array.shape[1], array.shape[0], max_pixels)
-    if array.ndim == 2:
-        return np.repeat(array[:, :, None], 3, axis=2)
-    return np.ascontiguousarray(array[:, :, :3])
-
-
 def _from_file(path: Path, max_pixels: int, make: Callable[[Image.Image, str], Made]) -> Made:
     try:
         if path.is_dir():
@@ -190,6 +191,8 @@ def _from_stream(stream: IO[bytes], name: str, max_pixels: int, make: Callable[[
         raise ImageError(f"{name}: is empty, 0 bytes; expected an image file; copy or download it again")
     kind = _recognise(prefix)
     if kind is None:
+        if video := describe_video(Path(name), prefix):
+            raise ImageError(video)
         raise ImageError(
             f"{name}: not an image that maskzoo reads: it begins with {prefix!r}; "
             f"expected one of {', '.join(FORMATS)}; save it as one of these"

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from maskzoo.drawing.fonts import check_font, explain_unwritten
-from maskzoo.errors import ArgumentError
+from maskzoo.errors import ArgumentError, count_words
+from maskzoo.inference.choice import SCORE, Choice
 from maskzoo.inference.folder_share import Work, predict_share
-from maskzoo.inference.journal import Journal
-from maskzoo.inference.outputs import join_json, write_results
+from maskzoo.inference.journal import Journal, count_lines
+from maskzoo.inference.outputs import join_json, remove_drawn, write_results
 from maskzoo.inference.prediction_plan import PlannedImage, find_photos
 from maskzoo.progress import OnProgress, ProgressEvent, say_nothing
 from maskzoo.system.files import explained, make_folder, own_folder
@@ -107,7 +108,8 @@ def predict_folder(
     *,
     images: str | Path | None = None,
     save: str | Collection[str] = ("image", "json"),
-    score: float = 0.5,
+    score: float = SCORE,
+    classes: str | Sequence[str] | None = None,
     batch: int = 1,
     workers: int | None = None,
     font: str | Path | None = None,
@@ -121,10 +123,11 @@ def predict_folder(
         sources: Images, folders, patterns (`photos/**/*.jpg`), `@LIST.txt` (a path a line), `.tar` files of images, `-`
             for an image on standard input. Or one COCO instances file (.json): its images then, under its ids.
         out: The folder for the results: NAME.jpg of each image, `predictions.json` (COCO results), and `images.json`,
-            which names the images and classes of their ids.
+            which names the images and classes of their ids. New results take the place of an earlier call's, pictures included.
         images: The folder of a data set's images, if it is not near its file.
         save: What to save: "image", "json", both, or nothing (`()` or "none"), for which no folder is made.
         score: Objects count from this score on, 0 to 1. For an evaluation: 0.
+        classes: The names of the classes that count, in a list or with commas; all if left out.
         batch: Images computed together; it alters no result.
         workers: Images worked on at once, in threads; None: as many as are worth it.
         font: The file of a font that has the letters of the names; left out, one is searched for.
@@ -136,7 +139,7 @@ def predict_folder(
         be read raise nothing: they are listed in `failed`.
 
     Raises:
-        ArgumentError: An argument is out of range.
+        ArgumentError: An argument is out of range, or the model has no such class.
         ConfigError: The font cannot be read.
         SourceError: A source names no image, or `out` holds an unfinished run of another model or other options.
         MaskzooError: Something cannot be written, or the predictor cannot be loaded.
@@ -152,19 +155,25 @@ def predict_folder(
         tell = on_progress if processes.rank == 0 else say_nothing
         found = find_photos([str(source) for source in given], folder, target, processes.count == 1, tell)
         loaded: Predictor = predictor() if callable(predictor) else predictor
-        classes = found.match_classes(loaded.config)
+        written = found.match_classes(loaded.config)
         unwritten = explain_unwritten(loaded.config.classes.values(), font) if "image" in kinds else None
-        for note in filter(None, (f"Running on {loaded.describe_backend()}", classes.note, unwritten)):
+        chosen = Choice.make(score, classes, loaded.config).labels
+        names = None if chosen is None else tuple(list(loaded.config.classes.values())[label] for label in chosen)
+        for note in filter(None, (f"Running on {loaded.describe_backend()}", written.note, unwritten)):
             tell(ProgressEvent("Predicting", note=note))
-        with _open_folder(target, processes, tell) as place:
+        with _open_folder(target, processes, tell) as place, _explain_stop(place, len(found.named), bool(kinds), tell):
             plan = found.plan(place)
             workers = min(workers or loaded.backend.choose_workers(), -(-len(plan) // (batch * processes.count)))
-            work = Work(loaded, kinds, score, batch, classes.categories, None if font is None else str(font))
+            work = Work(loaded, kinds, score, batch, names, written.categories, None if font is None else str(font))
             journal = predict_share(work, plan, place, workers, processes, tell)
             run = _sum_up(work, workers, plan, journal)
             if journal is not None:
                 if "json" in kinds:
-                    rows, index = _list_coco_rows(run), _describe_images(run, classes.classes)
+                    drawn = [image.picture for image in plan] if "image" in kinds else []
+                    if removed := remove_drawn(place, drawn):
+                        note = f"Removed from {place}: {count_words(removed, 'picture')} of an earlier call"
+                        tell(ProgressEvent("Predicting", note=note))
+                    rows, index = _list_coco_rows(run), _describe_images(run, written.classes)
                     run = replace(run, written=write_results(place, rows, index))
                 journal.remove()
         numbers = processes.broadcast(replace(run, plan=(), journal=None))
@@ -202,6 +211,17 @@ def _open_folder(out: Path | None, processes: Processes, tell: OnProgress) -> It
             with explained(Path("a folder for temporary files (TMPDIR)")):
                 own = stack.enter_context(tempfile.TemporaryDirectory(prefix="maskzoo-"))
         yield Path(processes.broadcast(own))
+
+
+@contextmanager
+def _explain_stop(folder: Path, count: int, kept: bool, on_progress: OnProgress) -> Iterator[None]:
+    """Where Ctrl-C ends it: tell how many of `count` images are done, and what the same call would do."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        ending = "the same call goes on from there" if kept else "nothing was to be saved, so the same call begins anew"
+        on_progress(ProgressEvent("", note=f"Stopped after {count_lines(folder)} of {count_words(count, 'image')}; {ending}"))
+        raise
 
 
 def _sum_up(work: Work, workers: int, plan: Sequence[PlannedImage], journal: Journal | None) -> FolderRun:

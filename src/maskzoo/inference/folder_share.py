@@ -26,15 +26,17 @@ __all__ = ["Work", "predict_share"]
 
 @dataclass(frozen=True)
 class Work:
-    """What becomes of every image. `categories`: the id that is written for each of the model's; None: the same.
+    """What becomes of every image: objects from `score` on, of the named `classes` (None: all), saved as `kinds` say.
 
-    `font` is the file of the font of pictures, None for one of this machine's.
+    `categories`: the id that is written for each of the model's; None: the same. `font` is the file of the font of
+    pictures, None for one of this machine's.
     """
 
     predictor: Predictor
     kinds: frozenset[str]
     score: float
     batch: int
+    classes: tuple[str, ...] | None = None
     categories: Mapping[int, int] | None = None
     font: str | None = None
 
@@ -49,7 +51,9 @@ class Work:
             names.update(hash_values(image.name, image.image_id, image.picture.name, image.size, content).encode())
         categories = None if self.categories is None else list(self.categories.items())
         network = (dump_config(self.predictor.config), backend.hash_weights(), backend.name, backend.dtype)
-        return hash_values(*network, sorted(self.kinds), self.score, self.batch, categories, self.font, names.hexdigest())
+        return hash_values(
+            *network, sorted(self.kinds), self.score, self.classes, self.batch, categories, self.font, names.hexdigest()
+        )
 
     def predict(self, images: Sequence[PlannedImage]) -> list[tuple[int, dict[str, Any]]]:
         """Return number and record of each image, after its picture is written."""
@@ -62,7 +66,7 @@ class Work:
                 readable.append(image)
             except ImageError as error:
                 records[image.number] = {"error": str(error)}
-        found = self.predictor.predict_each(contents, batch_size=self.batch)
+        found = self.predictor.predict_each(contents, score=self.score, classes=self.classes, batch_size=self.batch)
         for image, (source, result) in zip(readable, found, strict=True):
             records[image.number] = self._record(image, source, result)
         return [(image.number, records[image.number]) for image in images]
@@ -77,7 +81,6 @@ class Work:
                 check_size(result.size, image.size)
         except MaskzooError as error:
             return {"error": f"{source}: {error}"}
-        result = result[result.scores >= self.score]
         if "image" in self.kinds:
             write_file(image.picture, encode_picture(draw_prediction(result, font=self.font)))
         rows = result.to_dict()["detections"]

@@ -21,7 +21,7 @@ from typing import IO, Any
 from maskzoo.errors import SourceError
 from maskzoo.system.files import explained
 
-__all__ = ["Journal", "JournalFile", "hash_values"]
+__all__ = ["Journal", "JournalFile", "count_lines", "hash_values"]
 
 PATTERN = ".predict.*.part.jsonl"
 
@@ -132,6 +132,11 @@ class Journal:
                 "the same, to go on with it; repeat that call to finish it, delete the file, or choose another --out"
             )
         return len(line)
+
+
+def count_lines(folder: Path) -> int:
+    """Return how many images the part files in `folder` hold, looking at nothing but their whole lines."""
+    return sum(max(0, path.read_bytes().count(b"\n") - 1) for path in folder.glob(PATTERN))
 
 
 def _close(files: list[IO[bytes]]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from maskzoo.datasets.predictions import INDEX, RESULTS
 from maskzoo.drawing.picture_file import MARK
 from maskzoo.system.files import choose_name, explained, is_taken, write_file
 
-__all__ = ["INDEX", "is_drawn", "join_json", "name_pictures", "number_images", "write_results"]
+__all__ = ["INDEX", "is_drawn", "join_json", "name_pictures", "number_images", "remove_drawn", "write_results"]
 
 LARGEST_ID = 2**63 - 1  # COCO tools keep image ids in 64 bits
 
@@ -59,6 +59,21 @@ def is_drawn(name: str, folder: Path) -> bool:
         return path.is_file() and not is_taken(path, MARK)
     except OSError:  # it is reported when it is read
         return False
+
+
+def remove_drawn(folder: Path, kept: Collection[Path]) -> int:
+    """Delete the pictures that earlier calls drew in `folder`, but the `kept` ones; return how many.
+
+    Raises MaskzooError if one cannot be deleted.
+    """
+    names = {path.name for path in kept}
+    with explained(folder):
+        others = [path for path in folder.iterdir() if path.suffix == ".jpg" and path.name not in names]
+    old = [path for path in others if is_drawn(str(path), folder)]
+    for path in old:
+        with explained(path):
+            path.unlink()
+    return len(old)
 
 
 def join_json(values: Iterable[Any]) -> Iterator[str]:

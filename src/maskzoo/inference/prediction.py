@@ -24,6 +24,7 @@ from maskzoo.drawing.fonts import explain_unwritten
 from maskzoo.drawing.objects import draw_objects
 from maskzoo.errors import ConfigError, ImageError, MaskzooError
 from maskzoo.images.read import read_image
+from maskzoo.inference.showing import show_picture, shrink_for_notebook
 from maskzoo.ops.masks import find_runs, to_counts, to_crop, to_whole_pixels
 
 __all__ = ["Masks", "Prediction", "check_size", "draw_prediction", "make_prediction", "to_coco_row"]
@@ -32,7 +33,6 @@ Index = int | slice | Sequence[int] | Sequence[bool] | NDArray[np.integer[Any]] 
 Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]
 Bools = NDArray[np.bool_]
-NOTEBOOK_SIDE = 1024  # pixels: a photo of a camera would be megabytes in the notebook's file
 
 
 class Masks:
@@ -200,15 +200,21 @@ class Prediction:
             font=font,
         )
 
+    def show(self, image: NDArray[np.uint8] | None = None, **options: Any) -> None:
+        """Draw the objects, and show the picture: in a notebook below the cell, elsewhere in this machine's own program.
+
+        Takes what `draw` takes. Raises MaskzooError where no program shows pictures.
+        """
+        show_picture(self.draw(image, **options))
+
     def _repr_png_(self) -> bytes | None:
         """Return the picture that a notebook shows, its longer side at most 1,024 pixels; None if the photo is gone."""
         try:
             picture = self.draw()
         except ImageError:
             return None  # the notebook then shows the text
-        picture.thumbnail((NOTEBOOK_SIDE, NOTEBOOK_SIDE))
         stream = io.BytesIO()
-        picture.save(stream, "PNG")
+        shrink_for_notebook(picture).save(stream, "PNG")
         return stream.getvalue()
 
     def _make_placeholder(self, image_id: int, category_id: int) -> dict[str, Any]:

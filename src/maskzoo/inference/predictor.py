@@ -15,18 +15,19 @@ from PIL.Image import Image
 from maskzoo.config import ModelConfig
 from maskzoo.errors import ArgumentError, ImageError
 from maskzoo.images.batch import batch_resized, canvas_size
-from maskzoo.images.read import read_image
+from maskzoo.images.held import Order, is_tensor, read_open_file
+from maskzoo.images.read import ImageSource, read_image
 from maskzoo.images.resize import ResizedImage, resize_photo
 from maskzoo.inference.backends import Backend, Eager, PhotoBackend
+from maskzoo.inference.choice import SCORE, Choice
 from maskzoo.inference.ordered_threads import check_threads, map_in_order
 from maskzoo.inference.prediction import Prediction, make_prediction
 from maskzoo.structures import Detections
 
 __all__ = ["Photo", "PhotoPredictor", "Predictor", "Source", "split_windows"]
 
-Source = str | Path | bytes | Image | NDArray[np.uint8]
+Source = ImageSource
 Item = TypeVar("Item")
-Sources = list[Source] | tuple[Source, ...]
 Held = str | Path | bytes | NDArray[np.uint8] | ImageError  # a source that its owner cannot change any more
 WINDOW = 4  # batches read ahead, so that images of one canvas size can share a batch
 
@@ -55,22 +56,67 @@ class Predictor:
         return f"{self.backend.name}, {self.backend.dtype}" + (f", {self.why}" if self.why else "")
 
     @overload
-    def predict(self, source: Source, *, batch_size: int = 1) -> Prediction: ...
+    def predict(  # type: ignore[overload-overlap]  # a text and a file are iterable too, and the first form takes them
+        self,
+        source: Source,
+        *,
+        score: float = SCORE,
+        classes: str | Sequence[str] | None = None,
+        batch_size: int = 1,
+        order: Order = "RGB",
+    ) -> Prediction: ...
     @overload
-    def predict(self, source: Sources, *, batch_size: int = 1) -> list[Prediction]: ...
-    def predict(self, source: Source | Sources, *, batch_size: int = 1) -> Prediction | list[Prediction]:
-        """Predict one photo (path, bytes, PIL image, RGB array `[H W 3]` uint8), or each of a list.
+    def predict(
+        self,
+        source: Iterable[Source],
+        *,
+        score: float = SCORE,
+        classes: str | Sequence[str] | None = None,
+        batch_size: int = 1,
+        order: Order = "RGB",
+    ) -> list[Prediction]: ...
+    def predict(
+        self,
+        source: Source | Iterable[Source],
+        *,
+        score: float = SCORE,
+        classes: str | Sequence[str] | None = None,
+        batch_size: int = 1,
+        order: Order = "RGB",
+    ) -> Prediction | list[Prediction]:
+        """Predict one photo, or each of a list or another iterable; the objects with the highest score come first.
 
-        Raises ImageError for a photo that cannot be read; see `predict_each` to go on with the others.
+        Args:
+            source: A path, an open file or the bytes of one, a PIL image, or an RGB array `[H W 3]` uint8 or tensor: what
+                `maskzoo.read_image` takes.
+            score: Objects from this score on, 0 to 1; 0 gives all that the model file's own threshold lets through.
+            classes: The names of those that are wanted, in a list or with commas; all if left out.
+            batch_size: Photos computed together; it alters no result.
+            order: "BGR" for arrays as OpenCV reads them.
+
+        Raises:
+            ArgumentError: An argument is out of range, or the model has no such class.
+            ImageError: A photo cannot be read; see `predict_each` to go on with the others.
         """
-        if isinstance(source, list | tuple):
-            return [_checked(result) for _, result in self.predict_each(source, batch_size=batch_size)]
-        return _checked(next(self.predict_each([source]))[1])
+        options: dict[str, Any] = {"score": score, "classes": classes, "batch_size": batch_size, "order": order}
+        given: Any = source
+        if _is_single(source):
+            return _checked(next(self.predict_each([given], **options))[1])
+        return [_checked(result) for _, result in self.predict_each(given, **options)]
 
     def predict_each(
-        self, sources: Iterable[Source], *, batch_size: int = 1, workers: int = 1
+        self,
+        sources: Iterable[Source],
+        *,
+        score: float = SCORE,
+        classes: str | Sequence[str] | None = None,
+        batch_size: int = 1,
+        workers: int = 1,
+        order: Order = "RGB",
     ) -> Iterator[tuple[Source, Prediction | ImageError]]:
         """Yield every source with its prediction, or with the ImageError of one that cannot be read, in order.
+
+        Sources, `score`, `classes` and `order` are those of `predict`, and so are the objects' order and the errors.
 
         Only images that fill the same canvas share a batch: padding an image further would change its numbers a
         little, so the batch size never alters a result. `workers` batches are read and computed at once, in threads
@@ -81,12 +127,18 @@ class Predictor:
         if batch_size < 1:
             raise ArgumentError(f"batch_size is {batch_size}; expected 1 or more")
 
+        if order not in ("RGB", "BGR"):
+            raise ArgumentError(f"order is {order!r}; expected RGB, or BGR for what OpenCV has read")
+        choice = Choice.make(score, classes, self.config)
+
         def work(window: list[tuple[Source, Held]]) -> list[tuple[Source, Prediction | ImageError]]:
             given, held = zip(*window, strict=True)
-            return list(zip(given, self._predict_window(held, batch_size), strict=True))
+            results = self._predict_window(held, batch_size)
+            chosen = [result if isinstance(result, ImageError) else choice.apply(result) for result in results]
+            return list(zip(given, chosen, strict=True))
 
         check_threads(torch_alone=isinstance(self.backend, Eager))
-        taken = ((source, _hold(source)) for source in sources)
+        taken = ((source, _hold(source, order)) for source in sources)
         for results in map_in_order(work, split_windows(taken, batch_size), workers):
             yield from results
 
@@ -161,15 +213,26 @@ def split_windows(items: Iterable[Item], batch_size: int) -> Iterator[list[Item]
         yield window
 
 
-def _hold(source: Source) -> Held:
-    """Return pixels of our own of an array or PIL image, or why there are none; paths and bytes as they are."""
+def _is_single(source: object) -> bool:
+    """Whether it is one photo, or what is refused as one. Arrays, texts and files are iterable too."""
+    held = isinstance(source, str | Path | bytes | bytearray | memoryview | np.ndarray | Image) or is_tensor(source)
+    return held or hasattr(source, "read") or not isinstance(source, Iterable)
+
+
+def _hold(source: Source, order: Order) -> Held:
+    """Return pixels or bytes of our own of what its owner may change, or why there are none; paths and bytes as they are."""
     if isinstance(source, str | Path | bytes):
         return source
+    if isinstance(source, bytearray | memoryview):
+        return bytes(source)
     try:
-        pixels = read_image(source)
+        if hasattr(source, "read"):
+            return read_open_file(source)
+        pixels = read_image(source, order=order)
     except ImageError as error:
         return error
-    return pixels.copy() if isinstance(source, np.ndarray) and np.may_share_memory(pixels, source) else pixels
+    shared = is_tensor(source) or (isinstance(source, np.ndarray) and np.may_share_memory(pixels, source))
+    return pixels.copy() if shared else pixels
 
 
 def _checked(result: Prediction | ImageError) -> Prediction:

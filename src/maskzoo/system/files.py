@@ -201,6 +201,15 @@ def choose_name(folder: Path, stem: str, suffix: str, taken: Callable[[Path], bo
     )
 
 
+def expand_home(path: Path) -> Path:
+    """Return the path with `~` at its beginning as the user's own folder, unless a file has that name."""
+    if not str(path).startswith("~") or os.path.lexists(path):
+        return path
+    with contextlib.suppress(RuntimeError):  # ~somebody who is not known here
+        return path.expanduser()
+    return path
+
+
 def describe_address(source: str | Path) -> str | None:
     """Say what to do with an address (https://, rtsp://, s3://) that stands where a file must; None for a path."""
     text = str(source)

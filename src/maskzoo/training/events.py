@@ -13,6 +13,7 @@ from maskzoo.system.files import explained
 from maskzoo.system.processes import Processes
 from maskzoo.training.plan import Plan
 from maskzoo.training.run_folder import RunFolder
+from maskzoo.training.state import Position
 from maskzoo.training.trainer import Row
 
 __all__ = ["RunEvents"]
@@ -31,7 +32,7 @@ class RunEvents:
         tensorboard: bool,
     ) -> None:
         self.folder, self.processes, self.on_row, self.on_progress = folder, processes, on_row, on_progress
-        self.epochs, self.steps = plan.config.training.epochs, 0
+        self.recipe, self.epochs, self.steps = plan.config.training, plan.config.training.epochs, 0
         self.images_per_step = plan.settings.batch * plan.settings.accumulate * processes.count
         self.writer = _open_tensorboard(folder.path / "tensorboard") if tensorboard and processes.rank == 0 else None
 
@@ -41,6 +42,19 @@ class RunEvents:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if self.writer is not None:
             self.writer.close()
+
+    def go_on(self, steps_per_epoch: int, position: Position, rate: float) -> None:
+        """Tell where a resumed run goes on, and by what schedule, with the learning rate `rate` after the warm-up."""
+        if not position.iteration:
+            note = "The run had saved no step: it begins anew"
+        elif position.epoch >= self.epochs and position.evaluated >= position.epoch:
+            note = f"The run is at its end: all {self.epochs} epochs are done"
+        else:
+            rates = [(rate * self.recipe.decay**number, epoch) for number, epoch in enumerate(self.recipe.milestones, 1)]
+            schedule = ", ".join([f"learning rate {rate:.2g}", *(f"{lower:.2g} after epoch {at}" for lower, at in rates)])
+            done = f"step {position.iteration} of {steps_per_epoch * self.epochs}"
+            note = f"Going on after {done}, in epoch {min(position.epoch + 1, self.epochs)}/{self.epochs}; {schedule}"
+        self.tell(ProgressEvent("Training", note=note))
 
     def begin(self, steps_per_epoch: int, iteration: int) -> None:
         """Tell how many steps the run has, and how many are done."""

@@ -17,6 +17,7 @@ from maskzoo.datasets.layout import find_splits
 from maskzoo.errors import ArgumentError, TrainingError
 from maskzoo.model_file import parse_settings
 from maskzoo.system.files import hash_file
+from maskzoo.training.schedule import change_epochs
 
 __all__ = ["Plan", "change_plan", "make_plan"]
 
@@ -101,8 +102,10 @@ def make_plan(
     return Plan(config, settings, places, {"from": source}, processes, renamed, (*([note] if note else []), *notes))
 
 
-def change_plan(plan: Plan, settings: Sequence[str], processes: int) -> Plan:
+def change_plan(plan: Plan, settings: Sequence[str], processes: int, epochs: int | None = None) -> Plan:
     """Return the plan of a run that goes on with other `settings` (KEY=VALUE), of those that change nothing in the result.
+
+    Or with more `epochs`: milestones move in proportion, as in a new run of so many.
 
     Raises ArgumentError for other settings; TrainingError if the run cannot go on exactly: other data, or another number of
     processes.
@@ -121,6 +124,14 @@ def change_plan(plan: Plan, settings: Sequence[str], processes: int) -> Plan:
                 f"{plan.data[split]}: is not the file that the run was begun with (its SHA-256 has changed); "
                 "put the old one back, or start a new run with --from"
             )
+    if epochs is not None:
+        if epochs < plan.config.training.epochs:
+            raise ArgumentError(
+                f"epochs (--epochs): found {epochs}; the run was begun with {plan.config.training.epochs}, and --resume can "
+                "raise that number, not lower it"
+            )
+        recipe = change_epochs(plan.config.training, epochs)
+        plan = replace(plan, config=plan.config.model_copy(update={"training": recipe}))
     return replace(plan, settings=parse_settings(settings, plan.settings))
 
 

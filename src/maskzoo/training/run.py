@@ -29,7 +29,7 @@ from maskzoo.training.schedule import change_epochs, fit_recipe
 from maskzoo.training.snapshot import read_newest_snapshot
 from maskzoo.training.termination import Terminator
 from maskzoo.training.trainer import Row, Trainer
-from maskzoo.zoo.first_weights import make_first_weights
+from maskzoo.zoo.first_weights import make_first_weights, refuse_random
 from maskzoo.zoo.rows import read_model_config, read_row
 
 __all__ = ["TrainingRun", "train"]
@@ -103,7 +103,7 @@ def train(
         images: the images' folder, or one with a folder for each split.
         classes: a class map (.yml, or a mapping): the data's classes renamed, merged, left out, in another order. Left
             out, the classes are those of both splits, joined by name.
-        epochs: in place of the recipe's, its milestones in proportion.
+        epochs: in place of the recipe's, its milestones in proportion; with `resume` more than the run had.
         batch, accumulate, workers, seed: those settings of the run; see `RunSettings`.
         freeze_depth: how many of stem, res2, res3, res4, res5 are frozen.
         crowds_as_objects: whether crowds train as objects, as in sets drawn with a brush (`run.crowds_as_objects`).
@@ -133,16 +133,19 @@ def train(
     changes = [text for text in overrides if not text.startswith("run.")]
     with join_processes(device) if processes is None else nullcontext(processes) as processes, ExitStack() as held:
         if resume is not None:
-            begun = {"out": out, "from": source, "val": val, "images": images, "classes": classes, "epochs": epochs}
+            begun: dict[str, Any] = {"out": out, "from": source, "val": val, "images": images, "classes": classes}
             begun["freeze-depth"] = freeze_depth
             for option in [f"--{name}" for name, value in begun.items() if value is not None] + [f"--set {c}" for c in changes]:
                 refuse_change(option)
             folder = RunFolder(Path(resume))
-            plan = change_plan(folder.read_plan(), settings, processes.count)
+            plan = change_plan(folder.read_plan(), settings, processes.count, epochs)
+            if processes.rank == 0 and epochs is not None:
+                folder.write_model(plan)
         else:
             assert model is not None and data is not None  # checked above
             config = _choose_config(model, source, changes, epochs, freeze_depth)
             places = {name: None if path is None else Path(path) for name, path in (("images", images), ("val", val))}
+            refuse_random(config, source)
             begin: dict[str, Any] = {"source": None if source is None else str(source), "classes": classes, **places}
             plan = make_plan(config, parse_settings(settings), data, processes=processes.count, **begin)
             folder = RunFolder(processes.broadcast(choose_folder(config.name) if out is None else Path(out)))
@@ -152,8 +155,13 @@ def train(
             if resume is None:
                 folder.begin(plan)
         processes.barrier()
-        with RunEvents(folder, plan, processes, on_row, on_progress, tensorboard) as events:
-            return _run(plan, folder, processes, events, resume is not None)
+        try:
+            with RunEvents(folder, plan, processes, on_row, on_progress, tensorboard) as events:
+                return _run(plan, folder, processes, events, resume is not None)
+        except Exception:
+            if resume is None and processes.rank == 0:
+                folder.undo()
+            raise
 
 
 def _choose_config(
@@ -180,7 +188,9 @@ def _run(plan: Plan, folder: RunFolder, processes: Processes, events: RunEvents,
     def save() -> None:
         for trainer in trainers:
             trainer.save()
-        events.end(f"Saved; go on with: maskzoo train --resume {folder.path}")
+        events.end(
+            f"{'Saved; go' if trainers else 'Stopped before the first step; go'} on with: maskzoo train --resume {folder.path}"
+        )
 
     with Terminator(save) if threading.current_thread() is threading.main_thread() else nullcontext():
         keeper = Keeper(plan, folder, processes, events.tell)
@@ -231,5 +241,7 @@ def _prepare(plan: Plan, folder: RunFolder, processes: Processes, events: RunEve
         folder.rewind(*(snapshot.state["progress"][key] for key in ("iteration", "evaluated")))
     if snapshot is not None:
         trainer.resume(snapshot)
+    if resume:
+        events.go_on(steps, trainer.state.position, config.training.learning_rate * scale)
     events.begin(steps, trainer.state.position.iteration)
     return trainer

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,15 +58,22 @@ class RunFolder:
         """What `evaluate` says of the best weights, as JSON."""
         return self.path / "best-metrics.json"
 
-    @contextmanager
+    @contextlib.contextmanager
     def own(self) -> Iterator[list[str]]:
         """Make the folder if it is missing, hold it for this run alone, and yield what a reader should know.
 
-        What a killed owner left there is removed. Raises TrainingError if another run has it.
+        What a killed owner left there is removed; folders made here go if nothing is in them at the end. Raises TrainingError
+        if another run has it.
         """
+        made = [place for place in (self.path, *self.path.parents) if not os.path.lexists(place)]
         make_folder(self.path, TrainingError)
-        with own_folder(self.path, TrainingError) as note:
-            yield [*filter(None, [note]), *tidy_snapshots(self.snapshots)]
+        try:
+            with own_folder(self.path, TrainingError) as note:
+                yield [*filter(None, [note]), *tidy_snapshots(self.snapshots)]
+        finally:
+            with contextlib.suppress(OSError):  # refused where anything lies in it
+                for place in made:
+                    place.rmdir()
 
     def begin(self, plan: Plan) -> None:
         """Make the folder and write down the plan. Raises TrainingError if a run is there that took a step already."""
@@ -76,7 +84,7 @@ class RunFolder:
                     f"{self.path}: holds a run already; expected a new folder. Go on with it by --resume {self.path}, "
                     "or choose another --out"
                 )
-            write_whole(self.path / "model.yml", dump_config(plan.config).encode())
+            self.write_model(plan)
             rest = {
                 "settings": plan.settings.model_dump(mode="json"),
                 "data": dict(plan.data),
@@ -88,6 +96,19 @@ class RunFolder:
             write_whole(self.metrics, b"")
             # The last one: from then on there is a run to resume.
             write_whole(self.path / "run.json", json.dumps(rest, indent=1).encode() + b"\n")
+
+    def write_model(self, plan: Plan) -> None:
+        """Write down the model file of the run. Raises TrainingError."""
+        write_file(self.path / "model.yml", dump_config(plan.config).encode(), TrainingError)
+
+    def undo(self) -> None:
+        """Take back what `begin` wrote, if the run has taken no step: a call that failed leaves nothing behind."""
+        with contextlib.suppress(OSError):  # the error that ended the run is the one to tell
+            if self._has_steps():
+                return
+            for name in ("run.json", "model.yml", "metrics.jsonl"):
+                (self.path / name).unlink(missing_ok=True)
+            shutil.rmtree(self.path / "tensorboard", ignore_errors=True)
 
     def read_plan(self) -> Plan:
         """Read the plan of a run that was begun. Raises TrainingError or ConfigError if there is none."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from maskzoo.config import ModelConfig
-from maskzoo.errors import ArgumentError, ConfigError
+from maskzoo.errors import ArgumentError, ConfigError, ExportError
 from maskzoo.exporting.calibration import read_calibration
 from maskzoo.exporting.example import make_example
 from maskzoo.exporting.onnx import Facts, write_onnx
@@ -22,10 +22,12 @@ from maskzoo.images.find import find_images
 from maskzoo.progress import OnProgress, ProgressEvent, say_nothing
 from maskzoo.system.files import check_target, fit_name, make_folder, write_file
 from maskzoo.zoo.load import EXPORTED_SUFFIXES, load, load_network
+from maskzoo.zoo.rows import find_weights
 
 __all__ = ["Exported", "export"]
 
 SUFFIXES = {"onnx": ".onnx", "openvino": ".xml", "torch": ".pt2"}
+EXAMPLES = {"onnx": (".py", ".json"), "openvino": (".py", ".json"), "torch": (".cpp",)}  # what is written beside
 CANVAS_MULTIPLE = 32
 
 
@@ -55,6 +57,7 @@ def export(
     preprocess: bool = False,
     verify: str | Path | None = None,
     overrides: Sequence[str] = (),
+    force: bool = False,
     on_progress: OnProgress = say_nothing,
 ) -> Exported:
     """Write a network as a file for another runtime.
@@ -74,6 +77,7 @@ def export(
         preprocess: Take whole photos, one at a time: resize, normalise and pad inside.
         verify: A folder of photos on which the file is compared with the network.
         overrides: As for `load`.
+        force: Overwrite what stands where the file and its example are to be.
         on_progress: Is told what is being done, and of each photo verified.
 
     Returns:
@@ -81,17 +85,19 @@ def export(
 
     Raises:
         ArgumentError: Arguments do not go together.
-        ExportError: A package or a C++ compiler is missing, or the file cannot be written.
+        ExportError: A package or a C++ compiler is missing, or the file is there already or cannot be written.
         MaskzooError: As for `load`.
     """
     canvas = None if fixed is None else (_round_up(fixed[0]), _round_up(fixed[1]))
     _check_arguments(to, dtype, calibrate, canvas, preprocess, verify)
     if Path(model).suffix in EXPORTED_SUFFIXES:
         raise ConfigError(f"{model}: is an exported file already; name the model that it was made from")
-    path = Path(f"{Path(model).stem}{SUFFIXES[to]}" if out is None else out)
+    given, model = Path(model), find_weights(model)
+    path = Path(f"{given.name if given.is_dir() else given.stem}{SUFFIXES[to]}" if out is None else out)
     if path.suffix != SUFFIXES[to]:
         raise ArgumentError(f"out (--out): found {str(path)!r}; expected a name that ends in {SUFFIXES[to]}")
-    check_target(path)
+    for target in (path, *(_name_example(path, ending) for ending in EXAMPLES[to])):
+        check_target(target, force=force, kind=ExportError)
     make_folder(path.parent)
     on_progress(ProgressEvent(f"Exporting {model}: {'several minutes' if to == 'torch' else 'a minute or two'}"))
     network, config = load_network(model, weights, overrides=overrides, on_progress=on_progress)
@@ -151,8 +157,11 @@ def _check_arguments(to: str, dtype: str, calibrate: Any, canvas: Any, preproces
 
 def _write_example(path: Path, config: ModelConfig, preprocess: bool) -> Path:
     """Write the example's files beside the exported one; returns the program among them."""
-    stem = path.parent / fit_name(path.stem, "_example.json", path.parent)
     texts = make_example(path.name, config, preprocess)
     for ending, text in texts.items():
-        write_file(stem.with_suffix(ending), text.encode())
-    return stem.with_suffix(next(iter(texts)))
+        write_file(_name_example(path, ending), text.encode())
+    return _name_example(path, next(iter(texts)))
+
+
+def _name_example(path: Path, ending: str) -> Path:
+    return (path.parent / fit_name(path.stem, "_example.json", path.parent)).with_suffix(ending)

@@ -26,9 +26,9 @@ from maskzoo.weights.pdparams import read_pdparams
 from maskzoo.weights.rename import STATISTICS, list_own_renames, rename, to_arrays
 from maskzoo.zoo.download import fetch
 from maskzoo.zoo.load import LIBRARY_SUFFIXES, build_empty, list_shapes
-from maskzoo.zoo.rows import find_row, read_row
+from maskzoo.zoo.rows import find_row, find_weights, read_row
 
-__all__ = ["FirstWeights", "make_first_weights"]
+__all__ = ["FirstWeights", "make_first_weights", "refuse_random"]
 
 LAST_LAYERS = {"heads.box.score": 1, "heads.box.delta": 4, "heads.mask.logits": 1}  # rows of each class
 SCORE_BIAS = "bbox_head.bbox_score.bias"  # in PaddleDetection's files: classes and background
@@ -57,8 +57,8 @@ def make_first_weights(
 ) -> FirstWeights:
     """Return a network of the config to train, its weights from `source`; what no file holds is drawn from `seed`.
 
-    `source` is a zoo row's name (downloaded; `on_progress` is told of the bytes), a `.safetensors` checkpoint, a
-    `.pdparams` file of a whole network or of an ImageNet classifier, "none" for random weights only, or None: the
+    `source` is a zoo row's name (downloaded; `on_progress` is told of the bytes), a run's folder, a `.safetensors` checkpoint,
+    a `.pdparams` file of a whole network or of an ImageNet classifier, "none" for random weights only, or None: the
     ImageNet weights that the config names, if it names any. Where a whole network knows other classes, its last layers
     are drawn anew, except the rows of classes of the same name and of the background.
 
@@ -76,11 +76,24 @@ def make_first_weights(
     return FirstWeights(model, report)
 
 
+def refuse_random(config: ModelConfig, source: str | Path | None) -> None:
+    """Raise ConfigError for random weights where the backbone's norms are frozen: such a network does not learn."""
+    random = str(source) == "none" or (source is None and not config.source.imagenet)
+    if random and config.network.backbone.norm == "frozen":
+        frozen = " --set network.backbone.frozen=[]" if config.network.backbone.frozen else ""
+        raise ConfigError(
+            f"{config.name}: random weights with frozen norms (network.backbone.norm), which only pretrained weights can use; "
+            "expected norms that learn, or weights to begin with: --from NAME or FILE; to begin with none, "
+            f"--from none --set network.backbone.norm=bn{frozen} (gn instead of bn where a GPU holds fewer than 8 images)"
+        )
+
+
 def _read(config: ModelConfig, source: str | Path | None, on_progress: OnProgress) -> _Learnt | None:
     if source is None:
         return _fetch_imagenet(config, on_progress) if config.source.imagenet else None
     if str(source) == "none":
         return None
+    source = find_weights(source)
     kind = Path(source).suffix
     if kind == ".safetensors":
         return _read_checkpoint(Path(source), config)
@@ -103,8 +116,8 @@ def _fetch_imagenet(config: ModelConfig, on_progress: OnProgress) -> _Learnt:
         path = fetch(url, on_progress=on_progress)
     except DownloadError as error:
         raise DownloadError(
-            f"{error}. These are the backbone's ImageNet weights: give others with --from FILE, or --from none to start "
-            "from random weights (frozen norms need pretrained ones)"
+            f"{error}. These are the backbone's ImageNet weights; give a file of them, or weights of the whole network, "
+            "with --from FILE"
         ) from error
     return _read_imagenet(path, read_pdparams(path), config)
 
@@ -278,10 +291,6 @@ def _fold(name: str) -> str:
 def _describe_random(config: ModelConfig, seed: int) -> str:
     shape = config.network.backbone
     notes = [f"random weights (seed {seed})"]
-    if shape.norm == "frozen":
-        notes.append(
-            "warning: frozen norms do not learn and are meant for pretrained weights; set network.backbone.norm to bn or gn"
-        )
     if shape.frozen:
         notes.append(
             f"warning: {', '.join(shape.frozen)} of the backbone are frozen and stay random; set network.backbone.frozen to []"

@@ -36,7 +36,7 @@ from maskzoo.weights.pdparams import read_pdparams
 from maskzoo.weights.rename import Rename, rename, to_arrays
 from maskzoo.zoo.backend_choice import choose_backend
 from maskzoo.zoo.download import fetch
-from maskzoo.zoo.rows import read_model_config
+from maskzoo.zoo.rows import find_weights, read_model_config
 
 __all__ = ["EXPORTED_SUFFIXES", "build_empty", "list_shapes", "load", "load_network", "note_rule", "read_weights"]
 
@@ -65,10 +65,11 @@ def load(
     """Return a predictor: a published row, your own model, or one file that holds all.
 
     Args:
-        model: A row's name, your own `.yml` with `weights`, a `.safetensors` file, or an `.onnx`, `.xml` or `.pt2` file that
-            `export` wrote; the last is machine code, so load none that you would not run.
-        weights: A `.safetensors` or `.pdparams` file. None: a row's published file, downloaded at the first use. Weights of
-            ours bring their `input.resize` along, which they were trained with; an override is stronger.
+        model: A row's name, your own `.yml` with `weights`, a `.safetensors` file, the folder of a training run (its best
+            weights), or an `.onnx`, `.xml` or `.pt2` file that `export` wrote; the last is machine code, so load none that
+            you would not run.
+        weights: A `.safetensors` file, or another library's, as for `convert`. None: a row's published file, downloaded at the
+            first use. Weights of ours bring their `input.resize` along, which they were trained with; an override is stronger.
         device: "auto" is the GPU where there is one.
         backend: "auto" is what was measured as the fastest for the type; the predictor's repr says why. A runtime other
             than PyTorch exports the network at the first use and keeps the file.
@@ -88,6 +89,7 @@ def load(
         MaskzooError: This process was forked after a network was loaded.
     """
     check_threads(torch_alone=True)
+    model = find_weights(model)
     if dtype not in ("auto", "float32", "bfloat16", "float16", "int8"):
         raise ConfigError(f"dtype is {dtype!r}; expected auto, float32, bfloat16, float16 or int8")
     if backend not in ("auto", *DTYPES):
@@ -118,6 +120,7 @@ def load_network(
     on_progress: OnProgress = say_nothing,
 ) -> tuple[MaskRCNN, ModelConfig]:
     """Return the network with its weights, unpacked, and its config; arguments as for `load`."""
+    model = find_weights(model)
     config = read_model_config(model, overrides)
     whole = Path(model).suffix == ".safetensors"
     if whole and weights is not None:

@@ -20,6 +20,7 @@ __all__ = [
     "LIBRARIES",
     "RowSummary",
     "find_row",
+    "find_weights",
     "list_models",
     "names",
     "read_model_config",
@@ -126,6 +127,25 @@ def _fold(name: str) -> str:
     return name
 
 
+def find_weights(model: str | Path) -> str | Path:
+    """Return the best weights of a training run's folder, else the last; what is no folder, or a row's name, as it is.
+
+    Raises ConfigError for a folder that holds none.
+    """
+    folder = Path(model)
+    if not str(model) or not folder.is_dir() or find_row(str(model)):
+        return model
+    for file in (folder / "best.safetensors", folder / "last.safetensors"):
+        if file.is_file():
+            return file
+    if (folder / "run.json").exists():
+        raise ConfigError(f"{model}: a run that has kept no weights yet; go on with it first: maskzoo train --resume {model}")
+    raise ConfigError(
+        f"{model}: a folder without best.safetensors or last.safetensors; expected a run of maskzoo train, a name from "
+        "`maskzoo models`, or a model's file"
+    )
+
+
 def row_text(name: str) -> str:
     """Return the YAML text of a published row. Raises ConfigError with the nearest names."""
     row = find_row(name)
@@ -137,11 +157,13 @@ def row_text(name: str) -> str:
 
 
 def read_row(name_or_path: str | Path, overrides: Sequence[str] = ()) -> ModelConfig:
-    """Read a published row by name, or a model file by path (ends in .yml or .yaml).
+    """Read a published row by name, or a model file by path (ends in .yml or .yaml), or that of a training run's folder.
 
     Raises ConfigError; WeightsError for a file of weights of a kind that is not read.
     """
     path = Path(name_or_path)
+    if (path / "model.yml").is_file() and not find_row(str(name_or_path)):
+        return read_config(path / "model.yml", overrides)
     if path.suffix in (".yml", ".yaml"):
         return read_config(path, overrides)
     if path.suffix in (".pth", ".pt", ".pkl") and path.is_file():
@@ -166,10 +188,11 @@ def read_row(name_or_path: str | Path, overrides: Sequence[str] = ()) -> ModelCo
 
 
 def read_model_config(model: str | Path, overrides: Sequence[str] = ()) -> ModelConfig:
-    """Read what network a model is, with `key.path=value` overrides: a row's name, a model file, or a .safetensors file.
+    """Read what network a model is, with `key.path=value` overrides: a row's name, a model file, a .safetensors file, a run.
 
     Raises ConfigError; WeightsError for a file of weights that is damaged, or of a kind that is not read.
     """
+    model = find_weights(model)
     if Path(model).suffix != ".safetensors":
         return read_row(model, overrides)
     from maskzoo.weights.checkpoint import read_checkpoint_config  # imports torch

@@ -77,7 +77,7 @@ def files(tmp_path_factory):
 
 def answer(folder, model, change=lambda **found: found):
     """Let the stand-in answer with our own prediction, changed."""
-    found = maskzoo.load(model).predict(folder / "photo.png")
+    found = maskzoo.load(model).predict(folder / "photo.png", score=0)
     assert len(found) >= 3
     told = change(boxes=found.boxes, scores=found.scores, labels=found.labels, masks=found.masks.dense())
     np.savez(folder / "answer.npz", **told | {"masks": np.packbits(told["masks"].reshape(-1))})

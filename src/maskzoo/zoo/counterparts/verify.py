@@ -126,7 +126,7 @@ def verify(
         for place, (path, array) in enumerate(zip(paths, arrays, strict=True)):
             pixels = np.load(array)
             found, masks = _read_found(array.with_suffix(".npz"), pixels.shape[:2], config)
-            _compare(str(path), ours.predict(pixels), found, masks, config, report)
+            _compare(str(path), ours.predict(pixels, score=0), found, masks, config, report)
             on_progress(ProgressEvent("Comparing", place + 1, len(paths)))
     return report
 
