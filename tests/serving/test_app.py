@@ -59,7 +59,7 @@ def problem(answer, status):
 
 def test_an_answer_is_what_the_predictor_finds(http):
     content = some_photo()
-    expected = small_predictor().predict(content)
+    expected = small_predictor().predict(content, score=0)
     answer = post(http, content, score=0)
     found = answer.json()
     assert answer.status_code == 200 and found["model"] == "small" and found["id"] == answer.headers["x-request-id"]
@@ -116,7 +116,7 @@ def test_requests_choose_among_models(http):
     names = {row["name"] for row in post(http, some_photo(), score=0, model="other").json()["detections"]}
     assert "cat" in names and "dog" not in names
     assert "did you mean other?" in problem(post(http, some_photo(), model="othr"), 404)
-    assert "model other has no class 'dog'" in problem(post(http, some_photo(), model="other", classes="dog"), 422)
+    assert "has no class 'dog'" in problem(post(http, some_photo(), model="other", classes="dog"), 422)
 
 
 def test_a_poisoned_photo_of_a_batch_fails_alone(http):
@@ -127,7 +127,7 @@ def test_a_poisoned_photo_of_a_batch_fails_alone(http):
     assert answer.status_code == 200
     assert ["detections" in one for one in found] == [True, False, True, False]
     assert found[1]["status"] == 422 and "not an image" in found[1]["detail"] and "truncated" in found[3]["detail"]
-    expected = small_predictor().predict(good[1])
+    expected = small_predictor().predict(good[1], score=0)
     assert [row["name"] for row in found[2]["detections"]] == list(expected.names)
 
 

@@ -47,7 +47,7 @@ def test_photos_of_one_canvas_are_computed_together_and_no_others():
     results, batches, sizes, _ = run(photos, max_batch=2)
     assert sorted(sizes) == [1, 2, 2] and all(len(set(batch)) == 1 for batch in batches)
     for photo, result in zip(photos, results, strict=True):
-        expected = small_predictor().predict(photo)
+        expected = small_predictor().predict_prepared([small_predictor().prepare(photo)])[0]
         assert result.size == photo.shape[:2] and result.names == expected.names
         assert np.allclose(result.boxes, expected.boxes, atol=1e-3)
 
@@ -55,7 +55,7 @@ def test_photos_of_one_canvas_are_computed_together_and_no_others():
 def test_a_lone_photo_does_not_wait_and_equals_the_predictors_bit_for_bit():
     photo = make_photo(64, 96)
     (result,), _, _, seconds = run([photo], max_wait_ms=60_000.0)
-    expected = small_predictor().predict(photo)
+    expected = small_predictor().predict_prepared([small_predictor().prepare(photo)])[0]
     assert seconds < 30
     assert np.array_equal(result.boxes, expected.boxes) and np.array_equal(result.scores, expected.scores)
     assert np.array_equal(result.masks.probabilities, expected.masks.probabilities)

@@ -15,6 +15,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from maskzoo.errors import ImageError, RequestError, list_some
+from maskzoo.inference.choice import SCORE
 from maskzoo.inference.predictor import Predictor
 from maskzoo.serving.gate import FAILED, Gate, describe_problem, hash_tokens, make_problem
 from maskzoo.serving.limits import Limits
@@ -103,20 +104,20 @@ def _add_routes(app: FastAPI, guarded: dict[int | str, dict[str, Any]]) -> None:
 async def _predict(
     request: Request,
     model: Model = None,
-    score: Score = 0.5,
+    score: Score = SCORE,
     classes: Classes = None,
     masks: Masks = MaskKind.rle,
     answer: Answer = AnswerKind.json,
 ) -> Response:
     service: Service = request.app.state.service
     name = service.choose(model)
-    kept = service.check_classes(name, classes or ())
+    choice = service.choose_objects(name, score, classes or ())
     service.slots.take()
     seconds = None
     try:
         content = await read_photo(request, service.limits)
         arrived = time.perf_counter()
-        prediction = await service.predict(name, content, score, kept)
+        prediction = await service.predict(name, content, choice)
         request.scope["state"]["facts"] = {"model": name, "objects": len(prediction)}
         with service.measure(name, "encode"):
             if answer is not AnswerKind.json:
@@ -133,19 +134,19 @@ async def _predict(
 async def _predict_batch(
     request: Request,
     model: Model = None,
-    score: Score = 0.5,
+    score: Score = SCORE,
     classes: Classes = None,
     masks: Masks = MaskKind.rle,
 ) -> Response:
     service: Service = request.app.state.service
     name = service.choose(model)
-    kept = service.check_classes(name, classes or ())
+    choice = service.choose_objects(name, score, classes or ())
     service.slots.take()
     taken = 1
 
     async def predict(content: bytes) -> dict[str, Any]:
         try:
-            prediction = await service.predict(name, content, score, kept)
+            prediction = await service.predict(name, content, choice)
         except ImageError as error:
             return describe_problem(RequestError(str(error), 422), request.state.id)
         with service.measure(name, "encode"):

@@ -15,6 +15,7 @@ from PIL import Image
 
 from maskzoo.errors import ImageError, RequestError
 from maskzoo.images.read import read_image
+from maskzoo.inference.choice import SCORE
 from maskzoo.inference.prediction import Masks, Prediction
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ class Client:
         """Close the connections."""
         self._http.close()
 
-    def predict(self, source: Source, *, score: float = 0.0, classes: Sequence[str] = ()) -> Prediction:
+    def predict(self, source: Source, *, score: float = SCORE, classes: Sequence[str] = ()) -> Prediction:
         """Return what is on one photo (path, bytes, PIL image, RGB array), as `Predictor.predict` does.
 
         `score` and `classes` choose objects before they are sent. Raises ImageError for a photo that cannot be read, here or

@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from maskzoo.errors import RequestError, list_some, suggest
+from maskzoo.errors import ArgumentError, RequestError, list_some, suggest
+from maskzoo.inference.choice import Choice
 from maskzoo.inference.prediction import Prediction
 from maskzoo.inference.predictor import Predictor
 from maskzoo.serving.batcher import Batcher
@@ -75,16 +76,14 @@ class Service:
             raise RequestError(f"no model is called {name[:80]!r}; {suggest(name[:80], self.models) or known}", 404)
         return name
 
-    def check_classes(self, name: str, classes: Sequence[str]) -> frozenset[str]:
-        """Return the classes to keep, empty for all. Raises RequestError (422) for one that the model does not have."""
-        known = set(self.models[name].config.classes.values())
-        for one in classes:
-            if one not in known:
-                advice = suggest(one[:80], known) or f"expected some of {list_some(sorted(known))}"
-                raise RequestError(f"model {name} has no class {one[:80]!r}; {advice}", 422)
-        return frozenset(classes)
+    def choose_objects(self, name: str, score: float, classes: Sequence[str]) -> Choice:
+        """Return which objects are wanted, all classes if none is named. Raises RequestError (422) for an unknown one."""
+        try:
+            return Choice.make(score, [one[:80] for one in classes] or None, self.models[name].config)
+        except ArgumentError as error:
+            raise RequestError(str(error), 422) from None
 
-    async def predict(self, name: str, content: bytes, score: float, classes: frozenset[str]) -> Prediction:
+    async def predict(self, name: str, content: bytes, choice: Choice) -> Prediction:
         """Return what is on one photo. Raises ImageError if it cannot be read within the limits."""
         batcher = self._batchers[name]
         async with self._room:
@@ -94,10 +93,7 @@ class Service:
             with self.measure(name, "predict"):
                 prediction = await batcher.predict(photo)
         self.metrics.objects.labels(name).inc(len(prediction))
-        kept = prediction.scores >= score
-        if classes:
-            kept &= np.array([one in classes for one in prediction.names], dtype=np.bool_)
-        return prediction if kept.all() else prediction[kept]
+        return choice.apply(prediction)
 
     @contextmanager
     def measure(self, name: str, stage: str) -> Iterator[None]:
