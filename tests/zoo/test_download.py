@@ -339,7 +339,7 @@ def test_a_redirect_to_no_address_is_an_error_of_ours(server, target):
     fail(server.url, retries=0)
 
 
-@pytest.mark.parametrize("length", ["9" * 5000, "9" * 19, "-1", "1e3", "0x10", "5, 6", "five", ""], ids=lambda text: text[:5])
+@pytest.mark.parametrize("length", ["9" * 5000, "9" * 19, "-1", "1e3", "0x10", "five", ""], ids=lambda text: text[:5])
 @pytest.mark.parametrize("header", ["Content-Length", "Content-Range"])
 def test_a_length_that_is_none_is_an_error_of_ours_or_no_length(server, length, header):
     def answer(handler):
