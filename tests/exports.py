@@ -7,9 +7,7 @@ from maskzoo.images.batch import make_batch
 from maskzoo.inference.backends import Eager
 from networks import C4, DC5, FPN, THIN, make_photo, small_network
 
-# detectron2 takes grey levels as they are and another resize, which its network of weights drawn at random would amplify.
-OF_COCO = ("input.std=[0.229, 0.224, 0.225]", "input.order=rgb", "input.resize=one_factor")
-KINDS = {"fpn": (FPN, *THIN), "c4": (C4, *THIN), "dc5": (DC5, *THIN[2:], *OF_COCO)}
+KINDS = {"fpn": (FPN, *THIN), "c4": (C4, *THIN), "dc5": (DC5, *THIN[2:])}
 OTHER_LIBRARIES = (  # their rules, all at once
     *KINDS["fpn"],
     "network.box_head=4conv1fc",

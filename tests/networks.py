@@ -26,6 +26,8 @@ SMALL = (
     "limits.detections.total=12",
     "classes={1: person, 3: car, 7: train, 18: dog, 90: toothbrush}",
 )
+# detectron2 takes grey levels as they are and another resize, which its network of weights drawn at random would amplify.
+OF_COCO = ("input.std=[0.229, 0.224, 0.225]", "input.order=rgb", "input.resize=one_factor")
 THIN = (  # a network that is quick to trace as well
     "network.backbone.depth=18",
     "network.backbone.group_width=64",
@@ -72,7 +74,7 @@ def make_shape(**changes: object) -> Backbone:
 
 def small_config(row: str = FPN, *overrides: str) -> ModelConfig:
     """Return a row with thin blocks, small photos, few proposals and five classes."""
-    return read_row(row, (*SMALL, *overrides))
+    return read_row(row, (*SMALL, *(OF_COCO if row == DC5 else ()), *overrides))
 
 
 def small_network(config: ModelConfig, seed: int = 0) -> MaskRCNN:

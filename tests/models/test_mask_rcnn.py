@@ -8,9 +8,9 @@ import torch
 from maskzoo.images.batch import make_batch
 from maskzoo.models.packing import pack
 from maskzoo.structures import Detections, ImageBatch
-from networks import C4, FPN, VD, make_photo, small_config, small_network
+from networks import C4, DC5, FPN, VD, make_photo, small_config, small_network
 
-ROWS = (FPN, VD, C4)
+ROWS = (FPN, VD, C4, DC5)
 C4_VD = (C4, "network.backbone.variant=d")
 rows = pytest.mark.parametrize("row", ROWS)
 
@@ -114,7 +114,7 @@ def test_nothing_found_walks_through_every_stage(networks, row, override, packed
 @rows
 def test_one_image_without_detections_beside_one_with_many(networks, row):
     """The proposals of a grey photo of one pixel have no side of a pixel: min_side drops them."""
-    network, config = networks[row], small_config(row)
+    network, config = with_limits(networks[row], row, "limits.proposals.min_side=1.0"), small_config(row)
     batch = make_images(config, (64, 96), (64, 96))
     sizes = batch.sizes.clone()
     sizes[1] = 0.5
