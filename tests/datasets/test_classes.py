@@ -39,7 +39,7 @@ def test_labels_follow_the_order_of_the_file():
     assert classes.to_labels([2, 7, 2]).tolist() == [1, 0, 1]
 
 
-@pytest.mark.parametrize("row", names())
+@pytest.mark.parametrize("row", [row for row in names() if "/" not in row])
 def test_every_published_row_has_cocos_eighty_classes(row):
     classes = ClassMap.from_classes(read_row(row).classes)
     assert len(classes) == 80

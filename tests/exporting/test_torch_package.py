@@ -136,10 +136,10 @@ def test_the_program_is_sound_cpp():
 def test_the_program_has_the_packages_rule_of_resizing(tmp_path):
     (rule,) = re.findall(r"^double grow\(.*?^}", PROGRAM.read_text(), re.DOTALL | re.MULTILINE)
     reader = (
-        "#include <algorithm>\n#include <cmath>\n#include <cstdio>\n" + rule + "int main() {"
+        "#include <algorithm>\n#include <cmath>\n#include <cstdio>\n#include <string>\n" + rule + "int main() {"
         " double side, factor; int rounded;"
         ' while (std::scanf("%lf %lf %d", &side, &factor, &rounded) == 3)'
-        ' std::printf("%.17g\\n", grow(side, factor, rounded)); }'
+        ' std::printf("%.17g\\n", grow(side, factor, rounded ? "rounded" : "one_factor")); }'
     )
     (tmp_path / "rule.cpp").write_text(reader)
     subprocess.run(["g++", "-std=c++20", "rule.cpp", "-o", "rule"], cwd=tmp_path, check=True)

@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 import pytest
 from PIL import Image
 
+from library_files import to_library, write_library
 from maskzoo.model_file import dump_config
 from maskzoo.weights.checkpoint import write_checkpoint
 from maskzoo.zoo.rows import read_row
@@ -31,7 +32,7 @@ VERBS = {
     "models": "models",
     "models show": f"models show {FPN}",
     "models copy": f"models copy {FPN} copied.yml",
-    "convert": "convert thin.safetensors converted.safetensors --model thin.yml",
+    "convert": "convert thin.pth converted.safetensors --model thin.yml",
     "data check": "data check data --page check.html",
     "data stats": "data stats data",
     "data show": "data show data --out sheet.jpg",
@@ -70,7 +71,9 @@ def scene(tmp_path_factory):
     """A folder with all that the verbs take."""
     folder = tmp_path_factory.mktemp("scene")
     config = small_config(FPN, *THIN, CLASSES)
-    write_checkpoint(folder / "thin.safetensors", small_network(config).state_dict(), config, {"source": "random"})
+    network = small_network(config)
+    write_checkpoint(folder / "thin.safetensors", network.state_dict(), config, {"source": "random"})
+    write_library(folder / "thin.pth", "torchvision", to_library("torchvision", config.network, network.state_dict()))
     (folder / "thin.yml").write_text(dump_config(config))
     write_model(folder)
     write_data(folder / "data")

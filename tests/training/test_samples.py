@@ -90,7 +90,7 @@ def data(tmp_path_factory):
 
 
 @settings(deadline=None, max_examples=60)
-@given(st.integers(0, 2**70), st.integers(0, 1000), st.booleans(), st.integers(1, 9))
+@given(st.integers(0, 2**63 - 2), st.integers(0, 1000), st.booleans(), st.integers(1, 9))
 def test_an_epochs_order_is_a_permutation_of_its_own(data, seed, epoch, group, block):
     run = RunSettings(seed=seed, group_by_aspect=group)
     order = order_images(data[0], run, epoch, block)

@@ -607,7 +607,7 @@ def test_what_is_no_file_is_refused_before_the_download(server, folder, target):
 
 def test_a_home_of_too_long_a_name_is_reported(server, folder, monkeypatch):
     monkeypatch.setenv("MASKZOO_HOME", str(folder / ("n" * 256)))
-    assert "File name too long" in fail(server.url) and server.seen == []
+    assert "file name too long" in fail(server.url) and server.seen == []
 
 
 def test_a_home_that_is_a_file_is_reported_with_its_path(server, folder):

@@ -165,7 +165,7 @@ def test_a_row_of_another_library_is_fetched_at_its_first_use_and_predicts(row, 
 
 
 def test_a_row_whose_file_is_another_one_is_refused(serve, tmp_path):
-    (tmp_path / "published.pth").write_bytes(b"\x80\x02" + bytes(300))
+    torch.save({"a": torch.zeros(2)}, tmp_path / "published.pth")
     address = f"source.weights={serve(tmp_path)}/published.pth"
     with pytest.raises(DownloadError, match="expected bf2d0c1e, which its publisher states"):
         load("torchvision/maskrcnn_resnet50_fpn", overrides=[address])

@@ -19,7 +19,7 @@ __all__ = ["convert_onnx", "read_openvino_facts", "write_openvino"]
 
 # What is quantised, by module: convolutions, the sums between them and the widest linear layer. All else holds coordinates
 # and scores, for which 8 bits are too few, and so do the last layers of every head, which cost nothing.
-QUANTISED = (r"backbone\.", r"pyramid[./]", r"rpn\.conv/", r"heads\.(res5|convs|fc6|mask\.upsample)[./]")
+QUANTISED = (r"backbone\.", r"pyramid[./]", r"rpn\.conv[./]", r"heads\.(res5|convs|fc6|mask\.upsample)[./]")
 NORMS = ["MVN", "GroupNormalization", "ReduceMean", "Subtract", "Multiply", "Divide", "Power", "Sqrt"]  # of an image's own
 SECTION = "maskzoo"  # where our metadata stand among OpenVINO's
 

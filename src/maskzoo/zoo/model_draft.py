@@ -82,7 +82,7 @@ def draft_model(
     if found.library == "mmdetection" and values is None and not published and draft.get("network.backbone.group_width") == 8:
         source_of_rules = "mmdetection's own models of 32x8d, whose backbone was detectron2's"
         draft.set("input.order", "bgr", source_of_rules)
-        draft.set("input.std", [58.395 * GREY, 57.12 * GREY, 57.375 * GREY], source_of_rules)
+        draft.set("input.std", [0.229, 0.224, 0.225], source_of_rules)
     if values is not None:
         _translate(found.library, values, origin, draft)
     if found.library == "PaddleDetection":
