@@ -84,16 +84,16 @@ def test_a_call_that_was_killed_goes_on_and_ends_with_the_same_files(scene):
 
 @pytest.mark.parametrize("options", [("--workers", "1"), ("--workers", "2", "--batch", "2")])
 def test_ctrl_c_says_how_many_images_are_done_and_that_the_same_call_goes_on(scene, tmp_path, options):
-    for number in range(1500):
+    for number in range(900):
         (tmp_path / f"{number}.png").write_bytes((scene / "photos" / "p1.png").read_bytes())
     process = start(tmp_path, "out", *options, source=".", model=scene / "small.safetensors")
     _, err = kill_in_the_middle(process, tmp_path / "out", signal.SIGINT)
     assert process.returncode == 130 and "Traceback" not in err
-    ready = int(re.search(r"Stopped after (\d+) of 1500 images; the same call goes on from there", err).group(1))
-    assert 4 <= ready == len(read_parts(tmp_path / "out")) < 1500
+    ready = int(re.search(r"Stopped after (\d+) of 900 images; the same call goes on from there", err).group(1))
+    assert 4 <= ready == len(read_parts(tmp_path / "out")) < 900
     process = start(tmp_path, "out", *options, source=".", model=scene / "small.safetensors")
     _, err = kill_in_the_middle(process, tmp_path / "out", signal.SIGINT, after=ready + 4)
-    assert f"Going on after {ready} of 1500 images" in err and "Stopped after" in err
+    assert f"Going on after {ready} of 900 images" in err and "Stopped after" in err
 
 
 def test_a_data_set_that_was_killed_goes_on_under_its_ids_and_not_under_others(scene):
