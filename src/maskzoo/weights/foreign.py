@@ -6,7 +6,7 @@ PyTorch's archives and older files, pickles of arrays (detectron2, Caffe2), safe
 from __future__ import annotations
 
 import mmap
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,9 @@ from safetensors import SafetensorError, safe_open
 from maskzoo.errors import WeightsError, list_some
 from maskzoo.weights.object_pickles import Opaque, read_objects
 from maskzoo.weights.pdparams import check_there, read_pdparams, refuse_unreadable
-from maskzoo.weights.pickles import Stored, name_kind
+from maskzoo.weights.pickles import Stored, name_kind, widen
 from maskzoo.weights.rename import to_arrays
-from maskzoo.weights.torch_files import OLD_MAGIC, is_archive, read_archive, read_old_file, widen
+from maskzoo.weights.torch_files import OLD_MAGIC, is_archive, read_archive, read_old_file
 
 __all__ = ["ForeignFile", "read_tensors"]
 
@@ -99,7 +99,7 @@ def _read_safetensors(path: Path) -> ForeignFile:
             said = dict(file.metadata() or {})
     except (OSError, SafetensorError, ValueError) as error:
         raise WeightsError(f"cannot be read as safetensors: {error}; fetch or copy it again") from None
-    return ForeignFile("safetensors", *_strip(to_arrays(tensors, "safetensors")), said=said)
+    return ForeignFile("safetensors", _finish(to_arrays(tensors, "safetensors")), said=said)
 
 
 def _choose(container: str, content: Any, part: str | None) -> ForeignFile:
@@ -112,7 +112,7 @@ def _choose(container: str, content: Any, part: str | None) -> ForeignFile:
                 "weights alone: torch.save(model.state_dict(), 'weights.pth')"
             )
         note = f"a whole module, {content.name.replace(' ', '.')}: its weights were taken, its code was not looked at"
-        return ForeignFile(container, *_strip(arrays), notes=(note,))
+        return ForeignFile(container, _finish(arrays), notes=(note,))
     if type(content) is not dict:
         raise WeightsError(f"holds {name_kind(content)}; expected a dict of name -> tensor, or a checkpoint that has one")
     found = {name: arrays for name, arrays in _list_parts(content) if arrays}
@@ -128,7 +128,7 @@ def _choose(container: str, content: Any, part: str | None) -> ForeignFile:
         notes.append(f"{len(lost)} entries that are not tensors were left out: {list_some(lost, TOLD)}")
     said = {key: _to_plain(value) for key, value in content.items() if isinstance(key, str) and key not in found}
     others = tuple(name for name in found if name not in (chosen, ""))
-    return ForeignFile(container, *_strip(tensors), chosen, others, said if chosen else {}, tuple(notes))
+    return ForeignFile(container, _finish(tensors), chosen, others, said if chosen else {}, tuple(notes))
 
 
 def _list_parts(content: dict[Any, Any]) -> Iterator[tuple[str, dict[str, Array]]]:
@@ -156,7 +156,7 @@ def _take_arrays(content: dict[Any, Any]) -> dict[str, Array]:
     arrays = {}
     for name, value in content.items():
         if isinstance(name, str) and isinstance(value, Stored) and value.value is not None:
-            arrays[name] = widen(value.value)
+            arrays[name] = value.value
     return arrays
 
 
@@ -179,13 +179,16 @@ def _list_module(module: Opaque, prefix: str) -> Iterator[tuple[str, Array]]:
                 waiting.append((f"{prefix}{name}.", child))
 
 
-def _strip(arrays: dict[str, Array]) -> tuple[dict[str, Array]]:
-    """Take off what wrappers put before every name."""
-    while (
-        prefix := next((one for one in PREFIXES if all(name.startswith(one) for name in arrays if "." in name)), None)
-    ) and any(name.startswith(prefix) for name in arrays):
+def _finish(arrays: dict[str, Array]) -> dict[str, Array]:
+    """Return arrays without what wrappers put before every name, floating ones as float32."""
+    while prefix := _find_prefix(arrays):
         arrays = {name.removeprefix(prefix): array for name, array in arrays.items()}
-    return (arrays,)
+    return {name: widen(array) for name, array in arrays.items()}
+
+
+def _find_prefix(names: Iterable[str]) -> str:
+    dotted = [name for name in names if "." in name]
+    return next((prefix for prefix in PREFIXES if dotted and all(name.startswith(prefix) for name in dotted)), "")
 
 
 def _to_plain(value: Any, depth: int = 0) -> Any:

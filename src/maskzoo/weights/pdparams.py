@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from maskzoo.errors import WeightsError
 from maskzoo.system.files import describe_address
-from maskzoo.weights.pickles import AGAIN, MAX_AXES, Stored, name_kind, read_pickle, to_text
+from maskzoo.weights.pickles import AGAIN, MAX_AXES, Stored, name_kind, read_pickle, to_text, widen
 
 __all__ = ["MAX_FILE_BYTES", "check_there", "looks_like_page", "read_pdparams", "refuse_foreign", "refuse_unreadable"]
 
@@ -136,7 +136,7 @@ def _collect_arrays(content: Any) -> dict[str, Array]:
         if name in arrays:
             raise WeightsError(f"entry {name!r} stands whole and in parts; expected only one of them; {AGAIN}")
         arrays[name] = _join(name, split, arrays)
-    return {name: _widen(array) for name, array in arrays.items()}
+    return {name: widen(array, bfloat16=array.dtype.newbyteorder("=") == np.uint16) for name, array in arrays.items()}
 
 
 def _refuse_checkpoint(content: dict[str, Any]) -> None:
@@ -185,12 +185,3 @@ def _join(name: str, split: Any, arrays: dict[str, Array]) -> Array:
         return np.concatenate(parts).reshape(shape)
     except (ValueError, MemoryError) as error:  # a shape such as 0 x 2**62
         raise WeightsError(f"entry {name!r} cannot be put together: {error}; {AGAIN}") from None
-
-
-def _widen(array: Array) -> Array:
-    if array.dtype.kind == "f":
-        with np.errstate(over="ignore"):  # a float64 beyond float32 becomes infinite, which `rename` refuses by name
-            return np.asarray(array, np.float32, order="C")
-    if array.dtype.newbyteorder("=") == np.uint16:  # bfloat16 is the upper half of a float32
-        return np.asarray(array.astype(np.uint32, order="C") << 16).view(np.float32)
-    return np.asarray(array, array.dtype.newbyteorder("="), order="C")

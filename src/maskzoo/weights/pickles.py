@@ -32,6 +32,7 @@ __all__ = [
     "read_pickle",
     "run_machine",
     "to_text",
+    "widen",
 ]
 
 MAX_STEPS = 1_000_000  # the published files take about 20,000
@@ -80,6 +81,19 @@ def name_kind(value: Any) -> str:
     """Name the kind of a value without showing it: it may be large, or contain itself."""
     names = {Stored: "an array", _DType: "an array's type", Symbol: "a global name", memoryview: "bytes"}
     return names.get(type(value), type(value).__name__)
+
+
+def widen(array: NDArray[Any], *, bfloat16: bool = False) -> NDArray[Any]:
+    """Return floating numbers as float32, others as they are, C-ordered and in this machine's byte order.
+
+    `bfloat16` says that the array has the upper halves of float32 numbers.
+    """
+    if bfloat16:
+        return np.asarray(array.astype(np.uint32, order="C") << 16).view(np.float32)
+    if array.dtype.kind == "f":
+        with np.errstate(over="ignore"):  # a float64 beyond float32 becomes infinite, which `rename` refuses by name
+            return np.asarray(array, np.float32, order="C")
+    return np.asarray(array, array.dtype.newbyteorder("="), order="C")
 
 
 class Symbol(Enum):

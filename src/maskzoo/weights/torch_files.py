@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from maskzoo.errors import WeightsError
 from maskzoo.weights.object_pickles import Opaque, Storage, StoredTensor, read_objects
-from maskzoo.weights.pickles import AGAIN, MAX_AXES, Stored
+from maskzoo.weights.pickles import AGAIN, MAX_AXES, Stored, widen
 
-__all__ = ["OLD_MAGIC", "is_archive", "read_archive", "read_old_file", "widen"]
+__all__ = ["OLD_MAGIC", "is_archive", "read_archive", "read_old_file"]
 
 Array = NDArray[Any]
 Block = Callable[[Storage], "Array"]
@@ -109,16 +109,6 @@ def read_old_file(data: mmap.mmap) -> Any:
         return np.frombuffer(data, kind, storage.count, start + storage.start * kind.itemsize)
 
     return _fill(content, find)
-
-
-def widen(array: Array, *, bfloat16: bool = False) -> Array:
-    """Return floating numbers as float32; `bfloat16` says that the array has the upper halves of such."""
-    if bfloat16:
-        return np.asarray(array.astype(np.uint32, order="C") << 16).view(np.float32)
-    if array.dtype.kind == "f":
-        with np.errstate(over="ignore"):  # a float64 beyond float32 becomes infinite, which `rename` refuses by name
-            return np.asarray(array, np.float32)
-    return np.asarray(array, array.dtype.newbyteorder("="))
 
 
 class _Readable:
