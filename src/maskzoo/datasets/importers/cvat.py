@@ -12,7 +12,6 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
@@ -22,26 +21,17 @@ from maskzoo.datasets.importers.builder import DatasetBuilder, ImportOptions
 from maskzoo.datasets.importers.class_lists import is_no_class
 from maskzoo.datasets.importers.drawn_shapes import Points, draw_ellipse, draw_rectangle
 from maskzoo.datasets.importers.labelled import LabelledPicture, LabelledShape, Labels, Size
-from maskzoo.datasets.importers.xml_files import read_numbers, read_whole, read_xml
-from maskzoo.datasets.known_formats import name_format
+from maskzoo.datasets.importers.xml_files import list_xml, read_numbers, read_roots, read_size, read_whole
 from maskzoo.datasets.layout import name_split
 from maskzoo.datasets.mask_outlines import trace
 from maskzoo.errors import SourceError
 from maskzoo.images.find import find_pictures
 
-__all__ = ["is_cvat", "list_xml", "read_cvat", "read_size"]
+__all__ = ["is_cvat", "read_cvat"]
 
-TRIED = 20  # XML files of a folder that are looked into
 OUTLINES, NO_AREA = ("polygon", "mask", "ellipse"), ("polyline", "points", "cuboid", "skeleton")
 NO_AREA_TYPES = (*NO_AREA, "tag")  # of labels
 FRAME = re.compile(r"frame_([0-9]{1,9})")
-
-
-def list_xml(source: Path) -> list[tuple[Path, str]]:
-    """Return the first XML files of a source, each with the name of its format ("" if that is unknown)."""
-    files = find_pictures(source, {".xml"}, lambda path, reason: None) if source.is_dir() else [source]
-    found = islice((path for path in files if path.suffix.lower() == ".xml"), TRIED)
-    return [(path, (name_format(path) or ("",))[0]) for path in found]
 
 
 def is_cvat(source: Path) -> bool:
@@ -61,15 +51,7 @@ def read_cvat(source: Path, options: ImportOptions) -> dict[str, DatasetBuilder]
     """
     labels = Labels(source, "CVAT")
     names: dict[str, None] = {}
-    for path in labels.list_files(".xml"):
-        try:
-            root = read_xml(path)
-        except SourceError as error:
-            labels.skip(path, "", error)
-            continue
-        if root.tag != "annotations":
-            labels.skip(path, "", f"not CVAT's XML: it begins with <{root.tag}>; expected <annotations>")
-            continue
+    for path, root in read_roots(labels, "annotations", "CVAT"):
         labels.pictures += [*_read_images(labels, path, root), *_read_frames(path, root)]
         names |= dict.fromkeys(_list_names(root))
     return labels.to_drafts(options if options.classes or not names else replace(options, classes=list(names)))
@@ -106,12 +88,6 @@ def _place(folder: Path, name: str, subset: str) -> str:
 
 def _tell_split(path: Path, subset: str) -> str | None:
     return name_split(subset or path.stem, whole=True)
-
-
-def read_size(width: str | None, height: str | None) -> Size | None:
-    """Return the height and width that an XML file says, None if it says none."""
-    sides = read_whole(height), read_whole(width)
-    return None if sides[0] is None or sides[1] is None else (sides[0], sides[1])
 
 
 def _read_frames(path: Path, root: Element) -> Iterator[LabelledPicture]:

@@ -13,11 +13,10 @@ from xml.etree.ElementTree import Element
 import numpy as np
 
 from maskzoo.datasets.importers.builder import DatasetBuilder, ImportOptions
-from maskzoo.datasets.importers.cvat import list_xml, read_size
 from maskzoo.datasets.importers.drawn_shapes import Points
 from maskzoo.datasets.importers.labelled import LabelledPicture, LabelledShape, Labels, Size
 from maskzoo.datasets.importers.voc import is_voc, list_splits
-from maskzoo.datasets.importers.xml_files import read_numbers, read_xml
+from maskzoo.datasets.importers.xml_files import list_xml, read_numbers, read_roots, read_size
 from maskzoo.errors import SourceError, count_words
 
 __all__ = ["is_voc_xml", "read_voc_xml"]
@@ -44,15 +43,8 @@ def read_voc_xml(source: Path, options: ImportOptions) -> dict[str, DatasetBuild
     lists = list_splits(source / "ImageSets" / "Main")
     split_of = {stem: split for split, stems in lists.items() for stem in stems}
     unlisted = []
-    for path in labels.list_files(".xml"):
-        try:
-            root = read_xml(path)
-        except SourceError as error:
-            labels.skip(path, "", error)
-            continue
-        if root.tag != "annotation":
-            labels.skip(path, "", f"not VOC's XML: it begins with <{root.tag}>; expected <annotation>")
-        elif lists and path.stem not in split_of:
+    for path, root in read_roots(labels, "annotation", "VOC"):
+        if lists and path.stem not in split_of:
             unlisted.append(path.stem)
         else:
             labels.pictures.append(_read_picture(path, root, split_of.get(path.stem)))

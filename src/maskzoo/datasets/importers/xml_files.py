@@ -3,17 +3,44 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
 
+from maskzoo.datasets.importers.labelled import Labels, Size
+from maskzoo.datasets.known_formats import name_format
 from maskzoo.errors import SourceError
+from maskzoo.images.find import find_pictures
 
-__all__ = ["read_numbers", "read_whole", "read_xml"]
+__all__ = ["list_xml", "read_numbers", "read_roots", "read_size", "read_whole", "read_xml"]
 
 LARGEST_FILE = 1 << 29  # bytes; the elements take several times as much memory
+TRIED = 20  # files of a folder that are looked into
 DEEPEST = 50  # elements in each other: annotation tools write five
+
+
+def list_xml(source: Path) -> list[tuple[Path, str]]:
+    """Return the first XML files of a source, each with the name of its format ("" if that is unknown)."""
+    files = find_pictures(source, {".xml"}, lambda path, reason: None) if source.is_dir() else [source]
+    found = islice((path for path in files if path.suffix.lower() == ".xml"), TRIED)
+    return [(path, (name_format(path) or ("",))[0]) for path in found]
+
+
+def read_roots(labels: Labels, tag: str, tool: str) -> Iterator[tuple[Path, Element]]:
+    """Yield the XML files of a source with their roots; those that cannot be read or have another root are skipped by name."""
+    for path in labels.list_files(".xml"):
+        try:
+            root = read_xml(path)
+        except SourceError as error:
+            labels.skip(path, "", error)
+            continue
+        if root.tag == tag:
+            yield path, root
+        else:
+            labels.skip(path, "", f"not {tool}'s XML: it begins with <{root.tag}>; expected <{tag}>")
 
 
 def read_xml(path: Path) -> Element:
@@ -66,3 +93,9 @@ def read_numbers(texts: list[str | None], names: str) -> list[float]:
 def read_whole(text: str | None) -> int | None:
     """Return a text as a whole number from 0 on, None if it is none or absurdly large."""
     return int(text) if text is not None and re.fullmatch(r"\s*[0-9]{1,9}\s*", text) else None
+
+
+def read_size(width: str | None, height: str | None) -> Size | None:
+    """Return the height and width that an XML file says, None if it says none."""
+    sides = read_whole(height), read_whole(width)
+    return None if sides[0] is None or sides[1] is None else (sides[0], sides[1])
