@@ -1,4 +1,4 @@
-"""Weights files as torchvision, detectron2 and mmdetection write them, of any network of ours."""
+"""Weights files as PaddleDetection, torchvision, detectron2 and mmdetection write them, of any network of ours."""
 
 import pickle
 from collections import OrderedDict
@@ -8,6 +8,19 @@ import torch
 
 from maskzoo.weights.libraries import list_library_renames
 from maskzoo.weights.rename import Layout
+
+
+def to_paddle(lines, state):
+    """Return the tensors of a table's lines as PaddleDetection names and lays them out."""
+    return {line.theirs: lay_as_paddle(state[line.ours].numpy(), line.layout) for line in lines}
+
+
+def lay_as_paddle(array, layout):
+    if layout is Layout.TRANSPOSED:
+        array = array.T
+    elif layout is Layout.ROI_LINEAR:
+        array = array.reshape(len(array), 7, 7, -1).transpose(3, 1, 2, 0).reshape(-1, len(array))
+    return np.ascontiguousarray(array)
 
 
 def to_library(library, network, state, dtype=np.float32):

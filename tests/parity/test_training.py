@@ -13,6 +13,7 @@ import torch
 
 from golden.sets import ROWS, levels_of
 from golden.storage import take_sample
+from library_files import lay_as_paddle
 from maskzoo.images.batch import make_batch
 from maskzoo.models.proposals import propose
 from maskzoo.ops.boxes import RPN_WEIGHTS, encode
@@ -20,7 +21,6 @@ from maskzoo.structures import GroundTruth
 from maskzoo.training.objective import Objective
 from maskzoo.training.targets import in_order, rasterize, sample_anchors, sample_boxes
 from maskzoo.weights.paddledetection import list_renames
-from maskzoo.weights.rename import Layout
 from maskzoo.zoo.load import load_network
 from parity_record import note
 from pdparams_files import rule_permutation, write_rule_weights
@@ -213,7 +213,7 @@ def test_gradients_are_equal(step):
     trained = {entry.theirs for entry in table.values() if entry.ours in parameters and parameters[entry.ours].requires_grad}
     assert trained == set(step.golden["grad.names"].tolist())
     for name, (norm, _) in zip(step.golden["grad.names"].tolist(), step.golden["grad.norm_sum"], strict=True):
-        gradient = _as_theirs(parameters[table[name].ours].grad, table[name].layout)
+        gradient = lay_as_paddle(parameters[table[name].ours].grad.detach().numpy(), table[name].layout)
         error = abs(float(np.linalg.norm(gradient.astype(np.float64))) - norm)
         if norm == 0:
             assert error <= 1e-9, name
@@ -224,13 +224,3 @@ def test_gradients_are_equal(step):
             errors = (take_sample("train", key, gradient) - stored) / std
             step.hold("gradient samples (worst element)", np.abs(errors).max(), 0.15, name)
             step.hold("gradient samples (root mean square)", np.sqrt((errors**2).mean()), 0.02, name)
-
-
-def _as_theirs(gradient: torch.Tensor, layout: Layout) -> np.ndarray:
-    values = gradient.detach().numpy()
-    if layout is Layout.TRANSPOSED:
-        values = values.T
-    elif layout is Layout.ROI_LINEAR:
-        outputs = values.shape[0]
-        values = values.reshape(outputs, 7, 7, -1).transpose(3, 1, 2, 0).reshape(-1, outputs)
-    return np.ascontiguousarray(values)

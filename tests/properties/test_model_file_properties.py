@@ -1,21 +1,15 @@
 """What holds for any model file: it survives being written, and no text makes the reader fail in another way."""
 
-import re
-
-import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from maskzoo.config import ModelConfig
 from maskzoo.errors import ConfigError
-from maskzoo.model_file import dump_config, parse_config
+from maskzoo.model_file import dump_config, dump_data, parse_config
 from maskzoo.zoo.rows import names, read_row
 
 fractions = st.floats(0, 1, exclude_min=True)
-# PyYAML writes 0e0 without quotes, which is a number in YAML 1.2.
-texts = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=20).filter(
-    lambda text: not re.fullmatch(r"[-+]?[0-9.]+([eE][-+]?[0-9]+)?", text)
-)
+texts = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=20)
 
 
 @settings(deadline=None, max_examples=50)
@@ -27,11 +21,11 @@ texts = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_
     texts,
 )
 def test_any_values_survive_a_round_trip_to_the_last_bit(row, classes, threshold, rate, licence):
-    values = read_row(row).model_dump(mode="json") | {"classes": {str(key): name for key, name in classes.items()}}
+    values = read_row(row).model_dump(mode="json") | {"classes": {key: classes[int(key)] for key in sorted(map(str, classes))}}
     values["limits"]["detections"]["mask_threshold"] = threshold
     values["training"]["learning_rate"] = rate
     values["source"]["licence"] = licence
-    config = parse_config(yaml.safe_dump(values), "first")
+    config = parse_config(dump_data(values), "first")
     assert config.classes == classes and list(config.classes) == [int(key) for key in sorted(values["classes"])]
     assert parse_config(dump_config(config), "again") == config
 

@@ -11,12 +11,12 @@ from safetensors.torch import save_file
 
 import maskzoo
 from elsewhere_files import ROWS, THIN, make_thin, read_row_of, write_library_file
+from library_files import to_paddle
 from maskzoo.cli import main
 from maskzoo.errors import ArgumentError, ConfigError, WeightsError
 from maskzoo.model_file import dump_config
 from maskzoo.weights.checkpoint import read_checkpoint
 from maskzoo.weights.paddledetection import list_renames
-from maskzoo.weights.rename import Layout
 from maskzoo.zoo.conversion import convert
 from networks import make_photo, small_config, small_network
 from pdparams_files import write_pdparams
@@ -255,14 +255,7 @@ def paddle(tmp_path):
         *THIN[:3],
         "network.backbone.group_width=64",
     )
-    state, arrays = small_network(config).state_dict(), {}
-    for entry in list_renames(config.network):
-        array = state[entry.ours].numpy()
-        if entry.layout is Layout.TRANSPOSED:
-            array = array.T
-        elif entry.layout is Layout.ROI_LINEAR:
-            array = array.reshape(len(array), 7, 7, -1).transpose(3, 1, 2, 0).reshape(-1, len(array))
-        arrays[entry.theirs] = np.ascontiguousarray(array)
+    arrays = to_paddle(list_renames(config.network), small_network(config).state_dict())
     write_pdparams(tmp_path / "best_model.pdparams", arrays)
     (tmp_path / "base.yml").write_text(
         "architecture: MaskRCNN\nMaskRCNN: {backbone: ResNet, neck: FPN}\nResNet: {depth: 50}\nFPN: {out_channel: 16}\n"

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from library_files import to_library, write_library
+from library_files import to_library, to_paddle, write_library
 from maskzoo.errors import ConfigError, DownloadError, WeightsError
 from maskzoo.model_file import read_config
 from maskzoo.models.initialization import initialize
@@ -50,26 +50,13 @@ def make_network(config, seed=1):
     return network
 
 
-def to_theirs(config, lines, network):
-    """A network's tensors as PaddleDetection would write them, by its names."""
-    state, arrays = network.state_dict(), {}
-    for line in lines:
-        array = state[line.ours].numpy()
-        if line.layout is Layout.TRANSPOSED:
-            array = array.T
-        elif line.layout is Layout.ROI_LINEAR:
-            array = array.reshape(len(array), 7, 7, -1).transpose(3, 1, 2, 0).reshape(-1, len(array))
-        arrays[line.theirs] = np.ascontiguousarray(array)
-    return arrays
-
-
 def write_whole(path, config, network):
-    write_pdparams(path, to_theirs(config, list_renames(config.network), network))
+    write_pdparams(path, to_paddle(list_renames(config.network), network.state_dict()))
     return path
 
 
 def write_classifier(path, config, network):
-    arrays = to_theirs(config, list_imagenet_renames(config.network, ""), network)
+    arrays = to_paddle(list_imagenet_renames(config.network, ""), network.state_dict())
     write_pdparams(path, arrays | {"fc.weight": np.zeros((256, 10), np.float32), "fc.bias": np.zeros(10, np.float32)})
     return path
 
@@ -513,7 +500,7 @@ def test_all_settings_that_differ_are_listed_at_once(tmp_path):
 
 def test_a_file_that_lacks_layers_is_refused_with_their_names(tmp_path):
     config = make_config()
-    arrays = to_theirs(config, list_renames(config.network), make_network(config))
+    arrays = to_paddle(list_renames(config.network), make_network(config).state_dict())
     for name in ("bbox_head.bbox_score.bias", "neck.fpn_res3_sum.weight"):
         del arrays[name]
     arrays["mask_head.mask_fcn_logits.bias"] = np.zeros(9, np.float32)

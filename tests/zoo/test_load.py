@@ -8,13 +8,12 @@ from safetensors.torch import load_file, save_file
 
 import maskzoo
 from elsewhere_files import ROWS, THIN, make_thin, write_library_file
-from library_files import to_library, write_library
+from library_files import to_library, to_paddle, write_library
 from maskzoo.errors import ConfigError, DownloadError, WeightsError
 from maskzoo.model_file import dump_config
 from maskzoo.models.packing import has_fast_bfloat16
 from maskzoo.weights.checkpoint import read_checkpoint, write_checkpoint
 from maskzoo.weights.paddledetection import list_renames
-from maskzoo.weights.rename import Layout
 from maskzoo.zoo.conversion import convert
 from maskzoo.zoo.load import load, load_network
 from maskzoo.zoo.rows import read_row
@@ -30,15 +29,7 @@ def files(tmp_path_factory):
     folder = tmp_path_factory.mktemp("own")
     config = small_config()
     (folder / "my.yml").write_text(dump_config(config))
-    state = small_network(config).state_dict()
-    arrays = {}
-    for entry in list_renames(config.network):
-        array = state[entry.ours].numpy()
-        if entry.layout is Layout.TRANSPOSED:
-            array = array.T
-        elif entry.layout is Layout.ROI_LINEAR:
-            array = array.reshape(len(array), 7, 7, -1).transpose(3, 1, 2, 0).reshape(-1, len(array))
-        arrays[entry.theirs] = np.ascontiguousarray(array)
+    arrays = to_paddle(list_renames(config.network), small_network(config).state_dict())
     write_pdparams(folder / "my.pdparams", arrays)
     convert(folder / "my.pdparams", folder / "my.safetensors", folder / "my.yml")
     return folder, config
