@@ -127,7 +127,9 @@ def evaluate_with_maskzoo(folder):
     from maskzoo.datasets.coco_reader import read_annotations
     from maskzoo.evaluation.metrics import compute_metrics
     from maskzoo.evaluation.results import read_results
+    from maskzoo.system.memory import keep_freed_memory
 
+    keep_freed_memory()  # as `maskzoo eval` does
     began = time.perf_counter()
     annotations = read_annotations(folder / "truth.json")
     results = read_results(folder / "results.json", annotations)

@@ -20,8 +20,9 @@ __all__ = ["compress", "decode_runs", "encode_mask", "encode_polygons", "measure
 
 Integers = NDArray[np.int64]
 Pair = tuple[float, float]  # along x and y
-TEXTS_AT_ONCE = 1024  # keeps the arrays on the way in the processor's cache
+TEXTS_AT_ONCE = 512  # keeps the arrays on the way in the processor's cache
 LONGEST = 7  # characters of one count: 35 bits hold any count and difference of an image below 2^33 pixels
+MOST = 1 << 33  # pixels; no count of an image is above it, and sums of counts up to it cannot overflow
 
 
 def measure_runs(texts: Sequence[bytes], pixels: Sequence[int] | Integers) -> tuple[Integers, NDArray[np.bool_]]:
@@ -37,7 +38,7 @@ def measure_runs(texts: Sequence[bytes], pixels: Sequence[int] | Integers) -> tu
 
 
 def _measure(texts: Sequence[bytes], pixels: Integers) -> tuple[Integers, NDArray[np.bool_]]:
-    lengths = np.array([len(text) for text in texts], dtype=np.int64)
+    lengths = np.fromiter(map(len, texts), np.int64, len(texts))
     ends = np.cumsum(lengths)
     values = np.frombuffer(b"".join(texts), dtype=np.uint8) - np.uint8(48)  # what is below '0' wraps to above 63
     whole = lengths > 0
@@ -50,49 +51,55 @@ def _measure(texts: Sequence[bytes], pixels: Integers) -> tuple[Integers, NDArra
         if kept:
             area[whole], sound[whole] = _measure(kept, pixels[whole])
         return area, sound
-    last = np.flatnonzero(values < 0x20)  # characters that end a count
-    number = np.diff(np.searchsorted(last, ends), prepend=0)  # of counts
-    counts, long = _decode(values, last)
-    short = np.ones(len(texts), np.bool_)
-    short[np.searchsorted(np.cumsum(number), long, side="right")] = False
-    sums, sound = _sum_counts(counts, number, pixels)
-    return sums[:, 1], short & sound & (sums.sum(axis=1) == pixels)
+    more = np.flatnonzero(values > 0x1F)  # characters that another of the same count follows
+    number = lengths - np.diff(np.searchsorted(more, ends), prepend=0)  # of counts
+    counts, long = _decode(values, more)
+    sums, sound = _sum_counts(counts, number)
+    sound[np.searchsorted(np.cumsum(number), long, side="right")] = False
+    return sums[:, 1], sound & (sums.sum(axis=1) == pixels)
 
 
-def _decode(values: NDArray[np.uint8], last: Integers) -> tuple[Integers, Integers]:
+def _decode(values: NDArray[np.uint8], more: Integers) -> tuple[Integers, Integers]:
     """Return what each count writes (a count or a difference), and which of them have too many characters."""
-    size = np.diff(last, prepend=-1)
-    counts = (values[last - size + 1] & 0x1F).astype(np.int64)
-    longer = np.flatnonzero(size > 1)
-    place = 1
-    while len(longer) and place < LONGEST:
-        counts[longer] |= (values[last[longer] - size[longer] + 1 + place] & 0x1F).astype(np.int64) << (5 * place)
-        place += 1
-        longer = longer[size[longer] > place]
-    negative = np.flatnonzero(values[last] & 0x10)
-    counts[negative] -= np.int64(1) << (5 * np.minimum(size[negative], LONGEST))
-    return counts, longer
+    last = values[values < 0x20]
+    counts = ((last ^ 0x10).astype(np.int8) - np.int8(0x10)).astype(np.int64)  # bit 4 is the sign; most are done with that
+    if not len(more):
+        return counts, more
+    which = more - np.arange(len(more))  # the count that each of these characters belongs to
+    first = np.flatnonzero(np.diff(which, prepend=-1))
+    size = np.diff(first, append=len(which))
+    place = np.minimum(np.arange(len(which)) - np.repeat(first, size), LONGEST)
+    low = (values[more] & 0x1F).astype(np.int64) << (5 * place)
+    which = which[first]
+    counts[which] = (counts[which] << (5 * np.minimum(size, LONGEST))) + np.add.reduceat(low, first)
+    return counts, which[size >= LONGEST]
 
 
-def _sum_counts(counts: Integers, number: Integers, pixels: Integers) -> tuple[Integers, NDArray[np.bool_]]:
-    """Return the sums of each mask's counts outside and inside, int64 `[N 2]`, and whether each is between 0 and its pixels.
+def _sum_counts(counts: Integers, number: Integers) -> tuple[Integers, NDArray[np.bool_]]:
+    """Return the sums of each mask's counts outside and inside, int64 `[N 2]`, and whether each can be one of an image.
 
     `number` says how many counts each mask has, one at least. Sums that overflow have a count that is found.
     """
+    odd = number % 2 > 0
     pairs = (number + 1) // 2  # a count outside and one inside; the last may be without
-    first = np.cumsum(pairs) - pairs
-    grid: Integers = np.zeros(2 * int(pairs.sum()), np.int64)
-    grid[np.arange(len(counts)) + np.repeat(2 * first - (np.cumsum(number) - number), number)] = counts
+    ends = np.cumsum(pairs)
+    first = ends - pairs
+    there = np.ones(2 * int(ends[-1]), np.bool_)
+    there[2 * ends[odd] - 1] = False
+    grid: Integers = np.zeros(len(there), np.int64)
+    grid[there] = counts
     plain = grid[2 * first]
     grid = grid.reshape(-1, 2)
     grid[first, 0] = 0  # the first count stands for itself, and so does the third: differences begin with the fourth
+    grid[first[1:]] -= np.add.reduceat(grid, first, axis=0)[:-1]  # so that each mask's sum begins at 0
     running = np.cumsum(grid, axis=0)
-    running -= np.repeat(running[first] - grid[first], pairs, axis=0)
     running[first, 0] = plain
-    running[(first + pairs - 1)[number % 2 > 0], 1] = 0
-    lowest, highest = (extreme.reduceat(running, first, axis=0) for extreme in (np.minimum, np.maximum))
-    sums = np.add.reduceat(running, first, axis=0)
-    return sums, (lowest.min(axis=1) >= 0) & (highest.max(axis=1) <= pixels)
+    running[ends[odd] - 1, 1] = 0
+    sound = np.ones(len(number), np.bool_)
+    if running.min() < 0 or running.max() > MOST:
+        absurd = np.flatnonzero(((running < 0) | (running > MOST)).any(axis=1))
+        sound[np.searchsorted(ends, absurd, side="right")] = False
+    return np.add.reduceat(running, first, axis=0), sound
 
 
 def read_runs(runs: Any, size: Sequence[int]) -> bytes | tuple[str, Any, str]:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from maskzoo.datasets.annotations import AnnotationSet
 from maskzoo.datasets.classes import ClassMap
 from maskzoo.evaluation.results import Results
+from maskzoo.system.json_text import without_collecting
 
 __all__ = ["IOU50", "IOU75", "NAMES", "ClassMetrics", "Evaluation", "Kind", "Metrics", "compute_metrics", "match_objects"]
 
@@ -124,8 +125,9 @@ def match_objects(annotations: AnnotationSet, results: Results, kind: Kind) -> t
 
     Its ids are places: image and annotation rows and labels of the data set, and rows of the results, each plus 1.
     """
-    truth = _load_truth(annotations, kind)
-    evaluator = COCOeval(truth, _load_results(truth, annotations, results, kind), kind)
+    with without_collecting():  # of an object for each mask
+        truth = _load_truth(annotations, kind)
+        evaluator = COCOeval(truth, _load_results(truth, annotations, results, kind), kind)
     evaluator.evaluate()
     evaluator.accumulate()
     tables: dict[str, Any] | None = evaluator.eval

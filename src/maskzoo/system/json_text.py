@@ -47,10 +47,20 @@ def _count_colons(content: bytes) -> int:
     return content.count(b":") + content.count(b"\\u003a") + content.count(b"\\u003A")
 
 
-def has_keys(content: bytes, counts: Mapping[str, int]) -> bool:
-    """Say whether each key stands that often in a JSON text: in every object once, if so many of them have it."""
-    found = all(content.count(b'"%b"' % key.encode("ascii")) == count for key, count in counts.items())
-    return found and _ESCAPED_LETTER.search(content) is None
+def has_keys(content: bytes, counts: Mapping[str, int], rows: slice = slice(0, 0), others: int = 0) -> bool:
+    """Say whether each key stands that often in a JSON text: in every object once, if so many of them have it.
+
+    In the bytes `rows` nothing else is expected but these keys and `others` more texts. If their quotes are as many as
+    all of these have, there is nothing else: one search instead of one for each key. It begins and ends between texts.
+    """
+    if _ESCAPED_LETTER.search(content):
+        return False
+    start, stop, _ = rows.indices(len(content))
+    texts = {key: b'"%b"' % key.encode("ascii") for key in counts}
+    outside = {key: content.count(text, 0, start) + content.count(text, stop) for key, text in texts.items()}
+    if start < stop and content.count(b'"', start, stop) == 2 * (sum(counts.values()) - sum(outside.values()) + others):
+        return True
+    return all(outside[key] + content.count(text, start, stop) == counts[key] for key, text in texts.items())
 
 
 @contextmanager
