@@ -71,6 +71,7 @@ bench: $(STAMP)
 	$(BIN)/python benchmarks/gpu.py || [ $$? -eq 77 ]
 	$(BIN)/python benchmarks/train.py
 	$(BIN)/python benchmarks/evaluate.py
+	$(BIN)/python benchmarks/read_annotations.py
 	$(BIN)/python benchmarks/loader.py
 	$(BIN)/python tools/write_docs.py
 
