@@ -131,10 +131,10 @@ PRESETS: Mapping[str, tuple[Augmentation, ...]] = {
         Jpeg(kind="jpeg", probability=0.2, quality=(40, 95)),
     ),
     "aerial": (
+        WithoutStrength(kind="mosaic", probability=0.2),
         WithoutStrength(kind="vertical_flip", probability=0.5),
         WithoutStrength(kind="quarter_turn", probability=0.75),
         ByDegrees(kind="rotate", probability=0.3, degrees=(-45.0, 45.0)),
-        WithoutStrength(kind="mosaic", probability=0.2),
         ByFactor(kind="brightness", probability=0.5, factor=(0.7, 1.3)),
         ByFactor(kind="contrast", probability=0.5, factor=(0.7, 1.3)),
         ByFactor(kind="gamma", probability=0.3, factor=(0.7, 1.4)),
