@@ -43,8 +43,8 @@ def _check_order(values: tuple[Any, Any]) -> tuple[Any, Any]:
 
 
 # What `_expand` passes on is Python's, where a strict tuple would refuse a list.
-_LIST = Strict(False)
-_ASCENDING = AfterValidator(_check_order)
+LIST = Strict(False)
+ASCENDING = AfterValidator(_check_order)
 
 
 class WithoutStrength(Section):
@@ -60,7 +60,7 @@ class ByDegrees(Section):
 
     kind: Literal["rotate", "hue"]
     probability: Fraction = 0.5
-    degrees: Annotated[tuple[Angle, Angle], _LIST, _ASCENDING]
+    degrees: Annotated[tuple[Angle, Angle], LIST, ASCENDING]
 
 
 class Shear(Section):
@@ -68,7 +68,7 @@ class Shear(Section):
 
     kind: Literal["shear"]
     probability: Fraction = 0.5
-    degrees: Annotated[tuple[Slant, Slant], _LIST, _ASCENDING]
+    degrees: Annotated[tuple[Slant, Slant], LIST, ASCENDING]
 
 
 class ByFactor(Section):
@@ -77,7 +77,7 @@ class ByFactor(Section):
 
     kind: Literal["brightness", "contrast", "saturation", "gamma"]
     probability: Fraction = 0.5
-    factor: Annotated[tuple[Factor, Factor], _LIST, _ASCENDING]
+    factor: Annotated[tuple[Factor, Factor], LIST, ASCENDING]
 
 
 class Blur(Section):
@@ -85,7 +85,7 @@ class Blur(Section):
 
     kind: Literal["blur"]
     probability: Fraction = 0.5
-    sigma: Annotated[tuple[Sigma, Sigma], _LIST, _ASCENDING]
+    sigma: Annotated[tuple[Sigma, Sigma], LIST, ASCENDING]
 
 
 class Noise(Section):
@@ -93,7 +93,7 @@ class Noise(Section):
 
     kind: Literal["noise"]
     probability: Fraction = 0.5
-    deviation: Annotated[tuple[GreyLevels, GreyLevels], _LIST, _ASCENDING]
+    deviation: Annotated[tuple[GreyLevels, GreyLevels], LIST, ASCENDING]
 
 
 class Jpeg(Section):
@@ -101,7 +101,7 @@ class Jpeg(Section):
 
     kind: Literal["jpeg"]
     probability: Fraction = 0.5
-    quality: Annotated[tuple[UpTo100, UpTo100], _LIST, _ASCENDING]
+    quality: Annotated[tuple[UpTo100, UpTo100], LIST, ASCENDING]
 
 
 class CutOut(Section):
@@ -109,8 +109,8 @@ class CutOut(Section):
 
     kind: Literal["cut_out"]
     probability: Fraction = 0.5
-    holes: Annotated[tuple[UpTo100, UpTo100], _LIST, _ASCENDING]
-    side: Annotated[tuple[Share, Share], _LIST, _ASCENDING]
+    holes: Annotated[tuple[UpTo100, UpTo100], LIST, ASCENDING]
+    side: Annotated[tuple[Share, Share], LIST, ASCENDING]
 
 
 Augmentation = Annotated[
@@ -173,4 +173,4 @@ def _expand(value: Any) -> Any:
     return PRESETS[value]
 
 
-Augmentations = Annotated[tuple[Augmentation, ...], _LIST, Field(max_length=100), BeforeValidator(_expand)]
+Augmentations = Annotated[tuple[Augmentation, ...], LIST, Field(max_length=100), BeforeValidator(_expand)]
