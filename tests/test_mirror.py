@@ -63,6 +63,7 @@ TESTED_BY = {
     "progress.py": "bench/test_processes.py",
     "reports/pictures.py": "reports/test_page.py",
     "reports/sections.py": "reports/test_page.py",
+    "schema.py": "test_config.py",
     "serving/decoder.py": "serving/test_decoders.py",
     "serving/gate.py": "serving/test_app.py",
     "serving/metrics.py": "serving/test_app.py",

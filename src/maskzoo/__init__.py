@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from maskzoo.serving.server import serve
     from maskzoo.system.memory import keep_freed_memory
     from maskzoo.system.processes import join_processes
+    from maskzoo.training.draw import DrawnAugmentation, draw_augmented
     from maskzoo.training.run import TrainingRun, train
     from maskzoo.weights.checkpoint import Checkpoint
     from maskzoo.zoo.conversion import Conversion, convert
@@ -72,6 +73,7 @@ __all__ = [
     "DatasetReport",
     "Diagnosis",
     "DownloadError",
+    "DrawnAugmentation",
     "DrawnDataset",
     "EvaluationRun",
     "ExportError",
@@ -108,6 +110,7 @@ __all__ = [
     "convert_to",
     "dataset_statistics",
     "diagnose",
+    "draw_augmented",
     "draw_dataset",
     "evaluate",
     "export",
@@ -135,6 +138,7 @@ _HOMES = {
     "ConvertedDataset": "datasets.converted",
     "DatasetReport": "dataset_checks.report",
     "Diagnosis": "doctor",
+    "DrawnAugmentation": "training.draw",
     "DrawnDataset": "datasets.draw",
     "EvaluationRun": "evaluation.job",
     "Exported": "zoo.export_model",
@@ -161,6 +165,7 @@ _HOMES = {
     "convert_to": "zoo.counterparts.convert",
     "dataset_statistics": "datasets.statistics",
     "diagnose": "doctor",
+    "draw_augmented": "training.draw",
     "draw_dataset": "datasets.draw",
     "evaluate": "evaluation.job",
     "export": "zoo.export_model",
