@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import AsyncGenerator
+from contextlib import suppress
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -91,12 +92,8 @@ async def read_json(request: Request, limits: Limits, kind: type[Model]) -> Mode
 
 def decode_data_uri(text: str) -> bytes:
     """Return the bytes of a data URI in base64. Raises ImageError if it is none."""
-    head, comma, body = text.partition(",")
-    try:
-        if not head.startswith("data:") or not comma or not head.lower().endswith(";base64"):
-            raise ValueError("no data URI in base64")
-        return base64.b64decode("".join(body.split()), validate=True)
-    except ValueError as error:
-        raise ImageError(
-            f"image of {text[:40]!r}: cannot be read ({error}); expected a data URI: data:image/jpeg;base64, and the file"
-        ) from error
+    head, _, body = text.partition(",")
+    if body and head.startswith("data:") and head.lower().endswith(";base64"):
+        with suppress(ValueError):
+            return base64.b64decode("".join(body.split()), validate=True)
+    raise ImageError(f"image of {text[:40]!r}: expected a data URI in base64: data:image/jpeg;base64, and then the file")

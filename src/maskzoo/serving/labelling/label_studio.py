@@ -12,9 +12,9 @@ from starlette.responses import Response
 
 from maskzoo.datasets.exporters.label_studio_regions import draw_rectangle, draw_region
 from maskzoo.errors import ConfigError, ImageError, RequestError, SourceError
+from maskzoo.inference.outlined import list_objects
 from maskzoo.inference.prediction import Prediction
 from maskzoo.serving.labelling.controls import Controls, read_controls
-from maskzoo.serving.labelling.outlined import list_objects
 from maskzoo.serving.labelling.pictures import LabelStudio, Pictures
 from maskzoo.serving.openapi import POSTED, Docs, describe_json
 from maskzoo.serving.presence import while_present

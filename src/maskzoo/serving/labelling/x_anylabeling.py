@@ -10,8 +10,8 @@ from starlette.responses import Response
 
 from maskzoo.datasets.exporters.outlines import draw_polygons
 from maskzoo.inference.choice import SCORE, Choice
+from maskzoo.inference.outlined import list_objects
 from maskzoo.inference.prediction import Prediction
-from maskzoo.serving.labelling.outlined import list_objects
 from maskzoo.serving.openapi import POSTED, Docs, describe_json
 from maskzoo.serving.presence import while_present
 from maskzoo.serving.service import Service
