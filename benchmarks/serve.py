@@ -106,20 +106,19 @@ def read_memory(process):
 
 
 def watch_memory(model, requests):
-    """Rows of requests done and megabytes held."""
+    """Yield requests done and megabytes held, twenty times on the way."""
     process, address = start_server(model, 8)
-    random, rows = np.random.default_rng(0), []
+    random = np.random.default_rng(0)
     try:
         with httpx.Client(base_url=address, trust_env=False, timeout=120) as http:
             for done in range(requests + 1):
                 if done % max(1, requests // 20) == 0:
-                    rows.append({"requests": done, "megabytes": round(read_memory(process), 1)})
+                    yield {"requests": done, "megabytes": round(read_memory(process), 1)}
                 photo = make_photo(*random.integers(16, 400, 2).tolist())
                 http.post("/v1/predict", params={"score": 0}, content=photo).raise_for_status()
     finally:
         process.terminate()
         process.wait()
-    return rows
 
 
 def main():
@@ -131,7 +130,8 @@ def main():
     parser.add_argument("--memory", type=int, metavar="N")
     given = parser.parse_args()
     if given.memory is not None:
-        print(json.dumps(watch_memory(given.model, given.memory), indent=1))
+        for row in watch_memory(given.model, given.memory):
+            print(json.dumps(row), flush=True)
         return
     photo = make_photo(*map(int, given.size.split("x")))
     predictor = maskzoo.load(given.model)
