@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from maskzoo.inference.predictor import Predictor
     from maskzoo.reports.page import write_report
     from maskzoo.serving.client import Client
+    from maskzoo.serving.labelling.pictures import LabelStudio
     from maskzoo.serving.server import serve
     from maskzoo.system.memory import keep_freed_memory
     from maskzoo.system.processes import join_processes
@@ -84,6 +85,7 @@ __all__ = [
     "ImageResult",
     "ImportedConfig",
     "Judgement",
+    "LabelStudio",
     "Masks",
     "MaskzooError",
     "ModelConfig",
@@ -147,6 +149,7 @@ _HOMES = {
     "ImageResult": "inference.folder_run",
     "ImportedConfig": "zoo.import_config",
     "Judgement": "dataset_checks.judgement",
+    "LabelStudio": "serving.labelling.pictures",
     "Masks": "inference.prediction",
     "ModelConfig": "config",
     "PhotoComparison": "zoo.counterparts.verify",

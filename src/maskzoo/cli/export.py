@@ -22,11 +22,11 @@ __all__ = ["export"]
 def export(
     model: Model,
     to: Annotated[
-        Literal["onnx", "openvino", "torch"],
-        typer.Option("--to", help="onnx is one file that many runtimes read; torch is for C++."),
+        Literal["onnx", "openvino", "torch", "cvat", "triton"],
+        typer.Option("--to", help="onnx is one file that many runtimes read; torch is for C++; cvat, triton: folders."),
     ] = "onnx",
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="FILE", help="The file to write; else MODEL's name in this folder.")
+        Path | None, typer.Option("--out", metavar="FILE", help="What to write; else by MODEL's name in this folder.")
     ] = None,
     weights: Weights = None,
     dtype: Annotated[
@@ -55,13 +55,15 @@ def export(
     and Pillow alone. With --verify the exit code is 1 if it differs from the
     network. --to torch makes a package of machine code for this kind of
     processor, and a C++ program beside it that uses it; that takes a C++ compiler
-    and several minutes.
+    and several minutes. --to cvat writes a function of CVAT, for nuclio and for
+    cvat-cli; --to triton a model repository of NVIDIA Triton, and a client.
 
     Examples:
       maskzoo export mask_rcnn_r50_fpn_1x_coco --verify photos
       maskzoo export my.safetensors --preprocess
       maskzoo export my.safetensors --to openvino --dtype int8 --calibrate photos
       maskzoo export my.safetensors --to torch
+      maskzoo export my.safetensors --to cvat
       maskzoo predict my.onnx street.jpg
     """
     canvas = None if fixed is None else parse_size(fixed, "--fixed")
