@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from maskzoo.datasets.converted import ConvertedDataset
     from maskzoo.datasets.draw import DrawnDataset, draw_dataset
     from maskzoo.datasets.importers.convert import convert_dataset
+    from maskzoo.datasets.polygons import Polygon
     from maskzoo.datasets.split import SplitDataset, split_dataset
     from maskzoo.datasets.statistics import Statistics, dataset_statistics
     from maskzoo.doctor import Diagnosis, diagnose
@@ -87,6 +88,7 @@ __all__ = [
     "ModelConfig",
     "OnProgress",
     "PhotoComparison",
+    "Polygon",
     "Prediction",
     "Predictor",
     "ProgressEvent",
@@ -146,6 +148,7 @@ _HOMES = {
     "Masks": "inference.prediction",
     "ModelConfig": "config",
     "PhotoComparison": "zoo.counterparts.verify",
+    "Polygon": "datasets.polygons",
     "Prediction": "inference.prediction",
     "Predictor": "inference.predictor",
     "RowSummary": "zoo.rows",

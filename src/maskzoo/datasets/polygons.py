@@ -91,7 +91,7 @@ def _simplify_holes(part: Polygon, tolerance: float) -> tuple[Points, ...]:
 
 
 def _measure_iou(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
-    return np.count_nonzero(one & other) / max(np.count_nonzero(one | other), 1)
+    return int(np.count_nonzero(one & other)) / max(int(np.count_nonzero(one | other)), 1)
 
 
 def _split(walk: Points) -> list[Points]:
