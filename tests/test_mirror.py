@@ -62,6 +62,7 @@ TESTED_BY = {
     "models/settings.py": "models/test_build.py",
     "ops/transfer.py": "training/test_late_reading.py",
     "progress.py": "bench/test_processes.py",
+    "publishing/model_card.py": "publishing/test_push.py",
     "reports/pictures.py": "reports/test_page.py",
     "reports/sections.py": "reports/test_page.py",
     "serving/decoder.py": "serving/test_decoders.py",

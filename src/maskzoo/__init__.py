@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from maskzoo.inference.folder_run import FolderRun, ImageResult, predict_folder
     from maskzoo.inference.prediction import Masks, Prediction
     from maskzoo.inference.predictor import Predictor
+    from maskzoo.publishing.push import Pushed, push
     from maskzoo.reports.page import write_report
     from maskzoo.serving.client import Client
     from maskzoo.serving.server import serve
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
     from maskzoo.zoo.counterparts.convert import WrittenModel, convert_to
     from maskzoo.zoo.counterparts.verify import Comparison, PhotoComparison, verify
     from maskzoo.zoo.export_model import Exported, export
+    from maskzoo.zoo.hub import Pulled, pull
     from maskzoo.zoo.import_config import ImportedConfig, import_config
     from maskzoo.zoo.load import load
     from maskzoo.zoo.rows import RowSummary, list_models, names
@@ -92,6 +94,8 @@ __all__ = [
     "Prediction",
     "Predictor",
     "ProgressEvent",
+    "Pulled",
+    "Pushed",
     "RequestError",
     "RowSummary",
     "SnapshotError",
@@ -120,6 +124,8 @@ __all__ = [
     "load",
     "names",
     "predict_folder",
+    "pull",
+    "push",
     "read_image",
     "serve",
     "split_dataset",
@@ -151,6 +157,8 @@ _HOMES = {
     "Polygon": "datasets.polygons",
     "Prediction": "inference.prediction",
     "Predictor": "inference.predictor",
+    "Pulled": "zoo.hub",
+    "Pushed": "publishing.push",
     "RowSummary": "zoo.rows",
     "SplitDataset": "datasets.split",
     "Statistics": "datasets.statistics",
@@ -174,6 +182,8 @@ _HOMES = {
     "load": "zoo.load",
     "names": "zoo.rows",
     "predict_folder": "inference.folder_run",
+    "pull": "zoo.hub",
+    "push": "publishing.push",
     "read_image": "images.read",
     "serve": "serving.server",
     "split_dataset": "datasets.split",
