@@ -61,6 +61,7 @@ TESTED_BY = {
     "models/packing.py": "models/test_layers.py",
     "models/settings.py": "models/test_build.py",
     "ops/transfer.py": "training/test_late_reading.py",
+    "picking/page.py": "picking/test_pick.py",
     "progress.py": "bench/test_processes.py",
     "publishing/model_card.py": "publishing/test_push.py",
     "reports/pictures.py": "reports/test_page.py",

@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     from maskzoo.inference.folder_run import FolderRun, ImageResult, predict_folder
     from maskzoo.inference.prediction import Masks, Prediction
     from maskzoo.inference.predictor import Predictor
+    from maskzoo.picking.page import write_pick_page
+    from maskzoo.picking.pick import PickedImage, PickedImages, pick_images
     from maskzoo.publishing.push import Pushed, push
     from maskzoo.reports.page import write_report
     from maskzoo.serving.client import Client
@@ -90,6 +92,8 @@ __all__ = [
     "ModelConfig",
     "OnProgress",
     "PhotoComparison",
+    "PickedImage",
+    "PickedImages",
     "Polygon",
     "Prediction",
     "Predictor",
@@ -123,6 +127,7 @@ __all__ = [
     "list_models",
     "load",
     "names",
+    "pick_images",
     "predict_folder",
     "pull",
     "push",
@@ -131,6 +136,7 @@ __all__ = [
     "split_dataset",
     "train",
     "verify",
+    "write_pick_page",
     "write_report",
 ]
 
@@ -154,6 +160,8 @@ _HOMES = {
     "Masks": "inference.prediction",
     "ModelConfig": "config",
     "PhotoComparison": "zoo.counterparts.verify",
+    "PickedImage": "picking.pick",
+    "PickedImages": "picking.pick",
     "Polygon": "datasets.polygons",
     "Prediction": "inference.prediction",
     "Predictor": "inference.predictor",
@@ -181,6 +189,7 @@ _HOMES = {
     "list_models": "zoo.rows",
     "load": "zoo.load",
     "names": "zoo.rows",
+    "pick_images": "picking.pick",
     "predict_folder": "inference.folder_run",
     "pull": "zoo.hub",
     "push": "publishing.push",
@@ -189,6 +198,7 @@ _HOMES = {
     "split_dataset": "datasets.split",
     "train": "training.run",
     "verify": "zoo.counterparts.verify",
+    "write_pick_page": "picking.page",
     "write_report": "reports.page",
 }
 
