@@ -57,12 +57,11 @@ def pick_data(
     if json:
         print_json(found.to_dict())
     else:
-        table = start_table("photo", "doubt", "distance", "reason")
+        table = start_table("photo", "doubt", "distance", "doubtful objects")
         table.columns[3].justify, table.columns[3].no_wrap = "left", False
         for one in found.picked[:ROWS]:
-            table.add_row(
-                one.path.name, f"{one.doubt:.2f}", "" if one.nearest is None else f"{one.distance:.2f}", one.explain()
-            )
+            distance = "" if one.nearest is None else f"{one.distance:.2f}"
+            table.add_row(one.path.name, f"{one.doubt:.2f}", distance, one.list_doubtful())
         console = open_stdout()
         console.print(table)
         more = f", the first {ROWS} of them above" if len(found.picked) > ROWS else ""

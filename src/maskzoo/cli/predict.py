@@ -88,11 +88,11 @@ def predict(
     COCO results; DIR/images.json has the names of the images and categories that
     its ids refer to. Of a data set these are its own ids, of other images numbers
     in their names, or 1, 2 ...: keep images.json beside the results for maskzoo
-    eval. Other forms go into DIR/FORM, to be corrected in a labelling tool, put on
-    a map or cut out (docs/results.md). If some images cannot be read, the others' results are saved and the
-    exit code is 3. A call that was killed goes on where it was when it is
-    repeated. Started by torchrun, the processes share the images, and the first
-    one merges the results.
+    eval. Other forms go into DIR/FORM, to be corrected in a labelling tool, put
+    on a map or cut out (docs/results.md). If some images cannot be read, the
+    others' results are saved and the exit code is 3. A call that was killed goes
+    on where it was when it is repeated. Started by torchrun, the processes share
+    the images, and the first one merges the results.
 
     Examples:
       maskzoo predict mask_rcnn_r50_fpn_1x_coco photo.jpg

@@ -16,7 +16,7 @@ from maskzoo.progress import OnProgress, ProgressEvent, say_nothing
 __all__ = ["write_pick_page"]
 
 SIDE = 640  # pixels of a picture on the page
-SCORE = 0.2  # objects from here on are drawn: doubtful ones too
+SCORE = 0.3  # objects from here on are drawn: doubtful ones too
 
 
 def write_pick_page(

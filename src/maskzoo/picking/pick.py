@@ -43,10 +43,13 @@ class PickedImage:
     distance: float
     nearest: Path | None
 
+    def list_doubtful(self) -> str:
+        """Return the doubtful objects in words, empty without any."""
+        return ", ".join(f"{name} {score:.2f}" for name, score in self.doubtful)
+
     def explain(self) -> str:
         """Return the reason in words."""
-        names = ", ".join(f"{name} {score:.2f}" for name, score in self.doubtful)
-        found = f"doubt {self.doubt:.2f}: {names}" if names else "nothing was found"
+        found = f"doubt {self.doubt:.2f}: {names}" if (names := self.list_doubtful()) else "nothing was found"
         return found if self.nearest is None else f"{found}; {self.distance:.2f} from {self.nearest.name}"
 
 
