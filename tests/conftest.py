@@ -41,3 +41,20 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Path], str]]:
             return f"http://127.0.0.1:{server.server_port}"
 
         yield start
+
+
+@pytest.fixture
+def hub_server(monkeypatch):
+    """A stand-in of the Hugging Face hub, with this machine's own settings for the real one out of the way."""
+    from hub_server import serve_hub
+    from maskzoo.system.packages import import_extra
+
+    import_extra("huggingface_hub", "the tests", "maskzoo[hub]")
+    # Its other protocol for large files speaks to other servers, from a library of its own.
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_XET", True)
+    monkeypatch.setenv("HF_TOKEN", "hf_mine")
+    for name in ("MASKZOO_OFFLINE", "HF_HUB_OFFLINE"):
+        monkeypatch.delenv(name, raising=False)
+    with serve_hub() as server:
+        monkeypatch.setenv("HF_ENDPOINT", server.address)
+        yield server

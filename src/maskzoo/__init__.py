@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from maskzoo.datasets.converted import ConvertedDataset
     from maskzoo.datasets.draw import DrawnDataset, draw_dataset
     from maskzoo.datasets.importers.convert import convert_dataset
+    from maskzoo.datasets.polygons import Polygon
     from maskzoo.datasets.split import SplitDataset, split_dataset
     from maskzoo.datasets.statistics import Statistics, dataset_statistics
     from maskzoo.doctor import Diagnosis, diagnose
@@ -44,6 +45,9 @@ if TYPE_CHECKING:
     from maskzoo.inference.folder_run import FolderRun, ImageResult, predict_folder
     from maskzoo.inference.prediction import Masks, Prediction
     from maskzoo.inference.predictor import Predictor
+    from maskzoo.picking.page import write_pick_page
+    from maskzoo.picking.pick import PickedImage, PickedImages, pick_images
+    from maskzoo.publishing.push import Pushed, push
     from maskzoo.reports.page import write_report
     from maskzoo.serving.client import Client
     from maskzoo.serving.labelling.pictures import LabelStudio
@@ -57,6 +61,7 @@ if TYPE_CHECKING:
     from maskzoo.zoo.counterparts.convert import WrittenModel, convert_to
     from maskzoo.zoo.counterparts.verify import Comparison, PhotoComparison, verify
     from maskzoo.zoo.export_model import Exported, export
+    from maskzoo.zoo.hub import Pulled, pull
     from maskzoo.zoo.import_config import ImportedConfig, import_config
     from maskzoo.zoo.load import load
     from maskzoo.zoo.rows import RowSummary, list_models, names
@@ -91,9 +96,14 @@ __all__ = [
     "ModelConfig",
     "OnProgress",
     "PhotoComparison",
+    "PickedImage",
+    "PickedImages",
+    "Polygon",
     "Prediction",
     "Predictor",
     "ProgressEvent",
+    "Pulled",
+    "Pushed",
     "RequestError",
     "RowSummary",
     "SnapshotError",
@@ -122,12 +132,16 @@ __all__ = [
     "list_models",
     "load",
     "names",
+    "pick_images",
     "predict_folder",
+    "pull",
+    "push",
     "read_image",
     "serve",
     "split_dataset",
     "train",
     "verify",
+    "write_pick_page",
     "write_report",
 ]
 
@@ -153,8 +167,13 @@ _HOMES = {
     "Masks": "inference.prediction",
     "ModelConfig": "config",
     "PhotoComparison": "zoo.counterparts.verify",
+    "PickedImage": "picking.pick",
+    "PickedImages": "picking.pick",
+    "Polygon": "datasets.polygons",
     "Prediction": "inference.prediction",
     "Predictor": "inference.predictor",
+    "Pulled": "zoo.hub",
+    "Pushed": "publishing.push",
     "RowSummary": "zoo.rows",
     "SplitDataset": "datasets.split",
     "Statistics": "datasets.statistics",
@@ -178,12 +197,16 @@ _HOMES = {
     "list_models": "zoo.rows",
     "load": "zoo.load",
     "names": "zoo.rows",
+    "pick_images": "picking.pick",
     "predict_folder": "inference.folder_run",
+    "pull": "zoo.hub",
+    "push": "publishing.push",
     "read_image": "images.read",
     "serve": "serving.server",
     "split_dataset": "datasets.split",
     "train": "training.run",
     "verify": "zoo.counterparts.verify",
+    "write_pick_page": "picking.page",
     "write_report": "reports.page",
 }
 

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from faulty_data import make_scene
-from maskzoo.dataset_checks.near_duplicates import find_near_duplicates, hash_thumbnail, make_thumbnail
+from maskzoo.dataset_checks.near_duplicates import find_earlier_duplicates, find_near_duplicates, hash_thumbnail, make_thumbnail
 from maskzoo.images.read import read_image
 from shared_data import need_shared
 
@@ -69,3 +69,11 @@ def test_real_photos_of_two_splits_are_not_taken_for_copies():
     folder = need_shared("data", "coco")
     train, val = (sorted((folder / name).glob("*.jpg"))[:60] for name in ("train2017", "val2017"))
     assert find_near_duplicates(stack(map(read_image, train)), stack(map(read_image, val))) == []
+
+
+def test_of_one_set_each_copy_is_found_once_with_the_first_of_its_kind():
+    pictures = [make_scene(seed, (120, 160)) for seed in range(4)]
+    copies = [change(pictures[2]) for change in COPIES.values()] + [COPIES["darker"](pictures[0])]
+    expected = {4: 2, 5: 2, 6: 2, 7: 2, 8: 0}
+    assert find_earlier_duplicates(stack(pictures + copies)) == expected
+    assert find_earlier_duplicates(np.zeros((0, 32, 32), np.uint8)) == {}

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pycocotools import mask as judge
 
-from maskzoo.datasets.mask_outlines import trace
+from maskzoo.datasets.mask_outlines import trace, trace_edges
 
 
 def rasterize(polygons, size, library):
@@ -78,3 +78,15 @@ def test_neighbouring_points_of_an_outline_differ_in_one_coordinate():
     for polygon in polygons:
         points = polygon.reshape(-1, 2)
         assert ((points != np.roll(points, 1, axis=0)).sum(axis=1) == 1).all()
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(share=st.floats(0.02, 0.98), seed=st.integers(0, 2**31))
+def test_walks_without_cuts_enclose_the_mask_and_go_along_each_edge_once(share, seed):
+    mask = np.random.default_rng(seed).random((9, 11)) < share
+    walks = [walk.reshape(-1, 2) for walk in trace_edges(mask)]
+    areas = [(x @ np.roll(y, -1) - y @ np.roll(x, -1)) / 2 for x, y in (walk.T for walk in walks)]
+    assert sum(areas) == mask.sum() and 0 not in areas
+    edges = np.pad(mask, 1).astype(int)
+    length = sum(np.abs(walk - np.roll(walk, 1, axis=0)).sum() for walk in walks)
+    assert length == np.abs(np.diff(edges, axis=0)).sum() + np.abs(np.diff(edges, axis=1)).sum()

@@ -9,7 +9,9 @@ from PIL import Image
 from pycocotools import mask as judge
 from pycocotools.coco import COCO
 
-from maskzoo.errors import ConfigError, ImageError
+from labelled_sets import measure_iou
+from maskzoo.datasets.polygons import rasterize
+from maskzoo.errors import ArgumentError, ConfigError, ImageError
 from maskzoo.inference.prediction import Masks, Prediction, make_prediction
 
 CLASSES = {1: "person", 3: "car", 90: "toothbrush"}
@@ -239,3 +241,19 @@ def test_masks_that_are_stretched_to_whole_pixels_leave_the_boxes_alone():
     assert np.array_equal(plain.boxes, stretched.boxes) and not np.array_equal(plain.masks.boxes, stretched.masks.boxes)
     areas = plain.masks.area(), stretched.masks.area()
     assert (areas[0] != areas[1]).any() and np.abs(areas[0] - areas[1]).max() <= 0.3 * areas[0].max()
+
+
+@pytest.mark.parametrize("tolerance", [0, 0.5, 1.0])
+def test_polygons_have_the_masks_of_their_objects(tolerance):
+    prediction = make_some(12)
+    outlines, masks = prediction.to_polygons(tolerance), prediction.masks.dense()
+    assert len(outlines) == len(prediction) and any(part.holes for parts in outlines for part in parts)
+    for parts, mask in zip(outlines, masks, strict=True):
+        assert measure_iou(rasterize(parts, prediction.size), mask) >= (0.99 if mask.any() else 0)
+    if tolerance == 0:
+        assert all(np.array_equal(rasterize(parts, prediction.size), mask) for parts, mask in zip(outlines, masks, strict=True))
+
+
+def test_a_tolerance_below_zero_is_refused():
+    with pytest.raises(ArgumentError, match="tolerance: found -1; expected pixels, from 0 on"):
+        make_some().to_polygons(-1)

@@ -22,6 +22,7 @@ from maskzoo.cli.data import app as data_app
 from maskzoo.cli.doctor import doctor
 from maskzoo.cli.evaluate import evaluate
 from maskzoo.cli.export import export
+from maskzoo.cli.hub import pull_model, push_model
 from maskzoo.cli.models import app as models_app
 from maskzoo.cli.next_step import list_next_steps
 from maskzoo.cli.predict import predict
@@ -50,6 +51,8 @@ app.command("convert", no_args_is_help=True)(convert)
 app.command("export", no_args_is_help=True)(export)
 app.command("verify", no_args_is_help=True)(verify)
 app.command("serve", no_args_is_help=True)(serve)
+app.command("push", no_args_is_help=True)(push_model)
+app.command("pull", no_args_is_help=True)(pull_model)
 app.command("doctor")(doctor)
 app.command("bench", no_args_is_help=True)(bench)
 

@@ -17,7 +17,9 @@ __all__ = ["Format", "convert_data"]
 
 Boxes = Literal["masks", "crowds", "skip"]
 Pictures = Literal["link", "copy", "none"]
-Target = Literal["coco", "yolo", "labelme", "voc", "via", "cvat", "labelstudio", "masks", "csv"]
+Target = Literal[
+    "coco", "yolo", "labelme", "voc", "via", "cvat", "labelstudio", "masks", "class_masks", "cutouts", "geojson", "csv"
+]
 Parts = Literal["one", "each"]
 
 

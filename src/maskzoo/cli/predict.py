@@ -30,6 +30,7 @@ from maskzoo.cli.terminal import open_stderr, open_stdout, start_table
 from maskzoo.errors import count_words
 
 if TYPE_CHECKING:
+    from maskzoo.datasets.converted import ConvertedDataset
     from maskzoo.inference.folder_run import FolderRun
 
 __all__ = ["predict"]
@@ -54,7 +55,12 @@ def predict(
     ] = None,
     out: Annotated[Path, typer.Option(metavar="DIR", help="The folder for the results.")] = Path("maskzoo-predictions"),
     save: Annotated[
-        str, typer.Option(metavar="KINDS", help="What to save: image, json, both with a comma, or none.")
+        str,
+        typer.Option(
+            metavar="KINDS",
+            help="What to save, with commas: image, json, or a form: labelme, yolo, cvat, labelstudio, via, voc, coco, csv, "
+            "masks, class_masks, cutouts, geojson; or none.",
+        ),
     ] = "image,json",
     score: Annotated[
         float,
@@ -82,15 +88,17 @@ def predict(
     COCO results; DIR/images.json has the names of the images and categories that
     its ids refer to. Of a data set these are its own ids, of other images numbers
     in their names, or 1, 2 ...: keep images.json beside the results for maskzoo
-    eval. If some images cannot be read, the others' results are saved and the
-    exit code is 3. A call that was killed goes on where it was when it is
-    repeated. Started by torchrun, the processes share the images, and the first
-    one merges the results.
+    eval. Other forms go into DIR/FORM, to be corrected in a labelling tool, put
+    on a map or cut out (docs/results.md). If some images cannot be read, the
+    others' results are saved and the exit code is 3. A call that was killed goes
+    on where it was when it is repeated. Started by torchrun, the processes share
+    the images, and the first one merges the results.
 
     Examples:
       maskzoo predict mask_rcnn_r50_fpn_1x_coco photo.jpg
       maskzoo predict my.yml photos --weights my.safetensors
       maskzoo predict r50.safetensors 'photos/**/*.png' --score 0 --save json
+      maskzoo predict r50.safetensors photos --save labelme,cutouts
       maskzoo predict my.yml val.json --images photos --score 0 --save json
       torchrun --nproc-per-node 4 -m maskzoo predict my.safetensors photos.tar
     """
@@ -132,11 +140,23 @@ def predict(
             _print_table(run, score, timed=batch == 1 and run.workers == 1)
             if run.saved and run.images:
                 kinds = {"image": "a picture of each image", "json": "predictions.json (COCO results), images.json"}
-                open_stdout().print(f"Saved to {out}: {', '.join(kinds[kind] for kind in run.saved)}", soft_wrap=True)
+                saved = (kinds.get(kind, f"{kind}/") for kind in run.saved)
+                open_stdout().print(f"Saved to {out}: {', '.join(saved)}", soft_wrap=True)
+            for form in run.forms:
+                _print_form(form)
     if run.failed:
         title = f"{len(run.failed)} of {count_words(run.images + len(run.failed), 'image')} could not be read:"
         open_stderr().print("\n  ".join([title, *(image.error for image in run.failed)]), style="red", soft_wrap=True)
         raise typer.Exit(3)
+
+
+def _print_form(form: ConvertedDataset) -> None:
+    """Print what one form does not hold, and what its user has to know."""
+    from maskzoo.datasets.exporters.content import describe_losses
+
+    lost = [f"lost: {', '.join(describe_losses(form.lost))}"] if form.lost else []
+    for line in (*lost, *form.notes):
+        open_stdout().print(f"{form.to}: {line}", soft_wrap=True)
 
 
 def _print_table(run: FolderRun, score: float, timed: bool) -> None:

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["SIDE", "find_near_duplicates", "hash_thumbnail", "make_thumbnail"]
+__all__ = ["SIDE", "find_earlier_duplicates", "find_near_duplicates", "hash_thumbnail", "make_thumbnail"]
 
 Pixels = NDArray[np.uint8]
 SIDE = 32  # pixels of a thumbnail
@@ -52,9 +52,25 @@ def find_near_duplicates(thumbnails: Pixels, others: Pixels) -> list[tuple[int, 
     return pairs
 
 
+def find_earlier_duplicates(thumbnails: Pixels) -> dict[int, int]:
+    """Return which of `thumbnails` uint8 `[N 32 32]` are near duplicates of an earlier one, itself none, and of which."""
+    hashes = np.array([hash_thumbnail(one) for one in thumbnails], dtype=np.uint64)
+    kept: list[int] = []
+    found: dict[int, int] = {}
+    for place in range(len(hashes)):
+        bits = _count_bits(hashes[np.array(kept, np.intp)] ^ hashes[place])
+        near = (kept[row] for row in np.flatnonzero(bits <= MOST_BITS).tolist())
+        first = next((other for other in near if _are_alike(thumbnails[other], thumbnails[place])), None)
+        if first is None:
+            kept.append(place)
+        else:
+            found[place] = first
+    return found
+
+
 def _count_bits(values: NDArray[np.uint64]) -> Pixels:
     bits = _BITS[np.ascontiguousarray(values).view(np.uint16)].reshape(*values.shape, 4)
-    return np.asarray(bits.sum(axis=2, dtype=np.uint8))
+    return np.asarray(bits.sum(axis=-1, dtype=np.uint8))
 
 
 def _are_alike(first: Pixels, second: Pixels) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["trace"]
+__all__ = ["trace", "trace_edges"]
 
 Bools = NDArray[np.bool_]
 Integers = NDArray[np.int64]
@@ -26,19 +26,39 @@ def trace(mask: NDArray[Any]) -> list[Polygon]:
     vertical line that is walked up and down again, and encloses nothing. Rasterised by COCO's rule and put together,
     the polygons are the mask, pixel for pixel. An empty mask gives none.
     """
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    if len(rows) == 0:
+    if not mask.any():
         return []
-    top, left = int(rows[0]), int(columns[0])
-    inside = np.pad(mask[top : rows[-1] + 1, left : columns[-1] + 1] != 0, 1)
+    inside, offset = _crop(mask)
     x, y, down = _find_corners(inside)
     following, outlines, holes = _follow_edges(down.tolist(), inside[y + 1, x + 1].tolist())
     x, y, following = _join_holes(inside, x, y, following, holes)
-    points = np.stack([x + left, y + top], axis=1).astype(np.float64)
+    points = np.stack([x, y], axis=1).astype(np.float64) + offset
     return [_collect(points, following, start) for start in outlines]
 
 
-def _find_corners(inside: Bools) -> tuple[Integers, Integers, Integers]:
+def trace_edges(mask: NDArray[Any]) -> list[Polygon]:
+    """Return the closed walks along all edges of a mask, without cuts: each hole is a walk of its own.
+
+    On the picture outlines run clockwise, holes the other way round: the mask is always on the right. Unlike in `trace`,
+    pixels that touch at a corner are two parts.
+    """
+    if not mask.any():
+        return []
+    inside, offset = _crop(mask)
+    x, y, down = _find_corners(inside, apart=True)
+    following, outlines, holes = _follow_edges(down.tolist(), inside[y + 1, x + 1].tolist())
+    points = np.stack([x, y], axis=1).astype(np.float64) + offset
+    return [_collect(points, following, start) for start in (*outlines, *holes)]
+
+
+def _crop(mask: NDArray[Any]) -> tuple[Bools, tuple[int, int]]:
+    """Return what is not zero with a border of one pixel around it, and the x, y of its first pixel."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    inside = np.pad(mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] != 0, 1)
+    return inside, (int(columns[0]), int(rows[0]))
+
+
+def _find_corners(inside: Bools, *, apart: bool = False) -> tuple[Integers, Integers, Integers]:
     """Return the corners' x and y, row by row, and for each the corner at the other end of its vertical edge.
 
     The other end of the horizontal edge of corner `i` is `i ^ 1`. Where two pixels touch at a corner it stands twice:
@@ -52,8 +72,8 @@ def _find_corners(inside: Bools) -> tuple[Integers, Integers, Integers]:
     y, x = np.divmod(place, odd.shape[1])
     second = np.zeros(len(place), np.bool_)
     second[1:] = place[1:] == place[:-1]
-    # Of two at one place, the first in its column ends the edge above. The choice keeps the touching pixels one part.
-    descending = touching[y, x] & over[:, :-1][y, x]
+    # Of two at one place, the first in its column ends the edge above. The choice makes the touching pixels one part or two.
+    descending = touching[y, x] & (over[:, :-1][y, x] != apart)
     order = np.lexsort((second ^ descending, y, x))
     down = np.empty_like(order)
     down[order[0::2]], down[order[1::2]] = order[1::2], order[0::2]

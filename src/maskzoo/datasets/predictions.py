@@ -10,7 +10,7 @@ from maskzoo.datasets.coco_reader import read_json
 from maskzoo.datasets.sifted import is_number
 from maskzoo.errors import ArgumentError, SourceError
 
-__all__ = ["INDEX", "RESULTS", "is_predictions", "read_predictions"]
+__all__ = ["INDEX", "RESULTS", "is_predictions", "read_predictions", "to_annotation"]
 
 RESULTS = "predictions.json"
 INDEX = "images.json"  # beside a result file: a COCO file without annotations that names the images and classes of its ids
@@ -57,6 +57,10 @@ def _read_row(place: int, row: Any, results: Path) -> dict[str, Any]:
         raise SourceError(f"{results}: row {place} is {row!r:.80}; expected an object with image_id, category_id and score")
     if "segmentation" not in row:
         raise SourceError(f"{results}: row {place} has no segmentation; expected outlines: results with boxes alone have none")
-    return {"id": place + 1, "bbox": [0, 0, 0, 0], "area": 0, "iscrowd": 0} | {
-        key: row.get(key) for key in ("image_id", "category_id", "segmentation", "score")
-    }
+    return to_annotation(place, row)
+
+
+def to_annotation(place: int, row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the result row at a `place` as a row of a COCO file's annotations, with its score; box and area are 0."""
+    kept = {key: row.get(key) for key in ("image_id", "category_id", "segmentation", "score")}
+    return {"id": place + 1, "bbox": [0, 0, 0, 0], "area": 0, "iscrowd": 0} | kept

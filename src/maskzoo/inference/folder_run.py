@@ -5,16 +5,20 @@ from __future__ import annotations
 import json
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from maskzoo.datasets.converted import ConvertedDataset
+from maskzoo.datasets.exporters.formats import EXPORTERS
+from maskzoo.datasets.predictions import to_annotation
 from maskzoo.drawing.fonts import check_font, explain_unwritten
 from maskzoo.errors import ArgumentError, count_words
 from maskzoo.inference.choice import SCORE, Choice
 from maskzoo.inference.folder_share import Work, predict_share
+from maskzoo.inference.forms import check_forms, write_forms
 from maskzoo.inference.journal import Journal, count_lines
 from maskzoo.inference.outputs import join_json, remove_drawn, write_results
 from maskzoo.inference.prediction_plan import PlannedImage, find_photos
@@ -65,9 +69,9 @@ class FailedImage:
 class FolderRun:
     """What `predict_folder` did: numbers of `images` and `objects`, `seconds` in all, and each image that `failed`.
 
-    `saved` says what was saved of each image, "image" or "json" or both; `written` are the result files; `workers` is how
-    many images were worked on at once. `plan` and `journal` are where `results` reads; of several processes the first has
-    them, and all have the numbers.
+    `saved` says what was saved of each image; `written` are the result files, `forms` what was written in other formats;
+    `workers` is how many images were worked on at once. `plan` and `journal` are where `results` reads; of several
+    processes the first has them, and all have the numbers.
     """
 
     model: str
@@ -80,6 +84,7 @@ class FolderRun:
     failed: tuple[FailedImage, ...]
     plan: Sequence[PlannedImage] = field(repr=False)
     journal: Journal | None = field(repr=False)
+    forms: tuple[ConvertedDataset, ...] = ()
 
     def results(self) -> Iterator[ImageResult]:
         """Yield what was found on each image, in their order, read one at a time: all of them need not fit into memory."""
@@ -93,10 +98,11 @@ class FolderRun:
         """Yield the text of `to_dict` in pieces, image by image."""
         yield f'{{"model": {json.dumps(self.model)}, "images": '
         yield from join_json(result.to_dict() for result in self.results())
-        yield f', "failed": {json.dumps([asdict(image) for image in self.failed])}}}'
+        yield f', "failed": {json.dumps([asdict(image) for image in self.failed])}'
+        yield f', "forms": {json.dumps({form.to: form.to_dict() for form in self.forms})}}}'
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all of it as plain values for JSON: the model's name, images with their detections, what failed."""
+        """Return all of it as plain values for JSON: the model's name, images with their detections, what failed, the forms."""
         whole: dict[str, Any] = json.loads("".join(self.to_json()))
         return whole
 
@@ -125,7 +131,8 @@ def predict_folder(
         out: The folder for the results: NAME.jpg of each image, `predictions.json` (COCO results), and `images.json`,
             which names the images and classes of their ids. New results take the place of an earlier call's, pictures included.
         images: The folder of a data set's images, if it is not near its file.
-        save: What to save: "image", "json", both, or nothing (`()` or "none"), for which no folder is made.
+        save: What to save: "image", "json", formats that `convert_dataset` writes (`labelme`, `yolo`, `cvat`, `cutouts`,
+            `geojson` ...), each into the folder of its name, or nothing (`()` or "none"), for which no folder is made.
         score: Objects count from this score on, 0 to 1. For an evaluation: 0.
         classes: The names of the classes that count, in a list or with commas; all if left out.
         batch: Images computed together; it alters no result.
@@ -145,6 +152,7 @@ def predict_folder(
         MaskzooError: Something cannot be written, or the predictor cannot be loaded.
     """
     kinds = _check_arguments(save, score, batch, workers)
+    forms = kinds - {"image", "json"}
     check_font(font)
     if isinstance(predictor, str | Path):
         raise ArgumentError(f"predictor: found {str(predictor)!r}; expected what is loaded from it: maskzoo.load(...)")
@@ -153,6 +161,8 @@ def predict_folder(
     folder = None if images is None else Path(images)
     with join_processes() if processes is None else nullcontext(processes) as processes:
         tell = on_progress if processes.rank == 0 else say_nothing
+        if forms:
+            check_forms(Path(out), forms)
         found = find_photos([str(source) for source in given], folder, target, processes.count == 1, tell)
         loaded: Predictor = predictor() if callable(predictor) else predictor
         written = found.match_classes(loaded.config)
@@ -175,6 +185,8 @@ def predict_folder(
                         tell(ProgressEvent("Predicting", note=note))
                     rows, index = _list_coco_rows(run), _describe_images(run, written.classes)
                     run = replace(run, written=write_results(place, rows, index))
+                if forms and run.images:
+                    run = replace(run, forms=_write_forms(run, place, forms, written.classes, tell))
                 journal.remove()
         numbers = processes.broadcast(replace(run, plan=(), journal=None))
     return numbers if journal is None else run
@@ -185,8 +197,8 @@ def _check_arguments(save: str | Collection[str], score: float, batch: int, work
     kinds = frozenset(kind.strip() for kind in (save.split(",") if isinstance(save, str) else save))
     if kinds == {"none"}:
         kinds = frozenset()
-    if not kinds <= {"image", "json"}:
-        raise ArgumentError(f"save (--save): found {save!r}; expected image, json, both, or none")
+    if not kinds <= {"image", "json", *EXPORTERS}:
+        raise ArgumentError(f"save (--save): found {save!r}; expected some of image, json, {', '.join(EXPORTERS)}; or none")
     if not 0 <= score <= 1:
         raise ArgumentError(f"score (--score): found {score}; expected 0 to 1")
     for name, number in (("batch", batch), ("workers", workers)):
@@ -244,12 +256,28 @@ def _list_coco_rows(run: FolderRun) -> Iterator[str]:
 
 def _describe_images(run: FolderRun, classes: dict[int, str]) -> Iterator[str]:
     """Describe the images as a COCO data set without annotations, so that COCO tools can load the results over it."""
-    images = (
-        {"id": result.image_id, "file_name": result.source, "width": result.width, "height": result.height}
-        | ({"picture": result.picture.name} if result.picture else {})
-        for result in run.results()
-    )
-    categories = [{"id": number, "name": name} for number, name in classes.items()]
+    images = (_describe(result) | ({"picture": result.picture.name} if result.picture else {}) for result in run.results())
     yield '{"info": {}, "images": '
     yield from join_json(images)
-    yield f', "annotations": [], "categories": {json.dumps(categories)}}}'
+    yield f', "annotations": [], "categories": {json.dumps(_list_categories(classes))}}}'
+
+
+def _describe(result: ImageResult) -> dict[str, Any]:
+    return {"id": result.image_id, "file_name": result.source, "width": result.width, "height": result.height}
+
+
+def _list_categories(classes: Mapping[int, str]) -> list[dict[str, Any]]:
+    return [{"id": number, "name": name} for number, name in classes.items()]
+
+
+def _write_forms(
+    run: FolderRun, out: Path, forms: Collection[str], classes: Mapping[int, str], tell: OnProgress
+) -> tuple[ConvertedDataset, ...]:
+    rows = (row | {"image_id": result.image_id} for result in run.results() for row in result.detections)
+    content = {
+        "images": [_describe(result) for result in run.results()],
+        "annotations": [to_annotation(place, row) for place, row in enumerate(rows)],
+        "categories": _list_categories(classes),
+    }
+    files = {image.name: image.source for image in run.plan if isinstance(image.source, Path)}
+    return write_forms(out, forms, content, files, run.model, tell)

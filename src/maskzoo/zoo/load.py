@@ -66,8 +66,8 @@ def load(
 
     Args:
         model: A row's name, your own `.yml` with `weights`, a `.safetensors` file, the folder of a training run (its best
-            weights), or an `.onnx`, `.xml` or `.pt2` file that `export` wrote; the last is machine code, so load none that
-            you would not run.
+            weights), `hf://user/name` as `pull` fetches it, or an `.onnx`, `.xml` or `.pt2` file that `export` wrote; the last
+            is machine code, so load none that you would not run.
         weights: A `.safetensors` file, or another library's, as for `convert`. None: a row's published file, downloaded at the
             first use. Weights of ours bring their `input.resize` along, which they were trained with; an override is stronger.
         device: "auto" is the GPU where there is one.
@@ -89,7 +89,7 @@ def load(
         MaskzooError: This process was forked after a network was loaded.
     """
     check_threads(torch_alone=True)
-    model = find_weights(model)
+    model = find_weights(model, on_progress)
     if dtype not in ("auto", "float32", "bfloat16", "float16", "int8"):
         raise ConfigError(f"dtype is {dtype!r}; expected auto, float32, bfloat16, float16 or int8")
     if backend not in ("auto", *DTYPES):
@@ -120,7 +120,7 @@ def load_network(
     on_progress: OnProgress = say_nothing,
 ) -> tuple[MaskRCNN, ModelConfig]:
     """Return the network with its weights, unpacked, and its config; arguments as for `load`."""
-    model = find_weights(model)
+    model = find_weights(model, on_progress)
     config = read_model_config(model, overrides)
     whole = Path(model).suffix == ".safetensors"
     if whole and weights is not None:

@@ -13,8 +13,10 @@ from typing import Any
 from maskzoo.config import COCO_VAL, ModelConfig
 from maskzoo.errors import ConfigError, suggest
 from maskzoo.model_file import dump_config, parse_config, read_config
+from maskzoo.progress import OnProgress, say_nothing
 from maskzoo.weights.pdparams import refuse_foreign
 from maskzoo.zoo.download import find_fetched
+from maskzoo.zoo.hub import fetch_hub, is_hub_name
 
 __all__ = [
     "LIBRARIES",
@@ -127,11 +129,13 @@ def _fold(name: str) -> str:
     return name
 
 
-def find_weights(model: str | Path) -> str | Path:
-    """Return the best weights of a training run's folder, else the last; what is no folder, or a row's name, as it is.
+def find_weights(model: str | Path, on_progress: OnProgress = say_nothing) -> str | Path:
+    """Return the best weights of a training run's folder, else the last, or those of `hf://user/name`, pulled at the first use.
 
-    Raises ConfigError for a folder that holds none.
+    What is neither, or a row's name, is returned as it is. Raises ConfigError for a folder that holds none, and as `pull` does.
     """
+    if is_hub_name(model):
+        return fetch_hub(model, on_progress)
     folder = Path(model)
     if not str(model) or not folder.is_dir() or find_row(str(model)):
         return model
@@ -188,10 +192,10 @@ def read_row(name_or_path: str | Path, overrides: Sequence[str] = ()) -> ModelCo
             f"your .yml: {row} --weights {path}. Or make one file of both: "
             f"`maskzoo convert {path} my.safetensors`"
         )
-    if path.suffix == ".safetensors":
+    if path.suffix == ".safetensors" or is_hub_name(name_or_path):
         raise ConfigError(
-            f"{path}: a checkpoint; expected a name from `maskzoo models`, or a model file (.yml), as the model.yml of a "
-            f"training run. To begin with the checkpoint's weights: --from {path}, beside which it may be the model as well"
+            f"{name_or_path}: a checkpoint; expected a name from `maskzoo models`, or a model file (.yml), as the model.yml of "
+            f"a training run. To begin with its weights: --from {name_or_path}, beside which it may be the model as well"
         )
     return parse_config(row_text(str(name_or_path)), str(name_or_path), overrides)
 

@@ -34,6 +34,8 @@ LOSSES = {  # how a count is told: what stands before the number, and its noun
     "ignored": ("", "object marked ignore"),
     "below_score": ("", "prediction below the score"),
     "empty": ("", "object without a pixel"),
+    "unread": ("", "object whose picture cannot be read"),
+    "unplaced": ("", "object without a place on the map"),
     "hidden": ("", "object wholly under others"),
     "pixels": ("", "pixel under other objects"),
     "surplus": ("", "object beyond the format's numbers"),

@@ -151,7 +151,7 @@ def check_options(out: Path, source: Path, options: ExportOptions) -> Path:
         raise ArgumentError(f"{options.to} names the pictures where they are; leave out --pictures {options.pictures}")
     if exporter.files:
         return _check_file(out, source, exporter, options.force)
-    if out.suffix.lower() in (".json", ".xml", ".csv", ".txt") and not out.is_dir():
+    if out.suffix.lower() in (".json", ".geojson", ".xml", ".csv", ".txt") and not out.is_dir():
         raise MaskzooError(f"{out}: {options.to} is a folder of files; expected a folder; choose another OUT")
     if out.exists() and source.exists() and out.samefile(source):
         raise MaskzooError(f"{out}: is the source itself, which stays as it is; choose another OUT")

@@ -6,10 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from maskzoo.datasets.exporters.class_masks import write_class_masks
 from maskzoo.datasets.exporters.coco import write_coco_files
 from maskzoo.datasets.exporters.content import ExportJob, PictureMode
 from maskzoo.datasets.exporters.csv_table import write_csv
+from maskzoo.datasets.exporters.cutouts import write_cutouts
 from maskzoo.datasets.exporters.cvat import write_cvat
+from maskzoo.datasets.exporters.geojson import write_geojson
 from maskzoo.datasets.exporters.label_studio import INTERFACE, write_label_studio
 from maskzoo.datasets.exporters.labelme import write_labelme
 from maskzoo.datasets.exporters.mask_pngs import write_mask_pngs
@@ -46,5 +49,8 @@ EXPORTERS = {
         write_label_studio, frozenset([*FLAGS, "object_ids", "image_ids"]), files=("tasks.json", INTERFACE)
     ),
     "masks": Exporter(write_mask_pngs, frozenset([*FLAGS, "object_ids"]), "link"),
+    "class_masks": Exporter(write_class_masks, frozenset(["crowds"]), "link"),  # a crowd has its class
+    "cutouts": Exporter(write_cutouts, frozenset(["scores", "crowds", "object_ids", "image_ids"])),
+    "geojson": Exporter(write_geojson, frozenset([*FLAGS, "object_ids", "image_ids"]), files=("objects.geojson",)),
     "csv": Exporter(write_csv, frozenset([*FLAGS, "object_ids", "image_ids"]), files=("table.csv",)),
 }

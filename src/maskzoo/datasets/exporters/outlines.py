@@ -11,14 +11,13 @@ from numpy.typing import NDArray
 
 from maskzoo.datasets.exporters.content import LabelledObject
 from maskzoo.datasets.mask_outlines import trace
+from maskzoo.datasets.polygons import CLOSE, shorten, smooth_steps
 from maskzoo.datasets.rle import decode_runs, encode_polygons
 
 __all__ = ["Pixels", "draw_polygons", "find_pixels", "has_cut", "join_parts", "measure"]
 
 Points = NDArray[np.float64]
 TOLERANCES = (2.0, 1.4, 1.0, 0.7, 0.5)  # pixels between a traced outline and one with fewer points
-STEP = 2  # pixels of an edge that is a step of a slanted or round outline
-CLOSE = 0.99  # IoU of the two at least
 
 
 class Pixels(NamedTuple):
@@ -74,26 +73,13 @@ def _is_inside(polygon: Points, size: tuple[int, int]) -> bool:
 
 
 def _simplify(exact: list[Points], size: tuple[int, int], runs: bytes) -> list[Points]:
-    import cv2  # takes a while
-
-    smooth = [_smooth_steps(polygon).reshape(-1, 1, 2).astype(np.float32) for polygon in exact]
+    smooth = [smooth_steps(polygon.reshape(-1, 2)) for polygon in exact]
     for tolerance in TOLERANCES:
-        fewer = [cv2.approxPolyDP(polygon, tolerance, True).astype(np.float64).ravel() for polygon in smooth]
+        fewer = [shorten(polygon, tolerance).ravel() for polygon in smooth]
         kept = [polygon for polygon in fewer if len(polygon) >= 6]
         if kept and _compare(encode_polygons(kept, size), runs, size) >= CLOSE:
             return kept
     return exact
-
-
-def _smooth_steps(polygon: Points) -> Points:
-    """Return the middles of short edges along pixels, where the true outline is, and the ends of long ones."""
-    start = polygon.reshape(-1, 2)
-    side = np.roll(start, -1, axis=0) - start
-    length = np.abs(side).sum(axis=1, keepdims=True)
-    inset = np.minimum(length / 2, 0.5) * np.sign(side)
-    inset[length[:, 0] <= STEP] = side[length[:, 0] <= STEP] / 2
-    points = np.stack([start + inset, start + side - inset], axis=1).reshape(-1, 2)
-    return np.asarray(points[(points != np.roll(points, 1, axis=0)).any(axis=1)], np.float64)
 
 
 def _compare(one: bytes, other: bytes, size: tuple[int, int]) -> float:

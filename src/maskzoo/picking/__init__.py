@@ -1,0 +1,1 @@
+"""Which photos are worth labelling next."""
