@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from maskzoo.inference.folder_run import FolderRun, ImageResult, predict_folder
     from maskzoo.inference.prediction import Masks, Prediction
     from maskzoo.inference.predictor import Predictor
+    from maskzoo.inference.video_run import VideoRun, predict_video
     from maskzoo.reports.page import write_report
     from maskzoo.serving.client import Client
     from maskzoo.serving.server import serve
@@ -99,6 +100,7 @@ __all__ = [
     "TrainingError",
     "TrainingRun",
     "Verification",
+    "VideoRun",
     "WeightsError",
     "WrittenModel",
     "benchmark",
@@ -118,6 +120,7 @@ __all__ = [
     "load",
     "names",
     "predict_folder",
+    "predict_video",
     "read_image",
     "serve",
     "split_dataset",
@@ -153,6 +156,7 @@ _HOMES = {
     "Statistics": "datasets.statistics",
     "TrainingRun": "training.run",
     "Verification": "exporting.verify",
+    "VideoRun": "inference.video_run",
     "WrittenModel": "zoo.counterparts.convert",
     "benchmark": "bench.runner",
     "check_dataset": "dataset_checks.check",
@@ -171,6 +175,7 @@ _HOMES = {
     "load": "zoo.load",
     "names": "zoo.rows",
     "predict_folder": "inference.folder_run",
+    "predict_video": "inference.video_run",
     "read_image": "images.read",
     "serve": "serving.server",
     "split_dataset": "datasets.split",
