@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import replace
 from typing import Any
 
@@ -20,7 +21,8 @@ NANOSECONDS = 1_000_000_000
 class IdentityTracker:
     """Gives the objects of a video's frames identities, 1, 2 ... in the order in which they are first seen.
 
-    An identity begins with a `score`; `interval` is the time in seconds from a frame to the next. Raises MaskzooError with
+    Each class is followed by itself, so that nothing takes over the number of another thing that passes before it. An
+    identity begins with a `score`; `interval` is the time in seconds from a frame to the next. Raises MaskzooError with
     the command that installs the tracker, if that is missing.
     """
 
@@ -31,21 +33,30 @@ class IdentityTracker:
             raise MaskzooError(
                 "edgefirst-tracker is not installed, and --track needs it: pip install 'maskzoo[video]'"
             ) from error
-        self._tracker: Any = ByteTrack(high_conf=score, lifespan_ns=round((REMEMBERED + interval) * NANOSECONDS))
+        lifespan = round((REMEMBERED + interval) * NANOSECONDS)
+        self._trackers: defaultdict[int, Any] = defaultdict(lambda: ByteTrack(high_conf=score, lifespan_ns=lifespan))
         self._numbers: dict[str, int] = {}
-        self.count = 0
+        self._count = 0
 
     def follow(self, prediction: Prediction) -> Prediction:
         """Return the objects of the next frame that have an identity, with it."""
-        moment = round((prediction.time or 0) * NANOSECONDS)
-        boxes, scores = prediction.boxes.astype(np.float32), prediction.scores.astype(np.float32)
-        found = self._tracker.update(boxes, scores, prediction.labels.astype(np.uintp), max(moment, 0))
-        chosen = [place for place, track in enumerate(found) if track is not None]
-        for place in chosen:
-            if found[place].uuid not in self._numbers:
-                self.count += 1
-                self._numbers[found[place].uuid] = self.count
-        identities = np.array([self._numbers[found[place].uuid] for place in chosen], np.int64)
-        alive = {track.info.uuid for track in self._tracker.get_active_tracks()}
+        identities = np.zeros(len(prediction), np.int64)
+        moment = max(round((prediction.time or 0) * NANOSECONDS), 0)
+        for label in self._trackers.keys() | set(prediction.labels.tolist()):
+            (places,) = np.nonzero(prediction.labels == label)
+            boxes, scores = prediction.boxes[places], prediction.scores[places]
+            tracks = self._trackers[label].update(boxes, scores, np.zeros(len(places), np.uintp), moment)
+            for place, track in zip(places, tracks, strict=True):
+                if track is not None:
+                    identities[place] = self._number(track.uuid)
+        active = (track for tracker in self._trackers.values() for track in tracker.get_active_tracks())
+        alive = {track.info.uuid for track in active}
         self._numbers = {uuid: number for uuid, number in self._numbers.items() if uuid in alive}
-        return replace(prediction[chosen], identities=identities)
+        known = identities > 0
+        return replace(prediction[known], identities=identities[known])
+
+    def _number(self, uuid: str) -> int:
+        if uuid not in self._numbers:
+            self._count += 1
+            self._numbers[uuid] = self._count
+        return self._numbers[uuid]

@@ -251,7 +251,7 @@ def draw_prediction(prediction: Prediction, image: NDArray[np.uint8] | None = No
         )
     if prediction.identities is not None:
         numbers = prediction.identities.tolist()
-        names = tuple(f"{name} #{number}" for name, number in zip(prediction.names, numbers, strict=True))
+        names = tuple(f"#{number} {name}" for name, number in zip(prediction.names, numbers, strict=True))
         prediction = replace(prediction, names=names)
         options.setdefault("colors", [pick_color(number) for number in numbers])
     return draw_objects(image, prediction, **options)
