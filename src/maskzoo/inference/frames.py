@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from typing import Any
@@ -33,7 +33,7 @@ def predict_frames(
     workers: int,
     every: int,
     track: bool,
-) -> Iterator[Prediction]:
+) -> Generator[Prediction, None, None]:
     """Yield the prediction of each `every`-th frame of an open video, by `Predictor.predict_each`; see `Predictor.stream`."""
     tracker = IdentityTracker(score, every / float(video.rate)) if track else None
     taken: deque[Frame] = deque()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from concurrent.futures import Future
 from contextlib import suppress
 from queue import Empty, Full, Queue
@@ -15,7 +15,7 @@ Item = TypeVar("Item")
 LOOK_UP = 0.05  # seconds after which a thread that waits for room sees that nobody will make any
 
 
-def take_ahead(items: Iterable[Item], most: int, *, newest: bool = False) -> Iterator[Item]:
+def take_ahead(items: Iterable[Item], most: int, *, newest: bool = False) -> Generator[Item, None, None]:
     """Yield the items, which another thread takes, at most `most` before they are needed.
 
     An error leaves here in its place. If the caller stops, the other thread takes no further item, and has ended then.
