@@ -38,7 +38,7 @@ class VideoReader:
     """Reads a file, a camera or a stream; to be closed, as by `with`.
 
     `rate`: frames a second, on average. `start`: what it calls its first moment, in seconds, from which times are counted.
-    `frames_told`: how many there are, as the file says; None if it does not. `pixel`: width of a pixel by its height.
+    `frames_told`: how many there are, as the file says; None if it does not. `pixel`: width of an upright pixel by its height.
     `taken` counts the frames that were yielded, `fault` says what could not be read of it.
 
     Raises SourceError if it is not there, ImageError if it is no video or has no pictures, MaskzooError without PyAV.
@@ -90,7 +90,7 @@ class VideoReader:
                 yield Frame(number, self._find_time(decoded, number), self._to_pixels(decoded))
         told = self.frames_told
         if number < 0:
-            raise ImageError(f"{self.name}: holds no frame; {self.fault or 'expected a video'}; copy or download it again")
+            raise ImageError(f"{self.fault or self.name}: holds no frame; expected a video; make it anew")
         if not self.fault and told is not None and self._stream.frames and number + 1 < told:
             self.fault = f"{self.name}: ends after {number + 1:,} of {count_words(told, 'frame')}; copy or download it again"
 
@@ -140,7 +140,11 @@ class VideoReader:
         told = decoded.colorspace != UNTOLD or decoded.height < HIGH_DEFINITION
         pixels: Pixels = decoded.to_ndarray(format="rgb24", src_colorspace=None if told else "ITU709")
         turn = next((bytes(data) for data in decoded.side_data if data.type.name == "DISPLAYMATRIX"), None)
-        return pixels if turn is None else turn_upright(pixels, turn)
+        if turn is not None:
+            pixels = turn_upright(pixels, turn)
+            if pixels.shape[0] != decoded.height:
+                self.pixel = 1 / (self._stream.sample_aspect_ratio or Fraction(1))
+        return pixels
 
 
 def turn_upright(pixels: Pixels, matrix: bytes) -> Pixels:

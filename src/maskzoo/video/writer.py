@@ -54,7 +54,7 @@ def is_drawn_video(path: Path) -> bool:
     """Return whether a file is a video that `write_video` wrote."""
     try:
         with open_source(VideoSource.parse(path)) as container:
-            return bool(container.metadata.get("comment") == MARK.decode())
+            return MARK.decode() in container.metadata.values()  # Matroska writes the name of it in capitals
     except MaskzooError:
         return False
 
@@ -64,27 +64,31 @@ class VideoWriter:
 
     def __init__(self, path: Path, part: Path, source: VideoReader, stack: ExitStack) -> None:
         av = import_av()
-        self.note, self._finished = "", False
+        self.note, self._source, self._finished = "", source, False
         kind = FORMATS[path.suffix.lower()]
         self._container = stack.enter_context(av.open(f"file:{part}", "w", format=kind))
         self._container.metadata["comment"] = MARK.decode()
-        self._pictures = self._add_pictures(source)
+        self._pictures = self._container.add_stream(
+            self._container.default_video_codec, rate=source.rate.limit_denominator(1001)
+        )
         self._last = -1
         self._sound = _Sound(source, self._container, stack)
         if self._sound.lost:
             self.note = f"{path}: its sound is left out, because {kind} cannot hold {', '.join(self._sound.lost)}; choose .mkv"
 
     def write(self, pixels: NDArray[np.uint8], time: float) -> None:
-        """Add a picture, RGB uint8 `[H W 3]`, at its time in seconds; all have the first one's size."""
+        """Add a picture, RGB uint8 `[H W 3]`, at its time in seconds; all get the first one's size."""
         av = import_av()
         height, width = pixels.shape[:2]
         if height % EVEN or width % EVEN:
             pixels = np.pad(pixels, ((0, height % EVEN), (0, width % EVEN), (0, 0)), mode="edge")
         if self._last < 0:
-            self._pictures.height, self._pictures.width = pixels.shape[:2]
-        frame = av.VideoFrame.from_ndarray(pixels, "rgb24")
-        frame = frame.reformat(format="yuv420p", dst_colorspace="ITU709", dst_color_range=LIMITED)
-        base = self._pictures.codec_context.time_base
+            self._begin(pixels.shape[0], pixels.shape[1])
+        context = self._pictures.codec_context
+        frame = av.VideoFrame.from_ndarray(pixels, "rgb24").reformat(
+            context.width, context.height, "yuv420p", dst_colorspace="ITU709", dst_color_range=LIMITED
+        )
+        base = context.time_base
         # A time that is not after the last one's would be refused: the least step then.
         self._last = frame.pts = max(round(time / float(base)), self._last + 1)
         frame.time_base = base
@@ -99,15 +103,13 @@ class VideoWriter:
             if not cut:
                 self._sound.copy(until=None)
 
-    def _add_pictures(self, source: VideoReader) -> Any:
-        stream = self._container.add_stream(self._container.default_video_codec, rate=source.rate.limit_denominator(1001))
-        stream.pix_fmt = "yuv420p"
-        context = stream.codec_context
-        context.time_base = max(source.time_base, Fraction(1, FINEST))
-        context.sample_aspect_ratio = source.pixel
+    def _begin(self, height: int, width: int) -> None:
+        context = self._pictures.codec_context
+        context.height, context.width, context.pix_fmt = height, width, "yuv420p"
+        context.time_base = max(self._source.time_base, Fraction(1, FINEST))
+        context.sample_aspect_ratio = self._source.pixel  # that of the frame that was just read
         context.color_range, context.colorspace = LIMITED, BT709
         context.color_primaries, context.color_trc = BT709, BT709
-        return stream
 
 
 class _Sound:
