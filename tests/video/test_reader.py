@@ -15,8 +15,8 @@ from videos import CORNER, RATE, find_number, make_frame, write_clip
 
 
 def read(path: Path, every: int = 1):
-    with VideoReader(VideoSource.parse(path)) as reader:
-        return list(reader.frames(every)), reader
+    with VideoReader(VideoSource.parse(path), every) as reader:
+        return list(reader.frames()), reader
 
 
 @pytest.mark.parametrize(

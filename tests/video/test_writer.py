@@ -14,8 +14,8 @@ from videos import CORNER, RATE, find_number, make_frame, read_packets, read_sou
 
 
 def copy(source, target, every=1, most=None):
-    with VideoReader(VideoSource.parse(source)) as reader, write_video(target, reader) as writer:
-        for frame in reader.frames(every):
+    with VideoReader(VideoSource.parse(source), every) as reader, write_video(target, reader) as writer:
+        for frame in reader.frames():
             if most is not None and frame.number >= most:
                 writer.finish(cut=True)
                 break

@@ -31,11 +31,10 @@ def predict_frames(
     classes: str | Sequence[str] | None,
     batch_size: int,
     workers: int,
-    every: int,
     track: bool,
 ) -> Generator[Prediction, None, None]:
-    """Yield the prediction of each `every`-th frame of an open video, by `Predictor.predict_each`; see `Predictor.stream`."""
-    tracker = IdentityTracker(score, every / float(video.rate)) if track else None
+    """Yield the prediction of each frame of an open video, by `Predictor.predict_each`; see `Predictor.stream`."""
+    tracker = IdentityTracker(score, video.every / float(video.rate)) if track else None
     taken: deque[Frame] = deque()
 
     def take_pixels(frames: Iterable[Frame]) -> Iterator[NDArray[np.uint8]]:
@@ -43,7 +42,7 @@ def predict_frames(
             taken.append(frame)
             yield frame.pixels
 
-    with closing(take_ahead(video.frames(every), AHEAD, newest=video.live)) as frames:
+    with closing(take_ahead(video.frames(), AHEAD, newest=video.live)) as frames:
         least = score if tracker is None else min(score, LEAST_SCORE)
         results = predict_each(take_pixels(frames), score=least, classes=classes, batch_size=batch_size, workers=workers)
         for _, result in results:

@@ -42,7 +42,7 @@ class IdentityTracker:
         """Return the objects of the next frame that have an identity, with it."""
         identities = np.zeros(len(prediction), np.int64)
         moment = max(round((prediction.time or 0) * NANOSECONDS), 0)
-        for label in self._trackers.keys() | set(prediction.labels.tolist()):
+        for label in sorted(self._trackers.keys() | set(prediction.labels.tolist())):
             (places,) = np.nonzero(prediction.labels == label)
             boxes, scores = prediction.boxes[places], prediction.scores[places]
             tracks = self._trackers[label].update(boxes, scores, np.zeros(len(places), np.uintp), moment)

@@ -173,9 +173,9 @@ class Predictor:
             SourceError: It is not there, or cannot be reached.
             MaskzooError: The packages of `maskzoo[video]` are missing.
         """
-        with VideoReader(VideoSource.parse(source)) as video:
+        with VideoReader(VideoSource.parse(source), every) as video:
             options: dict[str, Any] = {"classes": classes, "batch_size": batch_size, "workers": workers}
-            yield from predict_frames(self.predict_each, video, score=score, every=every, track=track, **options)
+            yield from predict_frames(self.predict_each, video, score=score, track=track, **options)
             if video.fault:
                 raise ImageError(video.fault)
 

@@ -112,11 +112,10 @@ def predict_video(
     """
     kinds = check_arguments(save, score, batch, workers)
     check_font(font)
-    given = VideoSource.parse(source)
-    target, lines = _name_files(given, Path(out), kinds)
     began = time.monotonic()
     with ExitStack() as stack:
-        video = stack.enter_context(VideoReader(given))
+        video = stack.enter_context(VideoReader(VideoSource.parse(source), every))
+        target, lines = _name_files(video.source, Path(out), kinds)
         loaded: Predictor = predictor() if callable(predictor) else predictor
         unwritten = explain_unwritten(loaded.config.classes.values(), font) if target else None
         for note in filter(None, (f"Running on {loaded.describe_backend()}", unwritten)):
@@ -128,11 +127,10 @@ def predict_video(
             classes=classes,
             batch_size=batch,
             workers=workers or loaded.backend.choose_workers(),
-            every=every,
             track=track,
         )
         stack.enter_context(closing(predictions))
-        count = _write(video, predictions, target, lines, font, every, on_progress)
+        count = _write(video, predictions, target, lines, font, on_progress)
     return VideoRun(
         model=loaded.config.name,
         source=video.name,
@@ -188,7 +186,6 @@ def _write(
     target: Path | None,
     lines: Path | None,
     font: str | Path | None,
-    every: int,
     on_progress: OnProgress,
 ) -> _Count:
     """Draw, encode and write every frame; after Ctrl-C, close the files as they are, tell how far, and go on with ending."""
@@ -198,7 +195,6 @@ def _write(
         return prediction, picture, "" if lines is None else _make_line(prediction)
 
     count, stopped = _Count(), None
-    total = None if video.frames_told is None else -(-video.frames_told // every)
     began = time.monotonic()
     with ExitStack() as stack:
         writer = stack.enter_context(write_video(target, video)) if target else None
@@ -214,7 +210,7 @@ def _write(
                     file.write(line)
                 count.add(prediction)
                 rate = count.frames / (time.monotonic() - began)
-                on_progress(ProgressEvent(STAGE, count.frames, total, "frames", rate))
+                on_progress(ProgressEvent(STAGE, count.frames, video.frames_told, "frames", rate))
         except KeyboardInterrupt as interrupt:
             if not count.frames:
                 raise
@@ -222,7 +218,7 @@ def _write(
             if writer:
                 writer.finish(cut=True)
     if stopped:
-        _tell_stop(count.frames, total, [path for path in (target, lines) if path], on_progress)
+        _tell_stop(count.frames, video.frames_told, [path for path in (target, lines) if path], on_progress)
         raise stopped
     return count
 

@@ -35,17 +35,19 @@ class Frame:
 
 
 class VideoReader:
-    """Reads a file, a camera or a stream; to be closed, as by `with`.
+    """Reads a file, a camera or a stream, each `every`-th frame of it; to be closed, as by `with`.
 
     `rate`: frames a second, on average. `start`: what it calls its first moment, in seconds, from which times are counted.
-    `frames_told`: how many there are, as the file says; None if it does not. `pixel`: width of an upright pixel by its height.
+    `frames_told`: how many will come, as the file says; None if it does not. `pixel`: width of an upright pixel by its height.
     `taken` counts the frames that were yielded, `fault` says what could not be read of it.
 
-    Raises SourceError if it is not there, ImageError if it is no video or has no pictures, MaskzooError without PyAV.
+    Raises ArgumentError if `every` is below 1, SourceError if it is not there, ImageError if it is no video or has no pictures, MaskzooError without PyAV.
     """
 
-    def __init__(self, source: VideoSource) -> None:
-        self.source, self.name, self.live = source, source.name, source.live
+    def __init__(self, source: VideoSource, every: int = 1) -> None:
+        if every < 1:
+            raise ArgumentError(f"every (--every): found {every}; expected 1 or more")
+        self.source, self.every, self.name, self.live = source, every, source.name, source.live
         self.taken, self.fault = 0, ""
         self._container = open_source(source)
         try:
@@ -59,7 +61,8 @@ class VideoReader:
         self.time_base: Fraction = stream.time_base
         self.pixel: Fraction = stream.sample_aspect_ratio or Fraction(1)
         self.start = max(self._container.start_time or 0, 0) * MICROSECOND
-        self.frames_told = None if source.live else self._count()
+        count = None if source.live else self._count()
+        self.frames_told = None if count is None else -(-count // every)
 
     def __enter__(self) -> Self:
         return self
@@ -76,22 +79,20 @@ class VideoReader:
         """The file that sound can be copied from; None if there is none."""
         return self.source.file if self._container.streams.audio else None
 
-    def frames(self, every: int = 1) -> Iterator[Frame]:
-        """Yield each frame, or each `every`-th; what is damaged is passed over, and counted in `fault` at the end.
+    def frames(self) -> Iterator[Frame]:
+        """Yield the frames in their order; what is damaged is passed over, and counted in `fault` at the end.
 
         Raises ImageError if there is none at all, or one is too large.
         """
-        if every < 1:
-            raise ArgumentError(f"every (--every): found {every}; expected 1 or more")
         number = -1
         for number, decoded in enumerate(self._decode()):
-            if number % every == 0:
+            if number % self.every == 0:
                 self.taken += 1
                 yield Frame(number, self._find_time(decoded, number), self._to_pixels(decoded))
-        told = self.frames_told
+        told = self._stream.frames
         if number < 0:
             raise ImageError(f"{self.fault or self.name}: holds no frame; expected a video; make it anew")
-        if not self.fault and told is not None and self._stream.frames and number + 1 < told:
+        if not self.fault and number + 1 < told:
             self.fault = f"{self.name}: ends after {number + 1:,} of {count_words(told, 'frame')}; copy or download it again"
 
     def _find_pictures(self) -> Any:
