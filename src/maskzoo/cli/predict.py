@@ -30,6 +30,7 @@ from maskzoo.cli.progress import show_progress
 from maskzoo.cli.terminal import open_stderr, open_stdout, start_table
 from maskzoo.errors import ArgumentError, count_words
 from maskzoo.progress import OnProgress
+from maskzoo.system.collecting import for_good
 
 if TYPE_CHECKING:
     from maskzoo.inference.folder_run import FolderRun
@@ -127,8 +128,9 @@ def predict(
         return
     if every > 1 or track:
         raise ArgumentError(f"{sources[0]}: --every and --track belong to one video as SOURCE; leave them out")
-    from maskzoo.inference.folder_run import predict_folder
-    from maskzoo.system.processes import join_processes
+    with for_good():
+        from maskzoo.inference.folder_run import predict_folder
+        from maskzoo.system.processes import join_processes
 
     with join_processes(device.value) as processes:
         with show_progress(processes.rank) as show:

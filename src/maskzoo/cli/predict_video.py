@@ -13,6 +13,7 @@ from maskzoo.cli.progress import show_progress
 from maskzoo.cli.terminal import open_stderr, open_stdout, print_json, start_table
 from maskzoo.errors import ArgumentError, count_words
 from maskzoo.progress import OnProgress
+from maskzoo.system.collecting import for_good
 
 if TYPE_CHECKING:
     from maskzoo.inference.predictor import Predictor
@@ -33,8 +34,9 @@ def names_video(sources: list[str], out: Path) -> bool:
 
 def predict_one_video(load: Callable[[OnProgress], Predictor], source: str, out: Path, json: bool, **options: Any) -> None:
     """Predict it, print the counts, and exit with 3 if a part of it could not be read."""
-    from maskzoo.inference.video_run import predict_video
-    from maskzoo.system.processes import join_processes
+    with for_good():
+        from maskzoo.inference.video_run import predict_video
+        from maskzoo.system.processes import join_processes
 
     with join_processes("cpu") as processes:
         if processes.count > 1:

@@ -41,7 +41,8 @@ class VideoReader:
     `frames_told`: how many will come, as the file says; None if it does not. `pixel`: width of an upright pixel by its height.
     `taken` counts the frames that were yielded, `fault` says what could not be read of it.
 
-    Raises ArgumentError if `every` is below 1, SourceError if it is not there, ImageError if it is no video or has no pictures, MaskzooError without PyAV.
+    Raises ArgumentError if `every` is below 1, SourceError if it is not there, ImageError if it is no video or has no
+    pictures, MaskzooError without PyAV.
     """
 
     def __init__(self, source: VideoSource, every: int = 1) -> None:
