@@ -72,16 +72,19 @@ def write_clip(
         else:
             container.start_encoding()
         if tone is not None:
-            samples = make_tone(moments[-1] + 1 / RATE)
-            for first in range(0, samples.shape[1], 960):
-                piece = np.ascontiguousarray(samples[:, first : first + 960])
-                kind = "fltp" if tone.codec_context.name == "aac" else "flt"
-                sounding = av.AudioFrame.from_ndarray(piece, kind, "mono")
-                sounding.sample_rate, sounding.time_base = SOUND_RATE, Fraction(1, SOUND_RATE)
-                sounding.pts = first + round(begin * SOUND_RATE)
-                container.mux(tone.encode(sounding))
-            container.mux(tone.encode(None))
+            _write_tone(container, tone, moments[-1] + 1 / RATE, begin)
     return path
+
+
+def _write_tone(container, stream, seconds, begin):
+    samples = make_tone(seconds)
+    for first in range(0, samples.shape[1], 960):
+        piece = np.ascontiguousarray(samples[:, first : first + 960])
+        frame = av.AudioFrame.from_ndarray(piece, "fltp" if stream.codec_context.name == "aac" else "flt", "mono")
+        frame.sample_rate, frame.time_base = SOUND_RATE, Fraction(1, SOUND_RATE)
+        frame.pts = first + round(begin * SOUND_RATE)
+        container.mux(stream.encode(frame))
+    container.mux(stream.encode(None))
 
 
 def read_times(path: Path) -> list[float]:

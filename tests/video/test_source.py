@@ -44,13 +44,16 @@ def test_a_source_is_told_without_its_password_and_live_or_not(tmp_path):
     assert VideoSource.parse("0").live and VideoSource.parse("/dev/video3").name == "camera /dev/video3"
     clip = write_clip(tmp_path / "a:b.mp4", 2)
     assert VideoSource.parse(clip).file == clip
+    assert [VideoSource.parse(one).stem for one in (clip, "0", "/dev/video3", "rtsp://a/b")] == [
+        "a:b", "camera-0", "camera-dev-video3", "rtsp",
+    ]  # fmt: skip
     open_source(VideoSource.parse(clip)).close()
 
 
 def test_what_is_not_there_is_told_by_name(tmp_path):
     with pytest.raises(SourceError, match=r"'film\.mp4': no such file; expected a video, the number of a camera"):
         VideoSource.parse("film.mp4")
-    with pytest.raises(SourceError, match=r"camera 97: .*No such file"):
+    with pytest.raises(SourceError, match=r"camera 97: .*No such file.*; expected a camera"):
         open_source(VideoSource.parse("97"))
     with pytest.raises(
         SourceError, match=r"^tcp://127\.0\.0\.1:9: cannot be opened: Connection refused; check the address"

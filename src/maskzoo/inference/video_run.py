@@ -156,8 +156,7 @@ def _name_files(source: VideoSource, out: Path, kinds: frozenset[str]) -> tuple[
     elif suffix in VIDEO_SUFFIXES:
         raise ArgumentError(f"out (--out): {out}: {suffix} is not written; expected {', '.join(FORMATS)} or a folder")
     else:
-        stem = source.file.stem if source.file else source.name.partition("://")[0].replace("/", "-").replace(" ", "-")
-        video, lines = out / f"{stem}.mp4", out / f"{stem}{LINES}"
+        video, lines = out / f"{source.stem}.mp4", out / f"{source.stem}{LINES}"
     if kinds:
         make_folder(video.parent)
     if "image" in kinds:
@@ -191,11 +190,10 @@ def _write(
     """Draw, encode and write every frame; after Ctrl-C, close the files as they are, tell how far, and go on with ending."""
 
     def draw(prediction: Prediction) -> tuple[Prediction, Pixels | None, str]:
-        picture = None if target is None else np.asarray(draw_prediction(prediction, font=font))
-        return prediction, picture, "" if lines is None else _make_line(prediction)
+        picture = np.asarray(draw_prediction(prediction, font=font)) if target else None
+        return prediction, picture, _make_line(prediction) if lines else ""
 
-    count, stopped = _Count(), None
-    began = time.monotonic()
+    count, stopped, began = _Count(), None, time.monotonic()
     with ExitStack() as stack:
         writer = stack.enter_context(write_video(target, video)) if target else None
         if writer and writer.note:

@@ -245,10 +245,7 @@ def write_whole(path: Path, content: bytes | Iterable[bytes]) -> None:
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[tuple[Path, int]]:
-    """Yield the name and the open, locked file of what becomes `path` where the block ends without an error.
-
-    It is on the disk then. Else `path` is as before, and nothing else is left. Raises OSError.
-    """
+    """Yield the name and the open, locked file of what becomes `path`, on the disk, if the block ends well. Raises OSError."""
     part = path.parent / fit_name(f".{path.name}", f".{secrets.token_hex(4)}.part", path.parent)
     try:
         handle, _ = open_locked(part, os.O_EXCL)

@@ -21,8 +21,7 @@ def take_ahead(items: Iterable[Item], most: int, *, newest: bool = False) -> Gen
     An error leaves here in its place. If the caller stops, the other thread takes no further item, and has ended then.
     `newest`: it never waits for the caller, but drops the oldest item that waits.
     """
-    waiting: Queue[Future[Item] | None] = Queue(most)
-    stopped = Event()
+    waiting, stopped = Queue[Future[Item] | None](most), Event()
 
     def put(entry: Future[Item] | None, wait: bool) -> None:
         while not stopped.is_set():

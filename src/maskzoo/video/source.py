@@ -58,6 +58,11 @@ class VideoSource:
             "check the spelling and the current folder"
         )
 
+    @property
+    def stem(self) -> str:
+        """What files about it are called: a file's own stem, `camera-0`, `rtsp`."""
+        return self.file.stem if self.file else re.sub(r"\W+", "-", self.name.partition("://")[0])
+
 
 def is_video(source: str) -> bool:
     """Return whether it names a video, a camera or a stream by its look: what else `predict` takes are images."""
@@ -80,13 +85,11 @@ def is_video(source: str) -> bool:
 
 
 def import_av() -> Any:
-    """Return PyAV, which prints nothing. Raises MaskzooError with the command that installs it."""
+    """Return PyAV. Raises MaskzooError with the command that installs it."""
     try:
         import av
-        import av.logging
     except ImportError as error:
         raise MaskzooError(f"{error.name} is not installed, and videos need it: pip install 'maskzoo[video]'") from error
-    av.logging.set_level(None)
     return av
 
 
@@ -96,7 +99,7 @@ def open_source(source: VideoSource) -> Any:
     options = {"protocol_whitelist": "file", "format_whitelist": _FORMATS} if source.file else {}
     if source.address.lower().startswith("rtsp"):
         options["rtsp_transport"] = "tcp"  # whole pictures, later, rather than torn ones at once
-    if source.format is None and source.live and sys.platform == "win32" and not _ADDRESS.match(source.address):
+    if source.live and source.format is None and not _ADDRESS.match(source.address):
         raise SourceError(f"{source.name}: cameras are opened on Linux and macOS; pass its frames as arrays to predict()")
     try:
         return av.open(
@@ -112,12 +115,15 @@ def open_source(source: VideoSource) -> Any:
             "copy or download it again, or make it anew: ffmpeg -i IN OUT.mp4"
         ) from error
     except (av.error.FFmpegError, OSError) as error:
-        advice = "check the address, and that it is running" if source.file is None else "check its permissions"
+        if source.file:
+            advice = "check its permissions"
+        elif source.format:
+            advice = "expected a camera that no other program uses; this machine's are /dev/video0 and so on"
+        else:
+            advice = "check the address, and that it is running"
         raise SourceError(f"{source.name}: cannot be opened: {explain(error)}; {advice}") from error
 
 
 def explain(error: Any) -> str:
     """Return what FFmpeg says of an error, without the address, which may hold a password."""
-    log = getattr(error, "log", None)
-    said = log[2].strip() if log else ""
-    return said or str(getattr(error, "strerror", None) or error)
+    return str(getattr(error, "strerror", None) or error)
