@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from maskzoo.inference.folder_run import FolderRun, ImageResult, predict_folder
     from maskzoo.inference.prediction import Masks, Prediction
     from maskzoo.inference.predictor import Predictor
+    from maskzoo.inference.video_run import VideoRun, predict_video
     from maskzoo.picking.page import write_pick_page
     from maskzoo.picking.pick import PickedImage, PickedImages, pick_images
     from maskzoo.publishing.push import Pushed, push
@@ -113,6 +114,7 @@ __all__ = [
     "TrainingError",
     "TrainingRun",
     "Verification",
+    "VideoRun",
     "WeightsError",
     "WrittenModel",
     "benchmark",
@@ -134,6 +136,7 @@ __all__ = [
     "names",
     "pick_images",
     "predict_folder",
+    "predict_video",
     "pull",
     "push",
     "read_image",
@@ -179,6 +182,7 @@ _HOMES = {
     "Statistics": "datasets.statistics",
     "TrainingRun": "training.run",
     "Verification": "exporting.verify",
+    "VideoRun": "inference.video_run",
     "WrittenModel": "zoo.counterparts.convert",
     "benchmark": "bench.runner",
     "check_dataset": "dataset_checks.check",
@@ -201,6 +205,7 @@ _HOMES = {
     "predict_folder": "inference.folder_run",
     "pull": "zoo.hub",
     "push": "publishing.push",
+    "predict_video": "inference.video_run",
     "read_image": "images.read",
     "serve": "serving.server",
     "split_dataset": "datasets.split",

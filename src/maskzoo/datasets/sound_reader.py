@@ -22,7 +22,8 @@ from maskzoo.datasets.classes import ClassMap
 from maskzoo.datasets.rle import measure_runs, read_runs
 from maskzoo.datasets.sifted import LARGEST_NUMBER, Columns, Sifted, check_numbers, find_order, pack_columns
 from maskzoo.images.read import MAX_PIXELS
-from maskzoo.system.json_text import UNUSUAL, has_keys, without_collecting
+from maskzoo.system.collecting import without_collecting
+from maskzoo.system.json_text import UNUSUAL, has_keys
 
 __all__ = ["read_sound"]
 

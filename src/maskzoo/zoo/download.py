@@ -20,7 +20,6 @@ from maskzoo.errors import DownloadError, WeightsError
 from maskzoo.progress import OnProgress, ProgressEvent, say_nothing
 from maskzoo.system.files import hash_file, home, write_whole
 from maskzoo.weights.pdparams import read_pdparams
-from maskzoo.zoo.transfer import Part, download
 
 __all__ = ["fetch", "find_fetched"]
 
@@ -59,6 +58,8 @@ def fetch(
         raise DownloadError(
             f"{url}: {fault or 'not on this machine'}, and MASKZOO_OFFLINE forbids fetching it. {_advise(path)}"
         )
+    from maskzoo.zoo.transfer import Part, download  # and requests with it, which few calls need
+
     with _explained(url, path):
         if os.path.lexists(path) and not path.is_file():
             raise DownloadError(f"{path}: not a file, but a folder or a broken link; delete or correct it")
