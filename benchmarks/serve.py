@@ -99,8 +99,8 @@ def describe(times, rates):
 
 def read_memory(process):
     """Megabytes that the server and the processes that it started hold."""
-    own = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-    pids = [process.pid, *map(int, own.read_text().split())]
+    tasks = Path(f"/proc/{process.pid}/task").glob("*/children")  # a process is the child of the thread that started it
+    pids = [process.pid, *(int(pid) for task in tasks for pid in task.read_text().split())]
     texts = [Path(f"/proc/{pid}/status").read_text() for pid in pids]
     return sum(int(re.search(r"VmRSS:\s+(\d+)", text)[1]) for text in texts) / 1024
 

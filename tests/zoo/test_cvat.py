@@ -22,7 +22,7 @@ from maskzoo.zoo.export_model import export
 from networks import make_photo, small_config, small_network, small_predictor
 from servers import encode
 
-PHOTO = make_photo(60, 80)
+PHOTO = make_photo(60, 80, 1)  # with objects below the usual score as well
 
 
 def detect(function, **context):
@@ -76,6 +76,7 @@ def test_polygons_of_one_object_are_a_group():
 def test_the_threshold_of_the_task_is_kept():
     function = Function(small_predictor())
     scores = small_predictor().predict(PHOTO, score=0).scores
+    assert scores.min() < 0.5
     assert len(detect(function, conf_threshold=0.6)) <= (scores >= 0.6).sum() < len(detect(function, conf_threshold=0.0))
     assert len(detect(function)) == len(detect(function, conf_threshold=0.5))
 

@@ -16,7 +16,7 @@ from PIL import Image
 
 from maskzoo.datasets.exporters.outlines import draw_polygons, join_parts
 from maskzoo.errors import ArgumentError, ExportError
-from maskzoo.inference.choice import SCORE, Choice
+from maskzoo.inference.choice import SCORE
 from maskzoo.inference.outlined import list_objects
 from maskzoo.inference.predictor import Predictor
 from maskzoo.zoo.load import load
@@ -55,7 +55,7 @@ class Function:
         Objects without a pixel are left out, for CVAT holds none. Raises ImageError for a picture that cannot be used.
         """
         score = SCORE if context.conf_threshold is None else context.conf_threshold
-        prediction = Choice(score, None).apply(self._predictor.predict(image))
+        prediction = self._predictor.predict(image, score=score)
         shapes = []
         for one, label in zip(list_objects(prediction), prediction.category_ids.tolist(), strict=True):
             mask, offset = prediction.masks.crop(one.number - 1)
@@ -88,7 +88,7 @@ def answer(predictor: Predictor, body: Mapping[str, Any] | bytes | str) -> list[
     except (KeyError, TypeError, ValueError) as error:
         raise ArgumentError(f"image: {error!r}; expected the file in base64, as CVAT sends it") from error
     score = SCORE if asked.get("threshold") is None else float(asked["threshold"])
-    prediction = Choice(score, None).apply(predictor.predict(content))
+    prediction = predictor.predict(content, score=score)
     rows = []
     for one, name in zip(list_objects(prediction), prediction.names, strict=True):
         mask, offset = prediction.masks.crop(one.number - 1)
