@@ -23,10 +23,11 @@ from maskzoo.serving.metrics import write_log
 from maskzoo.serving.schema import Problem
 from maskzoo.serving.service import Service
 
-__all__ = ["FAILED", "PROBLEM", "Gate", "describe_problem", "hash_tokens", "make_problem"]
+__all__ = ["FAILED", "PAGE", "PROBLEM", "Gate", "describe_problem", "hash_tokens", "make_problem"]
 
 PROBLEM = "application/problem+json"
-OPEN = frozenset({"/live", "/ready"})  # what asks for these has no token
+PAGE = "/page/"  # what the page at / refers to
+OPEN = frozenset({"/", "/live", "/ready"})  # what asks for these, and for the page's files, has no token
 ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 FAILED = "the server failed; its log has the reason under this id"
 LINGER = 2.0  # seconds for a refused sender to finish, so that it reads the answer instead of a broken connection
@@ -89,7 +90,7 @@ class Gate:
         visit.note()
 
     def _may_enter(self, scope: Scope, headers: Headers) -> bool:
-        if not self._tokens or scope["path"] in OPEN:
+        if not self._tokens or scope["path"] in OPEN or scope["path"].startswith(PAGE):
             return True
         kind, _, token = headers.get("authorization", "").partition(" ")
         found = _hash(token.strip().encode("utf-8", "surrogateescape"))
