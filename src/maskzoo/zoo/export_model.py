@@ -18,15 +18,17 @@ from maskzoo.exporting.program import Program
 from maskzoo.exporting.torch_package import write_package
 from maskzoo.exporting.verify import Verification
 from maskzoo.exporting.verify import verify as hold_against
+from maskzoo.exporting.web import NETWORK, PAGE, write_web
 from maskzoo.images.find import find_images
 from maskzoo.progress import OnProgress, ProgressEvent, say_nothing
 from maskzoo.system.files import check_target, fit_name, make_folder, write_file
+from maskzoo.zoo.browser_runtime import read_runtime
 from maskzoo.zoo.load import EXPORTED_SUFFIXES, load, load_network
 from maskzoo.zoo.rows import find_weights
 
 __all__ = ["Exported", "export"]
 
-SUFFIXES = {"onnx": ".onnx", "openvino": ".xml", "torch": ".pt2"}
+SUFFIXES = {"onnx": ".onnx", "openvino": ".xml", "torch": ".pt2", "web": ".onnx"}
 EXAMPLES = {"onnx": (".py", ".json"), "openvino": (".py", ".json"), "torch": (".cpp",)}  # what is written beside
 CANVAS_MULTIPLE = 32
 
@@ -49,12 +51,13 @@ def export(
     model: str | Path,
     out: str | Path | None = None,
     *,
-    to: Literal["onnx", "openvino", "torch"] = "onnx",
+    to: Literal["onnx", "openvino", "torch", "web"] = "onnx",
     weights: str | Path | None = None,
     dtype: Literal["float32", "int8"] = "float32",
     calibrate: str | Path | None = None,
     fixed: tuple[int, int] | None = None,
     preprocess: bool = False,
+    runtime: str | Path | None = None,
     verify: str | Path | None = None,
     overrides: Sequence[str] = (),
     force: bool = False,
@@ -67,14 +70,17 @@ def export(
 
     Args:
         model: What `load` takes, but an exported file.
-        out: The file to write; None: the model's name in this folder. A script beside it (C++ for torch) shows its use.
+        out: The file, or for "web" the folder, to write; None: the model's name in this folder. A script beside the file (C++
+            for torch) shows its use; in the folder it is the page.
         to: "onnx" is one file that many runtimes read, "openvino" writes `.xml` and `.bin`, "torch" a package of machine
-            code for C++, which takes a C++ compiler and several minutes.
+            code for C++, which takes a C++ compiler and several minutes, "web" a folder with a page that runs the network
+            in the browser.
         weights: As for `load`.
         dtype: "int8" is for OpenVINO and needs photos to `calibrate` on.
         calibrate: A folder of photos from which int8 takes its ranges; some dozens do.
         fixed: Take canvases of this height and width only, rounded up to multiples of 32.
-        preprocess: Take whole photos, one at a time: resize, normalise and pad inside.
+        preprocess: Take whole photos, one at a time: resize, normalise and pad inside; "web" always does.
+        runtime: onnxruntime-web for "web", its folder or npm's archive of it; None: it is fetched once.
         verify: A folder of photos on which the file is compared with the network.
         overrides: As for `load`.
         force: Overwrite what stands where the file and its example are to be.
@@ -89,23 +95,23 @@ def export(
         MaskzooError: As for `load`.
     """
     canvas = None if fixed is None else (_round_up(fixed[0]), _round_up(fixed[1]))
-    _check_arguments(to, dtype, calibrate, canvas, preprocess, verify)
+    preprocess = preprocess or to == "web"
+    _check_arguments(to, dtype, calibrate, canvas, preprocess, verify, runtime)
     if Path(model).suffix in EXPORTED_SUFFIXES:
         raise ConfigError(f"{model}: is an exported file already; name the model that it was made from")
     given, model = Path(model), find_weights(model)
-    path = Path(f"{given.name if given.is_dir() else given.stem}{SUFFIXES[to]}" if out is None else out)
-    if path.suffix != SUFFIXES[to]:
-        raise ArgumentError(f"out (--out): found {str(path)!r}; expected a name that ends in {SUFFIXES[to]}")
-    for target in (path, *(_name_example(path, ending) for ending in EXAMPLES[to])):
+    path = _name_file(given.name if given.is_dir() else given.stem, out, to)
+    for target in (path, *_name_examples(path, to)):
         check_target(target, force=force, kind=ExportError)
     make_folder(path.parent)
+    browser = read_runtime(None if runtime is None else Path(runtime), on_progress) if to == "web" else {}
     on_progress(ProgressEvent(f"Exporting {model}: {'several minutes' if to == 'torch' else 'a minute or two'}"))
     network, config = load_network(model, weights, overrides=overrides, on_progress=on_progress)
     if preprocess and (config.input.resize, config.input.order) not in (("one_factor", "rgb"), ("rounded", "rgb")):
         raise ConfigError(
             f"{model}: a file can prepare photos itself by input.resize one_factor or rounded, in the order rgb; found "
-            f"{config.input.resize}, {config.input.order}. Leave preprocess (--preprocess) out: maskzoo, and the example that "
-            "is written beside the file, prepare photos by this model's rules"
+            f"{config.input.resize}, {config.input.order}. Leave preprocess (--preprocess, --to web) out: maskzoo, and the "
+            "example that is written beside a file, prepare photos by this model's rules"
         )
     provenance = {
         "model": str(model),
@@ -116,14 +122,14 @@ def export(
     }
     facts = Facts(config, canvas, provenance, preprocess)
     on_progress(ProgressEvent(f"Exporting {model}: {'several minutes' if to == 'torch' else 'a minute or two'}"))
-    if to == "onnx":
+    if to in ("onnx", "web"):
         write_onnx(Program(network), facts, path)
     elif to == "torch":
         write_package(Program(network), facts, path)
     else:
         photos = None if calibrate is None else read_calibration(calibrate, config.input, preprocess)
         write_openvino(Program(network), facts, path, photos)
-    example = _write_example(path, config, preprocess)
+    example = write_web(path.parent, config, browser) if to == "web" else _write_example(path, config, preprocess)
     if verify is None:
         return Exported(path, example, None)
     found = find_images([str(verify)])
@@ -137,16 +143,28 @@ def _round_up(side: int) -> int:
     return -(-side // CANVAS_MULTIPLE) * CANVAS_MULTIPLE
 
 
-def _check_arguments(to: str, dtype: str, calibrate: Any, canvas: Any, preprocess: bool, verify: Any) -> None:
+def _name_file(stem: str, out: str | Path | None, to: str) -> Path:
+    """Return the file to write, from the folder's name where that is what a caller names."""
+    if to == "web":
+        return Path(f"{stem}-web" if out is None else out) / NETWORK
+    path = Path(f"{stem}{SUFFIXES[to]}" if out is None else out)
+    if path.suffix != SUFFIXES[to]:
+        raise ArgumentError(f"out (--out): found {str(path)!r}; expected a name that ends in {SUFFIXES[to]}")
+    return path
+
+
+def _check_arguments(to: str, dtype: str, calibrate: Any, canvas: Any, preprocess: bool, verify: Any, runtime: Any) -> None:
     """Raise ArgumentError for what does not go together."""
     faults = {
-        f"to (--to): found {to!r}; expected onnx, openvino or torch": to not in SUFFIXES,
+        f"to (--to): found {to!r}; expected onnx, openvino, torch or web": to not in SUFFIXES,
         f"dtype (--dtype): found {dtype!r}; expected float32 or int8": dtype not in ("float32", "int8"),
         "dtype (--dtype): int8 is made for OpenVINO; add --to openvino": dtype == "int8" and to != "openvino",
         "calibrate (--calibrate): --dtype int8 and --calibrate DIR go together; found one of them": (dtype == "int8")
         != (calibrate is not None),
         "preprocess (--preprocess): a torch package takes prepared photos; leave it out": preprocess and to == "torch",
-        "preprocess (--preprocess): photos fill many canvases; leave --fixed out": preprocess and canvas is not None,
+        "fixed (--fixed): whole photos fill many canvases; leave it out, or --preprocess and --to web": preprocess
+        and canvas is not None,
+        "runtime (--runtime): is for a page in the browser; add --to web": runtime is not None and to != "web",
         "verify (--verify): photos fill many canvases; verify a file without --fixed": canvas is not None
         and verify is not None,
     }
@@ -161,6 +179,10 @@ def _write_example(path: Path, config: ModelConfig, preprocess: bool) -> Path:
     for ending, text in texts.items():
         write_file(_name_example(path, ending), text.encode())
     return _name_example(path, next(iter(texts)))
+
+
+def _name_examples(path: Path, to: str) -> list[Path]:
+    return [path.parent / PAGE] if to == "web" else [_name_example(path, ending) for ending in EXAMPLES[to]]
 
 
 def _name_example(path: Path, ending: str) -> Path:

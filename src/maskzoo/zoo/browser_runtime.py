@@ -1,0 +1,70 @@
+"""onnxruntime for browsers: from its published package, fetched once, or from one that is here."""
+
+from __future__ import annotations
+
+import tarfile
+from dataclasses import replace
+from pathlib import Path
+
+from maskzoo.errors import ExportError
+from maskzoo.progress import OnProgress, ProgressEvent
+from maskzoo.zoo.download import fetch
+
+__all__ = ["PACKAGE", "read_runtime"]
+
+PACKAGE = "https://registry.npmjs.org/onnxruntime-web/-/onnxruntime-web-1.30.0.tgz"
+SHA256 = "d2228df7e4616bc3348bf504ee888f3bec43789a273f0a63f3e68d203ce3bf71"
+INSIDE = ("package/dist", "dist", ".")  # where the files lie: in the archive or unpacked, as installed, alone
+# The page's names end in .js: not every host knows that .mjs is a script.
+FILES = {
+    "wasm.js": "ort.wasm.min.mjs",
+    "wasm-module.js": "ort-wasm-simd-threaded.mjs",
+    "wasm-module.wasm": "ort-wasm-simd-threaded.wasm",
+    "webgpu.js": "ort.webgpu.min.mjs",
+    "webgpu-module.js": "ort-wasm-simd-threaded.asyncify.mjs",
+    "webgpu-module.wasm": "ort-wasm-simd-threaded.asyncify.wasm",
+}
+
+
+def read_runtime(given: Path | None, on_progress: OnProgress) -> dict[str, bytes]:
+    """Return the runtime's files by the page's names, from the `given` folder or archive, else from the published package.
+
+    The package is 33 MB, and kept beside fetched weights.
+    Raises ExportError if a file is missing, DownloadError if the package cannot be fetched.
+    """
+    if given is None:
+        given = fetch(PACKAGE, SHA256, on_progress=lambda event: on_progress(_name_package(event)))
+    found = _read_folder(given) if given.is_dir() else _read_archive(given)
+    if missing := [theirs for ours, theirs in FILES.items() if ours not in found]:
+        raise ExportError(
+            f"{given}: has no {missing[0]}; expected onnxruntime-web 1.30, its folder or the archive that "
+            "`npm pack onnxruntime-web@1.30.0` makes (--runtime)"
+        )
+    return found
+
+
+def _name_package(event: ProgressEvent) -> ProgressEvent:
+    return replace(event, stage="Fetching onnxruntime-web")
+
+
+def _read_folder(folder: Path) -> dict[str, bytes]:
+    return {
+        ours: path.read_bytes()
+        for ours, theirs in FILES.items()
+        for path in [folder / place / theirs for place in INSIDE if (folder / place / theirs).is_file()][:1]
+    }
+
+
+def _read_archive(path: Path) -> dict[str, bytes]:
+    wanted = {f"{INSIDE[0]}/{theirs}": ours for ours, theirs in FILES.items()}
+    found = {}
+    try:
+        with tarfile.open(path) as archive:
+            for member in archive:
+                if member.name in wanted and (stream := archive.extractfile(member)) is not None:
+                    found[wanted[member.name]] = stream.read()
+    except (OSError, tarfile.TarError, EOFError) as error:
+        raise ExportError(
+            f"{path}: cannot be read as a package of npm ({error}); expected a .tgz archive or a folder"
+        ) from error
+    return found
