@@ -36,9 +36,13 @@ def test_the_page_has_every_text_in_both_languages_and_no_other():
     )
     assert english.keys() == chinese.keys()
     used = set(re.findall(r'data-(?:text|label)="(\w+)"', files["index.html"]))
-    for name in ("page.js", "predictor.js", "texts.js"):
-        used |= set(re.findall(r'"(\w+)"', files[name]))
-    used |= set(re.findall(r'"(\w+)"', read_page("network")["predictor.js"].decode()))
-    assert english.keys() - used == {"language"}
+    for source, name in (
+        ("server", "page.js"),
+        ("server", "predictor.js"),
+        ("network", "predictor.js"),
+        ("network", "worker.js"),
+    ):
+        used |= set(re.findall(r'"(\w+)"', read_page(source)[name].decode()))
+    assert english.keys() - used == set()
     for key, text in english.items():
         assert set(re.findall(r"\{\w+\}", text)) == set(re.findall(r"\{\w+\}", chinese[key])), key

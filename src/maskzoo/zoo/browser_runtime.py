@@ -59,12 +59,10 @@ def _read_archive(path: Path) -> dict[str, bytes]:
     wanted = {f"{INSIDE[0]}/{theirs}": ours for ours, theirs in FILES.items()}
     found = {}
     try:
-        with tarfile.open(path) as archive:
+        with tarfile.open(path, "r:gz") as archive:
             for member in archive:
                 if member.name in wanted and (stream := archive.extractfile(member)) is not None:
                     found[wanted[member.name]] = stream.read()
     except (OSError, tarfile.TarError, EOFError) as error:
-        raise ExportError(
-            f"{path}: cannot be read as a package of npm ({error}); expected a .tgz archive or a folder"
-        ) from error
+        raise ExportError(f"{path}: no package of npm ({error}); expected a .tgz archive or a folder") from error
     return found

@@ -162,7 +162,7 @@ def _check_arguments(to: str, dtype: str, calibrate: Any, canvas: Any, preproces
         "calibrate (--calibrate): --dtype int8 and --calibrate DIR go together; found one of them": (dtype == "int8")
         != (calibrate is not None),
         "preprocess (--preprocess): a torch package takes prepared photos; leave it out": preprocess and to == "torch",
-        "fixed (--fixed): whole photos fill many canvases; leave it out, or --preprocess and --to web": preprocess
+        "fixed (--fixed): a file that takes whole photos takes all their canvases; leave it out": preprocess
         and canvas is not None,
         "runtime (--runtime): is for a page in the browser; add --to web": runtime is not None and to != "web",
         "verify (--verify): photos fill many canvases; verify a file without --fixed": canvas is not None

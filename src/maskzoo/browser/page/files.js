@@ -69,19 +69,20 @@ export function drawPicture(photo, detections, show) {
 
 /** Return the objects cut out of the photo, transparent around them: `{name, blob}`, a PNG, or of several a ZIP archive. */
 export async function cutOut(photo, detections) {
-  const files = [];
-  for (const one of detections.filter(({ area }) => area > 0)) {
-    const blob = await cutOutOne(photo, one.mask);
-    const name = `${stem(photo.name)}-${one.index + 1}-${one.name.replaceAll(/[^\p{L}\p{N}]+/gu, "-")}.png`;
-    files.push([name, new Uint8Array(await blob.arrayBuffer())]);
-  }
+  const cut = async ({ index, name, mask }) => {
+    const blob = await cutOutOne(photo, mask);
+    const file = `${stem(photo.name)}-${index + 1}-${name.replaceAll(/[^\p{L}\p{N}]+/gu, "-")}.png`;
+    return [file, new Uint8Array(await blob.arrayBuffer())];
+  };
+  // All at once: a browser may let each wait a second for an idle moment.
+  const files = await Promise.all(detections.filter(({ area }) => area > 0).map(cut));
   if (files.length === 1) return { name: files[0][0], blob: new Blob([files[0][1]], { type: "image/png" }) };
   return { name: `${stem(photo.name)}-cutouts.zip`, blob: makeZip(files) };
 }
 
 function cutOutOne(photo, { x, y, width, height, bits }) {
   const canvas = new OffscreenCanvas(width, height);
-  const context = canvas.getContext("2d");
+  const context = canvas.getContext("2d", { willReadFrequently: true });
   context.translate(-x, -y);
   drawPhoto(context, photo);
   const pixels = context.getImageData(0, 0, width, height);
