@@ -7,10 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from maskzoo.errors import ExportError
-from maskzoo.progress import OnProgress, ProgressEvent
+from maskzoo.progress import OnProgress, ProgressEvent, say_nothing
 from maskzoo.zoo.download import fetch
 
-__all__ = ["PACKAGE", "read_runtime"]
+__all__ = ["fetch_package", "read_runtime"]
 
 PACKAGE = "https://registry.npmjs.org/onnxruntime-web/-/onnxruntime-web-1.30.0.tgz"
 SHA256 = "d2228df7e4616bc3348bf504ee888f3bec43789a273f0a63f3e68d203ce3bf71"
@@ -29,11 +29,9 @@ FILES = {
 def read_runtime(given: Path | None, on_progress: OnProgress) -> dict[str, bytes]:
     """Return the runtime's files by the page's names, from the `given` folder or archive, else from the published package.
 
-    The package is 33 MB, and kept beside fetched weights.
     Raises ExportError if a file is missing, DownloadError if the package cannot be fetched.
     """
-    if given is None:
-        given = fetch(PACKAGE, SHA256, on_progress=lambda event: on_progress(_name_package(event)))
+    given = fetch_package(on_progress) if given is None else given
     found = _read_folder(given) if given.is_dir() else _read_archive(given)
     if missing := [theirs for ours, theirs in FILES.items() if ours not in found]:
         raise ExportError(
@@ -43,8 +41,13 @@ def read_runtime(given: Path | None, on_progress: OnProgress) -> dict[str, bytes
     return found
 
 
-def _name_package(event: ProgressEvent) -> ProgressEvent:
-    return replace(event, stage="Fetching onnxruntime-web")
+def fetch_package(on_progress: OnProgress = say_nothing) -> Path:
+    """Return the published package, 33 MB, which is fetched once and kept beside weights. Raises DownloadError."""
+
+    def tell(event: ProgressEvent) -> None:
+        on_progress(replace(event, stage="Fetching onnxruntime-web"))
+
+    return fetch(PACKAGE, SHA256, on_progress=tell)
 
 
 def _read_folder(folder: Path) -> dict[str, bytes]:

@@ -54,17 +54,24 @@ export function drawDetections(context, detections, show, unit, marked = null) {
       context.strokeRect(left, top, right - left, bottom - top);
     }
   }
-  if (show.labels) for (const one of below) if (marked === null || one === marked) drawLabel(context, one, unit);
+  const taken = []; // where labels are already
+  const labelled = show.labels ? detections.filter((one) => marked === null || one === marked) : [];
+  for (const one of labelled) drawLabel(context, one, unit, taken);
 }
 
-function drawLabel(context, { box, name, score, index }, unit) {
+/** Draw a label above its box, or as far below as there is another label. */
+function drawLabel(context, { box, name, score, index }, unit, taken) {
   const text = `${name} ${Math.round(score * 100)}%`;
   context.font = `600 ${12 * unit}px system-ui, sans-serif`;
   const [width, height] = [context.measureText(text).width + 10 * unit, 18 * unit];
-  const top = box[1] >= height ? box[1] - height : box[1];
+  const left = box[0] - unit;
+  let top = box[1] >= height ? box[1] - height : box[1];
+  const isTaken = (one) => Math.abs(one.top - top) < height && left < one.left + one.width && one.left < left + width;
+  for (let other; (other = taken.find(isTaken)); ) top = other.top + height;
+  taken.push({ left, top, width });
   context.fillStyle = pickColour(index);
-  context.fillRect(box[0] - unit, top, width, height);
+  context.fillRect(left, top, width, height);
   context.fillStyle = "#000";
   context.textBaseline = "middle";
-  context.fillText(text, box[0] + 4 * unit, top + height / 2 + unit / 2);
+  context.fillText(text, left + 5 * unit, top + height / 2 + unit / 2);
 }
