@@ -20,19 +20,14 @@ self.onmessage = async ({ data: { file } }) => {
 
 async function load() {
   facts = await (await get("model.json")).json();
-  const kind = (await hasGpu()) ? "webgpu" : "wasm";
-  runtime = await import(new URL(`runtime/${kind}.js`, ROOT));
+  runtime = await import(new URL("runtime/runtime.js", ROOT));
   const { wasm } = runtime.env;
-  wasm.wasmPaths = { mjs: new URL(`runtime/${kind}-module.js`, ROOT).href };
-  wasm.wasmBinary = await download(`runtime/${kind}-module.wasm`, "loading_runtime");
+  wasm.wasmPaths = { mjs: new URL("runtime/module.js", ROOT).href };
+  wasm.wasmBinary = await download("runtime/module.wasm", "loading_runtime");
   wasm.numThreads = self.crossOriginIsolated ? Math.min(navigator.hardwareConcurrency, THREADS) : 1;
   const content = await download(facts.file, "loading_network");
-  network = await runtime.InferenceSession.create(content, { executionProviders: [kind] });
+  network = await runtime.InferenceSession.create(content, { executionProviders: ["wasm"] });
   return [facts.name];
-}
-
-async function hasGpu() {
-  return Boolean(await navigator.gpu?.requestAdapter().catch(() => null));
 }
 
 async function get(path) {
