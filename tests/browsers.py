@@ -38,7 +38,7 @@ def find_runtime():
 
 @contextmanager
 def visiting(browser, address, **options):
-    """Yield the page at an address, in a visit of its own; an error in its console, or a refused resource, fails the test."""
+    """Yield the page at an address, in a visit of its own; an error in its console, or a request to elsewhere, fails it."""
     context = browser.new_context(**{"viewport": LARGE, "locale": "en-US", "color_scheme": "light"} | options)
     try:
         context.set_default_timeout(PATIENCE)
@@ -46,11 +46,17 @@ def visiting(browser, address, **options):
         faults = []
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.on("console", lambda line: faults.append(line.text) if line.type == "error" else None)
+        context.on("request", lambda request: None if at_home(request.url, address) else faults.append(request.url))
         page.goto(address)
         yield page
         assert [fault for fault in faults if not fault.startswith("Failed to load resource")] == []  # the page tells of those
     finally:
         context.close()
+
+
+def at_home(url, address):
+    """Whether a request stays with the host of the page."""
+    return url.startswith((address, f"blob:{address}"))
 
 
 def drop(page, **photos):

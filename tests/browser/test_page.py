@@ -12,8 +12,8 @@ from playwright.sync_api import expect
 
 from browsers import PHONE, browsing, drop, save, set_score, visiting
 from maskzoo.datasets.rle import rasterize_polygons
-from networks import small_predictor
-from servers import running, some_photo
+from networks import make_photo, small_predictor
+from servers import encode, running, some_photo
 
 TOKEN = "a-token-of-some-length"
 RENAMED = ("classes={1: person, 3: car, 7: train, 18: cat, 90: toothbrush}",)
@@ -237,12 +237,28 @@ def test_a_server_with_tokens_lets_the_page_ask_for_one(browser):
         assert TOKEN not in str(page.context.storage_state())  # it is forgotten with the tab
 
 
+def test_a_photo_that_the_browser_cannot_show_has_its_objects_on_grey(browser, server):
+    with visiting(browser, server.address) as page:
+        drop(page, scan_tif=encode(make_photo(120, 160), "TIFF"))
+        set_score(page, 0.05)
+        expect(page.locator("#status")).to_contain_text("drawn on grey")
+        expect(rows(page).first).to_be_visible()
+        expect(page.locator("#save-cutouts")).to_be_disabled()
+
+
 def test_a_server_that_has_gone_is_told_in_plain_words(browser):
     with running({"small": small_predictor()}) as server, visiting(browser, server.address) as page:
         page.route("**/v1/predict*", lambda route: route.abort())
         drop(page, street_png=PHOTO)
         expect(page.locator("#problem")).to_contain_text("cannot be reached")
         page.unroute("**/v1/predict*")
+        page.click("#again")
+        expect(page.locator("#status")).to_contain_text("objects found")
+        page.route("**/v1/models", lambda route: route.abort())
+        page.reload()
+        drop(page, street_png=PHOTO)
+        expect(page.locator("#problem")).to_contain_text("cannot be reached")
+        page.unroute("**/v1/models")
         page.click("#again")
         expect(page.locator("#status")).to_contain_text("objects found")
 

@@ -38,6 +38,7 @@ def test_the_page_has_every_text_in_both_languages_and_no_other():
     used = set(re.findall(r'data-(?:text|label)="(\w+)"', files["index.html"]))
     for source, name in (
         ("server", "page.js"),
+        ("server", "lists.js"),
         ("server", "predictor.js"),
         ("network", "predictor.js"),
         ("network", "worker.js"),

@@ -2,17 +2,18 @@
 
 import { prepareDetections } from "./drawing.js";
 import { cutOut, drawPicture, saveFile, stem, toCoco, toJson, toLabelMe } from "./files.js";
-import { listClasses, listObjects, moveFocus } from "./panel.js";
+import { listClasses, listObjects, listPhotos } from "./lists.js";
 import { openPredictor, uploads } from "./predictor.js";
 import { Refusal } from "./refusal.js";
 import { Stage } from "./stage.js";
 import { chooseLanguage, nextLanguage, say, switchLanguage, TEXTS } from "./texts.js";
 
 const find = (id) => document.getElementById(id);
-const photos = []; // {file, name, bitmap, thumbnail, width, height, detections, problem}
+const photos = []; // {file, name, bitmap, thumbnail, item, width, height, detections, problem}
 const view = { current: null, least: 0.5, hidden: new Set(), picked: null, hovered: null };
 const show = { masks: true, boxes: false, labels: true };
 let predictor = null;
+let failure = null; // why there is no predictor
 let queue = Promise.resolve();
 let message = () => "";
 
@@ -39,7 +40,7 @@ function render() {
   find("classes").hidden = !photo?.detections?.length;
   listObjects(find("objects"), shown, marked, view.picked, { onPick: pick, onHover: hover });
   renderNotes(photo, shown);
-  renderStrip();
+  listPhotos(find("strip"), photos, photo, { onSelect: select, onRemove: removePhoto });
   find("least-score").textContent = `${Math.round(view.least * 100)}%`;
   for (const button of find("save").children) button.disabled = !photo?.detections;
   find("save-cutouts").disabled = !shown.some(({ area }) => area > 0) || !photo.bitmap;
@@ -52,40 +53,12 @@ function describe(photo, shown) {
 }
 
 function renderNotes(photo, shown) {
-  const { problem, detections } = photo ?? {};
+  const { problem = failure, detections } = photo ?? {};
   find("problem").hidden = !problem;
   find("problem").firstChild.textContent = problem ? explain(problem) : "";
   find("empty-list").textContent =
     detections && !shown.length ? say(detections.length ? "nothing_shown" : "nothing") : "";
   find("status").textContent = message();
-}
-
-function renderStrip() {
-  const items = photos.map((photo) => {
-    const item = (photo.item ??= makeItem(photo));
-    item.className = photo.problem ? "failed" : photo.detections ? "" : "waiting";
-    item.children[0].ariaCurrent = String(photo === view.current);
-    item.children[0].ariaLabel = photo.name;
-    item.children[1].ariaLabel = say("remove", { name: photo.name });
-    return item;
-  });
-  const strip = find("strip");
-  if (items.length !== strip.children.length || items.some((item, index) => item !== strip.children[index])) {
-    strip.replaceChildren(...items);
-  }
-}
-
-function makeItem(photo) {
-  const item = document.createElement("li");
-  const [open, remove] = ["photo", "remove"].map((className) => Object.assign(document.createElement("button"), { className }));
-  const image = Object.assign(new Image(), { alt: "", src: photo.thumbnail });
-  image.onerror = () => image.remove();
-  open.append(image);
-  open.onclick = () => select(photo);
-  remove.textContent = "×";
-  remove.onclick = () => removePhoto(photo);
-  item.append(open, remove);
-  return item;
 }
 
 function explain(problem) {
@@ -148,14 +121,17 @@ function predictLater(photo) {
 
 async function predictNow(photo) {
   if (!photos.includes(photo) || !predictor) return; // taken away meanwhile; or not ready: all are asked for once it is
-  photo.problem = null;
+  const model = find("model").value;
+  if (photo.detections && photo.model === model) return; // asked for twice
+  delete photo.problem;
   photo.bitmap ??= await createImageBitmap(photo.file).catch(() => null);
   if (photo.bitmap) Object.assign(photo, { width: photo.bitmap.width, height: photo.bitmap.height });
   render();
   try {
     tell("computing", { name: photo.name });
-    const found = await predictor.predict(photo.file, showProgress, find("model").value);
-    Object.assign(photo, { width: found.width, height: found.height, detections: prepareDetections(found.detections) });
+    const found = await predictor.predict(photo.file, showProgress, model);
+    const { width, height } = found;
+    Object.assign(photo, { model, width, height, detections: prepareDetections(found.detections) });
     tell("found", { name: photo.name, count: photo.detections.length });
     if (!photo.bitmap) tell("no_preview");
   } catch (error) {
@@ -185,6 +161,7 @@ function predictAll() {
 }
 
 async function start() {
+  failure = null;
   try {
     predictor = await openPredictor(showProgress, sessionStorage.getItem("token") ?? "");
     find("model").replaceChildren(...predictor.models.map((name) => new Option(name)));
@@ -193,7 +170,8 @@ async function start() {
     predictAll();
   } catch (error) {
     if (error.key === "needs_token") askForToken();
-    else message = () => explain(error);
+    else failure = error;
+    message = () => (failure ? explain(failure) : "");
   }
   find("progress").hidden = true;
   render();
@@ -281,7 +259,6 @@ function listen() {
   };
   find("again").onclick = () => (predictor ? predictLater(view.current) : start());
   find("model").onchange = predictAll;
-  find("strip").onkeydown = (event) => moveFocus(event, [...find("strip").querySelectorAll(".photo")]);
   for (const [id, act] of Object.entries(savers)) find(id).onclick = () => act(view.current, choose(view.current));
   find("language").onclick = () => {
     switchLanguage();

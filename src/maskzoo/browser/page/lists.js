@@ -1,6 +1,7 @@
-/** The lists beside the photo: its classes to choose from, and its objects. */
+/** The lists: classes to choose from, objects, photos. */
 
 import { pickColour } from "./colours.js";
+import { say } from "./texts.js";
 
 /** Fill `list` with a button for each class of the detections, pressed where it is shown; `onToggle(name)` on a click. */
 export function listClasses(list, detections, hidden, onToggle) {
@@ -45,7 +46,12 @@ function fill(list, keys, describe, wrapper = null) {
     describe(wrapper ? element.firstChild : element, key);
     return element;
   });
-  if (elements.length !== old.size || elements.some((element, index) => element !== list.children[index])) {
+  keepElements(list, elements);
+}
+
+function keepElements(list, elements) {
+  const { children } = list;
+  if (elements.length !== children.length || elements.some((element, index) => element !== children[index])) {
     list.replaceChildren(...elements);
   }
 }
@@ -58,8 +64,36 @@ function makeButton(key, wrapper) {
   return element;
 }
 
+/** Fill the strip with the photos; `onSelect(photo)` and `onRemove(photo)` on clicks. */
+export function listPhotos(strip, photos, current, { onSelect, onRemove }) {
+  const items = photos.map((photo) => {
+    const item = (photo.item ??= makeItem(photo, onSelect, onRemove));
+    const [open, remove] = item.children;
+    item.className = photo.problem ? "failed" : photo.detections ? "" : "waiting";
+    open.ariaCurrent = String(photo === current);
+    open.ariaLabel = photo.name;
+    remove.ariaLabel = say("remove", { name: photo.name });
+    return item;
+  });
+  keepElements(strip, items);
+  strip.onkeydown = (event) => moveFocus(event, [...strip.querySelectorAll(".photo")]);
+}
+
+function makeItem(photo, onSelect, onRemove) {
+  const item = document.createElement("li");
+  const [open, remove] = ["photo", "remove"].map((className) => Object.assign(document.createElement("button"), { className }));
+  const image = Object.assign(new Image(), { alt: "", src: photo.thumbnail });
+  image.onerror = () => image.remove();
+  open.append(image);
+  open.onclick = () => onSelect(photo);
+  remove.textContent = "×";
+  remove.onclick = () => onRemove(photo);
+  item.append(open, remove);
+  return item;
+}
+
 /** Let the arrow keys, Home and End go through buttons. */
-export function moveFocus(event, buttons) {
+function moveFocus(event, buttons) {
   const at = buttons.indexOf(document.activeElement);
   const last = buttons.length - 1;
   const next = {
