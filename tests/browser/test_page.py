@@ -215,6 +215,8 @@ def test_several_photos_lie_in_a_strip_and_a_broken_one_says_why(page):
     expect(page.locator("#strip .failed")).to_have_count(1)
     page.click("#strip .failed .photo")
     expect(page.locator("#problem")).to_contain_text("The photo was refused.")
+    page.wait_for_timeout(100)
+    assert count_colours(page) == 0 and rows(page).count() == 0  # nothing is left of the photo before
     page.click("#strip .failed .remove")
     expect(page.locator("#strip li")).to_have_count(2)
     assert len(read_saved(page, "#save-coco")["images"]) == 2

@@ -83,7 +83,7 @@ function makeItem(photo, onSelect, onRemove) {
   const item = document.createElement("li");
   const [open, remove] = ["photo", "remove"].map((className) => Object.assign(document.createElement("button"), { className }));
   const image = Object.assign(new Image(), { alt: "", src: photo.thumbnail });
-  image.onerror = () => image.remove();
+  image.onerror = () => image.replaceWith("?"); // the browser cannot show it
   open.append(image);
   open.onclick = () => onSelect(photo);
   remove.textContent = "×";

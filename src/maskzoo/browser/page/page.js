@@ -34,7 +34,7 @@ function render() {
   const marked = view.hovered ?? view.picked;
   find("start").hidden = photos.length > 0;
   find("work").hidden = photos.length === 0;
-  if (photo?.width) stage.setScene({ ...photo, detections: shown, show, marked });
+  stage.setScene(photo?.width ? { ...photo, detections: shown, show, marked } : null);
   find("canvas").ariaLabel = describe(photo, shown);
   listClasses(find("class-list"), (photo?.detections ?? []).filter(({ score }) => score >= view.least), view.hidden, toggleClass);
   find("classes").hidden = !photo?.detections?.length;
