@@ -53,6 +53,7 @@ TESTED_BY = {
     "exporting/onnx_operators.py": "exporting/test_onnx.py",
     "exporting/openvino.py": "zoo/test_backends.py",
     "exporting/program.py": "exporting/test_onnx.py",
+    "exporting/web.py": "browser/test_network.py",
     "exporting/runtimes.py": "zoo/test_backends.py",
     "html/page_frame.py": "reports/test_page.py",
     "zoo/export_folders.py": "zoo/test_cvat.py",

@@ -61,11 +61,11 @@ def serve(
 ) -> None:
     """Answer requests for predictions over HTTP.
 
-    POST a photo to /v1/predict and get JSON, or the picture drawn. The address
-    /openapi.json describes all. Photos that arrive together are computed
-    together; what is too large, too slow or too much is refused. SIGTERM and
-    Ctrl-C end the server after everything accepted is answered. The log on
-    standard error is a JSON object a line.
+    POST a photo to /v1/predict and get JSON, or the picture drawn. The address /
+    shows a page to drop photos on, and /openapi.json describes all. Photos that
+    arrive together are computed together; what is too large, too slow or too much
+    is refused. SIGTERM and Ctrl-C end the server after everything accepted is
+    answered. The log on standard error is a JSON object a line.
 
     Examples:
       maskzoo serve mask_rcnn_r50_fpn_1x_coco

@@ -14,10 +14,11 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
+from maskzoo.browser.page_files import KINDS, POLICY, read_page
 from maskzoo.errors import ImageError, RequestError, list_some
 from maskzoo.inference.choice import SCORE, Choice
 from maskzoo.inference.predictor import Predictor
-from maskzoo.serving.gate import FAILED, Gate, describe_problem, hash_tokens, make_problem
+from maskzoo.serving.gate import FAILED, PAGE, Gate, describe_problem, hash_tokens, make_problem
 from maskzoo.serving.labelling.label_studio import add_label_studio
 from maskzoo.serving.labelling.pictures import LabelStudio
 from maskzoo.serving.labelling.x_anylabeling import add_x_anylabeling
@@ -75,7 +76,7 @@ def create_app(
     # Recent versions report to whatever address OTEL_... in the environment names; older ones ignore `telemetry`.
     silent: Any = dict.fromkeys(("auto_configure", "tracing", "metrics", "logs"), False)
     app = FastAPI(title="maskzoo", version=name_own_version(), lifespan=live, docs_url=None, redoc_url=None, telemetry=silent)
-    app.state.service = service
+    app.state.service, app.state.page = service, read_page("server")
     app.add_exception_handler(RequestError, _tell_refusal)
     app.add_exception_handler(ImageError, _tell_unreadable)
     app.add_exception_handler(RequestValidationError, _tell_invalid)
@@ -111,8 +112,19 @@ def _add_routes(app: FastAPI, guarded: Docs, refused: Docs) -> None:
     app.get("/live", summary="Say that the process runs", response_model=Status, responses=refused)(_tell_live)
     busy = refused | describe_problems(503)
     app.get("/ready", summary="Say whether requests are taken", response_model=Status, responses=busy)(_tell_ready)
+    app.get("/", include_in_schema=False)(_show_page)
+    app.get(PAGE + "{name}", include_in_schema=False)(_show_page)
     text: Docs = {200: {"content": {"text/plain": {"schema": {"type": "string"}}}, "description": "Prometheus' text form"}}
     app.get("/metrics", summary="Counters", response_class=Response, responses=guarded | text)(_write_metrics)
+
+
+async def _show_page(request: Request, name: str = "index.html") -> Response:
+    """Show the page, or a file of it: none is a secret, and where a token is needed the page asks for it itself."""
+    content = request.app.state.page.get(name)
+    if content is None:
+        raise HTTPException(404)
+    headers = {"Content-Security-Policy": POLICY, "Referrer-Policy": "no-referrer", "Cache-Control": "no-cache"}
+    return Response(content, media_type=KINDS[name.rpartition(".")[2]], headers=headers)
 
 
 async def _predict(

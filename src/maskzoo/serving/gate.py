@@ -24,10 +24,11 @@ from maskzoo.serving.metrics import write_log
 from maskzoo.serving.schema import Problem
 from maskzoo.serving.service import Service
 
-__all__ = ["FAILED", "PROBLEM", "Gate", "describe_problem", "hash_tokens", "make_problem"]
+__all__ = ["FAILED", "PAGE", "PROBLEM", "Gate", "describe_problem", "hash_tokens", "make_problem"]
 
 PROBLEM = "application/problem+json"
-OPEN = frozenset({"/live", "/ready"})  # what asks for these has no token
+PAGE = "/page/"  # what the page at / refers to
+OPEN = frozenset({"/", "/live", "/ready"})  # what asks for these, and for the page's files, has no token
 ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 FAILED = "the server failed; its log has the reason under this id"
 LINGER = 2.0  # seconds for a refused sender to finish, so that it reads the answer instead of a broken connection
@@ -100,7 +101,8 @@ class Gate:
                 f"the Host header is {host[:80]!r}; expected one of {known}; another name is for --allowed-host",
                 421,
             )
-        if self._tokens and scope["path"] not in OPEN and not any(map(self._knows, _list_secrets(headers))):
+        free = scope["path"] in OPEN or scope["path"].startswith(PAGE)
+        if self._tokens and not free and not any(map(self._knows, _list_secrets(headers))):
             return RequestError("no token, or not the right one; expected the header Authorization: Bearer TOKEN", 401)
         return None
 

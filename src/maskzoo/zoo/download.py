@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import gzip
 import hashlib
 import os
 import re
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -168,6 +170,13 @@ def _read_whole(path: Path, suffix: str) -> None:
             raise WeightsError(f"{path}: cannot be read as safetensors: {error}") from error
     elif suffix == ".pdparams":
         read_pdparams(path)
+    elif suffix == ".tgz":  # a package of npm
+        try:
+            with gzip.open(path) as stream:
+                while stream.read(1 << 20):
+                    pass
+        except (OSError, EOFError, zlib.error) as error:
+            raise WeightsError(f"{path}: cannot be unpacked: {error}") from error
     else:
         from maskzoo.weights.foreign import read_tensors
 
