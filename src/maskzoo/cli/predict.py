@@ -6,7 +6,7 @@ import sys
 from collections import Counter
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -73,6 +73,13 @@ def predict(
         int | None,
         typer.Option(min=1, metavar="N", help="Images worked on at once, in threads; as many as pay if left out."),
     ] = None,
+    tile: Annotated[
+        str | None,
+        typer.Option(metavar="PIXELS", help="For large images: predict tiles of this side, or auto, and join what they cut."),
+    ] = None,
+    overlap: Annotated[
+        float, typer.Option(metavar="PART", help="What neighbouring tiles share, as a part of their side.")
+    ] = 0.2,
     font: FontFile = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,
 ) -> None:
@@ -85,13 +92,15 @@ def predict(
     eval. If some images cannot be read, the others' results are saved and the
     exit code is 3. A call that was killed goes on where it was when it is
     repeated. Started by torchrun, the processes share the images, and the first
-    one merges the results.
+    one merges the results. With --tile large images are read and predicted tile by
+    tile, TIFF without ever being in memory as a whole.
 
     Examples:
       maskzoo predict mask_rcnn_r50_fpn_1x_coco photo.jpg
       maskzoo predict my.yml photos --weights my.safetensors
       maskzoo predict r50.safetensors 'photos/**/*.png' --score 0 --save json
       maskzoo predict my.yml val.json --images photos --score 0 --save json
+      maskzoo predict my.safetensors city.tif --tile 1024 --overlap 0.2
       torchrun --nproc-per-node 4 -m maskzoo predict my.safetensors photos.tar
     """
     from maskzoo.inference.folder_run import predict_folder
@@ -119,6 +128,8 @@ def predict(
                 classes=classes,
                 batch=batch,
                 workers=workers,
+                tile=_read_side(tile),
+                overlap=overlap,
                 on_progress=show,
                 processes=processes,
             )
@@ -137,6 +148,14 @@ def predict(
         title = f"{len(run.failed)} of {count_words(run.images + len(run.failed), 'image')} could not be read:"
         open_stderr().print("\n  ".join([title, *(image.error for image in run.failed)]), style="red", soft_wrap=True)
         raise typer.Exit(3)
+
+
+def _read_side(text: str | None) -> int | Literal["auto"] | None:
+    if text is None or text == "auto":
+        return "auto" if text else None
+    if not text.isdecimal():
+        raise typer.BadParameter(f"found {text!r}; expected pixels, such as 1024, or auto", param_hint="--tile")
+    return int(text)
 
 
 def _print_table(run: FolderRun, score: float, timed: bool) -> None:

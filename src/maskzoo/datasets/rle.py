@@ -16,7 +16,16 @@ from numpy.typing import ArrayLike, NDArray
 
 from maskzoo.faults import Words
 
-__all__ = ["compress", "decode_runs", "encode_mask", "encode_polygons", "measure_runs", "rasterize_polygons", "read_counts", "read_runs"]
+__all__ = [
+    "compress",
+    "decode_runs",
+    "encode_mask",
+    "encode_polygons",
+    "measure_runs",
+    "rasterize_polygons",
+    "read_counts",
+    "read_runs",
+]
 
 Integers = NDArray[np.int64]
 Pair = tuple[float, float]  # along x and y

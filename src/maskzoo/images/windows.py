@@ -21,6 +21,7 @@ __all__ = ["DecodedImage", "ImageWindows", "open_windows", "shrink_image"]
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 LARGEST = (1 << 32) - 1  # pixels of an image: a run length has 32 bits
 CACHE_BYTES = 256 << 20  # of decoded tiles or strips: a row of windows asks for the same ones again
+JPEG = 7  # TIFF's number of the compression
 TIFF_BYTES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # the last two are BigTIFF's
 STRIP = 512  # rows that are shrunk at once
 
@@ -90,15 +91,19 @@ class TiffWindows:
         return [number + plane * self.grid[0] * self.grid[1] for plane in range(planes)]
 
     def _decode(self, number: int) -> np.ndarray[Any, Any]:
-        file = self.page.parent.filehandle
+        file, page = self.page.parent.filehandle, self.page
         try:
-            file.seek(self.page.dataoffsets[number])
-            length = self.page.databytecounts[number]
-            pixels, _, shape = self.page.decode(file.read(length) if length else None, number)
+            decode = page.decode  # it may read from the file when it is made
+            file.seek(page.dataoffsets[number])
+            content = file.read(page.databytecounts[number])
+            if len(content) < page.databytecounts[number]:
+                raise EOFError(f"{len(content)} of {page.databytecounts[number]} bytes are there")
+            tables = {"jpegtables": page.jpegtables, "jpegheader": page.jpegheader} if page.compression == JPEG else {}
+            pixels, _, shape = decode(content or None, number, **tables)
         except Exception as error:  # on damaged bytes codecs raise whatever their code runs into
             detail = str(error) or type(error).__name__
             raise ImageError(
-                f"{self.name}: part {number} of the TIFF is damaged or truncated: {detail}; expected a whole file; copy it again"
+                f"{self.name}: part {number} of the TIFF is damaged or truncated: {detail}; expected it whole; copy it again"
             ) from error
         if pixels is None:  # a part that was never written
             return np.zeros(shape[1:], self.page.dtype)
@@ -141,8 +146,9 @@ def shrink_image(windows: ImageWindows, factor: int) -> Pixels:
     step = max(1, STRIP // factor) * factor
     for top in range(0, height, step):
         strip = windows.read(0, top, width, min(height, top + step))
-        rows = small[top // factor : -(-(top + len(strip)) // factor)]
-        rows[:] = cv2.resize(strip, (rows.shape[1], rows.shape[0]), interpolation=cv2.INTER_AREA)
+        whole = cv2.copyMakeBorder(strip, 0, -len(strip) % factor, 0, -width % factor, cv2.BORDER_REPLICATE)
+        rows = small[top // factor : top // factor + len(whole) // factor]
+        rows[:] = cv2.resize(whole, (rows.shape[1], rows.shape[0]), interpolation=cv2.INTER_AREA)
     return small
 
 
@@ -158,7 +164,7 @@ def _suits(page: Any, name: str) -> bool:
     """Whether windows of a page can be read by parts; raises ImageError if a part of it is too large, or the whole is."""
     part = page.tilelength * page.tilewidth if page.is_tiled else page.rowsperstrip * page.imagewidth
     orientation = page.tags.get(274)
-    bands = {1: (1, 2), 2: (3, 4), 6: (3,) if page.compression == 7 else ()}  # grey, RGB, the colours of JPEG
+    bands = {1: (1, 2), 2: (3, 4), 6: (3,) if page.compression == JPEG else ()}  # grey, RGB, the colours of JPEG
     plain = (
         page.samplesperpixel in bands.get(page.photometric, ())
         and page.dtype in (np.uint8, np.uint16)

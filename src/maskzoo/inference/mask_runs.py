@@ -101,5 +101,5 @@ def shrink_runs(runs: Runs, height: int, factor: int) -> Runs:
     column = some[:, 0] // height
     rows = -((middle - (some - column[:, None] * height)) // factor)  # of those in a run: from the first middle on
     first = column // factor * small
-    cut = np.minimum(rows, small) + first[:, None]
+    cut: Runs = np.minimum(rows, small) + first[:, None]
     return cut[cut[:, 1] > cut[:, 0]]

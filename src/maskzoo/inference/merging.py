@@ -73,7 +73,9 @@ def _are_same(one: Piece, other: Piece, views: Sequence[Rectangle], height: int)
     seen = (max(a[0], b[0]), max(a[1], b[1]), min(a[2], b[2]), min(a[3], b[3]))
     if seen[0] >= seen[2] or seen[1] >= seen[3]:
         return False
-    first, second = (piece.runs if seen == view else cut_runs(piece.runs, seen, height) for piece, view in ((one, a), (other, b)))
+    first, second = (
+        piece.runs if seen == view else cut_runs(piece.runs, seen, height) for piece, view in ((one, a), (other, b))
+    )
     common = count_common(first, second)
     if common == 0:
         return False

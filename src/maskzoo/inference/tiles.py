@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -50,17 +50,18 @@ class Tiling:
 
     def lay_out(self, size: tuple[int, int], settings: Input) -> list[Rectangle]:
         """Return the tiles of an image of height, width `size`, row by row, evenly spread: neighbours share as much or more."""
-        side = self.side
-        if side == "auto":
+        if self.side == "auto":
             factors = find_factors(*size, settings.short_side, settings.long_side, settings.resize)
             side = max(size) if min(factors) >= ENOUGH else settings.short_side
+        else:
+            side = self.side
         down, across = (_spread(length, side, self.overlap) for length in size)
         return [(x, y, min(x + side, size[1]), min(y + side, size[0])) for y in down for x in across]
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class TiledPrediction(Prediction):
-    """The objects found on one large image: a `Prediction` whose masks are run lengths, and whose picture is limited in size."""
+    """The objects found on one large image: a `Prediction` whose masks are run lengths; its picture is limited in size."""
 
     def draw(self, image: Any = None, **options: Any) -> Image.Image:
         """Draw as `Prediction.draw` does, on the image shrunk by a whole number so that no side is above 4,096 pixels."""
@@ -93,7 +94,8 @@ class TiledPrediction(Prediction):
 class _Predictor(Protocol):
     config: ModelConfig
 
-    def predict_each(self, sources: Iterable[Any], **options: Any) -> Iterator[tuple[Any, Prediction | ImageError]]: ...
+    @property
+    def predict_each(self) -> Callable[..., Iterator[tuple[Any, Prediction | ImageError]]]: ...
 
 
 def predict_tiled(
@@ -219,6 +221,7 @@ def _merge(
     corners = [np.concatenate([np.min(some, axis=0)[:2], np.max(some, axis=0)[2:]]) for some in boxes]
     x1, y1, x2, y2 = views[0]
     settings = config.input
+    scale = find_factors(y2 - y1, x2 - x1, settings.short_side, settings.long_side, settings.resize)
     return TiledPrediction(
         boxes=np.array(corners, np.float32).reshape(-1, 4),
         scores=np.array([group[0].score for group in groups], np.float32),
@@ -227,9 +230,7 @@ def _merge(
         category_ids=np.array(ids, np.int64)[labels],
         masks=RunMasks([join_runs([piece.runs for piece in group]) for group in groups], size),
         size=size,
-        scale=find_factors(y2 - y1, x2 - x1, settings.short_side, settings.long_side, settings.resize),
+        scale=(float(np.float32(scale[0])), float(np.float32(scale[1]))),
         source=source,
         image=image,
     )
-
-
