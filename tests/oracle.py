@@ -97,7 +97,7 @@ class Scene:
 
     def match(self, prediction):
         """The best IoU of each object with what was found of its class, and how many were found beyond one for each."""
-        found = [runs.numpy() for runs in prediction.masks._find_runs()]
+        found = prediction.masks.runs()
         best = []
         for number, runs in self.truth.items():
             same = [one for one, label in zip(found, prediction.labels, strict=True) if label == self.labels[number - 1]]

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from maskzoo.exporting.verify import Verification
     from maskzoo.faults import Fault
     from maskzoo.images.read import read_image
+    from maskzoo.inference.augmented import augment
     from maskzoo.inference.folder_run import FolderRun, ImageResult, predict_folder
     from maskzoo.inference.prediction import Masks, Prediction
     from maskzoo.inference.predictor import Predictor
@@ -101,6 +102,7 @@ __all__ = [
     "Verification",
     "WeightsError",
     "WrittenModel",
+    "augment",
     "benchmark",
     "check_dataset",
     "convert",
@@ -154,6 +156,7 @@ _HOMES = {
     "TrainingRun": "training.run",
     "Verification": "exporting.verify",
     "WrittenModel": "zoo.counterparts.convert",
+    "augment": "inference.augmented",
     "benchmark": "bench.runner",
     "check_dataset": "dataset_checks.check",
     "convert": "zoo.conversion",

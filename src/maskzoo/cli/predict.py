@@ -6,7 +6,7 @@ import sys
 from collections import Counter
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -80,6 +80,13 @@ def predict(
     overlap: Annotated[
         float, typer.Option(metavar="PART", help="What neighbouring tiles share, as a part of their side.")
     ] = 0.2,
+    augment: Annotated[
+        str | None, typer.Option(metavar="flip", help="Look at each image's mirror image too, and average: twice the time.")
+    ] = None,
+    scales: Annotated[
+        str | None,
+        typer.Option(metavar="FACTORS", help="Look at each image at other sizes too, 0.8,1.2 times the usual, and average."),
+    ] = None,
     font: FontFile = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,
 ) -> None:
@@ -101,23 +108,29 @@ def predict(
       maskzoo predict r50.safetensors 'photos/**/*.png' --score 0 --save json
       maskzoo predict my.yml val.json --images photos --score 0 --save json
       maskzoo predict my.safetensors city.tif --tile 1024 --overlap 0.2
+      maskzoo predict my.safetensors photos --augment flip --scales 0.8,1.2
       torchrun --nproc-per-node 4 -m maskzoo predict my.safetensors photos.tar
     """
+    from maskzoo.inference.augmented import augment as augment_predictor
     from maskzoo.inference.folder_run import predict_folder
     from maskzoo.system.processes import join_processes
 
+    ways = _read_ways(augment, scales)
     with join_processes(device.value) as processes:
         with show_progress(processes.rank) as show:
             run = predict_folder(
-                lambda: load_predictor(
-                    model,
-                    weights,
-                    show,
-                    device=device.value if processes.count == 1 else processes.device.type,
-                    backend=backend.value,
-                    dtype=dtype.value,
-                    calibrate=calibrate,
-                    overrides=override or (),
+                lambda: augment_predictor(
+                    load_predictor(
+                        model,
+                        weights,
+                        show,
+                        device=device.value if processes.count == 1 else processes.device.type,
+                        backend=backend.value,
+                        dtype=dtype.value,
+                        calibrate=calibrate,
+                        overrides=override or (),
+                    ),
+                    **ways,
                 ),
                 sources,
                 out,
@@ -148,6 +161,16 @@ def predict(
         title = f"{len(run.failed)} of {count_words(run.images + len(run.failed), 'image')} could not be read:"
         open_stderr().print("\n  ".join([title, *(image.error for image in run.failed)]), style="red", soft_wrap=True)
         raise typer.Exit(3)
+
+
+def _read_ways(augment: str | None, scales: str | None) -> dict[str, Any]:
+    if augment not in (None, "flip"):
+        raise typer.BadParameter(f"found {augment!r}; expected flip", param_hint="--augment")
+    try:
+        factors = [float(factor) for factor in (scales or "").replace(",", " ").split()]
+    except ValueError:
+        raise typer.BadParameter(f"found {scales!r}; expected numbers, such as 0.8,1.2", param_hint="--scales") from None
+    return {"flip": augment == "flip", "scales": factors}
 
 
 def _read_side(text: str | None) -> int | Literal["auto"] | None:

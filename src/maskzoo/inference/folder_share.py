@@ -55,7 +55,13 @@ class Work:
             content = hashlib.sha256(image.source).hexdigest() if isinstance(image.source, bytes) else str(image.source)
             names.update(hash_values(image.name, image.image_id, image.picture.name, image.size, content).encode())
         categories = None if self.categories is None else list(self.categories.items())
-        network = (dump_config(self.predictor.config), backend.hash_weights(), backend.name, backend.dtype)
+        network = (
+            dump_config(self.predictor.config),
+            backend.hash_weights(),
+            backend.name,
+            backend.dtype,
+            self.predictor.describe_views(),
+        )
         tiling = None if self.tiling is None else (self.tiling.side, self.tiling.overlap)
         options = (sorted(self.kinds), self.score, self.classes, self.batch, categories, self.font, tiling)
         return hash_values(*network, *options, names.hexdigest())

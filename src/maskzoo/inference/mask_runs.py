@@ -29,12 +29,13 @@ class RunMasks(Masks):
         self._runs = [torch.from_numpy(one) for one in runs]
 
     def __getitem__(self, index: Index) -> RunMasks:
-        return RunMasks([self._find_runs()[place].numpy() for place in choose_places(index, len(self))], self.size)
+        runs = self.runs()
+        return RunMasks([runs[place] for place in choose_places(index, len(self))], self.size)
 
     def shrink(self, factor: int) -> RunMasks:
         """Return the masks on an image whose sides are divided by `factor`, rounded up."""
         size = (-(-self.size[0] // factor), -(-self.size[1] // factor))
-        return RunMasks([shrink_runs(one.numpy(), self.size[0], factor) for one in self._find_runs()], size)
+        return RunMasks([shrink_runs(one, self.size[0], factor) for one in self.runs()], size)
 
 
 def read_placed(text: str, size: Sequence[int], offset: tuple[int, int], height: int) -> Runs:

@@ -33,10 +33,10 @@ class Piece:
     cut: bool
 
 
-def group_pieces(pieces: Sequence[Piece], views: Sequence[Rectangle], height: int) -> list[list[int]]:
+def group_pieces(pieces: Sequence[Piece], views: Sequence[Rectangle], height: int, same: float = SAME) -> list[list[int]]:
     """Return the places of the pieces of each object, the best piece first; the best object comes first.
 
-    Two pieces of one class are of one object if their masks agree where both views look: by an IoU of half there, or
+    Two pieces of one class are of one object if their masks agree where both views look: by an IoU of `same` there, or
     because the greater part of one that is cut off lies in the other. So a sliver at a border joins its object, whereas
     touching objects stay apart, whatever their boxes are. Pieces of one view join by way of another view only, and
     only where they hardly overlap: two arms of what a tile cuts.
@@ -45,6 +45,7 @@ def group_pieces(pieces: Sequence[Piece], views: Sequence[Rectangle], height: in
         pieces: of all views.
         views: the rectangles that the pieces' `view` numbers.
         height: of the image, which numbers the pixels of runs.
+        same: the least IoU.
     """
     boxes = np.array([piece.box for piece in pieces]).reshape(-1, 4)
     labels = np.array([piece.label for piece in pieces])
@@ -61,14 +62,14 @@ def group_pieces(pieces: Sequence[Piece], views: Sequence[Rectangle], height: in
             near &= free & (labels == labels[member]) & (numbers != numbers[member])
             for other in np.flatnonzero(near).tolist():
                 beside = [pieces[one] for one in group if numbers[one] == numbers[other]]
-                if _are_same(pieces[member], pieces[other], views, height) and _are_apart(pieces[other], beside):
+                if _are_same(pieces[member], pieces[other], views, height, same) and _are_apart(pieces[other], beside):
                     group.append(other)
                     free[other] = False
         groups.append(group)
     return groups
 
 
-def _are_same(one: Piece, other: Piece, views: Sequence[Rectangle], height: int) -> bool:
+def _are_same(one: Piece, other: Piece, views: Sequence[Rectangle], height: int, same: float) -> bool:
     a, b = views[one.view], views[other.view]
     seen = (max(a[0], b[0]), max(a[1], b[1]), min(a[2], b[2]), min(a[3], b[3]))
     if seen[0] >= seen[2] or seen[1] >= seen[3]:
@@ -79,7 +80,7 @@ def _are_same(one: Piece, other: Piece, views: Sequence[Rectangle], height: int)
     common = count_common(first, second)
     if common == 0:
         return False
-    if common >= SAME * (count_pixels(first) + count_pixels(second) - common):
+    if common >= same * (count_pixels(first) + count_pixels(second) - common):
         return True
     return any(piece.cut and common >= WITHIN * count_pixels(piece.runs) for piece in (one, other))
 

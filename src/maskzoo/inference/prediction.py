@@ -90,6 +90,10 @@ class Masks:
         """Return how many pixels each mask has, int64 `[N]`."""
         return np.array([int((runs[:, 1] - runs[:, 0]).sum()) for runs in self._find_runs()], dtype=np.int64)
 
+    def runs(self) -> list[Integers]:
+        """Return the runs of pixels of each mask, first and end, int64 `[R 2]`; pixel x, y has the number x * H + y."""
+        return [runs.numpy() for runs in self._find_runs()]
+
     def _find_runs(self) -> list[Tensor]:
         if self._runs is None:
             maps = torch.tensor(self.probabilities)

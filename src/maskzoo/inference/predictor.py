@@ -56,6 +56,10 @@ class Predictor:
         """Return what runs the network, in which type, and why it was chosen, unless the caller chose."""
         return f"{self.backend.name}, {self.backend.dtype}" + (f", {self.why}" if self.why else "")
 
+    def describe_views(self) -> str:
+        """Return in which other ways each photo is looked at as well; nothing unless `augment` made the predictor."""
+        return ""
+
     @overload
     def predict(  # type: ignore[overload-overlap]  # a text and a file are iterable too, and the first form takes them
         self,
