@@ -15,7 +15,7 @@ from maskzoo.errors import ImageError, MaskzooError
 from maskzoo.inference.journal import Journal, JournalFile, hash_values
 from maskzoo.inference.prediction_plan import PlannedImage
 from maskzoo.progress import OnProgress, ProgressEvent
-from maskzoo.system.files import write_file
+from maskzoo.system.files import explained, write_file
 
 if TYPE_CHECKING:
     from maskzoo.inference.prediction import Prediction
@@ -155,8 +155,8 @@ def predict_share(
         if work.tiling is None:
             windows = map_in_order(work.predict, split_windows(share, work.batch), workers)
         else:  # one image after the other, several tiles at once
-            tiles = (work.tiling, folder, manifest, workers, on_progress)
-            windows = (work.predict_tiles(image, *tiles) for image in share)
+            options = (work.tiling, folder, manifest, workers, on_progress)
+            windows = (work.predict_tiles(image, *options) for image in share)
         for done_here, (number, record) in enumerate((row for window in windows for row in window), 1):
             now = time.perf_counter()
             part.append(number, record | {"seconds": now - last})
@@ -164,6 +164,7 @@ def predict_share(
             last = now
     if processes.gather(processes.rank) is None:
         return None
-    for tiles_done in folder.glob(TILES.format("*")):
-        shutil.rmtree(tiles_done)
+    for tiles in folder.glob(TILES.format("*")):
+        with explained(tiles):
+            shutil.rmtree(tiles)
     return Journal(folder, len(plan), manifest)
