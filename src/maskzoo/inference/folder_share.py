@@ -16,6 +16,7 @@ from maskzoo.inference.journal import Journal, JournalFile, hash_values
 from maskzoo.inference.prediction_plan import PlannedImage
 from maskzoo.progress import OnProgress, ProgressEvent
 from maskzoo.system.files import explained, write_file
+from maskzoo.system.memory import KeptMemory
 
 if TYPE_CHECKING:
     from maskzoo.inference.prediction import Prediction
@@ -150,6 +151,7 @@ def predict_share(
     processes.barrier()  # all have looked before one begins to write
     share = [image for image in plan if image.number % processes.count == processes.rank and image.number not in done]
     stage = "Predicting" if processes.count == 1 else f"Predicting, share 1 of {processes.count}"
+    kept = KeptMemory()
     with JournalFile(folder, processes.rank, manifest) as part:
         began = last = time.perf_counter()
         if work.tiling is None:
@@ -161,6 +163,7 @@ def predict_share(
             now = time.perf_counter()
             part.append(number, record | {"seconds": now - last})
             on_progress(ProgressEvent(stage, done_here, len(share), rate=processes.count * done_here / (now - began)))
+            kept.bound()
             last = now
     if processes.gather(processes.rank) is None:
         return None
