@@ -99,8 +99,8 @@ def predict(
     eval. If some images cannot be read, the others' results are saved and the
     exit code is 3. A call that was killed goes on where it was when it is
     repeated. Started by torchrun, the processes share the images, and the first
-    one merges the results. With --tile large images are read and predicted tile by
-    tile, TIFF without ever being in memory as a whole.
+    one merges the results. With --tile large images are read and predicted tile
+    by tile, TIFF without ever being in memory as a whole.
 
     Examples:
       maskzoo predict mask_rcnn_r50_fpn_1x_coco photo.jpg
