@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from maskzoo.exporting.verify import Verification
     from maskzoo.faults import Fault
     from maskzoo.images.read import read_image
+    from maskzoo.inference.augmented import augment
     from maskzoo.inference.folder_run import FolderRun, ImageResult, predict_folder
     from maskzoo.inference.prediction import Masks, Prediction
     from maskzoo.inference.predictor import Predictor
@@ -117,6 +118,7 @@ __all__ = [
     "VideoRun",
     "WeightsError",
     "WrittenModel",
+    "augment",
     "benchmark",
     "check_dataset",
     "convert",
@@ -184,6 +186,7 @@ _HOMES = {
     "Verification": "exporting.verify",
     "VideoRun": "inference.video_run",
     "WrittenModel": "zoo.counterparts.convert",
+    "augment": "inference.augmented",
     "benchmark": "bench.runner",
     "check_dataset": "dataset_checks.check",
     "convert": "zoo.conversion",

@@ -165,6 +165,7 @@ class BoxLimits(Section, settings.BoxLimits):
     """Detections: class scores above `score`, suppressed above `iou` within a class, the best `total` of an image.
 
     Boxes with a side below `min_side` are no candidates. They come by label, then proposal, or by falling score (`order`).
+    With `suppression` soft a box loses score by its overlap with better ones of its class, instead of going at `iou`.
     A mask is sampled where pixels lie in its box; `paste` whole_pixels, torchvision's rule, stretches it to whole pixels.
     """
 
@@ -172,6 +173,7 @@ class BoxLimits(Section, settings.BoxLimits):
     iou: Fraction
     total: Few
     min_side: Annotated[float, Field(ge=0)] = 0.0
+    suppression: Literal["hard", "soft"] = "hard"
     order: Literal["label", "score"] = "label"
     mask_threshold: Annotated[float, Field(gt=0, le=1)]
     paste: PasteRule = "sampled"
