@@ -49,7 +49,10 @@ __all__ = [
 Judgement = Literal["ok", "hint", "problem"]
 THREAD_SETTINGS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 OTHER_SETTINGS = ("KMP_AFFINITY", "OMP_PROC_BIND", "GOMP_CPU_AFFINITY", "CUDA_VISIBLE_DEVICES", "ONEDNN_MAX_CPU_ISA")
-EXTRAS = {"tensorboard": "curves of a training run: pip install 'maskzoo[track]'"}
+EXTRAS = {
+    "tensorboard": "curves of a training run: pip install 'maskzoo[track]'",
+    "huggingface_hub": "models in Hugging Face repositories: pip install 'maskzoo[hub]'",
+}
 LEAST_MEMORY = 2 << 30  # a photo of 800 x 1333 through ResNet-50-FPN peaks at 1.2 GB, with Python and torch
 LEAST_SPACE = 1 << 30  # the largest published weights have 0.5 GB
 
