@@ -13,7 +13,7 @@ import maskzoo
 from maskzoo import errors
 from maskzoo.system import memory, waiting
 from maskzoo.weights.checkpoint import write_checkpoint
-from networks import FPN, make_photo, small_config, small_network
+from networks import FPN, small_config, small_network
 from shared_data import ROOT
 
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")])
@@ -167,13 +167,12 @@ def test_the_python_of_the_readme_runs(tmp_path, monkeypatch):
     with torch.no_grad():
         network.heads.box.score.weight.mul_(20)
     write_checkpoint(tmp_path / "small.safetensors", network.state_dict(), config, {})
-    Image.fromarray(make_photo(60, 80)).save(tmp_path / "street.jpg")
     monkeypatch.chdir(tmp_path)
     snippet = re.findall(PYTHON, (ROOT / "README.md").read_text(), re.DOTALL)[0]  # the next one's calls take hours
     assert f'"{FPN}"' in snippet
     exec(snippet.replace(f'"{FPN}"', '"small.safetensors"'), {})  # noqa: S102 - our own text
     with Image.open("out.jpg") as picture:
-        assert picture.size == (80, 60)
+        assert picture.size == (720, 480)
 
 
 def test_every_published_row_is_in_the_zoos_page_and_paddledetections_are_in_the_readme():

@@ -18,6 +18,7 @@ TESTED_BY = {
     "cli/bench.py": "bench/test_bench.py",
     "cli/convert.py": "cli/test_cli.py",
     "cli/data.py": "cli/test_cli.py",
+    "cli/demo.py": "demonstration/test_demo.py",
     "cli/export.py": "cli/test_cli.py",
     "cli/options.py": "cli/test_cli.py",
     "cli/terminal.py": "cli/test_cli.py",

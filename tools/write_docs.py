@@ -12,6 +12,7 @@ from pathlib import Path
 
 from performance import tell_performance
 
+import maskzoo
 from maskzoo.zoo.rows import LIBRARIES, list_models, names, read_row, to_markdown
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -174,7 +175,7 @@ def parity_table(largest: dict[str, dict[str, float]], tolerances: dict[str, flo
 
 
 def draw_picture() -> None:
-    """Draw the painted photo with the outlines it was painted with: a picture of the drawing, not of a network's skill."""
+    """Paint the package's photo, and draw the outlines it was painted with: no picture of a network's skill."""
     import numpy as np
     from PIL import Image
 
@@ -184,6 +185,7 @@ def draw_picture() -> None:
     from still_life import make_photo
 
     photo, things = make_photo()
+    photo.save(maskzoo.sample_photo(), quality=90, optimize=True)
     classes = dict(enumerate(dict.fromkeys(name for name, _ in things)))
     label_of = {name: label for label, name in enumerate(classes.values())}
     boxes = [mask.getbbox() for _, mask in things]

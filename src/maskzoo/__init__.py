@@ -36,11 +36,13 @@ if TYPE_CHECKING:
     from maskzoo.datasets.importers.convert import convert_dataset
     from maskzoo.datasets.split import SplitDataset, split_dataset
     from maskzoo.datasets.statistics import Statistics, dataset_statistics
+    from maskzoo.demonstration.demo import DemoRun, demo
     from maskzoo.doctor import Diagnosis, diagnose
     from maskzoo.evaluation.job import EvaluationRun, evaluate
     from maskzoo.exporting.verify import Verification
     from maskzoo.faults import Fault
     from maskzoo.images.read import read_image
+    from maskzoo.images.sample import sample_photo
     from maskzoo.inference.folder_run import FolderRun, ImageResult, predict_folder
     from maskzoo.inference.prediction import Masks, Prediction
     from maskzoo.inference.predictor import Predictor
@@ -70,6 +72,7 @@ __all__ = [
     "Conversion",
     "ConvertedDataset",
     "DatasetReport",
+    "DemoRun",
     "Diagnosis",
     "DownloadError",
     "DrawnDataset",
@@ -107,6 +110,7 @@ __all__ = [
     "convert_dataset",
     "convert_to",
     "dataset_statistics",
+    "demo",
     "diagnose",
     "draw_dataset",
     "evaluate",
@@ -119,6 +123,7 @@ __all__ = [
     "names",
     "predict_folder",
     "read_image",
+    "sample_photo",
     "serve",
     "split_dataset",
     "train",
@@ -134,6 +139,7 @@ _HOMES = {
     "Conversion": "zoo.conversion",
     "ConvertedDataset": "datasets.converted",
     "DatasetReport": "dataset_checks.report",
+    "DemoRun": "demonstration.demo",
     "Diagnosis": "doctor",
     "DrawnDataset": "datasets.draw",
     "EvaluationRun": "evaluation.job",
@@ -160,6 +166,7 @@ _HOMES = {
     "convert_dataset": "datasets.importers.convert",
     "convert_to": "zoo.counterparts.convert",
     "dataset_statistics": "datasets.statistics",
+    "demo": "demonstration.demo",
     "diagnose": "doctor",
     "draw_dataset": "datasets.draw",
     "evaluate": "evaluation.job",
@@ -172,6 +179,7 @@ _HOMES = {
     "names": "zoo.rows",
     "predict_folder": "inference.folder_run",
     "read_image": "images.read",
+    "sample_photo": "images.sample",
     "serve": "serving.server",
     "split_dataset": "datasets.split",
     "train": "training.run",

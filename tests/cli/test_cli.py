@@ -16,7 +16,7 @@ from maskzoo.cli.terminal import open_stderr, open_stdout, print_error, start_ta
 VERBS = [
     [], ["predict"], ["train"], ["eval"], ["models"], ["models", "show"], ["models", "copy"], ["convert"], ["verify"],
     ["data"], ["data", "check"], ["data", "stats"], ["data", "show"], ["data", "split"], ["data", "convert"], ["doctor"],
-    ["export"], ["bench"],
+    ["demo"], ["export"], ["bench"],
 ]  # fmt: skip
 
 

@@ -19,6 +19,7 @@ import typer
 from maskzoo.cli.bench import bench
 from maskzoo.cli.convert import convert
 from maskzoo.cli.data import app as data_app
+from maskzoo.cli.demo import demo
 from maskzoo.cli.doctor import doctor
 from maskzoo.cli.evaluate import evaluate
 from maskzoo.cli.export import export
@@ -51,6 +52,7 @@ app.command("export", no_args_is_help=True)(export)
 app.command("verify", no_args_is_help=True)(verify)
 app.command("serve", no_args_is_help=True)(serve)
 app.command("doctor")(doctor)
+app.command("demo")(demo)
 app.command("bench", no_args_is_help=True)(bench)
 
 
@@ -70,6 +72,7 @@ def _start(
     """Find the objects in images with Mask R-CNN: published networks, safe weights, one command.
 
     Begin with:
+      maskzoo demo
       maskzoo models
       maskzoo predict mask_rcnn_r50_fpn_1x_coco photo.jpg
 

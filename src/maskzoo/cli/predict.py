@@ -45,7 +45,8 @@ def predict(
         typer.Argument(
             metavar="SOURCE",
             help="Images, folders, quoted patterns ('photos/**/*.jpg'), @LIST.txt (a path a line), .tar files of images, "
-            "or - for an image on standard input. Or one data set: a COCO instances file (.json).",
+            "or - for an image on standard input; sample is a photo that comes along. Or one data set: a COCO instances file "
+            "(.json).",
         ),
     ],
     weights: Weights = None,
@@ -88,6 +89,7 @@ def predict(
     one merges the results.
 
     Examples:
+      maskzoo predict mask_rcnn_r50_fpn_1x_coco sample
       maskzoo predict mask_rcnn_r50_fpn_1x_coco photo.jpg
       maskzoo predict my.yml photos --weights my.safetensors
       maskzoo predict r50.safetensors 'photos/**/*.png' --score 0 --save json
