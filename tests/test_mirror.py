@@ -13,7 +13,7 @@ TESTED_BY = {
     "bench/runner.py": "bench/test_bench.py",
     "bench/settings.py": "bench/test_bench.py",
     "bench/stages.py": "bench/test_bench.py",
-    "bench/training_steps.py": "bench/test_bench.py",
+    "training/trial_steps.py": "bench/test_bench.py",
     "bench/worker.py": "bench/test_bench.py",
     "cli/bench.py": "bench/test_bench.py",
     "cli/convert.py": "cli/test_cli.py",

@@ -13,7 +13,7 @@ from pathlib import Path
 from performance import tell_performance
 
 import maskzoo
-from maskzoo.zoo.rows import LIBRARIES, list_models, names, read_row, to_markdown
+from maskzoo.zoo.rows import GROUPS, OWN, list_models, name_group, names, read_row, to_markdown
 
 ROOT = Path(__file__).resolve().parent.parent
 PARITY = ROOT / "benchmarks" / "results" / "parity.json"
@@ -66,7 +66,11 @@ trains on so.""",
 Weights: Apache-2.0. Names are those of the config files of version 3, and the older ones are understood. It trains weight and
 bias of the pytorch style's norms with fixed statistics; here norms are fixed altogether, unless you set
 `network.backbone.norm=bn`.""",
+    OWN: """\
+Nobody has trained these: begin with random weights (`maskzoo train maskzoo_r18_fpn_small my-data --batch 4`), which their norms
+allow. All their stages, pyramid and heads learn; the input is smaller than the published rows', 384 and 256 pixels.""",
 }
+ZOO_TITLES = {OWN: "Small rows, for training on a CPU; no weights"}
 
 
 def main() -> None:
@@ -74,8 +78,10 @@ def main() -> None:
     parser.add_argument("--check", action="store_true", help="change nothing, exit with 1 if something is stale")
     check = parser.parse_args().check
     rows = list_models()
-    groups = {name: [row for row in rows if row.name.rpartition("/")[0] == folder] for folder, name in LIBRARIES.items()}
-    zoo = "\n".join(f"## {name}\n\n{ZOO_NOTES[name]}\n\n{to_markdown(group)}" for name, group in groups.items())
+    groups = {name: [row for row in rows if name_group(row.name) == name] for name in GROUPS}
+    zoo = "\n".join(
+        f"## {ZOO_TITLES.get(name, name)}\n\n{ZOO_NOTES[name]}\n\n{to_markdown(group)}" for name, group in groups.items()
+    )
     own = [replace(row, best=()) for row in groups["PaddleDetection"]]
     texts = {
         ROOT / "docs" / "zoo.md": ZOO_INTRODUCTION + zoo + recipes(),
