@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from maskzoo.serving.server import serve
     from maskzoo.system.memory import keep_freed_memory
     from maskzoo.system.processes import join_processes
+    from maskzoo.training.auto_recipe.plan_training import TrainingPlan, plan_training
     from maskzoo.training.run import TrainingRun, train
     from maskzoo.weights.checkpoint import Checkpoint
     from maskzoo.zoo.conversion import Conversion, convert
@@ -100,6 +101,7 @@ __all__ = [
     "SplitDataset",
     "Statistics",
     "TrainingError",
+    "TrainingPlan",
     "TrainingRun",
     "Verification",
     "WeightsError",
@@ -121,6 +123,7 @@ __all__ = [
     "list_models",
     "load",
     "names",
+    "plan_training",
     "predict_folder",
     "read_image",
     "sample_photo",
@@ -157,6 +160,7 @@ _HOMES = {
     "RowSummary": "zoo.rows",
     "SplitDataset": "datasets.split",
     "Statistics": "datasets.statistics",
+    "TrainingPlan": "training.auto_recipe.plan_training",
     "TrainingRun": "training.run",
     "Verification": "exporting.verify",
     "WrittenModel": "zoo.counterparts.convert",
@@ -177,6 +181,7 @@ _HOMES = {
     "list_models": "zoo.rows",
     "load": "zoo.load",
     "names": "zoo.rows",
+    "plan_training": "training.auto_recipe.plan_training",
     "predict_folder": "inference.folder_run",
     "read_image": "images.read",
     "sample_photo": "images.sample",
