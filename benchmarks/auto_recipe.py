@@ -52,7 +52,7 @@ def main():
 def compare(kind, folder, seconds):
     """Train by each recipe on one set, and return what they reached."""
     data = folder / "data"
-    make_set(kind, data)
+    make_set(data, *KINDS[kind])
     plan = maskzoo.plan_training(data, hours=seconds / 3600)
     recipes = {
         "auto": (
@@ -62,8 +62,7 @@ def compare(kind, folder, seconds):
         "published": (make_published(plan.config.classes), {}),
         "row": (read_row(ROW).model_copy(update={"classes": plan.config.classes}), {"ema": plan.settings.ema}),
     }
-    photos = [str(path) for path in sorted((data / "train").glob("*.png"))[:8]]
-    arms = {name: train(config, settings, data, photos, seconds, folder / name) for name, (config, settings) in recipes.items()}
+    arms = {name: train(config, settings, data, seconds, folder / name) for name, (config, settings) in recipes.items()}
     return {"seconds": seconds, "decisions": [str(one) for one in plan.decisions if one.key != "training.epochs"], "arms": arms}
 
 
@@ -78,15 +77,14 @@ def make_published(classes):
     )
 
 
-def train(config, settings, data, photos, seconds, out):
-    """Train for so much processor time, and return the AP of the last weights."""
-    precision = settings.get("precision", "float32")
-    each = time_image(config, photos, precision)
-    epochs = seconds / (each * TRAIN)
+def train(config, settings, data, seconds, out):
+    """Train for so much processor time, in whole epochs, and return the AP of the last weights."""
+    photos = [str(path) for path in sorted((data / "train").glob("*.*g"))]
+    each = time_image(config, photos, settings.get("precision", "float32"))
+    epochs = max(1, round(seconds / (each * len(photos))))
     changes = [f"run.{key}={value}" for key, value in settings.items() if value]
     changes.append("run.evaluate_every=100000")
-    whole = max(1, round(epochs))
-    config = config.model_copy(update={"training": change_epochs(config.training, whole)})
+    config = config.model_copy(update={"training": change_epochs(config.training, epochs)})
     model = out.with_suffix(".yml")
     model.write_text(dump_config(config))
     began = time.process_time()
@@ -95,8 +93,9 @@ def train(config, settings, data, photos, seconds, out):
     return {
         "mask_ap": round(100 * (measured.mask.ap or 0), 1),
         "box_ap": round(100 * (measured.box.ap or 0), 1),
-        "epochs": whole,
-        "steps": run.iterations,
+        "epochs": epochs,
+        "images_seen": run.iterations * BATCH,
+        "seconds_an_image": round(each, 3),
         "processor_seconds": round(time.process_time() - began, 1),
         "short_side": config.input.short_side,
     }
@@ -116,10 +115,9 @@ def time_image(config, photos, precision):
 # The sets
 
 
-def make_set(kind, out):
-    """Write a set of one kind, COCO files and pictures; the same each time."""
-    classes, side, paint = KINDS[kind]
-    for split, count in (("train", TRAIN), ("val", VAL)):
+def make_set(out, classes, side, paint, train=TRAIN, val=VAL):
+    """Write a set of one kind, COCO files and square pictures; the same each time."""
+    for split, count in (("train", train), ("val", val)):
         (out / split).mkdir(parents=True)
         images, rows = [], []
         for number in range(1, count + 1):
