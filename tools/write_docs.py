@@ -31,6 +31,11 @@ ELSEWHERE = {  # by the beginning of the names of fixtures: the library, and its
     ),
 }
 LEVEL = re.compile(r"\.(p|res)\d$")
+SMALL_ROWS = ROOT / "benchmarks" / "results" / "small_rows.json"
+SMALL_DATA = {
+    "shapes": "200 of `maskzoo demo`'s pictures, 96 x 96 pixels",
+    "people": "128 made-up pictures of one to four people-like outlines, 192 x 192 pixels",
+}
 SCRATCH, CURVE = ROOT / "benchmarks" / "results" / "scratch.json", ROOT / "docs" / "images" / "scratch.svg"
 CURVE_STYLE = (
     "text{font:12px sans-serif;fill:#444}line{stroke:#ccc}path,polyline{fill:none;stroke-width:2}"
@@ -84,7 +89,7 @@ def main() -> None:
     )
     own = [replace(row, best=()) for row in groups["PaddleDetection"]]
     texts = {
-        ROOT / "docs" / "zoo.md": ZOO_INTRODUCTION + zoo + recipes(),
+        ROOT / "docs" / "zoo.md": ZOO_INTRODUCTION + zoo + small_rows() + recipes(),
         ROOT / "README.md": between(ROOT / "README.md", "zoo", to_markdown(own)),
     }
     if PARITY.exists():
@@ -110,6 +115,24 @@ def between(path: Path, name: str, body: str, text: str | None = None) -> str:
     begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->"
     before, rest = text.split(begin)
     return before + begin + body + end + rest.split(end)[1]
+
+
+def small_rows() -> str:
+    """What the small rows reach in so much time, as benchmarks/small_rows.py measured it."""
+    lines = [
+        "\nWhat they reach from random weights on pictures they have not seen (`benchmarks/small_rows.py`;",
+        "seconds of processor time on one core, evaluation included, measured beside other work):\n",
+        "| model | data | images seen | seconds | box AP | mask AP |",
+        "|---|---|---|---|---|---|",
+    ]
+    record = json.loads(SMALL_ROWS.read_text(encoding="utf-8"))
+    lines += [
+        f"| `{row}` | {SMALL_DATA[data]} | {one['images_seen']} | {one['processor_seconds']:.0f} "
+        f"| {one['box_ap']} | {one['mask_ap']} |"
+        for row, sets in record.items()
+        for data, one in sets.items()
+    ]
+    return "\n".join(lines) + "\n"
 
 
 def recipes() -> str:

@@ -6,6 +6,7 @@ import maskzoo
 from maskzoo.errors import ArgumentError, SourceError
 from maskzoo.model_file import read_config
 from maskzoo.training.auto_recipe.plan_training import plan_training
+from maskzoo.zoo.rows import read_row
 from small_runs import read_rows, train, write_data
 
 
@@ -55,7 +56,7 @@ def test_training_without_a_model_says_why_and_options_are_stronger(data, tmp_pa
     said = train(data, "--hours", 0.001, "--batch", 2, "--epochs", 2, "--set", "run.ema=0.5", "--out", run)
     assert "MODEL = maskzoo_r18_fpn_tiny: a CPU" in said and "run.batch = " not in said and "run.ema = " not in said
     text = (run / "model.yml").read_text()
-    assert text.startswith("# MODEL = maskzoo_r18_fpn_tiny: ") and "# input.short_side = 128: " in text
+    assert text.startswith("# MODEL = maskzoo_r18_fpn_tiny: ") and "# input.short_side = 96: " in text
     assert read_config(run / "model.yml").training.epochs == 2 and len(read_rows(run)) == 6
     train("--resume", run, "--epochs", 3)
     assert (run / "model.yml").read_text().startswith("# MODEL = ") and len(read_rows(run)) == 9
@@ -69,3 +70,15 @@ def test_hours_belong_to_a_recipe_from_the_data(data):
 def test_a_model_alone_is_not_taken_for_data():
     said = train("maskzoo_r18_fpn_tiny", code=2)
     assert "found the model maskzoo_r18_fpn_tiny alone" in said
+
+
+@pytest.mark.slow
+def test_published_weights_that_are_here_are_begun_with(data, tmp_path, monkeypatch):
+    row = read_row("mask_rcnn_r50_vd_fpn_ssld_2x_coco")
+    file = tmp_path / "weights" / row.source.weights.rpartition("/")[2]
+    file.parent.mkdir()
+    file.write_bytes(b"planning does not read them")
+    monkeypatch.setenv("MASKZOO_HOME", str(tmp_path))
+    plan = plan_training(data, hours=0.001)
+    assert plan.source == "mask_rcnn_r50_vd_fpn_ssld_2x_coco" and find(plan, "MODEL").reason == "published-weights"
+    assert plan.config.network.backbone == row.network.backbone and plan.config.input.resize == "one_factor"

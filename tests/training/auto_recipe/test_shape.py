@@ -16,8 +16,8 @@ def make_facts(small, middle, *, short_side=400.0, aspect=1.5, most=5):
 @pytest.mark.parametrize(
     ("small", "middle", "side", "reason"),
     [
-        (0.1, 0.3, 256, "object-sizes"),  # 24 / 0.1 = 240, to the next multiple of 32
-        (0.02, 0.04, 640, "size-limit"),
+        (0.1, 0.3, 160, "object-sizes"),  # 16 / 0.1 and 48 / 0.3
+        (0.02, 0.04, 608, "size-limit"),
         (0.6, 0.9, 96, "least-size"),
     ],
 )
@@ -28,8 +28,12 @@ def test_the_input_is_as_large_as_the_objects_want(small, middle, side, reason):
     assert min(config.training.short_sides) < side < max(config.training.short_sides) <= config.training.long_side
 
 
-def test_an_image_is_not_enlarged_beyond_twice_its_size():
-    assert decide_shape(ROW, make_facts(0.02, 0.04, short_side=100.0))[0].input.short_side == 192
+def test_a_published_row_gets_more_pixels_of_an_object():
+    assert decide_shape(read_row("mask_rcnn_r50_fpn_1x_coco"), make_facts(0.1, 0.3))[0].input.short_side == 256  # 24 / 0.1: 240
+
+
+def test_an_image_is_not_enlarged_far_beyond_its_size():
+    assert decide_shape(ROW, make_facts(0.02, 0.04, short_side=100.0))[0].input.short_side == 160
 
 
 def test_images_full_of_objects_get_more_detections_and_proposals():

@@ -144,18 +144,15 @@ class _Maker:
         self._choose_workers()
         self._repeat_rare()
         recipe = change_epochs(config.training, epochs)
-        rate = {"rate": recipe.learning_rate, "images": recipe.images_per_batch}
-        self.decide("training.learning_rate", recipe.learning_rate, "linear-rule", **rate)
-        settings = {key.removeprefix("run."): value for key, value in self._list_run()}
+        rate = recipe.learning_rate
+        self.decide("training.learning_rate", rate, "linear-rule", rate=rate, images=recipe.images_per_batch)
+        settings = {one.key.removeprefix("run."): one.value for one in self.decisions if one.key.startswith("run.")}
         config = config.model_copy(update={"training": recipe, "name": "auto", "schedule": f"{epochs} epochs"})
         return TrainingPlan(config, base.model_copy(update=settings), source, tuple(self.decisions))
 
     def decide(self, key: str, value: Any, reason: str, **facts: Any) -> None:
         """Keep a value and its reason."""
         self.decisions.append(Decision(key, value, reason, facts))
-
-    def _list_run(self) -> list[tuple[str, Any]]:
-        return [(one.key, one.value) for one in self.decisions if one.key.startswith("run.")]
 
     def _choose_model(self, photos: list[str]) -> tuple[ModelConfig, str, float]:
         """Return the network at its input size, its first weights, and the seconds of an image (float32; 0: not tried)."""
@@ -192,10 +189,10 @@ class _Maker:
 
     def _choose_precision(self, config: ModelConfig, photos: list[str], batch: int, seconds: float) -> float:
         """Return the seconds of an image in the chosen precision."""
+        seconds = seconds or time_image(config, photos, batch, "float32", self.device)
         if not can_bfloat16(self.device):
             self.decide("run.precision", "float32", "no-bfloat16")
-            return seconds or time_image(config, photos, batch, "float32", self.device)
-        seconds = seconds or time_image(config, photos, batch, "float32", self.device)
+            return seconds
         low = time_image(config, photos, batch, "bfloat16", self.device)
         fast = seconds / low >= FASTER
         self.decide("run.precision", "bfloat16" if fast else "float32", "faster" if fast else "not-faster", gain=seconds / low)

@@ -11,10 +11,12 @@ from maskzoo.training.auto_recipe.facts import DataFacts
 
 __all__ = ["decide_shape"]
 
-SMALL, MIDDLE = 24, 64  # pixels of the input that a tenth of the objects, and half of them, should not fall short of
+# Pixels of the input that a tenth of the objects, and half of them, may fall short of: of a small row, for which pixels are
+# dear, and of one with published weights, which saw such objects in them.
+SMALL, MIDDLE = (16, 24), (48, 64)
 STEP = 32  # pixels, of which an input size is a multiple
 LEAST = 96  # pixels
-LARGER = 2  # times an image's own size, beyond which nothing is gained
+LARGER = 1.5  # times an image's own size, beyond which time is better spent on more steps
 MOST = 640  # pixels of the input, or the row's own
 AROUND = (0.85, 0.92, 1.0, 1.08, 1.15)  # of the input's size, in training
 LONGEST = 2.5  # long side by short side that is taken whole
@@ -25,7 +27,7 @@ PER_OBJECT = 3  # proposals for each
 
 def decide_shape(config: ModelConfig, facts: DataFacts) -> tuple[ModelConfig, list[Decision]]:
     """Return a row's config with sizes, anchors and limits for the data, and the decisions."""
-    size = _decide_size(max(MOST, config.input.short_side), facts)
+    size = _decide_size(config, facts)
     short = size.value
     aspect = min(max(facts.aspect, 1.0), LONGEST)
     long = Decision("input.long_side", -(-round(short * aspect) // STEP) * STEP, "image-shapes", {"aspect": facts.aspect})
@@ -53,9 +55,10 @@ def decide_shape(config: ModelConfig, facts: DataFacts) -> tuple[ModelConfig, li
     return _make_room(config, facts, decisions)
 
 
-def _decide_size(most: int, facts: DataFacts) -> Decision:
-    wanted = max(SMALL / facts.small, MIDDLE / facts.middle)
-    limit = min(LARGER * facts.short_side, most)
+def _decide_size(config: ModelConfig, facts: DataFacts) -> Decision:
+    published = bool(config.source.weights)
+    wanted = max(SMALL[published] / facts.small, MIDDLE[published] / facts.middle)
+    limit = min(LARGER * facts.short_side, max(MOST, config.input.short_side))
     short = round(min(max(wanted, LEAST), limit) / STEP) * STEP or STEP
     if wanted > limit:
         return Decision("input.short_side", short, "size-limit", {"wanted": round(wanted), "limit": round(limit)})
