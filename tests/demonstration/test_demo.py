@@ -28,7 +28,7 @@ def test_a_short_demo_makes_all_that_the_long_one_makes_and_says_the_commands(tm
     assert len(list((out / "pictures").glob("*.jpg"))) == 1  # an eighth of the pictures is measured on
     assert made["run"] == str(out / "run") and made["mask_ap"] is not None and made["seconds"] > 0
     commands = [line.split()[2] for line in said.splitlines() if line.startswith("== maskzoo ")]
-    assert commands == ["data", "data", "train", "eval", "predict"] and "no problems" in said
+    assert commands == ["data", "data", "train", "eval", "predict"] and "0 problems" in said
 
 
 def test_ctrl_c_saves_the_training_and_says_how_to_go_on(tmp_path):

@@ -25,6 +25,7 @@ def test_a_small_row_trains_goes_on_and_predicts(name, data, tmp_path):
     longer = maskzoo.train(resume=tmp_path, epochs=2)
     assert longer.iterations == 4
     assert maskzoo.load(tmp_path).predict(GREY).size == (70, 90)
+    assert maskzoo.evaluate(tmp_path, data).comparison is None  # nothing was published
 
 
 @pytest.mark.slow

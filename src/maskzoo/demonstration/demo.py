@@ -14,7 +14,7 @@ from typing import Any
 from maskzoo.dataset_checks.check import check_dataset
 from maskzoo.datasets.draw import draw_dataset
 from maskzoo.demonstration.shapes import make_shapes
-from maskzoo.errors import ArgumentError, MaskzooError
+from maskzoo.errors import ArgumentError, MaskzooError, count_words
 from maskzoo.evaluation.job import evaluate
 from maskzoo.inference.folder_run import predict_folder
 from maskzoo.progress import OnProgress, ProgressEvent, say_nothing
@@ -92,7 +92,7 @@ def demo(
     make_shapes(data, train=count, val=val, on_progress=on_progress)
     _say(on_progress, "data", "check", data)
     problems = len(check_dataset(data, on_progress=on_progress).problems)
-    on_progress(ProgressEvent("Demo", note=f"{problems or 'no'} problems"))
+    on_progress(ProgressEvent("Demo", note=count_words(problems, "problem")))
     _say(on_progress, "data", "show", data, "--out", sheet, "--count", SHOWN)
     draw_dataset(data, out=sheet, count=SHOWN, on_progress=on_progress)
     trained = _train(data, run, epochs, on_row, on_progress)
