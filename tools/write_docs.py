@@ -12,7 +12,8 @@ from pathlib import Path
 
 from performance import tell_performance
 
-from maskzoo.zoo.rows import LIBRARIES, list_models, names, read_row, to_markdown
+import maskzoo
+from maskzoo.zoo.rows import GROUPS, OWN, list_models, name_group, names, read_row, to_markdown
 
 ROOT = Path(__file__).resolve().parent.parent
 PARITY = ROOT / "benchmarks" / "results" / "parity.json"
@@ -30,6 +31,11 @@ ELSEWHERE = {  # by the beginning of the names of fixtures: the library, and its
     ),
 }
 LEVEL = re.compile(r"\.(p|res)\d$")
+SMALL_ROWS = ROOT / "benchmarks" / "results" / "small_rows.json"
+SMALL_DATA = {
+    "shapes": "200 of `maskzoo demo`'s pictures, 96 x 96 pixels",
+    "people": "128 made-up pictures of one to four people-like outlines, 192 x 192 pixels",
+}
 SCRATCH, CURVE = ROOT / "benchmarks" / "results" / "scratch.json", ROOT / "docs" / "images" / "scratch.svg"
 CURVE_STYLE = (
     "text{font:12px sans-serif;fill:#444}line{stroke:#ccc}path,polyline{fill:none;stroke-width:2}"
@@ -65,7 +71,11 @@ Girshick, *Detectron2*) and keeps the licence. Names are those of the config fil
 Weights: Apache-2.0. Names are those of the config files of version 3, and the older ones are understood. It trains weight and
 bias of the pytorch style's norms with fixed statistics; here norms are fixed altogether, unless you set
 `network.backbone.norm=bn`.""",
+    OWN: """\
+Nobody has trained these: begin with random weights (`maskzoo train maskzoo_r18_fpn_small my-data --batch 4`), which their norms
+allow. All their stages, pyramid and heads learn; the input is smaller than the published rows', 384 and 256 pixels.""",
 }
+ZOO_TITLES = {OWN: "Small rows, for training on a CPU; no weights"}
 
 
 def main() -> None:
@@ -73,11 +83,13 @@ def main() -> None:
     parser.add_argument("--check", action="store_true", help="change nothing, exit with 1 if something is stale")
     check = parser.parse_args().check
     rows = list_models()
-    groups = {name: [row for row in rows if row.name.rpartition("/")[0] == folder] for folder, name in LIBRARIES.items()}
-    zoo = "\n".join(f"## {name}\n\n{ZOO_NOTES[name]}\n\n{to_markdown(group)}" for name, group in groups.items())
+    groups = {name: [row for row in rows if name_group(row.name) == name] for name in GROUPS}
+    zoo = "\n".join(
+        f"## {ZOO_TITLES.get(name, name)}\n\n{ZOO_NOTES[name]}\n\n{to_markdown(group)}" for name, group in groups.items()
+    )
     own = [replace(row, best=()) for row in groups["PaddleDetection"]]
     texts = {
-        ROOT / "docs" / "zoo.md": ZOO_INTRODUCTION + zoo + recipes(),
+        ROOT / "docs" / "zoo.md": ZOO_INTRODUCTION + zoo + small_rows() + recipes(),
         ROOT / "README.md": between(ROOT / "README.md", "zoo", to_markdown(own)),
     }
     if PARITY.exists():
@@ -103,6 +115,24 @@ def between(path: Path, name: str, body: str, text: str | None = None) -> str:
     begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->"
     before, rest = text.split(begin)
     return before + begin + body + end + rest.split(end)[1]
+
+
+def small_rows() -> str:
+    """What the small rows reach in so much time, as benchmarks/small_rows.py measured it."""
+    lines = [
+        "\nWhat they reach from random weights on pictures they have not seen (`benchmarks/small_rows.py`;",
+        "seconds of processor time on one core, evaluation included, measured beside other work):\n",
+        "| model | data | images seen | seconds | box AP | mask AP |",
+        "|---|---|---|---|---|---|",
+    ]
+    record = json.loads(SMALL_ROWS.read_text(encoding="utf-8"))
+    lines += [
+        f"| `{row}` | {SMALL_DATA[data]} | {one['images_seen']} | {one['processor_seconds']:.0f} "
+        f"| {one['box_ap']} | {one['mask_ap']} |"
+        for row, sets in record.items()
+        for data, one in sets.items()
+    ]
+    return "\n".join(lines) + "\n"
 
 
 def recipes() -> str:
@@ -174,7 +204,7 @@ def parity_table(largest: dict[str, dict[str, float]], tolerances: dict[str, flo
 
 
 def draw_picture() -> None:
-    """Draw the painted photo with the outlines it was painted with: a picture of the drawing, not of a network's skill."""
+    """Paint the package's photo, and draw the outlines it was painted with: no picture of a network's skill."""
     import numpy as np
     from PIL import Image
 
@@ -184,6 +214,7 @@ def draw_picture() -> None:
     from still_life import make_photo
 
     photo, things = make_photo()
+    photo.save(maskzoo.sample_photo(), quality=90, optimize=True)
     classes = dict(enumerate(dict.fromkeys(name for name, _ in things)))
     label_of = {name: label for label, name in enumerate(classes.values())}
     boxes = [mask.getbbox() for _, mask in things]

@@ -283,7 +283,8 @@ class RunSettings(Section):
     A step takes `batch` images in each process and adds up `accumulate` such batches: the learning rate follows their
     total. `short_sides`, flip and long side are the recipe's; `jitter` (smallest and largest factor) replaces them by
     large-scale jitter, and `copy_paste` is the probability that objects of another image are pasted. `crowds_as_objects`
-    is for sets whose objects were drawn with a brush, which some tools write as crowds.
+    is for sets whose objects were drawn with a brush, which some tools write as crowds. Images with a class that less than
+    a share `repeat_rare` of the images have come more often in an epoch, by LVIS's rule (0: all equally often).
     """
 
     batch: Few = 1
@@ -303,3 +304,4 @@ class RunSettings(Section):
     group_by_aspect: bool = False
     jitter: tuple[Factor, Factor] | None = None
     copy_paste: Fraction = 0.0
+    repeat_rare: Fraction = 0.0

@@ -16,7 +16,7 @@ from maskzoo.cli.terminal import open_stderr, open_stdout, print_error, start_ta
 VERBS = [
     [], ["predict"], ["train"], ["eval"], ["models"], ["models", "show"], ["models", "copy"], ["convert"], ["verify"],
     ["data"], ["data", "check"], ["data", "stats"], ["data", "show"], ["data", "split"], ["data", "convert"], ["data", "pick"],
-    ["doctor"], ["export"], ["bench"], ["push"], ["pull"],
+    ["doctor"], ["demo"], ["export"], ["bench"], ["push"], ["pull"],
 ]  # fmt: skip
 
 

@@ -50,8 +50,8 @@ def predict(
         typer.Argument(
             metavar="SOURCE",
             help="Images, folders, quoted patterns ('photos/**/*.jpg'), @LIST.txt (a path a line), .tar files of images, "
-            "or - for an image on standard input. Or one data set: a COCO instances file (.json). Or one video: a file, a "
-            "camera (0), a stream (rtsp://...).",
+            "or - for an image on standard input; sample is a photo that comes along. Or one data set: a COCO instances file "
+            "(.json). Or one video: a file, a camera (0), a stream (rtsp://...).",
         ),
     ],
     weights: Weights = None,
@@ -123,6 +123,7 @@ def predict(
     JSON for each frame. Ctrl-C leaves both, as far as they go.
 
     Examples:
+      maskzoo predict mask_rcnn_r50_fpn_1x_coco sample
       maskzoo predict mask_rcnn_r50_fpn_1x_coco photo.jpg
       maskzoo predict r50.safetensors clip.mp4 --out drawn.mp4 --track
       maskzoo predict r50.safetensors rtsp://camera/stream --every 5 --save json
