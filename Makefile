@@ -5,11 +5,12 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help demo test test-slow coverage lint docs parity bench reliability clean
+.PHONY: help demo browser test test-slow coverage lint docs parity bench reliability clean
 
 help:
 	@echo "make demo       offline, in minutes: make a data set, check it, train, measure, predict, report"
 	@echo "make test       everything that CI runs: lint, types, import contracts, tests"
+	@echo "make browser    Chromium, by apt where that may install, and onnxruntime for it; without them the page's tests skip"
 	@echo "make test-slow  the minutes-long tests"
 	@echo "make coverage   the share of lines and branches that the tests reach; TESTS=tests/ops runs one folder of them"
 	@echo "make docs       write docs/zoo.md and the README's table anew from the model files"
@@ -35,8 +36,17 @@ lint: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# What only the tests of the page need. Where it cannot be had they skip, and say why.
+RUNTIME := $(VENV)/browser
+browser: $(STAMP)
+	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || \
+		{ [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -qq -y --no-install-recommends chromium >/dev/null; } || \
+		echo "Chromium is not installed, and apt cannot install it here: the tests of the page skip"
+	@MASKZOO_HOME=$(RUNTIME) $(BIN)/python -c "from maskzoo.zoo.browser_runtime import fetch_package; fetch_package()" || \
+		echo "onnxruntime-web was not fetched: the tests of the network in the browser skip"
+
 # Two processes of one thread each: a file's tests stay together, so that what they share is made once.
-test: lint
+test: lint browser
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --durations=10
 
 test-slow: $(STAMP)
@@ -71,6 +81,7 @@ bench: $(STAMP)
 	$(BIN)/python benchmarks/gpu.py || [ $$? -eq 77 ]
 	$(BIN)/python benchmarks/train.py
 	$(BIN)/python benchmarks/evaluate.py
+	$(BIN)/python benchmarks/read_annotations.py
 	$(BIN)/python benchmarks/loader.py
 	$(BIN)/python tools/write_docs.py
 

@@ -7,8 +7,8 @@
 Every contender runs in processes of its own, one after the other, A B A B: these are ratios of one run, not bare times.
 R50-FPN, a photo that fills 800x1216, rule-made weights, 1,000 proposals and 100 detections (counted, and written into the
 result). Then the networks of torchvision and of detectron2 themselves, by rule-made weights that were converted: the library
-against maskzoo, in float32, with what `maskzoo.verify` finds different. The photo is made up, and so are those that int8 is
-calibrated on: no contender's time depends on what they show.
+against maskzoo, in float32, with what `maskzoo.verify` finds different, written into predict_converted.json. The photo is made
+up, and so are those that int8 is calibrated on: no contender's time depends on what they show.
 """
 
 import os
@@ -44,10 +44,11 @@ def main():
     contenders = list_contenders(options.dtypes, options.peers) if "paddledetection" in options.networks else {}
     for library in libraries:
         contenders |= list_converted(library)
-    result = {"machine": describe_machine(), "rounds": options.rounds, "runs": {}}
+    run = {"machine": describe_machine(), "rounds": options.rounds}
+    published, converted = {}, {}
     with tempfile.TemporaryDirectory() as folder:
         job = {"folder": str(make_inputs(Path(folder))), "repeats": options.repeats}
-        result["converted"] = {library: convert_and_compare(library, Path(folder)) for library in libraries}
+        equal = {library: convert_and_compare(library, Path(folder)) for library in libraries}
         for python, contender in contenders.values():
             if contender["backend"] == "openvino":  # writes the network down, which must not count as its memory
                 run_worker(python, job | contender | {"threads": os.cpu_count(), "repeats": 0})
@@ -58,9 +59,14 @@ def main():
                 return run_worker(python, job | contender | {"threads": threads})
 
             runs = take_turns(contenders, options.rounds, measure, tell(f"{threads} thread(s)"))
-            result["runs"][str(threads)] = {name: summarize(values) for name, values in runs.items()}
-            report(threads, result["runs"][str(threads)], libraries)
-    write_result(options.out, result)
+            table = {name: summarize(values) for name, values in runs.items()}
+            report(threads, table, libraries)
+            converted[str(threads)] = {name: row for name, row in table.items() if "of_library" in row}
+            published[str(threads)] = {name: row for name, row in table.items() if "of_library" not in row}
+    if "paddledetection" in options.networks:
+        write_result(options.out, run | {"runs": published})
+    if libraries:
+        write_result(options.out.with_name("predict_converted.json"), run | {"equal": equal, "runs": converted})
 
 
 def list_contenders(dtypes, peers):

@@ -1,6 +1,7 @@
 """What `maskzoo serve` costs beside the predictor alone: python benchmarks/serve.py MODEL [--seconds N] [--size 480x640].
 
 Server and predictor take turns on one machine. A client has one request under way at a time, on a connection of its own.
+With --memory N: how the server's memory, decoding processes included, changes over N requests of photos of changing sizes.
 """
 
 import argparse
@@ -96,13 +97,42 @@ def describe(times, rates):
     return {"p50": float(np.percentile(ms, 50)), "p99": float(np.percentile(ms, 99)), "rate": rate, "requests": len(ms)}
 
 
+def read_memory(process):
+    """Megabytes that the server and the processes that it started hold."""
+    tasks = Path(f"/proc/{process.pid}/task").glob("*/children")  # a process is the child of the thread that started it
+    pids = [process.pid, *(int(pid) for task in tasks for pid in task.read_text().split())]
+    texts = [Path(f"/proc/{pid}/status").read_text() for pid in pids]
+    return sum(int(re.search(r"VmRSS:\s+(\d+)", text)[1]) for text in texts) / 1024
+
+
+def watch_memory(model, requests):
+    """Yield requests done and megabytes held, twenty times on the way."""
+    process, address = start_server(model, 8)
+    random = np.random.default_rng(0)
+    try:
+        with httpx.Client(base_url=address, trust_env=False, timeout=120) as http:
+            for done in range(requests + 1):
+                if done % max(1, requests // 20) == 0:
+                    yield {"requests": done, "megabytes": round(read_memory(process), 1)}
+                photo = make_photo(*random.integers(16, 400, 2).tolist())
+                http.post("/v1/predict", params={"score": 0}, content=photo).raise_for_status()
+    finally:
+        process.terminate()
+        process.wait()
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model")
     parser.add_argument("--seconds", type=float, default=3.0)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--size", default="480x640")
+    parser.add_argument("--memory", type=int, metavar="N")
     given = parser.parse_args()
+    if given.memory is not None:
+        for row in watch_memory(given.model, given.memory):
+            print(json.dumps(row), flush=True)
+        return
     photo = make_photo(*map(int, given.size.split("x")))
     predictor = maskzoo.load(given.model)
     servers = {size: start_server(given.model, size) for size in (1, 8)}

@@ -33,9 +33,11 @@ class Running:
 
 
 @contextmanager
-def running(models=None, *, tokens=(), decoders=1, **limits):
+def running(models=None, *, tokens=(), hosts=(), label_studio=None, decoders=1, **limits):
     """Serve small networks, on a port that is free, until the block ends."""
-    app, service = create_app(models or {"small": small_predictor()}, Limits(**limits), tokens=tokens, decoders=decoders)
+    named = models or {"small": small_predictor()}
+    options = {"tokens": tokens, "hosts": hosts, "label_studio": label_studio, "decoders": decoders}
+    app, service = create_app(named, Limits(**limits), **options)
     started = threading.Event()
     server = DrainingServer(app, service, started.set)
     listener = socket.create_server(("127.0.0.1", 0))

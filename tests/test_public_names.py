@@ -23,6 +23,7 @@ SIGNATURES = Path(__file__).with_name("public_names.txt")
 RAISE_NOTHING = {"keep_freed_memory", "names", "diagnose"}
 # Where Python's own errors are raised, and who turns them into one of ours, or why nobody can meet them.
 OWN_CONVERSIONS = {
+    "augmentations.py": "pydantic makes a ConfigError of them",
     "config.py": "pydantic makes a ConfigError of them",
     "datasets/importers/datumaro.py": "the importer names the shape that it skips",
     "datasets/importers/drawn_shapes.py": "the importer names the shape that it skips",

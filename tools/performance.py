@@ -15,9 +15,11 @@ INSTRUCTIONS = {
 }
 # At most these shares of a peer's time, by type: torchvision's, PaddleDetection's.
 SHARES = {"float32": (0.50, 0.17), "bfloat16": (0.33, 0.11), "int8": (0.20, 0.07)}
+CONVERTED = 0.50  # of the library's own time, float32, one thread
 ROI_ALIGN = 0.12
 TRAINING = 0.75
 EVALUATION = 20.0
+READING_SECONDS, READING_MB = 12.0, 1500.0
 AP_LOSS = {"bfloat16": 0.3, "int8": 1.0}  # points
 MASK_IOU = {"bfloat16": 0.98, "int8": 0.95}
 ON_GPU = {"prediction": 2.0, "training": 1.3}  # times as fast as torchvision
@@ -31,12 +33,14 @@ def tell_performance() -> str:
     """The whole generated part of the page."""
     sections = {
         "predict": tell_prediction,
+        "predict_converted": tell_converted,
         "accuracy": tell_accuracy,
         "throughput": tell_throughput,
         "busy": tell_busy,
         "gpu": tell_gpu,
         "train": tell_training,
         "evaluate": tell_evaluation,
+        "read_annotations": tell_reading,
         "loader": tell_loader,
     }
     texts = []
@@ -116,6 +120,40 @@ def judge_prediction(table: Table) -> Iterator[str]:
             yield judge(f"{name}: RoIAlign, of torchvision's", own[name]["roi_align_of_torchvision"], ROI_ALIGN)
         memory = own[name]["peak_memory_mb"] / table["torchvision float32"]["peak_memory_mb"]
         yield judge(f"{name}: memory, of torchvision's", memory, 1.0)
+
+
+def tell_converted(result: dict[str, Any]) -> Iterator[str]:
+    yield "## Converted networks against their own libraries, float32, R50-FPN\n"
+    yield (
+        f"`python benchmarks/predict.py --networks {' '.join(result['equal'])}`, rule-made weights, a photo to run-length "
+        f"masks, {result['rounds']} alternating processes of each, on {describe(result['machine'])}. "
+        "`maskzoo predict` keeps freed memory.\n"
+    )
+    rows = []
+    for library in result["equal"]:
+        own = {name: row for name, row in result["runs"]["1"].items() if name.startswith(f"{library}'s network in maskzoo")}
+        share = min(row["of_library"] for row in own.values())
+        rows.append(judge(f"of {library}'s own time, one thread", share, CONVERTED, digits=3))
+    yield from tabulate(GOALS, rows)
+    yield ""
+    yield from tabulate(
+        ("", "threads", "of the library's time", "seconds", "peak memory, MB", "detections"),
+        (
+            f"| {name} | {threads} | {row['of_library']:.2f} | {row['seconds']:.2f} | {row['peak_memory_mb']} "
+            f"| {row['detections']} |"
+            for threads, table in result["runs"].items()
+            for name, row in table.items()
+        ),
+    )
+    yield ""
+    yield from tabulate(
+        ("the same photo in both", "detections in common", "boxes, pixels", "scores", "masks, least IoU"),
+        (
+            f"| {library} {row['versions'].get(library, '')} | {row['matched']} of {row['theirs']} | {row['box_error']:.4f} "
+            f"| {row['score_error']:.1e} | {row['least_mask_iou']:.4f} |"
+            for library, row in result["equal"].items()
+        ),
+    )
 
 
 def tell_accuracy(results: list[dict[str, Any]]) -> Iterator[str]:
@@ -261,6 +299,27 @@ def tell_evaluation(result: dict[str, Any]) -> Iterator[str]:
                 ("from rows in memory", "times_faster_from_rows"),
                 ("from two JSON files, every value checked", "times_faster_from_files"),
             )
+        ),
+    )
+
+
+def tell_reading(result: dict[str, Any]) -> Iterator[str]:
+    data = result["data"]
+    yield f"## Reading a COCO file of {data['objects']:,} objects on {data['images']:,} images, {data['megabytes']} MB\n"
+    yield (
+        f"`python benchmarks/read_annotations.py`, every value checked, one core, {result['rounds']} alternating processes of "
+        f"each, on {describe(result['machine'])}.\n"
+    )
+    own = result["maskzoo"]
+    rows = judge("seconds", own["seconds"], READING_SECONDS), judge("memory, MB", own["peak_memory_mb"], READING_MB, digits=0)
+    yield from tabulate(GOALS, rows)
+    yield ""
+    readers = {"maskzoo": "yes", "pycocotools": "no", "json.load": "no"}
+    yield from tabulate(
+        ("", "seconds", "peak memory, MB", "values checked"),
+        (
+            f"| {name} | {result[name]['seconds']:.1f} | {result[name]['peak_memory_mb']:.0f} | {checks} |"
+            for name, checks in readers.items()
         ),
     )
 

@@ -59,8 +59,8 @@ no data set, and are called `not used 12` and so on.""",
     "detectron2": """\
 Weights: CC BY-SA 3.0: whoever passes them on, or weights trained from them, names their origin (Wu, Kirillov, Massa, Lo and
 Girshick, *Detectron2*) and keeps the licence. Names are those of the config files; names of LVIS v0.5's classes are LVIS's own
-(Gupta, Dollár and Girshick, CC BY 4.0). The rows `..._LSJ` were trained with large-scale jitter: `--set run.jitter=[0.1,2.0]`
-trains on so.""",
+(Gupta, Dollár and Girshick, CC BY 4.0). The rows `..._LSJ` were trained with large-scale jitter: `--recipe lsj`
+([what it sets](training.md#augmentation)) trains so.""",
     "mmdetection": """\
 Weights: Apache-2.0. Names are those of the config files of version 3, and the older ones are understood. It trains weight and
 bias of the pytorch style's norms with fixed statistics; here norms are fixed altogether, unless you set

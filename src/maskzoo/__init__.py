@@ -45,14 +45,17 @@ if TYPE_CHECKING:
     from maskzoo.inference.folder_run import FolderRun, ImageResult, predict_folder
     from maskzoo.inference.prediction import Masks, Prediction
     from maskzoo.inference.predictor import Predictor
+    from maskzoo.inference.video_run import VideoRun, predict_video
     from maskzoo.picking.page import write_pick_page
     from maskzoo.picking.pick import PickedImage, PickedImages, pick_images
     from maskzoo.publishing.push import Pushed, push
     from maskzoo.reports.page import write_report
     from maskzoo.serving.client import Client
+    from maskzoo.serving.labelling.pictures import LabelStudio
     from maskzoo.serving.server import serve
     from maskzoo.system.memory import keep_freed_memory
     from maskzoo.system.processes import join_processes
+    from maskzoo.training.draw import DrawnAugmentation, draw_augmented
     from maskzoo.training.run import TrainingRun, train
     from maskzoo.weights.checkpoint import Checkpoint
     from maskzoo.zoo.conversion import Conversion, convert
@@ -77,6 +80,7 @@ __all__ = [
     "DatasetReport",
     "Diagnosis",
     "DownloadError",
+    "DrawnAugmentation",
     "DrawnDataset",
     "EvaluationRun",
     "ExportError",
@@ -87,6 +91,7 @@ __all__ = [
     "ImageResult",
     "ImportedConfig",
     "Judgement",
+    "LabelStudio",
     "Masks",
     "MaskzooError",
     "ModelConfig",
@@ -109,6 +114,7 @@ __all__ = [
     "TrainingError",
     "TrainingRun",
     "Verification",
+    "VideoRun",
     "WeightsError",
     "WrittenModel",
     "benchmark",
@@ -118,6 +124,7 @@ __all__ = [
     "convert_to",
     "dataset_statistics",
     "diagnose",
+    "draw_augmented",
     "draw_dataset",
     "evaluate",
     "export",
@@ -129,6 +136,7 @@ __all__ = [
     "names",
     "pick_images",
     "predict_folder",
+    "predict_video",
     "pull",
     "push",
     "read_image",
@@ -149,6 +157,7 @@ _HOMES = {
     "ConvertedDataset": "datasets.converted",
     "DatasetReport": "dataset_checks.report",
     "Diagnosis": "doctor",
+    "DrawnAugmentation": "training.draw",
     "DrawnDataset": "datasets.draw",
     "EvaluationRun": "evaluation.job",
     "Exported": "zoo.export_model",
@@ -157,6 +166,7 @@ _HOMES = {
     "ImageResult": "inference.folder_run",
     "ImportedConfig": "zoo.import_config",
     "Judgement": "dataset_checks.judgement",
+    "LabelStudio": "serving.labelling.pictures",
     "Masks": "inference.prediction",
     "ModelConfig": "config",
     "PhotoComparison": "zoo.counterparts.verify",
@@ -172,6 +182,7 @@ _HOMES = {
     "Statistics": "datasets.statistics",
     "TrainingRun": "training.run",
     "Verification": "exporting.verify",
+    "VideoRun": "inference.video_run",
     "WrittenModel": "zoo.counterparts.convert",
     "benchmark": "bench.runner",
     "check_dataset": "dataset_checks.check",
@@ -180,6 +191,7 @@ _HOMES = {
     "convert_to": "zoo.counterparts.convert",
     "dataset_statistics": "datasets.statistics",
     "diagnose": "doctor",
+    "draw_augmented": "training.draw",
     "draw_dataset": "datasets.draw",
     "evaluate": "evaluation.job",
     "export": "zoo.export_model",
@@ -193,6 +205,7 @@ _HOMES = {
     "predict_folder": "inference.folder_run",
     "pull": "zoo.hub",
     "push": "publishing.push",
+    "predict_video": "inference.video_run",
     "read_image": "images.read",
     "serve": "serving.server",
     "split_dataset": "datasets.split",

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from maskzoo.augmentations import Augmentations
 from maskzoo.models import settings
+from maskzoo.schema import Above, Channels, Deviation, Factor, Few, Fraction, Mean, Positive, Real, Section, Side
 
 __all__ = [
     "Anchors",
@@ -34,26 +36,12 @@ __all__ = [
     "Warmup",
 ]
 
-Positive = Annotated[int, Field(gt=0, le=10**9)]  # of iterations and the like, which take no memory
-Few = Annotated[int, Field(gt=0, le=100_000)]  # boxes, images, epochs
-Channels = Annotated[int, Field(ge=8, le=4096, multiple_of=8)]
-Side = Annotated[int, Field(gt=0, le=32_768)]  # pixels
-Real = Annotated[float, Field(ge=0, le=1e6)]
-Above = Annotated[float, Field(gt=0, le=1e6)]
-Factor = Annotated[float, Field(ge=0.01, le=100)]
-Fraction = Annotated[float, Field(ge=0, le=1)]
-Mean = Annotated[float, Field(ge=-1e6, le=1e6)]
-Deviation = Annotated[float, Field(ge=1e-6, le=1e6)]
 COCO_VAL = "COCO val2017"
 PasteRule = Literal["sampled", "whole_pixels"]
 ResizeRule = Literal["one_factor", "rounded", "pillow", "opencv", "float"]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
-
-
-class Backbone(_Section, settings.Backbone):
+class Backbone(Section, settings.Backbone):
     """A ResNet: `variant` b is the plain one, d has the three-convolution stem and pooled shortcuts.
 
     `width` is the number of channels of the stem; all stages follow it. `norm` frozen uses stored statistics and never
@@ -82,7 +70,7 @@ class Backbone(_Section, settings.Backbone):
         return self
 
 
-class Anchors(_Section, settings.Anchors):
+class Anchors(Section, settings.Anchors):
     """Anchor `sizes` (side of the square, pixels) of each level and its `strides`; ratios are height / width.
 
     `whole`, torchvision's rule: corners are rounded to whole pixels, and a level's cells stand as many whole pixels apart as
@@ -103,14 +91,14 @@ class Anchors(_Section, settings.Anchors):
         return self
 
 
-class RoiAlign(_Section, settings.RoiAlign):
+class RoiAlign(Section, settings.RoiAlign):
     """How RoIs are pooled: `aligned` shifts them by half a cell; `samples` of a bin along each axis, 0 adapts to the RoI."""
 
     aligned: bool = True
     samples: Annotated[int, Field(ge=0, le=16)] = 0
 
 
-class Network(_Section, settings.Network):
+class Network(Section, settings.Network):
     """`heads` fpn: a pyramid and a box head; dc5: one level of stride 16, a dilated res5, and a box head; c4: one level of
     stride 16, res4, and res5 on every RoI.
 
@@ -145,7 +133,7 @@ class Network(_Section, settings.Network):
         return self
 
 
-class Input(_Section):
+class Input(Section):
     """How a photo becomes the network's input: target sides, the rule of resizing, RGB mean, deviation, canvas multiple.
 
     `order` is that of the channels as the network reads them; mean and deviation stay in the order R, G, B.
@@ -163,7 +151,7 @@ class Input(_Section):
     canvas_multiple: Annotated[int, Field(gt=0, le=1024)]
 
 
-class ProposalLimits(_Section, settings.ProposalLimits):
+class ProposalLimits(Section, settings.ProposalLimits):
     """Per level: keep `before_nms` by score, suppress above `iou`, keep `after_nms`; then `total` of an image."""
 
     before_nms: Few
@@ -173,7 +161,7 @@ class ProposalLimits(_Section, settings.ProposalLimits):
     min_side: Real
 
 
-class BoxLimits(_Section, settings.BoxLimits):
+class BoxLimits(Section, settings.BoxLimits):
     """Detections: class scores above `score`, suppressed above `iou` within a class, the best `total` of an image.
 
     Boxes with a side below `min_side` are no candidates. They come by label, then proposal, or by falling score (`order`).
@@ -189,17 +177,17 @@ class BoxLimits(_Section, settings.BoxLimits):
     paste: PasteRule = "sampled"
 
 
-class Limits(_Section, settings.Limits):
+class Limits(Section, settings.Limits):
     proposals: ProposalLimits
     detections: BoxLimits
 
 
-class Warmup(_Section):
+class Warmup(Section):
     iterations: Annotated[int, Field(ge=0, le=10**9)]
     start_factor: Fraction
 
 
-class RpnSampling(_Section):
+class RpnSampling(Section):
     """Which anchors train the RPN: positive from `positive_iou`, negative below `negative_iou`."""
 
     samples: Few
@@ -208,7 +196,7 @@ class RpnSampling(_Section):
     negative_iou: Fraction
 
 
-class BoxSampling(_Section):
+class BoxSampling(Section):
     """Which RoIs train the heads: foreground from `foreground_iou`, at most `foreground_fraction` of `samples`."""
 
     samples: Few
@@ -216,8 +204,12 @@ class BoxSampling(_Section):
     foreground_iou: Fraction
 
 
-class Training(_Section):
-    """The published recipe. `learning_rate` belongs to `images_per_batch` images over all processes."""
+class Training(Section):
+    """The published recipe. `learning_rate` belongs to `images_per_batch` images over all processes.
+
+    `augmentation` is what is drawn for a photo before it is resized and flipped: nothing in a published row, else a list,
+    or a preset's name, which stands for one.
+    """
 
     epochs: Few
     milestones: Annotated[tuple[Positive, ...], Field(max_length=1000)]
@@ -231,12 +223,13 @@ class Training(_Section):
     short_sides: Annotated[tuple[Side, ...], Field(max_length=1000)]
     long_side: Side
     flip: Fraction
+    augmentation: Augmentations = ()
     proposals: ProposalLimits
     rpn: RpnSampling
     boxes: BoxSampling
 
 
-class Published(_Section):
+class Published(Section):
     """What a published row reaches and costs: AP on `data` in percent, as its library publishes it, or null where it does not.
 
     `parameters` leaves running statistics out; `gflops` is one image of 800x1216, a multiply-add counted as two.
@@ -249,7 +242,7 @@ class Published(_Section):
     gflops: Annotated[float, Field(gt=0)]
 
 
-class Source(_Section):
+class Source(Section):
     """Where the weights come from and under which licence. The URLs are empty in a user's own file.
 
     `sha256` is what the weights' SHA-256 begins with, where their library publishes that (in the file's name), else empty.
@@ -269,7 +262,7 @@ class Source(_Section):
         return value
 
 
-class ModelConfig(_Section):
+class ModelConfig(Section):
     """One row of the zoo, complete. `classes` maps the data set's category id to its name, in label order."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
@@ -282,7 +275,7 @@ class ModelConfig(_Section):
     source: Source
 
 
-class RunSettings(_Section):
+class RunSettings(Section):
     """How a training run uses its machine and its data; the recipe itself stands in the model file.
 
     A step takes `batch` images in each process and adds up `accumulate` such batches: the learning rate follows their

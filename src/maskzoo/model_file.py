@@ -12,8 +12,9 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from maskzoo.config import ModelConfig, RunSettings, _Section
+from maskzoo.config import ModelConfig, RunSettings
 from maskzoo.errors import ConfigError, list_some
+from maskzoo.schema import Section
 from maskzoo.system.yaml_text import CORE, parse_yaml_text
 
 __all__ = ["dump_config", "dump_data", "parse_config", "parse_settings", "parse_yaml", "read_config"]
@@ -111,7 +112,7 @@ def _to_json(data: dict[Any, Any], origin: str) -> str:
         raise ConfigError(f"{origin}: holds a value that is not a number, text, list or mapping: {error}") from None
 
 
-def _override(data: dict[str, Any], override: str, schema: type[_Section]) -> None:
+def _override(data: dict[str, Any], override: str, schema: type[Section]) -> None:
     key, equals, value = override.partition("=")
     shown = _shorten(override)
     if not equals or not key:
@@ -133,14 +134,14 @@ def _override(data: dict[str, Any], override: str, schema: type[_Section]) -> No
     section[last] = parse_yaml(value, f"--set {shown}: the value")
 
 
-def _explain(error: ValidationError, schema: type[_Section], origin: str) -> str:
+def _explain(error: ValidationError, schema: type[Section], origin: str) -> str:
     """One line for each of the first 20 faults: key path, what was found and expected, nearest valid name of an unknown key."""
     faults = error.errors(include_url=False)
     lines = [f"{origin}: {_explain_one(fault, schema)}" for fault in faults[:20]]
     return "\n".join([*lines, *([f"and {len(faults) - 20:,} more"] if len(faults) > 20 else [])])
 
 
-def _explain_one(fault: Mapping[str, Any], schema: type[_Section]) -> str:
+def _explain_one(fault: Mapping[str, Any], schema: type[Section]) -> str:
     key = _shorten(".".join(str(part) for part in fault["loc"])) or "the file"
     if fault["type"] == "extra_forbidden":
         return f"unknown key {key!r}{_nearest(fault['loc'], schema)}"
@@ -153,7 +154,7 @@ def _shorten(text: str, most: int = 120) -> str:
     return text if len(text) <= most else text[: most - 3] + "..."
 
 
-def _nearest(location: tuple[int | str, ...], schema: type[_Section]) -> str:
+def _nearest(location: tuple[int | str, ...], schema: type[Section]) -> str:
     *parents, last = (str(part) for part in location)
     keys = _list_keys(schema)
     section: Any = keys
@@ -162,7 +163,7 @@ def _nearest(location: tuple[int | str, ...], schema: type[_Section]) -> str:
     return "; " + (_suggest_key(".".join([*parents, last]), keys) or f"known here: {', '.join(section)}") if section else ""
 
 
-def _list_keys(schema: type[_Section]) -> dict[str, Any]:
+def _list_keys(schema: type[Section]) -> dict[str, Any]:
     """Return the schema's keys as nested mappings."""
     keys: dict[str, Any] = {}
     for name, field in schema.model_fields.items():
@@ -202,4 +203,4 @@ def _walk(keys: Mapping[str, Any], before: str = "") -> Iterator[str]:
 
 
 def _is_section(kind: Any) -> bool:
-    return isinstance(kind, type) and issubclass(kind, _Section)
+    return isinstance(kind, type) and issubclass(kind, Section)

@@ -146,3 +146,25 @@ def test_a_font_can_be_given_and_has_to_be_one(run, data, tmp_path, monkeypatch)
     monkeypatch.setenv("MASKZOO_FONT", "none.otf")
     code, _, err = run("set.json", "--out", "sheet.png")
     assert code == 1 and "none.otf" in err and "MASKZOO_FONT" in err
+
+
+def test_pictures_are_shown_as_training_sees_them(run, data):
+    settings = ("--set", "training.short_sides=[60]", "--set", "training.long_side=90")
+    code, out, err = run("set.json", "--augmented", "aerial", "--out", "sheet.png", "--count", 6, *settings)
+    assert (code, err) == (0, "")
+    assert "Wrote sheet.png: 6 pictures, " in out and "left their picture or were covered" in out
+    code, out, _ = run("set.json", "--augmented", "lsj", "--out", "sheet.png", "--count", 3, *settings, "--json")
+    assert code == 0 and len(json.loads(out)["images"]) == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--augmented", "photo", "--class", "class 1"), "expected no --class with --augmented"),
+        (("--set", "training.flip=0"), "expected --augmented RECIPE"),
+        (("--augmented", "photso"), "no such model"),
+    ],
+)
+def test_what_does_not_go_with_augmented_pictures_is_refused(run, data, arguments, says):
+    code, _, err = run("set.json", *arguments)
+    assert code in (1, 2) and says in " ".join(err.replace("│", " ").split())

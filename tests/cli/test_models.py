@@ -4,9 +4,10 @@ import json
 
 import pytest
 
+from maskzoo.augmentations import PRESETS
 from maskzoo.cli import main
-from maskzoo.model_file import read_config
-from maskzoo.zoo.rows import LIBRARIES, names
+from maskzoo.model_file import parse_config, read_config
+from maskzoo.zoo.rows import LIBRARIES, names, read_row, row_text
 
 NAME = "mask_rcnn_r50_fpn_1x_coco"
 
@@ -72,6 +73,24 @@ def test_the_facts_for_a_script_hold_the_whole_model_file(run):
     _, out, _ = run("models", "show", NAME, "--json")
     facts = json.loads(out)
     assert facts["name"] == NAME and facts["config"]["limits"]["detections"]["total"] == 100
+
+
+def test_a_copy_can_have_a_presets_list_and_keeps_all_else(run, tmp_path):
+    file = tmp_path / "my.yml"
+    assert run("models", "copy", NAME, file, "--augmentation", "aerial")[0] == 0
+    written = read_config(file)
+    assert written.training.augmentation == PRESETS["aerial"]
+    assert written.model_copy(update={"training": read_row(NAME).training}) == read_row(NAME)
+    kept = [line for line in file.read_text().splitlines() if "kind:" not in line and "augmentation:" not in line]
+    assert kept == row_text(NAME).splitlines()
+    assert "quarter_turn 0.75" in " ".join(run("models", "show", file)[1].split())
+    code, _, err = run("models", "copy", NAME, tmp_path / "other.yml", "--augmentation", "arial")
+    assert code == 1 and "aerial" in err and not (tmp_path / "other.yml").exists()
+
+
+@pytest.mark.parametrize("name", names())
+def test_every_row_takes_a_presets_list(name):
+    assert parse_config(row_text(name, "photo"), name).training.augmentation == PRESETS["photo"]
 
 
 def test_a_copy_is_a_model_file_that_can_be_shown(run, tmp_path):

@@ -22,6 +22,9 @@ def call(*arguments):
         (["--model", "b=b.yml", "--model", "b=c.yml"], "two models have one name"),
         (["--model", "b=b.yml", "--weights", "w.safetensors"], "--weights goes with one MODEL"),
         (["a.yml", "--host", "0.0.0.0"], "--token-file FILE, or --open"),
+        (["a.yml", "--score", "0.3"], "go with --label-studio"),
+        (["a.yml", "--label-studio", "--images", "none"], "is no folder"),
+        (["a.yml", "--label-studio", "--label-studio-token-file", "token"], "add --label-studio-url"),
     ],
 )
 def test_a_wrong_call_is_refused_before_anything_is_loaded(arguments, words):
@@ -36,5 +39,16 @@ def test_open_lets_the_call_go_on_to_the_model():
 
 def test_the_help_names_every_limit():
     text = call("--help").output
-    for option in ("max-batch", "max-wait-ms", "max-queue", "max-pixels", "max-bytes", "token-file", "open", "workers"):
+    for option in (
+        "max-batch",
+        "max-wait-ms",
+        "max-queue",
+        "max-pixels",
+        "max-bytes",
+        "token-file",
+        "open",
+        "workers",
+        "label-studio",
+        "allowed-host",
+    ):
         assert f"--{option}" in text

@@ -2,6 +2,7 @@ import base64
 import io
 import json
 import logging
+import statistics
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +22,7 @@ from schemathesis.specs.openapi.checks import (
     unsupported_method,
 )
 
+from maskzoo import LabelStudio
 from maskzoo.errors import ArgumentError
 from maskzoo.serving.app import create_app
 from maskzoo.serving.gate import hash_tokens
@@ -262,14 +264,60 @@ def test_without_a_token_there_is_nothing_but_life_signs():
             assert http.get("/v1/models", headers={"Authorization": right}).status_code == 200
 
 
+def test_a_request_that_names_another_host_is_refused():
+    """As a page of another site would, whose name leads to this machine."""
+    with running(hosts=["localhost", "127.0.0.1", "[::1]", "photos.lan"]) as server, server.http() as http:
+        for right in ("localhost", "LOCALHOST:8000", f"127.0.0.1:{server.port}", "[::1]", "[::1]:8000", "photos.lan"):
+            assert http.get("/live", headers={"Host": right}).status_code == 200
+        for wrong in (
+            "evil.example",
+            "evil.example:8000",
+            "localhost.evil.example",
+            "[::1]x",
+            "",
+            "127.0.0.1:8000:9",
+            "localhost:x",
+        ):
+            for path in ("/live", "/v1/models", "/openapi.json", "/nothing"):
+                assert "--allowed-host" in problem(http.get(path, headers={"Host": wrong}), 421)
+            problem(http.post("/v1/predict", content=some_photo(), headers={"Host": wrong}), 421)
+
+
+def test_a_full_queue_refuses_within_a_moment(monkeypatch):
+    """50 ms is what a caller may expect; here it is the median of ten, for other work may hold the machine."""
+    with running(max_queue=1) as server, server.http() as http:
+        predict = server.service._batchers["small"].predictor.predict_prepared
+        monkeypatch.setattr(
+            server.service._batchers["small"].predictor,
+            "predict_prepared",
+            lambda photos: (time.sleep(2), predict(photos))[1],
+        )
+        with ThreadPoolExecutor(1) as pool:
+            first = pool.submit(post, http, some_photo())
+            while server.service.slots.taken == 0:
+                time.sleep(0.01)
+            times = []
+            for _ in range(10):
+                start = time.perf_counter()
+                problem(post(http, some_photo()), 503)
+                times.append(time.perf_counter() - start)
+            assert first.result().status_code == 200
+        assert statistics.median(times) < 0.05
+
+
 @pytest.mark.parametrize("token", ["short", "with a blank in between", "nicht-ascii-süß-genug"])
 def test_a_token_that_is_no_secret_is_refused(token):
     with pytest.raises(ArgumentError, match="openssl rand"):
         hash_tokens([token])
 
 
-def test_the_openapi_description_is_true(server):
+def test_the_openapi_description_is_true():
     """Random requests, valid and not: every answer is one that the description promises."""
+    with running(label_studio=LabelStudio(), hosts=["127.0.0.1"]) as server:
+        check_description(server)
+
+
+def check_description(server):
     schema = schemathesis.openapi.from_url(f"{server.address}/openapi.json")
     checks = [
         not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance,
@@ -287,4 +335,7 @@ def test_the_openapi_description_is_true(server):
 
         check()
         paths.add(operation.path)
-    assert paths == {"/v1/predict", "/v1/predict/batch", "/v1/models", "/live", "/ready", "/metrics"}
+    assert paths == {
+        "/v1/predict", "/v1/predict/batch", "/v1/models", "/live", "/ready", "/metrics", "/health", "/setup", "/predict",
+        "/webhook", "/x-anylabeling/v1/models", "/x-anylabeling/v1/predict",
+    }  # fmt: skip

@@ -12,7 +12,7 @@ import pytest
 
 from maskzoo import ArgumentError, MaskzooError, serve
 from maskzoo.serving import server as serving
-from maskzoo.serving.server import check_start
+from maskzoo.serving.server import _name_hosts, check_start
 from maskzoo.weights.checkpoint import write_checkpoint
 from networks import small_config, small_network, small_predictor
 from servers import post, running, some_photo
@@ -41,6 +41,13 @@ def test_a_token_file_without_a_token_or_without_a_file_is_refused(tmp_path):
     (tmp_path / "short").write_text("short\n")
     with pytest.raises(ArgumentError, match="16 letters"):
         check_start("127.0.0.1", tmp_path / "short", False)
+
+
+def test_a_server_of_this_machine_is_called_by_its_names_and_others_by_any_unless_some_are_given():
+    assert set(_name_hosts("127.0.0.1", ["photos.lan"])) == {"localhost", "127.0.0.1", "[::1]", "photos.lan"}
+    assert "[::1]" in _name_hosts("::1", []) and "127.1.2.3" in _name_hosts("127.1.2.3", [])
+    assert _name_hosts("0.0.0.0", []) == []
+    assert "photos.lan" in _name_hosts("0.0.0.0", ["photos.lan"])
 
 
 def test_an_address_that_is_taken_is_named():

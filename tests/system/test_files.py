@@ -185,7 +185,7 @@ def test_a_file_that_may_not_be_read_is_taken(tmp_path):
     [
         ("https://host/a//b.jpg?x=1", "download or copy it"),
         ("s3://bucket/photo.jpg", "download or copy it"),
-        ("rtsp://user@camera:554/1", "each frame as an RGB array"),
+        ("rtsp://user@camera:554/1", "a stream goes alone"),
         ("file:///home/me/a.jpg", "without file://"),
     ],
 )

@@ -29,8 +29,9 @@ def data(tmp_path_factory):
     return write_set(folder, images=14, tall=6), folder
 
 
-def make_loader(data, rank=0, processes=1, **run):
-    return TrainingLoader(*data, make_config(), RunSettings(**({"workers": 0} | run)), rank=rank, processes=processes)
+def make_loader(data, rank=0, processes=1, augmentation="[]", **run):
+    config = make_config(f"training.augmentation={augmentation}")
+    return TrainingLoader(*data, config, RunSettings(**({"workers": 0} | run)), rank=rank, processes=processes)
 
 
 def assert_equal(ours, other):
@@ -77,8 +78,9 @@ def test_a_batch_holds_what_its_positions_samples_hold(data):
         {"batch": 2},
         {"batch": 1, "jitter": (0.3, 1.5), "copy_paste": 0.7},
         {"batch": 2, "group_by_aspect": True},
+        {"batch": 2, "augmentation": "industrial"},
     ],
-    ids=["recipe", "jitter and pasting", "grouped"],
+    ids=["recipe", "jitter and pasting", "grouped", "augmentation"],
 )
 def test_batches_do_not_depend_on_the_number_of_workers(data, run):
     alone = list(make_loader(data, **run).epoch(1))

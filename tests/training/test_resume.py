@@ -13,8 +13,8 @@ from small_runs import kill_all, read_rows, start_training, train, wait_for_step
 
 # What each case sets, its processes, and after which step it is killed.
 CASES = {
-    "average, accumulation, bfloat16, 2 workers": (
-        ["run.workers=2", "run.ema=0.99", "run.accumulate=2", "run.precision=bfloat16"], 1, 2,
+    "average, accumulation, bfloat16, augmentation, 2 workers": (
+        ["run.workers=2", "run.ema=0.99", "run.accumulate=2", "run.precision=bfloat16", "training.augmentation=photo"], 1, 2,
     ),
     "two processes": (["run.workers=0"], 2, 2),
 }  # fmt: skip

@@ -116,6 +116,7 @@ def test_arguments_that_do_not_go_together_are_named(done, inputs, tmp_path):
         ((), {"resume": done[0].folder, "epochs": 0}, r"--epochs\): found 0; the run was begun with 1"),
         ((), {"resume": done[0].folder, "overrides": ["training.epochs=2"]}, "training.epochs=2 cannot change"),
         ((), {"resume": done[0].folder, "seed": 2}, "run.seed=2 cannot change"),
+        ((), {"resume": done[0].folder, "recipe": "photo"}, "--recipe cannot change"),
     ):
         with pytest.raises(ArgumentError, match=said):
             maskzoo.train(*arguments, **options)

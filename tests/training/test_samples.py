@@ -19,6 +19,8 @@ from maskzoo.training.samples import SampleMaker, order_images, read_annotated
 from shared_data import GOLDEN_SETS, need_golden
 from training_data import make_config, write_set
 
+MOSAIC = "training.augmentation=[{kind: mosaic, probability: 1}]"
+
 
 @pytest.mark.parametrize("folder", GOLDEN_SETS, ids=lambda folder: folder.name)
 def test_the_golden_pictures_have_the_references_ground_truth(folder):
@@ -160,6 +162,52 @@ def test_jitter_gives_one_canvas_and_pasting_more_objects_than_the_image_has(dat
         assert sample.size == ((56, 72) if width >= height else (72, 56))
         more += len(sample.labels) > len(plain.make(0, position, image).image.labels)
     assert more > 10
+
+
+def test_a_list_of_augmentations_draws_from_a_stream_of_its_own(data):
+    """A list whose entries never happen changes no sample, nor does one of colours change where objects are."""
+    plain, run = make_config(), RunSettings(copy_paste=0.5)
+    never = make_config("training.augmentation=[{kind: rotate, probability: 0, degrees: [5, 10]}]")
+    dark = make_config("training.augmentation=[{kind: brightness, probability: 1, factor: [0.5, 0.5]}]")
+    for position in range(8):
+        first, second, third = (SampleMaker(*data, config, run).make(1, position, position) for config in (plain, never, dark))
+        assert first.seed == second.seed == third.seed
+        assert np.array_equal(first.image.pixels, second.image.pixels)
+        assert np.array_equal(first.image.boxes, second.image.boxes) and np.array_equal(first.image.boxes, third.image.boxes)
+        assert third.image.pixels.mean() < 0.6 * first.image.pixels.mean()
+
+
+def test_an_augmented_sample_depends_on_seed_epoch_and_position_alone(data):
+    config = make_config("training.augmentation=aerial")
+    maker, run = SampleMaker(*data, config, RunSettings()), RunSettings(seed=1)
+    first = [maker.make(2, position, position % 4).image for position in range(8)]
+    again = [maker.make(2, position, position % 4).image for position in reversed(range(8))][::-1]
+    other = [SampleMaker(*data, config, run).make(2, position, position % 4).image for position in range(8)]
+    for one, two in zip(first, again, strict=True):
+        assert np.array_equal(one.pixels, two.pixels) and np.array_equal(one.boxes, two.boxes)
+    assert not any(np.array_equal(one.pixels, two.pixels) for one, two in zip(first, other, strict=True))
+
+
+def test_a_mosaic_takes_three_other_images_and_what_is_lost_on_the_way_is_counted(tmp_path):
+    annotations = write_set(tmp_path, images=6)
+    for place in range(6):
+        size = annotations.sizes[place].tolist()
+        cv2.imwrite(str(tmp_path / annotations.file_name(place)), np.full((*size, 3), 40 * place, np.uint8))
+    maker = SampleMaker(annotations, tmp_path, make_config(MOSAIC), RunSettings())
+    objects, lost = np.diff(annotations.first), 0
+    for position in range(10):
+        sample = maker.make(0, position, 2).image
+        shades = {shade for shade in range(6) if (sample.pixels == 40 * shade).mean() > 0.02}  # not those of edges
+        assert 2 in shades and 2 <= len(shades) <= 4
+        assert len(sample.labels) + sample.lost <= objects.max() * 4
+        lost += sample.lost
+    assert lost > 0
+
+
+def test_of_a_single_image_a_mosaic_is_made_of_it_alone(tmp_path):
+    annotations = write_set(tmp_path, images=1)
+    maker = SampleMaker(annotations, tmp_path, make_config(MOSAIC), RunSettings())
+    assert len(maker.make(0, 0, 0).image.labels) > 0
 
 
 def test_a_damaged_image_is_replaced_by_the_same_one_each_time_and_named(tmp_path):

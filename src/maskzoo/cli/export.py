@@ -22,11 +22,11 @@ __all__ = ["export"]
 def export(
     model: Model,
     to: Annotated[
-        Literal["onnx", "openvino", "torch"],
-        typer.Option("--to", help="onnx is one file that many runtimes read; torch is for C++."),
+        Literal["onnx", "openvino", "torch", "web", "cvat", "triton"],
+        typer.Option("--to", help="onnx is one file that many runtimes read; torch is for C++; web, cvat, triton: folders."),
     ] = "onnx",
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="FILE", help="The file to write; else MODEL's name in this folder.")
+        Path | None, typer.Option("--out", metavar="PATH", help="What to write; else by MODEL's name in this folder.")
     ] = None,
     weights: Weights = None,
     dtype: Annotated[
@@ -40,6 +40,10 @@ def export(
     preprocess: Annotated[
         bool, typer.Option("--preprocess", help="Take whole photos, one at a time: resize, normalise and pad inside.")
     ] = False,
+    runtime: Annotated[
+        Path | None,
+        typer.Option(metavar="PATH", help="onnxruntime-web for --to web, its folder or .tgz; else it is fetched once."),
+    ] = None,
     verify: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Compare the file with the network on these photos.")
     ] = None,
@@ -55,13 +59,18 @@ def export(
     and Pillow alone. With --verify the exit code is 1 if it differs from the
     network. --to torch makes a package of machine code for this kind of
     processor, and a C++ program beside it that uses it; that takes a C++ compiler
-    and several minutes.
+    and several minutes. --to web makes a folder for any web host: its page looks
+    for objects in the visitor's browser, and uploads nothing. --to cvat writes a
+    function of CVAT, for nuclio and for cvat-cli; --to triton a model repository
+    of NVIDIA Triton, and a client.
 
     Examples:
       maskzoo export mask_rcnn_r50_fpn_1x_coco --verify photos
       maskzoo export my.safetensors --preprocess
       maskzoo export my.safetensors --to openvino --dtype int8 --calibrate photos
       maskzoo export my.safetensors --to torch
+      maskzoo export my.safetensors --to cvat
+      maskzoo export my.safetensors --to web --out site
       maskzoo predict my.onnx street.jpg
     """
     canvas = None if fixed is None else parse_size(fixed, "--fixed")
@@ -78,6 +87,7 @@ def export(
             calibrate=calibrate,
             fixed=canvas,
             preprocess=preprocess,
+            runtime=runtime,
             verify=verify,
             overrides=override or (),
             force=force,
@@ -88,6 +98,8 @@ def export(
     else:
         size = exported.file.stat().st_size / 1e6
         open_stdout().print(f"Wrote {exported.file} ({size:.0f} MB); how to use it: {exported.example}", soft_wrap=True)
+        if to == "web":
+            open_stdout().print(f"Look at it: python -m http.server --directory {exported.file.parent}", soft_wrap=True)
         if exported.verification is not None:
             _print(exported.verification)
     if exported.verification is not None and exported.verification.faults:

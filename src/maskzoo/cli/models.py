@@ -110,18 +110,24 @@ def show(
 def copy(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A name from [bold]maskzoo models[/].")],
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The file to write, for example my.yml.")],
+    augmentation: Annotated[
+        str | None,
+        typer.Option(metavar="PRESET", help="Write the list of photo, aerial, microscopy or industrial into it."),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite FILE if it is there.")] = False,
 ) -> None:
     """Copy a published model file, to edit it.
 
-    Your copy can be used wherever a name is accepted.
+    Your copy can be used wherever a name is accepted. With --augmentation the
+    copy trains with a preset's list of augmentations, which can be edited too.
 
-    Example:
+    Examples:
       maskzoo models copy mask_rcnn_r50_fpn_1x_coco my.yml
+      maskzoo models copy mask_rcnn_r50_fpn_1x_coco my.yml --augmentation aerial
     """
     from maskzoo.zoo.rows import row_text
 
-    text = row_text(name)
+    text = row_text(name, augmentation)
     check_target(file, force=force)
     write_file(file, text.encode())
     open_stdout().print(f"Wrote {file}. Look at it: maskzoo models show {file}", soft_wrap=True)
@@ -243,6 +249,7 @@ def _list_facts(config: ModelConfig, row: RowSummary) -> dict[str, dict[str, str
             f"warm-up of {training.warmup.iterations} iterations",
             "momentum, decay": f"{training.momentum:g}, {training.weight_decay:g}",
             "short sides": f"{_join(training.short_sides)}; long side at most {training.long_side}",
+            "augmentation": ", ".join(f"{one.kind} {one.probability:g}" for one in training.augmentation) or "none but flips",
         },
         "Weights": {
             "licence": row.licence,

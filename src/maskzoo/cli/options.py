@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from maskzoo.progress import OnProgress, ProgressEvent
+from maskzoo.system.collecting import for_good
 
 if TYPE_CHECKING:
     from maskzoo.inference.predictor import Predictor
@@ -108,8 +109,9 @@ Overrides = Annotated[
 def load_predictor(model: str, weights: Path | None, on_progress: OnProgress, **options: Any) -> Predictor:
     """Return the predictor of `maskzoo.load`, with freed memory kept for speed."""
     on_progress(ProgressEvent(f"Loading {model}"))  # while torch is imported
-    from maskzoo.system.memory import keep_freed_memory
-    from maskzoo.zoo.load import load
+    with for_good():
+        from maskzoo.system.memory import keep_freed_memory
+        from maskzoo.zoo.load import load
 
     keep_freed_memory()  # this process does nothing else
     return load(model, weights, on_progress=on_progress, **options)

@@ -1,4 +1,4 @@
-"""`maskzoo predict`: from images to pictures, COCO JSON and a table."""
+"""`maskzoo predict`: from images to pictures, COCO JSON and a table; from a video to a drawn one."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 from collections import Counter
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -25,13 +25,17 @@ from maskzoo.cli.options import (
     Weights,
     load_predictor,
 )
+from maskzoo.cli.predict_video import names_video, predict_one_video
 from maskzoo.cli.progress import show_progress
 from maskzoo.cli.terminal import open_stderr, open_stdout, start_table
-from maskzoo.errors import count_words
+from maskzoo.errors import ArgumentError, count_words
+from maskzoo.progress import OnProgress
+from maskzoo.system.collecting import for_good
 
 if TYPE_CHECKING:
     from maskzoo.datasets.converted import ConvertedDataset
     from maskzoo.inference.folder_run import FolderRun
+    from maskzoo.inference.predictor import Predictor
 
 __all__ = ["predict"]
 
@@ -46,14 +50,17 @@ def predict(
         typer.Argument(
             metavar="SOURCE",
             help="Images, folders, quoted patterns ('photos/**/*.jpg'), @LIST.txt (a path a line), .tar files of images, "
-            "or - for an image on standard input. Or one data set: a COCO instances file (.json).",
+            "or - for an image on standard input. Or one data set: a COCO instances file (.json). Or one video: a file, a "
+            "camera (0), a stream (rtsp://...).",
         ),
     ],
     weights: Weights = None,
     images: Annotated[
         Path | None, typer.Option(metavar="DIR", help="The folder of a data set's images, if it is not near SOURCE.")
     ] = None,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="The folder for the results.")] = Path("maskzoo-predictions"),
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", help="The folder for the results; of a video also the file: out.mp4.")
+    ] = Path("maskzoo-predictions"),
     save: Annotated[
         str,
         typer.Option(
@@ -80,6 +87,8 @@ def predict(
         typer.Option(min=1, metavar="N", help="Images worked on at once, in threads; as many as pay if left out."),
     ] = None,
     font: FontFile = None,
+    every: Annotated[int, typer.Option(min=1, metavar="N", help="Of a video: predict every N-th frame only.")] = 1,
+    track: Annotated[bool, typer.Option("--track", help="Of a video: follow objects, and give each its number.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,
 ) -> None:
     """Find the objects in images, save pictures and COCO JSON.
@@ -94,41 +103,53 @@ def predict(
     on where it was when it is repeated. Started by torchrun, the processes share
     the images, and the first one merges the results.
 
+    A video becomes DIR/NAME.mp4, with its sound, and DIR/NAME.jsonl, a line of
+    JSON for each frame. Ctrl-C leaves both, as far as they go.
+
     Examples:
       maskzoo predict mask_rcnn_r50_fpn_1x_coco photo.jpg
+      maskzoo predict r50.safetensors clip.mp4 --out drawn.mp4 --track
+      maskzoo predict r50.safetensors rtsp://camera/stream --every 5 --save json
       maskzoo predict my.yml photos --weights my.safetensors
       maskzoo predict r50.safetensors 'photos/**/*.png' --score 0 --save json
       maskzoo predict r50.safetensors photos --save labelme,cutouts
       maskzoo predict my.yml val.json --images photos --score 0 --save json
       torchrun --nproc-per-node 4 -m maskzoo predict my.safetensors photos.tar
     """
-    from maskzoo.inference.folder_run import predict_folder
-    from maskzoo.system.processes import join_processes
+
+    def load(show: OnProgress, device: str = device.value) -> Predictor:
+        options = {"device": device, "backend": backend.value, "dtype": dtype.value}
+        return load_predictor(model, weights, show, calibrate=calibrate, overrides=override or (), **options)
+
+    wanted: dict[str, Any] = {
+        "save": save,
+        "score": score,
+        "classes": classes,
+        "batch": batch,
+        "workers": workers,
+        "font": font,
+    }
+    if names_video(sources, out):
+        if images is not None:
+            raise ArgumentError(f"{images}: --images belongs to a data set (.json) as SOURCE; leave it out")
+        predict_one_video(load, sources[0], out, json, every=every, track=track, **wanted)
+        return
+    if every > 1 or track:
+        raise ArgumentError(f"{sources[0]}: --every and --track belong to one video as SOURCE; leave them out")
+    with for_good():
+        from maskzoo.inference.folder_run import predict_folder
+        from maskzoo.system.processes import join_processes
 
     with join_processes(device.value) as processes:
         with show_progress(processes.rank) as show:
             run = predict_folder(
-                lambda: load_predictor(
-                    model,
-                    weights,
-                    show,
-                    device=device.value if processes.count == 1 else processes.device.type,
-                    backend=backend.value,
-                    dtype=dtype.value,
-                    calibrate=calibrate,
-                    overrides=override or (),
-                ),
+                lambda: load(show, device.value if processes.count == 1 else processes.device.type),
                 sources,
                 out,
                 images=images,
-                font=font,
-                save=save,
-                score=score,
-                classes=classes,
-                batch=batch,
-                workers=workers,
                 on_progress=show,
                 processes=processes,
+                **wanted,
             )
         if processes.rank > 0:
             return  # the first process has it all

@@ -30,6 +30,25 @@ def serve(
         Path | None, typer.Option("--token-file", metavar="FILE", help="Tokens, one a line; requests must bring one of them.")
     ] = None,
     open_to_all: Annotated[bool, typer.Option("--open", help="Listen to other machines without a token.")] = False,
+    allowed_hosts: Annotated[
+        list[str] | None,
+        typer.Option("--allowed-host", metavar="NAME", help="One more name by which requests may call the server."),
+    ] = None,
+    label_studio: Annotated[
+        bool, typer.Option("--label-studio", help="Be a machine learning backend of Label Studio as well.")
+    ] = False,
+    images: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where Label Studio's pictures lie: its media or local files.")
+    ] = None,
+    label_studio_url: Annotated[
+        str | None, typer.Option(metavar="URL", help="Label Studio's address, to fetch pictures that are not in a folder.")
+    ] = None,
+    label_studio_token_file: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A token of Label Studio, for its address alone.")
+    ] = None,
+    score: Annotated[
+        float, typer.Option(min=0, max=1, metavar="P", help="Label Studio gets objects from this score on.")
+    ] = 0.5,
     device: DeviceOption = Device.auto,
     backend: BackendOption = BackendName.auto,
     dtype: DtypeOption = Dtype.auto,
@@ -42,25 +61,32 @@ def serve(
 ) -> None:
     """Answer requests for predictions over HTTP.
 
-    POST a photo to /v1/predict and get JSON, or the picture drawn. The address
-    /openapi.json describes all. Photos that arrive together are computed
-    together; what is too large, too slow or too much is refused. SIGTERM and
-    Ctrl-C end the server after everything accepted is answered. The log on
-    standard error is a JSON object a line.
+    POST a photo to /v1/predict and get JSON, or the picture drawn. The address /
+    shows a page to drop photos on, and /openapi.json describes all. Photos that
+    arrive together are computed together; what is too large, too slow or too much
+    is refused. SIGTERM and Ctrl-C end the server after everything accepted is
+    answered. The log on standard error is a JSON object a line.
 
     Examples:
       maskzoo serve mask_rcnn_r50_fpn_1x_coco
       curl -F image=@photo.jpg http://127.0.0.1:8000/v1/predict
       maskzoo serve --model small=s.safetensors --model large=l.safetensors
       maskzoo serve my.safetensors --host 0.0.0.0 --token-file tokens.txt
+      maskzoo serve my.safetensors --label-studio --images /data/media
     """
     named = _name_models(model, weights, models or [])
     try:
+        from maskzoo.serving.labelling.pictures import LabelStudio
         from maskzoo.serving.server import check_start
         from maskzoo.serving.server import serve as run
     except ImportError as error:
         raise MaskzooError(f"{error.name} is not installed, and the server needs it: pip install 'maskzoo[serve]'") from error
     check_start(host, token_file, open_to_all)  # before minutes of loading
+    settings = LabelStudio(images, label_studio_url, label_studio_token_file, score)
+    if not label_studio and settings != LabelStudio():
+        raise ArgumentError(
+            "--images, --label-studio-url, --label-studio-token-file and --score go with --label-studio; add it"
+        )
     predictors = {}
     with show_progress() as show:
         for name, one in named:
@@ -72,6 +98,8 @@ def serve(
         port=port,
         token_file=token_file,
         open_to_all=open_to_all,
+        allowed_hosts=allowed_hosts or (),
+        label_studio=settings if label_studio else None,
         workers=workers,
         max_batch=max_batch,
         max_wait_ms=max_wait_ms,

@@ -62,6 +62,10 @@ def train(
     crowds_as_objects: Annotated[
         bool, typer.Option("--crowds-as-objects", help="Learn crowds as objects, in sets drawn with a brush.")
     ] = False,
+    recipe: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="lsj, or a preset of augmentations: photo, aerial, microscopy, industrial."),
+    ] = None,
     device: Annotated[Device, typer.Option(help="auto is the GPU where there is one.")] = Device.auto,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write RUN/tensorboard too.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object at the end instead of a table.")] = False,
@@ -74,6 +78,10 @@ def train(
     SIGTERM and Ctrl-C save first. Several GPUs or machines:
     torchrun --nproc-per-node 8 -m maskzoo train ...
 
+    A preset is a list of augmentations (training.augmentation in the model
+    file); lsj is large-scale jitter on 1024 x 1024 for 100 epochs. --set comes
+    after it. See it first: maskzoo data show DATA --augmented NAME
+
     Settings of the run (--set run.KEY=VALUE): batch, accumulate, workers, seed,
     precision (float32, bfloat16, float16), clip_norm, ema, patience (evaluations
     without a better mask AP before it stops), evaluate_every (epochs),
@@ -84,6 +92,7 @@ def train(
     Examples:
       maskzoo train my.yml my-data --from mask_rcnn_r50_fpn_1x_coco --epochs 24
       maskzoo train my.yml my-data --set run.precision=bfloat16 --batch 2
+      maskzoo train my.yml my-data --recipe aerial
       maskzoo train --resume runs/my
     """
     import maskzoo
@@ -110,6 +119,7 @@ def train(
             seed=seed,
             freeze_depth=freeze_depth,
             crowds_as_objects=crowds_as_objects,
+            recipe=recipe,
             overrides=override or (),
             tensorboard=tensorboard,
             processes=processes,

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from maskzoo.datasets.annotations import AnnotationSet, find_image_folder
 from maskzoo.datasets.coco_reader import read_annotations
@@ -21,7 +22,7 @@ from maskzoo.errors import ArgumentError, ConfigError, ImageError, MaskzooError,
 from maskzoo.progress import OnProgress, ProgressEvent, say_nothing
 from maskzoo.system.files import check_target, is_taken, make_folder, write_file
 
-__all__ = ["DrawnDataset", "draw_dataset"]
+__all__ = ["DrawnDataset", "check_sheet", "choose_images", "draw_dataset", "find_split", "write_sheet"]
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
 
@@ -81,18 +82,10 @@ def draw_dataset(
         ImageError: no image could be shown.
         MaskzooError: `out` is something other than a sheet, or cannot be written.
     """
-    out = Path(out)
-    if out.suffix.lower() not in SUFFIXES:
-        raise ArgumentError(f"{out}: expected a name that ends in .jpg or .png (--out)")
-    if count < 1:
-        raise ArgumentError(f"count is {count}; expected 1 image or more (--count)")
-    check_target(out)
-    check_font(font)
-    if is_taken(out, MARK):
-        raise MaskzooError(f"{out}: exists already and is not a sheet; expected a new file; choose another --out")
-    annotations = read_annotations(_find_file(data, split))
+    out = check_sheet(out, count, font)
+    annotations = read_annotations(find_split(data, split))
     label = None if class_name is None else _find_label(annotations, class_name)
-    places = _choose_images(annotations, label, image, count, seed)
+    places = choose_images(annotations, label, image, count, seed)
     folder = find_image_folder(annotations, None if images is None else Path(images), split)
     if note := explain_unwritten(annotations.classes.names, font):
         on_progress(ProgressEvent("Drawing", note=note))
@@ -108,13 +101,33 @@ def draw_dataset(
     if not cells:
         reasons = [f"{path}: {reason}" for path, reason in failed.items()]
         raise ImageError(list_some(["no image could be shown", *reasons], 21, "\n  "))
-    make_folder(out.parent)
-    write_file(out, encode_picture(draw_sheet(annotations, cells, label, font), out.suffix.lower()))
+    write_sheet(out, draw_sheet(annotations, cells, label, font))
     shown = tuple(int(annotations.image_ids[cell.image]) for cell in cells)
     return DrawnDataset(out, shown, len(annotations), failed)
 
 
-def _find_file(data: str | Path, split: str | None) -> Path:
+def check_sheet(out: str | Path, count: int, font: str | Path | None) -> Path:
+    """Return where a sheet of `count` pictures goes. Raises ArgumentError, ConfigError or MaskzooError if it cannot."""
+    out = Path(out)
+    if out.suffix.lower() not in SUFFIXES:
+        raise ArgumentError(f"{out}: expected a name that ends in .jpg or .png (--out)")
+    if count < 1:
+        raise ArgumentError(f"count is {count}; expected 1 image or more (--count)")
+    check_target(out)
+    check_font(font)
+    if is_taken(out, MARK):
+        raise MaskzooError(f"{out}: exists already and is not a sheet; expected a new file; choose another --out")
+    return out
+
+
+def write_sheet(out: Path, sheet: Image.Image) -> None:
+    """Write a sheet by the format that its name says. Raises MaskzooError."""
+    make_folder(out.parent)
+    write_file(out, encode_picture(sheet, out.suffix.lower()))
+
+
+def find_split(data: str | Path, split: str | None) -> Path:
+    """Return the annotation file of a split, by default the first. Raises SourceError."""
     files = find_splits(data)
     return next(iter(files.values())) if split is None else pick_split(files, split, data)
 
@@ -127,7 +140,7 @@ def _find_label(annotations: AnnotationSet, name: str) -> int:
     return names.index(name)
 
 
-def _choose_images(annotations: AnnotationSet, label: int | None, wanted: Sequence[int], count: int, seed: int) -> list[int]:
+def choose_images(annotations: AnnotationSet, label: int | None, wanted: Sequence[int], count: int, seed: int) -> list[int]:
     """Return the places of the images: those asked for, or a random choice of those with the class, by ascending id."""
     if wanted:
         ids = {number: place for place, number in enumerate(annotations.image_ids.tolist())}

@@ -245,14 +245,15 @@ def _find_far_polygons(packed: AnnotationSet, owner: Integers) -> tuple[Bools, B
 
 
 def _measure_polygons(points: NDArray[np.float64], first: Integers, side: NDArray[np.float64]) -> tuple[Bools, Bools]:
-    count = len(first) - 1
-    row = np.repeat(np.arange(count), np.diff(first))
-    side = side[row]
-    with np.errstate(invalid="ignore"):  # a NaN is far: it is not near
-        bad = ~((points >= -side) & (points <= 2 * side)).all(axis=1)
-    far = np.bincount(row[bad], minlength=count) > 0
-    following = np.arange(1, len(points) + 1)
-    following[first[1:] - 1] = first[:-1]  # the last point joins the first
+    """See `_find_far_polygons`; `side` float64 `[P 2]` are the width and height of each polygon's image."""
+    start, stop = (extreme.reduceat(points, first[:-1], axis=0) for extreme in (np.minimum, np.maximum))
+    far: Bools = ~np.all((start >= -side) & (stop <= 2 * side), axis=1)  # a NaN is far: it is not near
     with np.errstate(invalid="ignore"):
-        steps = np.abs(points[following] - points).max(axis=1, initial=0)
-    return far, np.bincount(row, weights=steps, minlength=count) > LONGEST_OUTLINE
+        widest = (stop - start).max(axis=1)
+        long = ~(np.diff(first) * widest <= LONGEST_OUTLINE)  # no step is longer than the polygon is wide
+    for polygon in np.flatnonzero(long).tolist():
+        outline = points[first[polygon] : first[polygon + 1]]
+        with np.errstate(invalid="ignore"):
+            steps = np.abs(np.roll(outline, -1, axis=0) - outline).max(axis=1)
+        long[polygon] = steps.sum() > LONGEST_OUTLINE
+    return far, long

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,8 @@ from maskzoo.datasets.classes import ClassMap
 from maskzoo.datasets.rle import measure_runs, read_runs
 from maskzoo.datasets.sifted import LARGEST_NUMBER, Columns, Sifted, check_numbers, find_order, pack_columns
 from maskzoo.images.read import MAX_PIXELS
-from maskzoo.system.json_text import UNUSUAL, has_keys, without_collecting
+from maskzoo.system.collecting import without_collecting
+from maskzoo.system.json_text import UNUSUAL, has_keys
 
 __all__ = ["read_sound"]
 
@@ -107,11 +108,11 @@ def _read_file(path: Path) -> _File:
 def _pack(file: _File, source: str) -> AnnotationSet:
     names = [image.file_name for image in file.images]
     _require(all(name and "\0" not in name for name in names) and all(row.name for row in file.categories))
-    image_ids = _to_ids(image.id for image in file.images)
+    image_ids = _take_ids(file.images)
     sizes = np.array([(image.height, image.width) for image in file.images], dtype=np.int64).reshape(-1, 2)
     _require((sizes >= 1).all() and (sizes <= MAX_PIXELS).all() and (sizes.prod(axis=1) <= MAX_PIXELS).all())
     _require(file.categories)
-    _to_ids(row.id for row in file.categories)
+    _take_ids(file.categories)
     classes = ClassMap(tuple(row.id for row in file.categories), tuple(row.name for row in file.categories))
     places = np.argsort(image_ids)
     image_ids, sizes, names = image_ids[places], sizes[places], [names[place] for place in places.tolist()]
@@ -119,54 +120,51 @@ def _pack(file: _File, source: str) -> AnnotationSet:
     owners = _take(rows, "image_id", np.int64)
     order, index = find_order(image_ids, owners)
     _require(len(image_ids) and (index < len(image_ids)).all() and (image_ids[index] == owners[order]).all())
-    rows = [rows[place] for place in order.tolist()]
-    _to_ids(row.id for row in rows)
-    columns = _read_columns(rows, classes, sizes[index])
+    columns = _read_columns(rows, order, classes, sizes[index])
     return pack_columns(source, classes, image_ids, sizes, names, index, columns)
 
 
-def _to_ids(values: Iterator[int]) -> Integers:
-    """Return ids as int64; each has to stand once."""
-    ids = np.fromiter(values, np.int64)
-    _require((ids >= 0).all() and len(np.unique(ids)) == len(ids))
+def _take_ids(rows: Sequence[Struct]) -> Integers:
+    """Return the rows' ids as int64; each has to stand once."""
+    ids = _take(rows, "id", np.int64)
+    _require((ids >= 0).all() and (np.diff(np.sort(ids)) > 0).all())
     return ids
 
 
-def _take(rows: Sequence[_Annotation], field: str, kind: type) -> NDArray[Any]:
+def _take(rows: Sequence[Struct], field: str, kind: type) -> NDArray[Any]:
     return np.fromiter(map(attrgetter(field), rows), kind, len(rows))
 
 
-def _read_columns(rows: Sequence[_Annotation], classes: ClassMap, sizes: Integers) -> Columns:
+def _read_columns(rows: Sequence[_Annotation], order: Integers, classes: ClassMap, sizes: Integers) -> Columns:
+    """Read the rows as they stand in the file, where they are side by side in memory, and put the columns into `order`."""
     label = {number: place for place, number in enumerate(classes.ids)}
     labels = np.fromiter((label.get(row.category_id, -1) for row in rows), np.int64, len(rows))
     flags = [_take(rows, field, np.int64) for field in ("iscrowd", "ignore")]
     area = _take(rows, "area", np.float64)
     bbox = np.empty((len(rows), 4))
     _require((labels >= 0).all() and all(((flag == 1) | (flag == 0) | (flag == ABSENT)).all() for flag in flags))
+    for start in range(0, len(rows), ROWS_AT_ONCE):
+        part = slice(start, start + ROWS_AT_ONCE)
+        bbox[part] = _BOXES.decode(_join(row.bbox for row in rows[part]))
+    _require((np.abs(area) < LARGEST_NUMBER).all() and (np.abs(bbox) < LARGEST_NUMBER).all())
     counts, lengths, values, runs = array("q"), array("q"), array("d"), dict[int, bytes]()
     for start in range(0, len(rows), ROWS_AT_ONCE):
-        part = rows[start : start + ROWS_AT_ONCE]
-        bbox[start : start + ROWS_AT_ONCE] = _BOXES.decode(_join(row.bbox for row in part))
-        _read_outlines(part, start, sizes, (counts, lengths, values, runs))
-    _require((np.abs(area) < LARGEST_NUMBER).all() and (np.abs(bbox) < LARGEST_NUMBER).all())
+        texts = [bytes(rows[place].segmentation) for place in order[start : start + ROWS_AT_ONCE].tolist()]
+        _read_outlines(texts, start, sizes, (counts, lengths, values, runs))
     sound = measure_runs([*runs.values()], sizes[[*runs]].prod(axis=1))[1]
     _require(sound.all())
     numbers = np.frombuffer(values, np.float64)
-    return Columns(
-        _take(rows, "id", np.int64), labels, flags[0] == 1, flags[1] == 1, area, bbox, counts, lengths, numbers, runs
-    )
+    ids, crowd, ignore = _take_ids(rows)[order], (flags[0] == 1)[order], (flags[1] == 1)[order]
+    return Columns(ids, labels[order], crowd, ignore, area[order], bbox[order], counts, lengths, numbers, runs)
 
 
 def _join(texts: Iterable[Raw | bytes]) -> bytes:
     return b"[" + b",".join(texts) + b"]"
 
 
-def _read_outlines(
-    rows: Sequence[_Annotation], start: int, sizes: Integers, out: tuple[Any, Any, Any, dict[int, bytes]]
-) -> None:
+def _read_outlines(texts: Sequence[bytes], start: int, sizes: Integers, out: tuple[Any, Any, Any, dict[int, bytes]]) -> None:
     """Add the outlines of some rows: how many polygons each has, how long these are, their numbers; or its run lengths."""
     counts, lengths, values, runs = out
-    texts = [bytes(row.segmentation) for row in rows]
     polygons = iter(_POLYGONS.decode(_join(text for text in texts if text[:1] != b"{")))
     for place, text in enumerate(texts, start):
         if text[:1] == b"{":

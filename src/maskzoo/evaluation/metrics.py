@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from maskzoo.datasets.annotations import AnnotationSet
 from maskzoo.datasets.classes import ClassMap
 from maskzoo.evaluation.results import Results
-from maskzoo.system.json_text import without_collecting
+from maskzoo.system.collecting import without_collecting
 
 __all__ = ["IOU50", "IOU75", "NAMES", "ClassMetrics", "Evaluation", "Kind", "Metrics", "compute_metrics", "match_objects"]
 

@@ -18,7 +18,8 @@ from maskzoo.datasets.annotations import AnnotationSet
 from maskzoo.datasets.rle import measure_runs
 from maskzoo.datasets.sifted import LARGEST_NUMBER
 from maskzoo.evaluation.numbering import Numbering
-from maskzoo.system.json_text import UNUSUAL, has_keys, without_collecting
+from maskzoo.system.collecting import without_collecting
+from maskzoo.system.json_text import UNUSUAL, has_keys
 
 __all__ = ["SoundRows", "read_sound_rows"]
 

@@ -9,6 +9,7 @@ photos, it takes one or more images whose sides are filled up with zeros to mult
 import json
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,14 @@ from PIL import Image, ImageOps
 
 LEAST_SCORE = 0.5
 Array = NDArray[Any]
+Run = Callable[[Path, dict[str, Array]], list[Array]]  # gives the network's outputs
 
 
-def main(photo: str, out: str = "found.png") -> None:
+def main(photo: str, out: str = "found.png", *, run: Run | None = None) -> None:
+    run = run or run_file
     settings = json.loads(Path(__file__).with_suffix(".json").read_text(encoding="utf-8"))
     pixels = np.asarray(ImageOps.exif_transpose(Image.open(photo)).convert("RGB"))
-    network = Path(__file__).with_name(settings["file"])
+    network = Path(__file__).parent / settings["file"]
     if settings["prepares"]:  # the network takes whole photos
         boxes, scores, labels, valid, masks = run(network, {"photo": pixels})
     else:
@@ -98,7 +101,7 @@ def resize_rows(pixels: Array, factor: float) -> Array:
     return out
 
 
-def run(path: Path, inputs: dict[str, Array]) -> list[Array]:
+def run_file(path: Path, inputs: dict[str, Array]) -> list[Array]:
     """The outputs of the network; OpenVINO is the faster of the two runtimes."""
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # else onnxruntime reports its use, and OpenVINO by the package below
     sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]

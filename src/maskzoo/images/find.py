@@ -13,12 +13,21 @@ from typing import Any
 from maskzoo.errors import SourceError
 from maskzoo.system.files import describe_address, expand_home
 
-__all__ = ["IMAGE_SUFFIXES", "describe_video", "explain_link", "find_images", "find_pictures", "is_hidden", "list_folder"]
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "VIDEO_SUFFIXES",
+    "describe_video",
+    "explain_link",
+    "find_images",
+    "find_pictures",
+    "is_hidden",
+    "list_folder",
+]
 
 VIDEO_SUFFIXES = frozenset({".3gp", ".avi", ".flv", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".webm", ".wmv"})
 _VIDEO_BYTES = (b"\x1aE\xdf\xa3", b"FLV\x01", b"\x00\x00\x01\xba", b"\x30\x26\xb2\x75\x8e\x66")  # Matroska, FLV, MPEG, WMV
 _PICTURES = (b"avif", b"avis", b"heic", b"heix", b"mif1", b"msf1", b"jxl ", b"crx ")  # what the same container holds
-FRAMES = "read its frames with OpenCV's VideoCapture and pass each as an array: predict(frame, order='BGR')"
+ALONE = "it goes alone: maskzoo predict MODEL VIDEO, predictor.stream(VIDEO)"
 IMAGE_SUFFIXES = frozenset([
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".jp2", ".j2k", ".ppm",
     ".pgm", ".pbm", ".pnm", ".avif",
@@ -140,7 +149,7 @@ def _expand(source: str) -> list[Path]:
     if source and path.exists():
         return [path]
     if source.isdecimal():
-        raise SourceError(f"{source}: no such file; a camera is no source: {FRAMES}")
+        raise SourceError(f"{source}: no such file; a camera is no image: {ALONE}")
     if not glob.has_magic(source):
         raise SourceError(
             f"{source!r}: no such file or folder; expected an image, a folder of images or a pattern such as "
@@ -158,7 +167,7 @@ def describe_video(path: Path, prefix: bytes = b"") -> str | None:
     looks |= prefix.startswith(_VIDEO_BYTES) or (prefix.startswith(b"RIFF") and prefix[8:12] == b"AVI ")
     if not looks and path.suffix.lower() not in VIDEO_SUFFIXES:
         return None
-    return f"{path}: is a video; expected pictures: {FRAMES}, or write them to files: ffmpeg -i {path.name} frames/%06d.jpg"
+    return f"{path}: is a video; expected pictures: {ALONE}"
 
 
 def _select_images(paths: Iterable[Path]) -> list[Path]:

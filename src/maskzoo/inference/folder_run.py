@@ -29,7 +29,7 @@ from maskzoo.system.processes import Processes, join_processes
 if TYPE_CHECKING:
     from maskzoo.inference.predictor import Predictor
 
-__all__ = ["FailedImage", "FolderRun", "ImageResult", "predict_folder"]
+__all__ = ["FailedImage", "FolderRun", "ImageResult", "check_arguments", "predict_folder"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +151,7 @@ def predict_folder(
         SourceError: A source names no image, or `out` holds an unfinished run of another model or other options.
         MaskzooError: Something cannot be written, or the predictor cannot be loaded.
     """
-    kinds = _check_arguments(save, score, batch, workers)
+    kinds = check_arguments(save, score, batch, workers)
     forms = kinds - {"image", "json"}
     check_font(font)
     if isinstance(predictor, str | Path):
@@ -192,8 +192,8 @@ def predict_folder(
     return numbers if journal is None else run
 
 
-def _check_arguments(save: str | Collection[str], score: float, batch: int, workers: int | None) -> frozenset[str]:
-    """Return the kinds to save."""
+def check_arguments(save: str | Collection[str], score: float, batch: int, workers: int | None) -> frozenset[str]:
+    """Return the kinds to save. Raises ArgumentError if anything is out of range."""
     kinds = frozenset(kind.strip() for kind in (save.split(",") if isinstance(save, str) else save))
     if kinds == {"none"}:
         kinds = frozenset()

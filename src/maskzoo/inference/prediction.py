@@ -21,6 +21,7 @@ from torch import Tensor
 from maskzoo.config import PasteRule
 from maskzoo.datasets.polygons import Polygon, find_polygons
 from maskzoo.datasets.rle import compress
+from maskzoo.drawing.colours import pick_color
 from maskzoo.drawing.fonts import explain_unwritten
 from maskzoo.drawing.objects import draw_objects
 from maskzoo.errors import ArgumentError, ConfigError, ImageError, MaskzooError
@@ -106,7 +107,8 @@ class Prediction:
     `boxes` float32 `[N 4]`: x1 y1 x2 y2 in pixels of the original photo. `scores` float32 `[N]`. `labels` int64 `[N]`,
     0 to C-1; `category_ids` int64 `[N]`, the data set's numbers of them; `names`, one for each object. `size`: height,
     width of the photo. `scale`: the network's size by the photo's, down and across. `source`: the file, if there was
-    one. `image`: RGB uint8 `[H W 3]`, the prediction's own, where there is no file to read again for `draw`.
+    one. `image`: RGB uint8 `[H W 3]`, the prediction's own, where there is no file to read again for `draw`. Of a video also
+    `frame`, its number from 0, `time` in seconds, and where it is tracked, `identities` int64 `[N]`: the same object's number.
     """
 
     boxes: Floats
@@ -119,6 +121,9 @@ class Prediction:
     scale: tuple[float, float]
     source: str | None = None
     image: NDArray[np.uint8] | None = None
+    frame: int | None = None
+    time: float | None = None
+    identities: Integers | None = None
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -139,6 +144,7 @@ class Prediction:
             names=tuple(self.names[i] for i in chosen),
             category_ids=self.category_ids[chosen],
             masks=self.masks[chosen],
+            identities=None if self.identities is None else self.identities[chosen],
         )
 
     def to_coco(self, image_id: int, *, placeholder: int | None = None) -> list[dict[str, Any]]:
@@ -167,7 +173,10 @@ class Prediction:
         )
         keys = ("label", "name", "category_id", "score", "box", "area", "segmentation")
         rows = [dict(zip(keys, values, strict=True)) for values in fields]
-        return {"source": self.source, "height": self.size[0], "width": self.size[1], "detections": rows}
+        if self.identities is not None:
+            rows = [row | {"identity": identity} for row, identity in zip(rows, self.identities.tolist(), strict=True)]
+        moment = {} if self.frame is None else {"frame": self.frame, "time": self.time}
+        return {"source": self.source, **moment, "height": self.size[0], "width": self.size[1], "detections": rows}
 
     def to_polygons(self, tolerance: float = 0.5) -> list[list[Polygon]]:
         """Return each object's outline: the parts of its mask, with their holes, in pixels of the photo.
@@ -260,6 +269,11 @@ def draw_prediction(prediction: Prediction, image: NDArray[np.uint8] | None = No
             f"{prediction.source or 'the photo'}: an array of {image.dtype} {list(image.shape)}, but the prediction was "
             f"made on uint8 {[*prediction.size, 3]} (height, width, RGB); pass the photo that was predicted"
         )
+    if prediction.identities is not None:
+        numbers = prediction.identities.tolist()
+        names = tuple(f"#{number} {name}" for name, number in zip(prediction.names, numbers, strict=True))
+        prediction = replace(prediction, names=names)
+        options.setdefault("colors", [pick_color(number) for number in numbers])
     return draw_objects(image, prediction, **options)
 
 

@@ -20,9 +20,12 @@ from maskzoo.images.read import ImageSource, read_image
 from maskzoo.images.resize import ResizedImage, resize_photo
 from maskzoo.inference.backends import Backend, Eager, PhotoBackend
 from maskzoo.inference.choice import SCORE, Choice
+from maskzoo.inference.frames import predict_frames
 from maskzoo.inference.ordered_threads import check_threads, map_in_order
 from maskzoo.inference.prediction import Prediction, make_prediction
 from maskzoo.structures import Detections
+from maskzoo.video.reader import VideoReader
+from maskzoo.video.source import VideoSource
 
 __all__ = ["Photo", "PhotoPredictor", "Predictor", "Source", "split_windows"]
 
@@ -141,6 +144,40 @@ class Predictor:
         taken = ((source, _hold(source, order)) for source in sources)
         for results in map_in_order(work, split_windows(taken, batch_size), workers):
             yield from results
+
+    def stream(
+        self,
+        source: str | Path,
+        *,
+        score: float = SCORE,
+        classes: str | Sequence[str] | None = None,
+        batch_size: int = 1,
+        workers: int = 1,
+        every: int = 1,
+        track: bool = False,
+    ) -> Iterator[Prediction]:
+        """Yield the prediction of each frame of a video, with its number and time; frames are read as they are needed.
+
+        What waits, and thus the memory, does not grow with the video. Of a camera or a live stream the frames that come
+        while the network is busy are left out.
+
+        Args:
+            source: A file, a camera's number ("0") or device, or the address of a stream.
+            score, classes, batch_size, workers: Those of `predict_each`.
+            every: Predict every N-th frame only.
+            track: Give objects `identities`; those that have none yet are left out.
+
+        Raises:
+            ArgumentError: An argument is out of range, or the model has no such class.
+            ImageError: It is no video, holds no pictures, or, after its last frame, a part of it could not be read.
+            SourceError: It is not there, or cannot be reached.
+            MaskzooError: The packages of `maskzoo[video]` are missing.
+        """
+        with VideoReader(VideoSource.parse(source), every) as video:
+            options: dict[str, Any] = {"classes": classes, "batch_size": batch_size, "workers": workers}
+            yield from predict_frames(self.predict_each, video, score=score, track=track, **options)
+            if video.fault:
+                raise ImageError(video.fault)
 
     def _predict_window(self, sources: Sequence[Held], batch_size: int) -> list[Prediction | ImageError]:
         results: list[Prediction | ImageError | None] = [None] * len(sources)

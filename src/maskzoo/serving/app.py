@@ -14,12 +14,17 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
+from maskzoo.browser.page_files import KINDS, POLICY, read_page
 from maskzoo.errors import ImageError, RequestError, list_some
-from maskzoo.inference.choice import SCORE
+from maskzoo.inference.choice import SCORE, Choice
 from maskzoo.inference.predictor import Predictor
-from maskzoo.serving.gate import FAILED, Gate, describe_problem, hash_tokens, make_problem
-from maskzoo.serving.limits import Limits
-from maskzoo.serving.openapi import BATCH_DOCS, PREDICT_DOCS, describe_problems
+from maskzoo.serving.gate import FAILED, PAGE, Gate, describe_problem, hash_tokens, make_problem
+from maskzoo.serving.labelling.label_studio import add_label_studio
+from maskzoo.serving.labelling.pictures import LabelStudio
+from maskzoo.serving.labelling.x_anylabeling import add_x_anylabeling
+from maskzoo.serving.limits import Held, Limits
+from maskzoo.serving.openapi import BATCH_DOCS, POSTED, PREDICT_DOCS, Docs, describe_problems
+from maskzoo.serving.presence import while_present
 from maskzoo.serving.schema import (
     AnswerKind,
     BatchAnswer,
@@ -46,12 +51,19 @@ Model = Annotated[str | None, Query(description="A name from /v1/models; the fir
 
 
 def create_app(
-    models: Mapping[str, Predictor], limits: Limits | None = None, *, tokens: Iterable[str] = (), decoders: int = 2
+    models: Mapping[str, Predictor],
+    limits: Limits | None = None,
+    *,
+    tokens: Iterable[str] = (),
+    hosts: Iterable[str] = (),
+    label_studio: LabelStudio | None = None,
+    decoders: int = 2,
 ) -> tuple[ASGIApp, Service]:
     """Return the application for any ASGI server, and the service behind it, whose `draining` says that it will stop.
 
-    The first of `models` is the default. Every request but those for /live and /ready needs one of `tokens`, if there are any.
-    Raises ArgumentError for a token that is no secret.
+    The first of `models` is the default. Every request but those for /live and /ready needs one of `tokens`, if there are any,
+    and every request the name of one of `hosts`. With `label_studio` its routes are there too. Raises ArgumentError for a
+    token that is no secret, MaskzooError if a file of `label_studio` cannot be read.
     """
     service = Service(models, limits or Limits(), decoders)
 
@@ -64,18 +76,24 @@ def create_app(
     # Recent versions report to whatever address OTEL_... in the environment names; older ones ignore `telemetry`.
     silent: Any = dict.fromkeys(("auto_configure", "tracing", "metrics", "logs"), False)
     app = FastAPI(title="maskzoo", version=name_own_version(), lifespan=live, docs_url=None, redoc_url=None, telemetry=silent)
-    app.state.service = service
+    app.state.service, app.state.page = service, read_page("server")
     app.add_exception_handler(RequestError, _tell_refusal)
+    app.add_exception_handler(ImageError, _tell_unreadable)
     app.add_exception_handler(RequestValidationError, _tell_invalid)
     app.add_exception_handler(HTTPException, _tell_missing)
     app.add_exception_handler(Exception, _tell_failure)
-    guarded = describe_problems(401) if (hashes := hash_tokens(tokens)) else {}
-    _add_routes(app, guarded)
-    return Gate(app, service, hashes), service
+    hashes, names = hash_tokens(tokens), frozenset(one.lower() for one in hosts)
+    refused = describe_problems(421) if names else {}
+    guarded = refused | (describe_problems(401) if hashes else {})
+    _add_routes(app, guarded, refused)
+    add_x_anylabeling(app, guarded)
+    if label_studio is not None:
+        add_label_studio(app, label_studio, guarded)
+    return Gate(app, service, hashes, names), service
 
 
-def _add_routes(app: FastAPI, guarded: dict[int | str, dict[str, Any]]) -> None:
-    posted = guarded | describe_problems(400, 404, 408, 413, 415, 422, 503)
+def _add_routes(app: FastAPI, guarded: Docs, refused: Docs) -> None:
+    posted = guarded | POSTED
     app.post(
         "/v1/predict",
         summary="Find the objects on one photo",
@@ -91,14 +109,22 @@ def _add_routes(app: FastAPI, guarded: dict[int | str, dict[str, Any]]) -> None:
         openapi_extra=BATCH_DOCS,
     )(_predict_batch)
     app.get("/v1/models", summary="List the models", response_model=ModelList, responses=guarded)(_list_models)
-    app.get("/live", summary="Say that the process runs", response_model=Status)(_tell_live)
-    app.get("/ready", summary="Say whether requests are taken", response_model=Status, responses=describe_problems(503))(
-        _tell_ready
-    )
-    text: dict[int | str, dict[str, Any]] = {
-        200: {"content": {"text/plain": {"schema": {"type": "string"}}}, "description": "Prometheus' text form"}
-    }
+    app.get("/live", summary="Say that the process runs", response_model=Status, responses=refused)(_tell_live)
+    busy = refused | describe_problems(503)
+    app.get("/ready", summary="Say whether requests are taken", response_model=Status, responses=busy)(_tell_ready)
+    app.get("/", include_in_schema=False)(_show_page)
+    app.get(PAGE + "{name}", include_in_schema=False)(_show_page)
+    text: Docs = {200: {"content": {"text/plain": {"schema": {"type": "string"}}}, "description": "Prometheus' text form"}}
     app.get("/metrics", summary="Counters", response_class=Response, responses=guarded | text)(_write_metrics)
+
+
+async def _show_page(request: Request, name: str = "index.html") -> Response:
+    """Show the page, or a file of it: none is a secret, and where a token is needed the page asks for it itself."""
+    content = request.app.state.page.get(name)
+    if content is None:
+        raise HTTPException(404)
+    headers = {"Content-Security-Policy": POLICY, "Referrer-Policy": "no-referrer", "Cache-Control": "no-cache"}
+    return Response(content, media_type=KINDS[name.rpartition(".")[2]], headers=headers)
 
 
 async def _predict(
@@ -112,23 +138,24 @@ async def _predict(
     service: Service = request.app.state.service
     name = service.choose(model)
     choice = service.choose_objects(name, score, classes or ())
-    service.slots.take()
-    seconds = None
-    try:
+    with service.slots.hold() as held:
         content = await read_photo(request, service.limits)
-        arrived = time.perf_counter()
-        prediction = await service.predict(name, content, choice)
-        request.scope["state"]["facts"] = {"model": name, "objects": len(prediction)}
-        with service.measure(name, "encode"):
-            if answer is not AnswerKind.json:
-                return Response(await service.run(draw_answer, prediction, answer), media_type=f"image/{answer.value}")
-            body = await service.run(lambda: service.to_json(make_answer(prediction, masks, request.state.id, name)))
-        seconds = time.perf_counter() - arrived
-        return Response(body, media_type="application/json")
-    except ImageError as error:
-        raise RequestError(str(error), 422) from error
-    finally:
-        service.slots.give_back(1, seconds)
+        return await while_present(request, _answer(request, name, content, choice, masks, answer, held))
+
+
+async def _answer(
+    request: Request, name: str, content: bytes, choice: Choice, masks: MaskKind, answer: AnswerKind, held: Held
+) -> Response:
+    service: Service = request.app.state.service
+    arrived = time.perf_counter()
+    prediction = await service.predict(name, content, choice)
+    request.scope["state"]["facts"] = {"model": name, "objects": len(prediction)}
+    with service.measure(name, "encode"):
+        if answer is not AnswerKind.json:
+            return Response(await service.run(draw_answer, prediction, answer), media_type=f"image/{answer.value}")
+        body = await service.run(lambda: service.to_json(make_answer(prediction, masks, request.state.id, name)))
+    held.seconds = time.perf_counter() - arrived
+    return Response(body, media_type="application/json")
 
 
 async def _predict_batch(
@@ -141,8 +168,6 @@ async def _predict_batch(
     service: Service = request.app.state.service
     name = service.choose(model)
     choice = service.choose_objects(name, score, classes or ())
-    service.slots.take()
-    taken = 1
 
     async def predict(content: bytes) -> dict[str, Any]:
         try:
@@ -152,16 +177,13 @@ async def _predict_batch(
         with service.measure(name, "encode"):
             return await service.run(make_answer, prediction, masks, request.state.id, name)
 
-    try:
+    with service.slots.hold() as held:
         photos = await read_photos(request, service.limits)
-        service.slots.take(len(photos) - 1)
-        taken = len(photos)
-        request.scope["state"]["facts"] = {"model": name, "photos": taken}
-        results = await asyncio.gather(*map(predict, photos))
+        held.add(len(photos) - 1)
+        request.scope["state"]["facts"] = {"model": name, "photos": held.number}
+        results = await while_present(request, asyncio.gather(*map(predict, photos)))
         body = await service.run(service.to_json, {"id": request.state.id, "results": results})
         return Response(body, media_type="application/json")
-    finally:
-        service.slots.give_back(taken)
 
 
 async def _list_models(request: Request) -> ModelList:
@@ -188,6 +210,10 @@ async def _write_metrics(request: Request) -> Response:
 async def _tell_refusal(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestError)
     return make_problem(error, request.state.id)
+
+
+async def _tell_unreadable(request: Request, error: Exception) -> Response:
+    return make_problem(RequestError(str(error), 422), request.state.id)
 
 
 async def _tell_failure(request: Request, error: Exception) -> Response:

@@ -66,7 +66,11 @@ class Batcher:
         waiting = _Waiting(photo, loop.create_future(), loop.time())
         self._queue.append(waiting)
         self._changed.set()
-        return await waiting.result
+        try:
+            return await waiting.result
+        finally:
+            if waiting in self._queue:  # its request was cancelled
+                self._queue.remove(waiting)
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
@@ -75,6 +79,8 @@ class Batcher:
                 self._changed.clear()
                 await self._changed.wait()
             group = await self._gather()
+            if not group:  # whoever waited has left
+                continue
             start = loop.time()
             results = await loop.run_in_executor(self._thread, self._compute, [one.photo for one in group])
             self._on_batch(len(group), loop.time() - start)

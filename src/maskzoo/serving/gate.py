@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import hashlib
 import hmac
 import logging
 import re
 import secrets
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
@@ -18,15 +19,16 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from maskzoo.errors import ArgumentError, RequestError
+from maskzoo.errors import ArgumentError, RequestError, list_some
 from maskzoo.serving.metrics import write_log
 from maskzoo.serving.schema import Problem
 from maskzoo.serving.service import Service
 
-__all__ = ["FAILED", "PROBLEM", "Gate", "describe_problem", "hash_tokens", "make_problem"]
+__all__ = ["FAILED", "PAGE", "PROBLEM", "Gate", "describe_problem", "hash_tokens", "make_problem"]
 
 PROBLEM = "application/problem+json"
-OPEN = frozenset({"/live", "/ready"})  # what asks for these has no token
+PAGE = "/page/"  # what the page at / refers to
+OPEN = frozenset({"/", "/live", "/ready"})  # what asks for these, and for the page's files, has no token
 ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 FAILED = "the server failed; its log has the reason under this id"
 LINGER = 2.0  # seconds for a refused sender to finish, so that it reads the answer instead of a broken connection
@@ -65,10 +67,14 @@ def _hash(token: bytes) -> bytes:
 
 
 class Gate:
-    """Wraps the application; `tokens` as `hash_tokens` returns them, none for a server without."""
+    """Wraps the application; `tokens` as `hash_tokens` returns them, none for a server without.
 
-    def __init__(self, app: ASGIApp, service: Service, tokens: frozenset[bytes]) -> None:
-        self._app, self._service, self._tokens = app, service, tokens
+    A request must name one of `hosts`, if there are any: a page of another site whose name leads to this machine
+    (DNS rebinding) would send its own.
+    """
+
+    def __init__(self, app: ASGIApp, service: Service, tokens: frozenset[bytes], hosts: frozenset[str]) -> None:
+        self._app, self._service, self._tokens, self._hosts = app, service, tokens, hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -77,10 +83,9 @@ class Gate:
         visit = _Visit(scope, receive, send, self._service)
         problem = None
         try:
-            if self._may_enter(scope, visit.headers):
+            problem = self._refuse(scope, visit.headers)
+            if problem is None:
                 await self._app(scope, visit.receive, visit.send)
-            else:
-                problem = RequestError("no token, or not the right one; expected the header Authorization: Bearer TOKEN", 401)
         except Exception as error:
             write_log("failed", logging.ERROR, error=error, id=visit.id)
             problem = RequestError(FAILED, 500)
@@ -88,12 +93,40 @@ class Gate:
             await make_problem(problem, visit.id)(scope, visit.receive, visit.send)
         visit.note()
 
-    def _may_enter(self, scope: Scope, headers: Headers) -> bool:
-        if not self._tokens or scope["path"] in OPEN:
-            return True
-        kind, _, token = headers.get("authorization", "").partition(" ")
-        found = _hash(token.strip().encode("utf-8", "surrogateescape"))
-        return kind.lower() == "bearer" and any(hmac.compare_digest(found, known) for known in self._tokens)
+    def _refuse(self, scope: Scope, headers: Headers) -> RequestError | None:
+        host = headers.get("host", "")
+        if self._hosts and _name_host(host) not in self._hosts:
+            known = list_some(sorted(self._hosts))
+            return RequestError(
+                f"the Host header is {host[:80]!r}; expected one of {known}; another name is for --allowed-host",
+                421,
+            )
+        free = scope["path"] in OPEN or scope["path"].startswith(PAGE)
+        if self._tokens and not free and not any(map(self._knows, _list_secrets(headers))):
+            return RequestError("no token, or not the right one; expected the header Authorization: Bearer TOKEN", 401)
+        return None
+
+    def _knows(self, secret: bytes) -> bool:
+        found = _hash(secret)
+        return any(hmac.compare_digest(found, known) for known in self._tokens)
+
+
+def _name_host(host: str) -> str:
+    """Return the name in a Host header, without its port; that of an IPv6 address has its brackets."""
+    name, colon, port = host.rpartition(":")
+    return (name if colon and port.isdecimal() else host).lower()
+
+
+def _list_secrets(headers: Headers) -> Iterator[bytes]:
+    """Yield what may be a token: a bearer's, the password that Label Studio sends, the header of X-AnyLabeling."""
+    kind, _, given = headers.get("authorization", "").partition(" ")
+    secret = given.strip().encode("utf-8", "surrogateescape")
+    if kind.lower() == "bearer":
+        yield secret
+    elif kind.lower() == "basic":
+        with suppress(ValueError):
+            yield base64.b64decode(secret, validate=True).partition(b":")[2]
+    yield headers.get("token", "").encode("utf-8", "surrogateescape")
 
 
 class _Visit:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from starlette.requests import Request
 
 from maskzoo.errors import ArgumentError, RequestError
 
-__all__ = ["Limits", "Slots", "read_body"]
+__all__ = ["Held", "Limits", "Slots", "read_body"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,20 @@ class Limits:
                 raise ArgumentError(f"{name} is {getattr(self, name)}; expected 0 or more, and at most an hour")
 
 
+@dataclass(slots=True)
+class Held:
+    """The places of one request: how many, and the seconds that a photo of it took, if they are known."""
+
+    slots: Slots
+    number: int = 0
+    seconds: float | None = None
+
+    def add(self, number: int) -> None:
+        """Take `number` more places. Raises RequestError (503) if there are not as many."""
+        self.slots.take(number)
+        self.number += number
+
+
 class Slots:
     """Counts the photos under way; one more than `most` is refused at once, before its body is read."""
 
@@ -60,6 +76,16 @@ class Slots:
         self.taken -= number
         if seconds is not None:
             self.seconds_each += 0.1 * (seconds - self.seconds_each)
+
+    @contextmanager
+    def hold(self) -> Iterator[Held]:
+        """Take a place until the block ends, however it ends. Raises RequestError (503) if there is none."""
+        held = Held(self)
+        held.add(1)
+        try:
+            yield held
+        finally:
+            self.give_back(held.number, held.seconds)
 
 
 async def read_body(request: Request, limits: Limits) -> bytes:

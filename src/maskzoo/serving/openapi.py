@@ -5,20 +5,23 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any
 
+from pydantic import BaseModel
+
 from maskzoo.serving.schema import Problem
 from maskzoo.serving.uploads import FIELD
 
-__all__ = ["BATCH_DOCS", "PREDICT_DOCS", "describe_problems"]
+__all__ = ["BATCH_DOCS", "POSTED", "PREDICT_DOCS", "Docs", "describe_json", "describe_problems"]
 
 Docs = dict[int | str, dict[str, Any]]
 WHY = {
-    400: "The sender left before its request was complete",
+    400: "The sender left before its request was complete, or its answer ready",
     401: "No token, or not the right one",
     404: "No model has this name",
     408: "The body arrived too slowly",
     413: "The body has too many bytes",
-    415: "The body is no photo and no form, or compressed",
-    422: "A parameter is not valid, or the photo cannot be read within the limits",
+    415: "The body is of another type than expected, or compressed",
+    421: "The Host header has a name that the server is not called by",
+    422: "A parameter or the JSON is not valid, or the photo cannot be read within the limits",
     503: "Too many photos are under way; Retry-After says when to try again",
 }
 FILE = {"type": "string", "format": "binary"}
@@ -54,6 +57,14 @@ def describe_problems(*statuses: int) -> Docs:
         }
         for status in statuses
     }
+
+
+POSTED = describe_problems(400, 404, 408, 413, 415, 422, 503)
+
+
+def describe_json(kind: type[BaseModel]) -> dict[str, Any]:
+    """Return the OpenAPI of a body in JSON."""
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": kind.model_json_schema()}}}}
 
 
 def _form(files: dict[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -19,6 +19,7 @@ from maskzoo.errors import ArgumentError, MaskzooError, RequestError
 from maskzoo.inference.predictor import Predictor
 from maskzoo.serving.app import create_app
 from maskzoo.serving.gate import PROBLEM, describe_problem, hash_tokens
+from maskzoo.serving.labelling.pictures import LabelStudio
 from maskzoo.serving.limits import Limits
 from maskzoo.serving.metrics import log_as_json, write_log
 from maskzoo.serving.service import Service
@@ -27,6 +28,7 @@ from maskzoo.system.files import explained
 __all__ = ["check_start", "serve"]
 
 HEADER_SECONDS = 10.0  # for a request's header to arrive
+LOCAL_NAMES = ("localhost", "127.0.0.1", "[::1]")
 LAST_SECONDS = 0.5  # after the signal to stop, for requests that are on their way
 
 
@@ -37,6 +39,8 @@ def serve(
     port: int = 8000,
     token_file: str | Path | None = None,
     open_to_all: bool = False,
+    allowed_hosts: Sequence[str] = (),
+    label_studio: LabelStudio | None = None,
     workers: int = 2,
     max_batch: int = 8,
     max_wait_ms: float = 5.0,
@@ -53,6 +57,9 @@ def serve(
         port: 0 lets the system choose.
         token_file: A file with a token a line; every request but /live and /ready must bring one of them.
         open_to_all: Whoever reaches the address may use it without a token.
+        allowed_hosts: More names by which requests may call a server that only this machine reaches. With any, requests
+            to a server that others reach must use one of them too.
+        label_studio: Serves Label Studio as well, as it says.
         workers: Processes that decode photos.
         max_batch: How many photos of one canvas size are computed together.
         max_wait_ms: How long a photo waits for others that are being decoded.
@@ -63,7 +70,7 @@ def serve(
 
     Raises:
         ArgumentError: A limit, the address or a token is not allowed.
-        MaskzooError: The token file cannot be read, or the address is taken.
+        MaskzooError: A token file cannot be read, or the address is taken.
     """
     tokens = check_start(host, token_file, open_to_all)
     if workers < 1:
@@ -72,19 +79,12 @@ def serve(
     named = {models.config.name: models} if isinstance(models, Predictor) else dict(models)
     if not named:
         raise ArgumentError("models is empty; expected a predictor, or several by name")
-    asyncio.run(_run(named, limits, tokens, workers, host, port, on_start))
+    hosts = _name_hosts(host, allowed_hosts)
+    app, service = create_app(named, limits, tokens=tokens, hosts=hosts, label_studio=label_studio, decoders=workers)
+    asyncio.run(_run(app, service, host, port, on_start))
 
 
-async def _run(
-    models: Mapping[str, Predictor],
-    limits: Limits,
-    tokens: list[str],
-    workers: int,
-    host: str,
-    port: int,
-    on_start: Callable[[str], None] | None,
-) -> None:
-    app, service = create_app(models, limits, tokens=tokens, decoders=workers)
+async def _run(app: ASGIApp, service: Service, host: str, port: int, on_start: Callable[[str], None] | None) -> None:
     try:
         listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError as error:
@@ -107,15 +107,25 @@ def check_start(host: str, token_file: str | Path | None, open_to_all: bool) -> 
 
 def _check_address(host: str, allowed: bool) -> None:
     """Raise ArgumentError if strangers could reach a server without a token."""
-    try:
-        local = ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        local = host == "localhost"
-    if not local and not allowed:
+    if not _is_local(host) and not allowed:
         raise ArgumentError(
             f"{host} can be reached from other machines, and there is no token; give --token-file FILE, or --open if whoever "
             "reaches it may use it"
         )
+
+
+def _is_local(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _name_hosts(host: str, allowed: Sequence[str]) -> list[str]:
+    """Return the names by which requests may call the server, none if any will do."""
+    if not allowed and not _is_local(host):
+        return []
+    return [*LOCAL_NAMES, f"[{host}]" if ":" in host else host, *allowed]
 
 
 def _read_tokens(path: Path) -> list[str]:

@@ -1,17 +1,23 @@
-"""The photos in a request: the whole body, or the files of a form."""
+"""What is in a request: a photo as the whole body, files of a form, or JSON."""
 
 from __future__ import annotations
 
+import base64
 from collections.abc import AsyncGenerator
+from contextlib import suppress
+from typing import TypeVar
 
+from pydantic import BaseModel, ValidationError
 from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
-from maskzoo.errors import RequestError
+from maskzoo.errors import ImageError, RequestError, list_some
 from maskzoo.serving.limits import Limits, read_body
 
-__all__ = ["FIELD", "read_photo", "read_photos"]
+__all__ = ["FIELD", "decode_data_uri", "read_json", "read_photo", "read_photos"]
+
+Model = TypeVar("Model", bound=BaseModel)
 
 FIELD = "image"
 FORM = "multipart/form-data"
@@ -71,3 +77,23 @@ async def _read_form(request: Request, limits: Limits) -> list[bytes]:
         return [await one.read() for key, one in form.multi_items() if key == FIELD and isinstance(one, UploadFile)]
     finally:
         await form.close()
+
+
+async def read_json(request: Request, limits: Limits, kind: type[Model]) -> Model:
+    """Return the JSON of a request. Raises RequestError: see `read_body`; 415 or 422 if it is none, or not of this kind."""
+    if (found := _read_kind(request)) != "application/json":  # no page of another site can send it without being allowed to
+        raise RequestError(f"the body is {found[:80] or 'of no type'}; expected application/json", 415)
+    try:
+        return kind.model_validate_json(await read_body(request, limits))
+    except ValidationError as error:
+        wrong = [f"{'.'.join(map(str, one['loc'])) or 'the body'}: {one['msg']}" for one in error.errors()]
+        raise RequestError(f"the JSON is not as /openapi.json says: {list_some(wrong, between='; ')[:400]}", 422) from None
+
+
+def decode_data_uri(text: str) -> bytes:
+    """Return the bytes of a data URI in base64. Raises ImageError if it is none."""
+    head, _, body = text.partition(",")
+    if body and head.startswith("data:") and head.lower().endswith(";base64"):
+        with suppress(ValueError):
+            return base64.b64decode("".join(body.split()), validate=True)
+    raise ImageError(f"image of {text[:40]!r}: expected a data URI in base64: data:image/jpeg;base64, and then the file")

@@ -18,6 +18,7 @@ from maskzoo.errors import MaskzooError
 from maskzoo.system.locks import close_locked, open_locked
 
 __all__ = [
+    "STREAMS",
     "check_folder",
     "check_target",
     "choose_name",
@@ -30,6 +31,7 @@ __all__ = [
     "make_folder",
     "own_folder",
     "remove_dead_parts",
+    "replacing",
     "write_file",
     "write_whole",
 ]
@@ -58,7 +60,7 @@ _ADVICE = {
     errno.ENAMETOOLONG: f"a name has at most {LONGEST_NAME} bytes: choose a shorter one",
 }
 _ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/+(?=.)")  # a Path keeps one of the slashes
-_STREAMS = ("rtsp", "rtsps", "rtmp", "rtp", "udp", "srt", "mms")
+STREAMS = ("rtsp", "rtsps", "rtmp", "rtp", "udp", "srt", "mms")
 
 
 @contextlib.contextmanager
@@ -219,8 +221,8 @@ def describe_address(source: str | Path) -> str | None:
     shown, kind = (_ADDRESS.sub(r"\1://", text) if isinstance(source, Path) else text), match[1].lower()
     if kind == "file":
         advice = "give the path alone, without file://"
-    elif kind in _STREAMS:
-        advice = "read the stream with OpenCV's VideoCapture or the like, and pass each frame as an RGB array"
+    elif kind in STREAMS:
+        advice = "a stream goes alone: maskzoo predict MODEL ADDRESS, predictor.stream(ADDRESS)"
     else:
         advice = "download or copy it to a file first, and give that file's path"
     return f"{shown}: is an address ({kind}); expected a file or folder on this machine: {advice}"
@@ -237,14 +239,19 @@ def write_whole(path: Path, content: bytes | Iterable[bytes]) -> None:
 
     Raises OSError; `path` is as before then, and nothing else is left.
     """
+    with replacing(path) as (_, handle), open(handle, "wb", closefd=False) as file:
+        file.writelines([content] if isinstance(content, bytes) else content)
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[tuple[Path, int]]:
+    """Yield the name and the open, locked file of what becomes `path`, on the disk, if the block ends well. Raises OSError."""
     part = path.parent / fit_name(f".{path.name}", f".{secrets.token_hex(4)}.part", path.parent)
     try:
         handle, _ = open_locked(part, os.O_EXCL)
         try:
-            with open(handle, "wb", closefd=False) as file:
-                file.writelines([content] if isinstance(content, bytes) else content)
-                file.flush()
-                os.fsync(handle)
+            yield part, handle
+            os.fsync(handle)
             if os.name != "nt":  # it keeps its lock until it has its name
                 part.replace(path)
         finally:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
+from maskzoo.system.collecting import without_collecting
 from maskzoo.system.encodings import describe_encoding
 
-__all__ = ["UNUSUAL", "has_keys", "parse_json", "without_collecting"]
+__all__ = ["UNUSUAL", "has_keys", "parse_json"]
 
 # A string with what makes it a key, or the beginning or the end of an object.
 _TOKEN = re.compile(r'("(?:[^"\\]|\\.)*")(\s*:)?|[{}]')
@@ -61,18 +60,6 @@ def has_keys(content: bytes, counts: Mapping[str, int], rows: slice = slice(0, 0
     if start < stop and content.count(b'"', start, stop) == 2 * (sum(counts.values()) - sum(outside.values()) + others):
         return True
     return all(outside[key] + content.count(text, start, stop) == counts[key] for key, text in texts.items())
-
-
-@contextmanager
-def without_collecting() -> Iterator[None]:
-    """Stop the garbage collector: a large file is millions of objects, none of them garbage. Twice as fast without it."""
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if collecting:
-            gc.enable()
 
 
 def _parse_slowly(content: bytes) -> Any:

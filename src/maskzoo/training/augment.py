@@ -1,4 +1,4 @@
-"""An annotated image and what training does to it: resize, flip, large-scale jitter, pasted objects.
+"""An annotated image and what moves its pixels and its objects alike: resize, flip, turn, warp, crop, large-scale jitter.
 
 Nothing here draws: whoever calls decides by how much. Resizing and flipping round as the published loader does; the
 rest is not part of the published recipe.
@@ -14,15 +14,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maskzoo.config import ResizeRule
-from maskzoo.datasets.mask_outlines import trace
-from maskzoo.datasets.rle import rasterize_polygons
 from maskzoo.images.resize import ResizedImage, resize_by, resize_image
 
-__all__ = ["AnnotatedImage", "clip_polygon", "crop", "flip", "jitter", "paste", "resize"]
+__all__ = [
+    "AnnotatedImage",
+    "clip_polygon",
+    "crop",
+    "find_box",
+    "flip",
+    "jitter",
+    "polygon_area",
+    "resize",
+    "stretch",
+    "turn",
+    "turn_around_centre",
+    "warp",
+]
 
 Polygon = NDArray[np.float64]
 Outline = Sequence[Polygon]
-Window = tuple[slice, slice]  # rows, columns
 SMALLEST_SIDE = 1.0  # pixels of a box: what is smaller after a cut has no pixel of its own to learn from
 SMALLEST_SHARE = 0.05  # of an object's area: of a person that is less than a hand, whose class nothing tells any more
 
@@ -32,7 +42,8 @@ class AnnotatedImage:
     """RGB `pixels` uint8 `[H W 3]` and its G objects: `boxes` float32 `[G 4]`, `labels` int64 `[G]`, `outlines`.
 
     Boxes are x1 y1 x2 y2, an outline is one or more polygons, flat x y x y ..., float64: all in these pixels. `extent`:
-    the height and width where boxes end, as in `ResizedImage`; None where the pixels do.
+    the height and width where boxes end, as in `ResizedImage`; None where the pixels do. `lost`: how many objects were
+    dropped on the way here, because they left the picture or were covered.
     """
 
     pixels: NDArray[np.uint8]
@@ -40,11 +51,16 @@ class AnnotatedImage:
     labels: NDArray[np.int64]
     outlines: Sequence[Outline]
     extent: tuple[float, float] | None = None
+    lost: int = 0
 
     @property
     def size(self) -> tuple[int, int]:
         """Height and width."""
         return self.pixels.shape[0], self.pixels.shape[1]
+
+    def with_pixels(self, pixels: NDArray[np.uint8]) -> AnnotatedImage:
+        """Return the image with other pixels of the same size."""
+        return replace(self, pixels=pixels)
 
     def take(self, objects: Sequence[int]) -> AnnotatedImage:
         """Return the image with some of its objects, in that order."""
@@ -59,6 +75,12 @@ def resize(image: AnnotatedImage, short_side: int, long_side: int, rule: ResizeR
     return _follow(image, resize_image(image.pixels, short_side, long_side, rule))
 
 
+def stretch(image: AnnotatedImage, size: tuple[int, int]) -> AnnotatedImage:
+    """Resize to exactly `size`, height and width, by the cubic kernel."""
+    height, width = image.size
+    return _follow(image, resize_by(image.pixels, size[0] / height, size[1] / width))
+
+
 def _follow(image: AnnotatedImage, resized: ResizedImage) -> AnnotatedImage:
     """Bring the objects to the resized pixels; products are float32 ones, as published."""
     scale = np.array(resized.scale[::-1], dtype=np.float32)
@@ -71,23 +93,64 @@ def _follow(image: AnnotatedImage, resized: ResizedImage) -> AnnotatedImage:
     pixels = resized.pixels
     if pixels.dtype != np.uint8:  # training flips, cuts and pastes whole grey levels
         pixels = np.rint(pixels)
-    return AnnotatedImage(pixels.astype(np.uint8, copy=False), boxes, image.labels, outlines, resized.extent)
+    return AnnotatedImage(pixels.astype(np.uint8, copy=False), boxes, image.labels, outlines, resized.extent, image.lost)
 
 
-def flip(image: AnnotatedImage) -> AnnotatedImage:
-    """Mirror left and right: x becomes width - x, with the width in whole pixels. A polygon's points keep their order."""
-    width = image.pixels.shape[1]
+def flip(image: AnnotatedImage, *, vertically: bool = False) -> AnnotatedImage:
+    """Mirror left and right, or up and down: x becomes width - x, y height - y, with sides in whole pixels.
+
+    A polygon's points keep their order.
+    """
+    axis = int(vertically)  # of a point: x, y
+    side = image.pixels.shape[1 - axis]
     boxes = image.boxes.copy()
-    boxes[:, 0], boxes[:, 2] = width - image.boxes[:, 2], width - image.boxes[:, 0]
-    outlines = [[_mirror(polygon, width) for polygon in outline] for outline in image.outlines]
-    pixels = np.asarray(cv2.flip(image.pixels, 1), dtype=np.uint8)
+    boxes[:, axis], boxes[:, axis + 2] = side - image.boxes[:, axis + 2], side - image.boxes[:, axis]
+    outlines = [[_mirror(polygon, axis, side) for polygon in outline] for outline in image.outlines]
+    pixels = np.asarray(cv2.flip(image.pixels, 1 - axis), dtype=np.uint8)
     return replace(image, pixels=pixels, boxes=boxes, outlines=outlines)
 
 
-def _mirror(polygon: Polygon, width: int) -> Polygon:
+def _mirror(polygon: Polygon, axis: int, side: int) -> Polygon:
     mirrored = polygon.copy()
-    mirrored[0::2] = width - polygon[0::2]
+    mirrored[axis::2] = side - polygon[axis::2]
     return mirrored
+
+
+def turn(image: AnnotatedImage, quarters: int) -> AnnotatedImage:
+    """Turn by so many quarters clockwise: after one, x is height - y, and y what x was. Height and width change places."""
+    for _ in range(quarters % 4):
+        height = image.pixels.shape[0]
+        pixels = np.asarray(cv2.rotate(image.pixels, cv2.ROTATE_90_CLOCKWISE), dtype=np.uint8)
+        x1, y1, x2, y2 = image.boxes.T
+        boxes = np.stack([height - y2, x1, height - y1, x2], axis=1)
+        outlines = [
+            [np.stack([height - polygon[1::2], polygon[0::2]], axis=1).ravel() for polygon in outline]
+            for outline in image.outlines
+        ]
+        extent = None if image.extent is None else image.extent[::-1]
+        image = replace(image, pixels=pixels, boxes=boxes, outlines=outlines, extent=extent)
+    return image
+
+
+def warp(image: AnnotatedImage, matrix: NDArray[np.float64], colour: Sequence[int] = (0, 0, 0)) -> AnnotatedImage:
+    """Move every point to `matrix` `[2 3]` times (x, y, 1), in a picture of the same size; `colour` fills what is bare.
+
+    Boxes become those of the outlines; what leaves the picture is cut and dropped as by `crop`.
+    """
+    height, width = image.size
+    linear, shift = matrix[:, :2], matrix[:, 2]
+    by_centres = linear @ (0.5, 0.5) + shift - 0.5  # OpenCV's origin is the centre of the first pixel
+    pixels = cv2.warpAffine(image.pixels, np.column_stack([linear, by_centres]), (width, height), borderValue=list(colour))
+    outlines = [[(polygon.reshape(-1, 2) @ linear.T + shift).ravel() for polygon in outline] for outline in image.outlines]
+    boxes = np.array([find_box(outline) for outline in outlines], dtype=np.float32).reshape(-1, 4)
+    moved = AnnotatedImage(np.asarray(pixels, dtype=np.uint8), boxes, image.labels, outlines, lost=image.lost)
+    return crop(moved, 0, 0, image.size)
+
+
+def turn_around_centre(linear: NDArray[np.float64], size: tuple[int, int]) -> NDArray[np.float64]:
+    """Return the matrix of `warp` that applies `linear` `[2 2]` and leaves the centre of an image of `size` in its place."""
+    centre = np.array(size[::-1]) / 2
+    return np.column_stack([linear, centre - linear @ centre])
 
 
 def jitter(
@@ -106,8 +169,7 @@ def jitter(
     scale = factor * min(canvas[0] / height, canvas[1] / width)
     size = max(1, int(scale * height + 0.5)), max(1, int(scale * width + 0.5))
     top, left = (int(share * (max(0, new - limit) + 1)) for share, new, limit in zip(offset, size, canvas, strict=True))
-    resized = resize_by(image.pixels, size[0] / height, size[1] / width)
-    return crop(_follow(image, resized), top, left, canvas, colour)
+    return crop(stretch(image, size), top, left, canvas, colour)
 
 
 def crop(
@@ -135,7 +197,8 @@ def crop(
             boxes[place] = find_box(cut)
         if (boxes[place, 2:] - boxes[place, :2]).min() >= SMALLEST_SIDE:
             kept.append(place)
-    return AnnotatedImage(np.asarray(pixels, dtype=np.uint8), boxes, image.labels, outlines).take(kept)
+    lost = image.lost + len(outlines) - len(kept)
+    return AnnotatedImage(np.asarray(pixels, dtype=np.uint8), boxes, image.labels, outlines, lost=lost).take(kept)
 
 
 def clip_polygon(polygon: Polygon, width: float, height: float) -> Polygon:
@@ -181,47 +244,3 @@ def find_box(outline: Outline) -> NDArray[np.float32]:
     """Return the box x1 y1 x2 y2 of an outline of one polygon or more."""
     points = np.concatenate(list(outline)).reshape(-1, 2)
     return np.concatenate([points.min(axis=0), points.max(axis=0)]).astype(np.float32)
-
-
-def paste(image: AnnotatedImage, source: AnnotatedImage) -> AnnotatedImage:
-    """Copy all objects of `source` onto an image of the same size, over its own objects.
-
-    Those that are partly covered get the outline and box of what is left; with less than 5 % left they are dropped.
-    The pasted ones come last.
-    """
-    covered = np.zeros(image.size, np.bool_)
-    for outline in source.outlines:
-        window, mask = _rasterize(outline, image.size)
-        covered[window] |= mask
-    pixels = image.pixels.copy()
-    pixels[covered] = source.pixels[covered]
-    boxes, outlines, kept = image.boxes.copy(), list(image.outlines), []
-    for place, outline in enumerate(image.outlines):
-        window, mask = _rasterize(outline, image.size)
-        left = mask & ~covered[window]
-        area, before = int(left.sum()), int(mask.sum())
-        if area < before:
-            if area < max(1, SMALLEST_SHARE * before):
-                continue
-            corner = np.array([window[1].start, window[0].start])
-            outlines[place] = [(polygon.reshape(-1, 2) + corner).ravel() for polygon in trace(left)]
-            boxes[place] = find_box(outlines[place])
-        kept.append(place)
-    below = replace(image, boxes=boxes, outlines=outlines).take(kept)
-    return replace(
-        image,
-        pixels=pixels,
-        boxes=np.concatenate([below.boxes, source.boxes]),
-        labels=np.concatenate([below.labels, source.labels]),
-        outlines=[*below.outlines, *source.outlines],
-    )
-
-
-def _rasterize(outline: Outline, size: tuple[int, int]) -> tuple[Window, NDArray[np.bool_]]:
-    """Return the mask of an outline by COCO's rule inside the window of its box, and the window."""
-    height, width = size
-    x1, y1, x2, y2 = find_box(outline).tolist()
-    top, left = min(max(int(y1), 0), height - 1), min(max(int(x1), 0), width - 1)
-    bottom, right = max(top + 1, min(int(np.ceil(y2)), height)), max(left + 1, min(int(np.ceil(x2)), width))
-    mask = rasterize_polygons(outline, (bottom - top, right - left), origin=(left, top))
-    return (slice(top, bottom), slice(left, right)), mask.astype(np.bool_)

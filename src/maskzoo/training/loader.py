@@ -35,7 +35,8 @@ class TrainingBatch:
     """A batch of one process: `images`, their `truth`, the data set's ids of the images that are really in it.
 
     `seeds` has 63 bits for each image, made from the run's seed, the epoch and the position: what else is drawn for the
-    image is drawn by them. `replaced` names the images that could not be read.
+    image is drawn by them. `replaced` names the images that could not be read; `lost` objects left their picture, or were
+    covered, while it was augmented.
     """
 
     images: ImageBatch
@@ -43,6 +44,7 @@ class TrainingBatch:
     image_ids: tuple[int, ...]
     seeds: tuple[int, ...]
     replaced: tuple[Replaced, ...]
+    lost: int = 0
 
 
 class TrainingLoader:
@@ -131,6 +133,7 @@ class TrainingLoader:
             image_ids=tuple(sample.image_id for sample in samples),
             seeds=tuple(sample.seed for sample in samples),
             replaced=tuple(one for sample in samples for one in sample.replaced),
+            lost=sum(image.lost for image in images),
         )
 
 

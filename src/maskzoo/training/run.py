@@ -23,6 +23,7 @@ from maskzoo.training.events import RunEvents
 from maskzoo.training.keeper import Keeper
 from maskzoo.training.loader import TrainingLoader
 from maskzoo.training.plan import Plan, change_plan, make_plan, refuse_change
+from maskzoo.training.recipes import find_recipe
 from maskzoo.training.report import write_run_report
 from maskzoo.training.run_folder import RunFolder, choose_folder
 from maskzoo.training.schedule import change_epochs, fit_recipe
@@ -81,6 +82,7 @@ def train(
     freeze_depth: int | None = None,
     crowds_as_objects: bool = False,
     device: Device = "auto",
+    recipe: str | None = None,
     overrides: Sequence[str] = (),
     tensorboard: bool = False,
     processes: Processes | None = None,
@@ -108,6 +110,8 @@ def train(
         freeze_depth: how many of stem, res2, res3, res4, res5 are frozen.
         crowds_as_objects: whether crowds train as objects, as in sets drawn with a brush (`run.crowds_as_objects`).
         device: "auto" is the GPU where there is one.
+        recipe: a recipe that has a name: lsj (large-scale jitter, 100 epochs), or a preset of augmentations: photo, aerial,
+            microscopy, industrial. Other arguments, and `overrides`, come after it.
         overrides: `KEY=VALUE` texts for the model file, and `run.KEY=VALUE` for the run's settings. `run.deterministic`
             stays on for the whole process.
         tensorboard: write events to the folder `tensorboard` of the run as well.
@@ -127,14 +131,16 @@ def train(
     if (resume is None) == (model is None or data is None):
         raise ArgumentError("expected either MODEL and DATA, or --resume RUN alone")
     shortcuts = {"batch": batch, "accumulate": accumulate, "workers": workers, "seed": seed}
-    settings = [f"{key}={value}" for key, value in shortcuts.items() if value is not None]
+    named = [] if recipe is None else find_recipe(recipe)
+    settings = [text.removeprefix("run.") for text in named if text.startswith("run.")]
+    settings += [f"{key}={value}" for key, value in shortcuts.items() if value is not None]
     settings += ["crowds_as_objects=true"] if crowds_as_objects else []
     settings += [text.removeprefix("run.") for text in overrides if text.startswith("run.")]
-    changes = [text for text in overrides if not text.startswith("run.")]
+    changes = [text for text in (*named, *overrides) if not text.startswith("run.")]
     with join_processes(device) if processes is None else nullcontext(processes) as processes, ExitStack() as held:
         if resume is not None:
             begun: dict[str, Any] = {"out": out, "from": source, "val": val, "images": images, "classes": classes}
-            begun["freeze-depth"] = freeze_depth
+            begun |= {"freeze-depth": freeze_depth, "recipe": recipe}
             for option in [f"--{name}" for name, value in begun.items() if value is not None] + [f"--set {c}" for c in changes]:
                 refuse_change(option)
             folder = RunFolder(Path(resume))

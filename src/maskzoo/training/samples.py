@@ -19,12 +19,14 @@ from maskzoo.datasets.mask_outlines import trace
 from maskzoo.datasets.rle import decode_runs
 from maskzoo.errors import ConfigError, ImageError
 from maskzoo.images.read import read_image
-from maskzoo.training.augment import AnnotatedImage, crop, flip, jitter, paste, resize
+from maskzoo.training.augment import AnnotatedImage, crop, flip, jitter, resize
+from maskzoo.training.composites import paste
+from maskzoo.training.draws import augment
 
 __all__ = ["Replaced", "Sample", "SampleMaker", "order_images", "read_annotated"]
 
 Polygon = NDArray[np.float64]
-ORDER, POSITION = 0, 1  # first keys of the two kinds of random streams
+ORDER, POSITION, AUGMENTATION = 0, 1, 2  # first keys of the kinds of random streams
 MOST_TRIES = 100  # images in a row that cannot be read; then it is not the images
 LARGEST_JITTER = 4.0  # times the canvas's sides: 16 times its pixels while the image is resized
 
@@ -141,14 +143,29 @@ class SampleMaker:
         random = _open_stream(self.settings.seed, POSITION, epoch, position)
         seed = int(random.integers(2**63, dtype=np.int64))
         damaged: list[Replaced] = []
+        changes = _open_stream(self.settings.seed, AUGMENTATION, epoch, position)
         image, annotated = self._read(image, random, position, damaged)
+        annotated = self._augment(annotated, image, changes, position, damaged)
         canvas = self._choose_canvas(annotated)
         sample = self._transform(annotated, canvas, random)
         if random.random() < self.settings.copy_paste and len(self.annotations) > 1:
             other = int(random.integers(len(self.annotations) - 1))
-            _, source = self._read(other + (other >= image), random, position, damaged)
+            other, source = self._read(other + (other >= image), random, position, damaged)
+            source = self._augment(source, other, changes, position, damaged)
             sample = self._paste(sample, self._transform(source, canvas, random), random)
         return Sample(sample, int(self.annotations.image_ids[image]), seed, tuple(damaged))
+
+    def _augment(
+        self, annotated: AnnotatedImage, image: int, random: np.random.Generator, position: int, damaged: list[Replaced]
+    ) -> AnnotatedImage:
+        """Follow the recipe's list of augmentations, which draws from a stream of its own: without it nothing changes."""
+
+        def read_other() -> AnnotatedImage:
+            others = len(self.annotations) - 1
+            other = int(random.integers(others)) if others else image
+            return self._read(other + (other >= image and others > 0), random, position, damaged)[1]
+
+        return augment(annotated, self.recipe.augmentation, random, read_other, self.colour)
 
     def _read(
         self, image: int, random: np.random.Generator, position: int, damaged: list[Replaced]

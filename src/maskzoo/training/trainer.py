@@ -262,15 +262,15 @@ class Trainer:
 
     def _report_step(self, step: _Step, terms: dict[str, float], finite: bool, overflow: bool) -> None:
         position = self.state.position
-        for batch in step.batches:
-            for one in batch.replaced:
-                self.report({"kind": "note", "iteration": position.iteration, "text": str(one)})
+        for one in (one for batch in step.batches for one in batch.replaced):
+            self.report({"kind": "note", "iteration": position.iteration, "text": str(one)})
         row: dict[str, Any] = {"kind": "step", "iteration": position.iteration, "epoch": step.epoch, "lr": step.rate}
         if finite:
             row |= {"loss": sum(terms.values()), **terms}
         else:
             row |= {"dropped": True, "in_row": position.dropped_in_row}
-        row |= {"overflow": True} if overflow else {}
+        counts = {"overflow": overflow, "lost_objects": sum(batch.lost for batch in step.batches)}  # lost ones of this process
+        row |= {name: count for name, count in counts.items() if count}
         self.report(row | {"images_per_second": self.images_per_step / step.seconds})
 
     def _evaluate(self) -> None:

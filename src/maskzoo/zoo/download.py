@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import gzip
 import hashlib
 import os
 import re
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -20,7 +22,6 @@ from maskzoo.errors import DownloadError, WeightsError
 from maskzoo.progress import OnProgress, ProgressEvent, say_nothing
 from maskzoo.system.files import hash_file, home, write_whole
 from maskzoo.weights.pdparams import read_pdparams
-from maskzoo.zoo.transfer import Part, download
 
 __all__ = ["fetch", "find_fetched"]
 
@@ -59,6 +60,8 @@ def fetch(
         raise DownloadError(
             f"{url}: {fault or 'not on this machine'}, and MASKZOO_OFFLINE forbids fetching it. {_advise(path)}"
         )
+    from maskzoo.zoo.transfer import Part, download  # and requests with it, which few calls need
+
     with _explained(url, path):
         if os.path.lexists(path) and not path.is_file():
             raise DownloadError(f"{path}: not a file, but a folder or a broken link; delete or correct it")
@@ -167,6 +170,13 @@ def _read_whole(path: Path, suffix: str) -> None:
             raise WeightsError(f"{path}: cannot be read as safetensors: {error}") from error
     elif suffix == ".pdparams":
         read_pdparams(path)
+    elif suffix == ".tgz":  # a package of npm
+        try:
+            with gzip.open(path) as stream:
+                while stream.read(1 << 20):
+                    pass
+        except (OSError, EOFError, zlib.error) as error:
+            raise WeightsError(f"{path}: cannot be unpacked: {error}") from error
     else:
         from maskzoo.weights.foreign import read_tensors
 

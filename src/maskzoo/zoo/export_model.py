@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from maskzoo.config import ModelConfig
-from maskzoo.errors import ArgumentError, ConfigError, ExportError
+from maskzoo.errors import ArgumentError, ConfigError, ExportError, list_some
 from maskzoo.exporting.calibration import read_calibration
 from maskzoo.exporting.example import make_example
 from maskzoo.exporting.onnx import Facts, write_onnx
@@ -18,22 +18,25 @@ from maskzoo.exporting.program import Program
 from maskzoo.exporting.torch_package import write_package
 from maskzoo.exporting.verify import Verification
 from maskzoo.exporting.verify import verify as hold_against
+from maskzoo.exporting.web import NETWORK, PAGE, write_web
 from maskzoo.images.find import find_images
 from maskzoo.progress import OnProgress, ProgressEvent, say_nothing
 from maskzoo.system.files import check_target, fit_name, make_folder, write_file
+from maskzoo.zoo.browser_runtime import read_runtime
+from maskzoo.zoo.export_folders import FOLDERS, list_files, write_cvat, write_triton
 from maskzoo.zoo.load import EXPORTED_SUFFIXES, load, load_network
 from maskzoo.zoo.rows import find_weights
 
 __all__ = ["Exported", "export"]
 
-SUFFIXES = {"onnx": ".onnx", "openvino": ".xml", "torch": ".pt2"}
+SUFFIXES = {"onnx": ".onnx", "openvino": ".xml", "torch": ".pt2", "web": "_web", "cvat": "_cvat", "triton": "_triton"}
 EXAMPLES = {"onnx": (".py", ".json"), "openvino": (".py", ".json"), "torch": (".cpp",)}  # what is written beside
 CANVAS_MULTIPLE = 32
 
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """What `export` wrote: the `file`, the `example` beside it, and how it compares, if it was verified."""
+    """What `export` wrote: the `file` with the network, the `example` beside it, and how it compares, if it was verified."""
 
     file: Path
     example: Path
@@ -49,12 +52,13 @@ def export(
     model: str | Path,
     out: str | Path | None = None,
     *,
-    to: Literal["onnx", "openvino", "torch"] = "onnx",
+    to: Literal["onnx", "openvino", "torch", "web", "cvat", "triton"] = "onnx",
     weights: str | Path | None = None,
     dtype: Literal["float32", "int8"] = "float32",
     calibrate: str | Path | None = None,
     fixed: tuple[int, int] | None = None,
     preprocess: bool = False,
+    runtime: str | Path | None = None,
     verify: str | Path | None = None,
     overrides: Sequence[str] = (),
     force: bool = False,
@@ -67,14 +71,17 @@ def export(
 
     Args:
         model: What `load` takes, but an exported file.
-        out: The file to write; None: the model's name in this folder. A script beside it (C++ for torch) shows its use.
+        out: The file, or for "web" the folder, to write; None: the model's name in this folder. A script beside the file (C++
+            for torch) shows its use; in the folder it is the page.
         to: "onnx" is one file that many runtimes read, "openvino" writes `.xml` and `.bin`, "torch" a package of machine
-            code for C++, which takes a C++ compiler and several minutes.
+            code for C++, which takes a C++ compiler and several minutes; "web" a folder with a page that runs the network
+            in the browser, "cvat" one with a function of CVAT, "triton" one that is a model repository of Triton.
         weights: As for `load`.
         dtype: "int8" is for OpenVINO and needs photos to `calibrate` on.
         calibrate: A folder of photos from which int8 takes its ranges; some dozens do.
         fixed: Take canvases of this height and width only, rounded up to multiples of 32.
-        preprocess: Take whole photos, one at a time: resize, normalise and pad inside.
+        preprocess: Take whole photos, one at a time: resize, normalise and pad inside; "web" always does.
+        runtime: onnxruntime-web for "web", its folder or npm's archive of it; None: it is fetched once.
         verify: A folder of photos on which the file is compared with the network.
         overrides: As for `load`.
         force: Overwrite what stands where the file and its example are to be.
@@ -89,23 +96,25 @@ def export(
         MaskzooError: As for `load`.
     """
     canvas = None if fixed is None else (_round_up(fixed[0]), _round_up(fixed[1]))
-    _check_arguments(to, dtype, calibrate, canvas, preprocess, verify)
+    preprocess = preprocess or to == "web"
+    _check_arguments(to, dtype, calibrate, canvas, preprocess, verify, runtime)
     if Path(model).suffix in EXPORTED_SUFFIXES:
         raise ConfigError(f"{model}: is an exported file already; name the model that it was made from")
     given, model = Path(model), find_weights(model)
-    path = Path(f"{given.name if given.is_dir() else given.stem}{SUFFIXES[to]}" if out is None else out)
-    if path.suffix != SUFFIXES[to]:
-        raise ArgumentError(f"out (--out): found {str(path)!r}; expected a name that ends in {SUFFIXES[to]}")
-    for target in (path, *(_name_example(path, ending) for ending in EXAMPLES[to])):
+    stem = given.name if given.is_dir() else given.stem
+    path = _name_file(stem, out, to)
+    whole = list_files(to, path, stem) if to in FOLDERS else [path, *_name_examples(path, to)]
+    for target in whole:
         check_target(target, force=force, kind=ExportError)
-    make_folder(path.parent)
+    make_folder(path if to in FOLDERS else path.parent)
+    browser = read_runtime(None if runtime is None else Path(runtime), on_progress) if to == "web" else {}
     on_progress(ProgressEvent(f"Exporting {model}: {'several minutes' if to == 'torch' else 'a minute or two'}"))
     network, config = load_network(model, weights, overrides=overrides, on_progress=on_progress)
     if preprocess and (config.input.resize, config.input.order) not in (("one_factor", "rgb"), ("rounded", "rgb")):
         raise ConfigError(
             f"{model}: a file can prepare photos itself by input.resize one_factor or rounded, in the order rgb; found "
-            f"{config.input.resize}, {config.input.order}. Leave preprocess (--preprocess) out: maskzoo, and the example that "
-            "is written beside the file, prepare photos by this model's rules"
+            f"{config.input.resize}, {config.input.order}. Leave preprocess (--preprocess, --to web) out: maskzoo, and the "
+            "example that is written beside a file, prepare photos by this model's rules"
         )
     provenance = {
         "model": str(model),
@@ -116,14 +125,22 @@ def export(
     }
     facts = Facts(config, canvas, provenance, preprocess)
     on_progress(ProgressEvent(f"Exporting {model}: {'several minutes' if to == 'torch' else 'a minute or two'}"))
-    if to == "onnx":
+    if to in ("onnx", "web"):
         write_onnx(Program(network), facts, path)
     elif to == "torch":
         write_package(Program(network), facts, path)
+    elif to == "cvat":
+        write_cvat(network, config, provenance, path, stem)
+    elif to == "triton":
+        write_triton(network, facts, path, stem)
     else:
         photos = None if calibrate is None else read_calibration(calibrate, config.input, preprocess)
         write_openvino(Program(network), facts, path, photos)
-    example = _write_example(path, config, preprocess)
+    if to == "web":
+        write_web(path.parent, config, browser)
+    elif to not in FOLDERS:
+        _write_example(path, config, preprocess)
+    path, example, *_ = whole
     if verify is None:
         return Exported(path, example, None)
     found = find_images([str(verify)])
@@ -137,16 +154,30 @@ def _round_up(side: int) -> int:
     return -(-side // CANVAS_MULTIPLE) * CANVAS_MULTIPLE
 
 
-def _check_arguments(to: str, dtype: str, calibrate: Any, canvas: Any, preprocess: bool, verify: Any) -> None:
+def _name_file(stem: str, out: str | Path | None, to: str) -> Path:
+    """Return the file to write, or for CVAT and Triton the folder, from what a caller names."""
+    path = Path(f"{stem}{SUFFIXES[to]}" if out is None else out)
+    if to == "web":
+        return path / NETWORK
+    if to not in FOLDERS and path.suffix != SUFFIXES[to]:
+        raise ArgumentError(f"out (--out): found {str(path)!r}; expected a name that ends in {SUFFIXES[to]}")
+    return path
+
+
+def _check_arguments(to: str, dtype: str, calibrate: Any, canvas: Any, preprocess: bool, verify: Any, runtime: Any) -> None:
     """Raise ArgumentError for what does not go together."""
     faults = {
-        f"to (--to): found {to!r}; expected onnx, openvino or torch": to not in SUFFIXES,
+        f"to (--to): found {to!r}; expected {list_some(list(SUFFIXES))}": to not in SUFFIXES,
         f"dtype (--dtype): found {dtype!r}; expected float32 or int8": dtype not in ("float32", "int8"),
         "dtype (--dtype): int8 is made for OpenVINO; add --to openvino": dtype == "int8" and to != "openvino",
         "calibrate (--calibrate): --dtype int8 and --calibrate DIR go together; found one of them": (dtype == "int8")
         != (calibrate is not None),
         "preprocess (--preprocess): a torch package takes prepared photos; leave it out": preprocess and to == "torch",
-        "preprocess (--preprocess): photos fill many canvases; leave --fixed out": preprocess and canvas is not None,
+        "fixed (--fixed): a file that takes whole photos takes all their canvases; leave it out": preprocess
+        and canvas is not None,
+        "runtime (--runtime): is for a page in the browser; add --to web": runtime is not None and to != "web",
+        "dtype, fixed, preprocess, verify: a function of CVAT runs the network itself; leave them out": to == "cvat"
+        and (dtype != "float32" or canvas is not None or preprocess or verify is not None),
         "verify (--verify): photos fill many canvases; verify a file without --fixed": canvas is not None
         and verify is not None,
     }
@@ -155,12 +186,14 @@ def _check_arguments(to: str, dtype: str, calibrate: Any, canvas: Any, preproces
             raise ArgumentError(fault)
 
 
-def _write_example(path: Path, config: ModelConfig, preprocess: bool) -> Path:
-    """Write the example's files beside the exported one; returns the program among them."""
-    texts = make_example(path.name, config, preprocess)
-    for ending, text in texts.items():
+def _write_example(path: Path, config: ModelConfig, preprocess: bool) -> None:
+    """Write the example's files beside the exported one."""
+    for ending, text in make_example(path.name, config, preprocess).items():
         write_file(_name_example(path, ending), text.encode())
-    return _name_example(path, next(iter(texts)))
+
+
+def _name_examples(path: Path, to: str) -> list[Path]:
+    return [path.parent / PAGE] if to == "web" else [_name_example(path, ending) for ending in EXAMPLES[to]]
 
 
 def _name_example(path: Path, ending: str) -> Path:

@@ -172,8 +172,8 @@ def _translate_samples(settings: Settings, draft: Draft) -> None:
         draft.set("training.flip", flip, settings.tell(f"{TRAIN}.RandomFlip") if flip else f"{settings.tell(TRAIN)}: no flip")
     if other := sorted(set(steps) - {"Decode", "RandomResize", "Resize", "RandomFlip", "NormalizeImage", "Permute"}):
         draft.notes.append(
-            f"{settings.tell(TRAIN)}: not used: {list_some(other)}; training here resizes and flips, and jitters sizes or "
-            "pastes objects with --set run.jitter=[0.1,2.0], run.copy_paste=0.5"
+            f"{settings.tell(TRAIN)}: not used: {list_some(other)}; training here resizes and flips; it jitters sizes "
+            "or pastes objects with --set run.jitter=[0.1,2.0], run.copy_paste=0.5, and training.augmentation lists the rest"
         )
 
 

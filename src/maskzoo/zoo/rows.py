@@ -150,14 +150,23 @@ def find_weights(model: str | Path, on_progress: OnProgress = say_nothing) -> st
     )
 
 
-def row_text(name: str) -> str:
-    """Return the YAML text of a published row. Raises ConfigError with the nearest names."""
+def row_text(name: str, augmentation: str | None = None) -> str:
+    """Return the YAML text of a published row, with the list of a preset of augmentations if one is named.
+
+    Raises ConfigError with the nearest names.
+    """
     row = find_row(name)
     if row is None:
         alike = [known for known in names() if known.rpartition("/")[2] == name]  # its library was left out
         hint = suggest(name, alike or [*names(), *PADDLEX]) or "`maskzoo models` lists the names."
         raise ConfigError(f"{name}: no such model; {hint} A model file of your own is given by its path (my.yml)")
-    return _folder().joinpath(f"{row}.yml").read_text(encoding="utf-8")
+    text = _folder().joinpath(f"{row}.yml").read_text(encoding="utf-8")
+    if augmentation is None:
+        return text
+    entries = parse_config(text, name, [f"training.augmentation={augmentation}"]).training.augmentation
+    values = [", ".join(f"{key}: {value}" for key, value in one.model_dump(mode="json").items()) for one in entries]
+    lines = "".join(f"  - {{{value}}}\n" for value in values)
+    return re.sub(r"^  flip: .*\n", rf"\g<0>  augmentation:\n{lines}", text, count=1, flags=re.MULTILINE)
 
 
 def read_row(name_or_path: str | Path, overrides: Sequence[str] = ()) -> ModelConfig:

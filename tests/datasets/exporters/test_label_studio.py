@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from labelled_sets import make_masks, make_pictures, measure_iou, write_set
-from maskzoo.datasets.exporters.label_studio import encode_brush
+from maskzoo.datasets.exporters.label_studio_regions import encode_brush
 from maskzoo.datasets.importers.convert import convert_dataset
 from maskzoo.datasets.predictions import INDEX, RESULTS
 from maskzoo.datasets.rle import rasterize_polygons

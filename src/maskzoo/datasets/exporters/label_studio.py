@@ -1,10 +1,4 @@
-"""Label Studio: a list of tasks, and the labelling interface that they belong to.
-
-Points are in percent of the picture. A brush is the picture's RGBA bytes, of which only alpha counts, packed by bits as
-thi.ng's rle-pack: 32 bits say how many bytes there are, 5 bits the size of a byte less one, 4 times 4 bits the sizes of
-counts less one; then come runs of one bit that says whether a byte is repeated, two bits for which size its count has,
-the count less one, and the byte.
-"""
+"""Label Studio: a list of tasks, and the labelling interface that they belong to."""
 
 from __future__ import annotations
 
@@ -14,19 +8,14 @@ from typing import Any
 from urllib.parse import quote
 from xml.sax.saxutils import quoteattr
 
-import numpy as np
-from numpy.typing import NDArray
-
 from maskzoo.datasets.coco_writer import encode_json, find_smallest_folder, straighten
 from maskzoo.datasets.exporters.content import ExportJob, LabelledObject, LabelledPicture
-from maskzoo.datasets.exporters.outlines import draw_polygons, find_pixels, has_cut
+from maskzoo.datasets.exporters.label_studio_regions import draw_region
 from maskzoo.system.files import write_file
 
-__all__ = ["INTERFACE", "encode_brush", "write_label_studio"]
+__all__ = ["INTERFACE", "write_label_studio"]
 
 INTERFACE = "labelling_interface.xml"
-COUNT_SIZES = (3, 4, 8, 16)  # bits of a count
-CHANNELS = 4
 
 
 def write_label_studio(job: ExportJob) -> dict[str, Path]:
@@ -82,50 +71,11 @@ def _make_task(job: ExportJob, split: str, picture: LabelledPicture, root: Path 
 
 
 def _list_results(job: ExportJob, one: LabelledObject, picture: LabelledPicture) -> Iterator[dict[str, Any]]:
-    """Yield the polygon of an object that is one without a hole, else its brush."""
-    polygons = draw_polygons(one, picture.size)
-    if len(polygons) == 1 and not has_cut(polygons[0]):
-        points = polygons[0].reshape(-1, 2) * 100 / np.array(picture.size[::-1])
-        yield _make_result(job, one, picture, "polygon", {"points": points.tolist(), "closed": True})
-        return
-    pixels = find_pixels(one, picture.size)
-    if pixels is None:
+    """Yield the region of an object, which a picture holds if it has a pixel there."""
+    region = draw_region(one, picture.size)
+    if region is None:
         job.lost["empty"] += 1
         return
-    mask = np.zeros(picture.size, np.uint8)
-    mask[pixels.top : pixels.top + pixels.mask.shape[0], pixels.left : pixels.left + pixels.mask.shape[1]] = pixels.mask
-    yield _make_result(job, one, picture, "brush", {"format": "rle", "rle": encode_brush(mask)})
-
-
-def _make_result(
-    job: ExportJob, one: LabelledObject, picture: LabelledPicture, kind: str, value: dict[str, Any]
-) -> dict[str, Any]:
-    row = {
-        "id": str(one.number),
-        "type": f"{kind}labels",
-        "from_name": kind,
-        "to_name": "image",
-        "original_width": picture.size[1],
-        "original_height": picture.size[0],
-        "image_rotation": 0,
-        "value": value | {f"{kind}labels": [job.classes[one.label]]},
-    }
+    row = region.to_result(str(one.number), region.kind, "image", job.classes[one.label], picture.size)
     about = one.describe()
-    return row | ({"meta": about} if about else {}) | ({} if one.score is None else {"score": one.score})
-
-
-def encode_brush(mask: NDArray[np.uint8]) -> list[int]:
-    """Return the bytes of a brush with the pixels of a 0/1 mask `[H W]`."""
-    flat = mask.ravel() > 0
-    starts = np.concatenate([[0], np.flatnonzero(np.diff(flat)) + 1])
-    lengths = np.diff(np.append(starts, flat.size)) * CHANNELS
-    bits = [f"{flat.size * CHANNELS:032b}", f"{8 - 1:05b}", *(f"{size - 1:04b}" for size in COUNT_SIZES)]
-    for length, value in zip(lengths.tolist(), flat[starts].tolist(), strict=True):
-        byte = "1" * 8 if value else "0" * 8
-        for start in range(0, length, 1 << COUNT_SIZES[-1]):
-            count = min(length - start, 1 << COUNT_SIZES[-1])
-            place = next(place for place, size in enumerate(COUNT_SIZES) if count <= 1 << size)
-            bits.append(f"1{place:02b}{count - 1:0{COUNT_SIZES[place]}b}{byte}")
-    text = "".join(bits)
-    packed = np.packbits(np.frombuffer(text.encode("ascii"), np.uint8) - ord("0"))
-    return packed.tolist()
+    yield row | ({"meta": about} if about else {}) | ({} if one.score is None else {"score": one.score})

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
 
@@ -15,7 +15,7 @@ from maskzoo.datasets.known_formats import name_format
 from maskzoo.errors import SourceError
 from maskzoo.images.find import find_pictures
 
-__all__ = ["list_xml", "read_numbers", "read_roots", "read_size", "read_whole", "read_xml"]
+__all__ = ["list_xml", "parse_xml", "read_numbers", "read_roots", "read_size", "read_whole", "read_xml"]
 
 LARGEST_FILE = 1 << 29  # bytes; the elements take several times as much memory
 TRIED = 20  # files of a folder that are looked into
@@ -44,9 +44,21 @@ def read_roots(labels: Labels, tag: str, tool: str) -> Iterator[tuple[Path, Elem
 
 
 def read_xml(path: Path) -> Element:
-    """Return the root of an XML file. Raises SourceError if there is none that is safe to read.
+    """Return the root of an XML file. Raises SourceError if there is none that is safe to read: see `parse_xml`."""
+    try:
+        if path.stat().st_size > LARGEST_FILE:
+            raise SourceError(f"{path}: {path.stat().st_size:,} bytes; expected at most {LARGEST_FILE:,}; export it in parts")
+        with path.open("rb") as stream:
+            return parse_xml(stream, path)
+    except (OSError, ValueError) as error:
+        raise SourceError(f"{path}: cannot be read: {error}") from error
 
-    A document type is refused, because its entities may be other files, or a few bytes that stand for gigabytes.
+
+def parse_xml(stream: BinaryIO, name: str | Path) -> Element:
+    """Return the root of the XML of a stream; `name` says in errors where it is from.
+
+    Raises SourceError if there is none that is safe to read: a document type is refused, because its entities may be other
+    files, or a few bytes that stand for gigabytes.
     """
     tree, parser, depth = TreeBuilder(), expat.ParserCreate(), 0
 
@@ -54,7 +66,7 @@ def read_xml(path: Path) -> Element:
         nonlocal depth
         depth += 1
         if depth > DEEPEST:
-            raise SourceError(f"{path}: elements are nested more than {DEEPEST} deep; expected annotations; export it again")
+            raise SourceError(f"{name}: elements are nested more than {DEEPEST} deep; expected annotations; export it again")
         tree.start(tag, attributes)
 
     def end(tag: str) -> None:
@@ -63,20 +75,17 @@ def read_xml(path: Path) -> Element:
         tree.end(tag)
 
     def refuse(*_: Any) -> None:
-        raise SourceError(f"{path}: has a document type (<!DOCTYPE), which may stand for other files; remove that line")
+        raise SourceError(f"{name}: has a document type (<!DOCTYPE), which may stand for other files; remove that line")
 
     parser.StartElementHandler, parser.EndElementHandler, parser.CharacterDataHandler = start, end, tree.data
     parser.StartDoctypeDeclHandler, parser.buffer_text = refuse, True
     try:
-        if path.stat().st_size > LARGEST_FILE:
-            raise SourceError(f"{path}: {path.stat().st_size:,} bytes; expected at most {LARGEST_FILE:,}; export it in parts")
-        with path.open("rb") as stream:
-            parser.ParseFile(stream)
+        parser.ParseFile(stream)
         return tree.close()
     except expat.ExpatError as error:
-        raise SourceError(f"{path}: no XML: {error}; export it again") from error
-    except (OSError, ValueError, LookupError) as error:  # the last two: an encoding that Python does not have
-        raise SourceError(f"{path}: cannot be read: {error}") from error
+        raise SourceError(f"{name}: no XML: {error}; export it again") from error
+    except (ValueError, LookupError) as error:  # an encoding that Python does not have
+        raise SourceError(f"{name}: cannot be read: {error}") from error
 
 
 def read_numbers(texts: list[str | None], names: str) -> list[float]:

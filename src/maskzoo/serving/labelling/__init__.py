@@ -1,0 +1,1 @@
+"""What labelling tools ask for: Label Studio and X-AnyLabeling."""

@@ -1,0 +1,1 @@
+"""Videos, cameras and streams, read and written by PyAV."""
