@@ -31,6 +31,7 @@ ELSEWHERE = {  # by the beginning of the names of fixtures: the library, and its
     ),
 }
 LEVEL = re.compile(r"\.(p|res)\d$")
+AUTO_RECIPE = ROOT / "benchmarks" / "results" / "auto_recipe.json"
 SMALL_ROWS = ROOT / "benchmarks" / "results" / "small_rows.json"
 SMALL_DATA = {
     "shapes": "200 of `maskzoo demo`'s pictures, 96 x 96 pixels",
@@ -96,6 +97,8 @@ def main() -> None:
         page = ROOT / "docs" / "parity.md"
         texts[page] = between(page, "parity", parity_tables())
         texts[page] = between(page, "elsewhere", elsewhere_tables(), texts[page])
+    page = ROOT / "docs" / "training.md"
+    texts[page] = between(page, "auto recipe", auto_recipe_table())
     page = ROOT / "docs" / "performance.md"
     texts[page] = between(page, "performance", tell_performance())
     stale = [path for path, text in texts.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
@@ -133,6 +136,23 @@ def small_rows() -> str:
         for data, one in sets.items()
     ]
     return "\n".join(lines) + "\n"
+
+
+def auto_recipe_table() -> str:
+    """Mask AP by the recipe from the data and by fixed ones, as benchmarks/auto_recipe.py measured it, and the means."""
+    record = json.loads(AUTO_RECIPE.read_text(encoding="utf-8"))
+    arms = ("auto", "row", "published")
+    lines = [
+        "| set | input | images seen | from the data | the row's recipe | the published recipe |",
+        "|---|---|---|---|---|---|",
+    ]
+    reached = [[one["arms"][arm]["mask_ap"] for arm in arms] for one in record.values()]
+    for (kind, one), row in zip(record.items(), reached, strict=True):
+        chosen = one["arms"]["auto"]
+        figures = " | ".join(map(str, row))
+        lines.append(f"| {kind} ({one['seconds']:g} s) | {chosen['short_side']} | {chosen['images_seen']} | {figures} |")
+    means = " | ".join(f"{sum(column) / len(reached):.1f}" for column in zip(*reached, strict=True))
+    return "\n".join([*lines, f"| mean | | | {means} |"]) + "\n"
 
 
 def recipes() -> str:
