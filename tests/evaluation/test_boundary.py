@@ -20,7 +20,7 @@ from maskzoo.evaluation.results import Results, check_results
 
 def find_edge(mask):
     """The published rule in its own words: erode by 3 x 3 as often as 2 % of the diagonal, with a frame of zeros."""
-    times = max(1, int(round(0.02 * np.hypot(*mask.shape))))
+    times = max(1, round(0.02 * np.hypot(*mask.shape)))
     framed = cv2.copyMakeBorder(mask, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
     return mask - cv2.erode(framed, np.ones((3, 3), np.uint8), iterations=times)[1:-1, 1:-1]
 
@@ -28,7 +28,7 @@ def find_edge(mask):
 class BoundaryJudge(COCOeval):
     """pycocotools with the smaller of mask IoU and boundary IoU."""
 
-    def computeIoU(self, image, category):
+    def computeIoU(self, image, category):  # noqa: N802 (its name)
         plain = super().computeIoU(image, category)
         if not len(plain):
             return plain
