@@ -57,6 +57,7 @@ TESTED_BY = {
     "exporting/program.py": "exporting/test_onnx.py",
     "exporting/web.py": "browser/test_network.py",
     "exporting/runtimes.py": "zoo/test_backends.py",
+    "reports/diagnosis.py": "reports/test_page.py",
     "html/page_frame.py": "reports/test_page.py",
     "zoo/export_folders.py": "zoo/test_cvat.py",
     "inference/backends.py": "inference/test_predictor.py",
