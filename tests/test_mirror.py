@@ -16,6 +16,7 @@ TESTED_BY = {
     "bench/training_steps.py": "bench/test_bench.py",
     "bench/worker.py": "bench/test_bench.py",
     "cli/bench.py": "bench/test_bench.py",
+    "cli/compare.py": "training/test_compare.py",
     "cli/convert.py": "cli/test_cli.py",
     "cli/data.py": "cli/test_cli.py",
     "cli/data_pick.py": "picking/test_pick.py",

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from maskzoo.datasets.split import SplitDataset, split_dataset
     from maskzoo.datasets.statistics import Statistics, dataset_statistics
     from maskzoo.doctor import Diagnosis, diagnose
+    from maskzoo.evaluation.difference import ComparedModels
     from maskzoo.evaluation.job import EvaluationRun, evaluate
     from maskzoo.exporting.verify import Verification
     from maskzoo.faults import Fault
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     from maskzoo.serving.server import serve
     from maskzoo.system.memory import keep_freed_memory
     from maskzoo.system.processes import join_processes
+    from maskzoo.training.compare import compare
     from maskzoo.training.draw import DrawnAugmentation, draw_augmented
     from maskzoo.training.run import TrainingRun, train
     from maskzoo.weights.checkpoint import Checkpoint
@@ -73,6 +75,7 @@ __all__ = [
     "BenchmarkRun",
     "Checkpoint",
     "Client",
+    "ComparedModels",
     "Comparison",
     "ConfigError",
     "Conversion",
@@ -119,6 +122,7 @@ __all__ = [
     "WrittenModel",
     "benchmark",
     "check_dataset",
+    "compare",
     "convert",
     "convert_dataset",
     "convert_to",
@@ -152,6 +156,7 @@ _HOMES = {
     "BenchmarkRun": "bench.runner",
     "Checkpoint": "weights.checkpoint",
     "Client": "serving.client",
+    "ComparedModels": "evaluation.difference",
     "Comparison": "zoo.counterparts.verify",
     "Conversion": "zoo.conversion",
     "ConvertedDataset": "datasets.converted",
@@ -186,6 +191,7 @@ _HOMES = {
     "WrittenModel": "zoo.counterparts.convert",
     "benchmark": "bench.runner",
     "check_dataset": "dataset_checks.check",
+    "compare": "training.compare",
     "convert": "zoo.conversion",
     "convert_dataset": "datasets.importers.convert",
     "convert_to": "zoo.counterparts.convert",
