@@ -20,7 +20,7 @@ def compare(
     first: Annotated[str, typer.Argument(metavar="FIRST", help=WHAT)],
     second: Annotated[str, typer.Argument(metavar="SECOND", help=WHAT)],
     data: Annotated[
-        Path | None, typer.Argument(metavar="[DATA]", help="What to measure on; left out, what two runs measured themselves.")
+        Path | None, typer.Argument(metavar="DATA", help="What to measure on; left out, what two runs measured themselves.")
     ] = None,
     split: Annotated[
         str | None, typer.Option(metavar="NAME", help="The split of a folder; else val, or test, or train.")
@@ -36,8 +36,8 @@ def compare(
 ) -> None:
     """Compare two models on the same images, with a confidence interval.
 
-    The interval is what 95 % of differences lie in when the images are drawn again
-    (bootstrap). If it holds 0, these images do not show which model is better.
+    95 % of differences lie in the interval when images are drawn again
+    (bootstrap). If it holds 0, these images do not show which is better.
 
     Examples:
       maskzoo compare runs/mine runs/mine-2
