@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from maskzoo.cli.options import Batch, Device, DeviceOption
+from maskzoo.cli.options import Batch, DeviceOption
 from maskzoo.cli.progress import show_progress
 from maskzoo.cli.terminal import open_stdout, print_json, start_table
 
@@ -29,7 +29,7 @@ def compare(
         Path | None, typer.Option(metavar="DIR", help="The images' folder, or one with a folder for each split.")
     ] = None,
     batch: Batch = 1,
-    device: DeviceOption = Device.auto,
+    device: DeviceOption = "auto",
     resamples: Annotated[int, typer.Option(min=10, metavar="N", help="How often images are drawn again.")] = 1000,
     seed: Annotated[int, typer.Option(min=0, metavar="N", help="Of these draws.")] = 0,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")] = False,
@@ -54,7 +54,7 @@ def compare(
             split=split,
             images=images,
             batch=batch,
-            device=device.value,
+            device=device,
             resamples=resamples,
             seed=seed,
             on_progress=show,

@@ -15,7 +15,6 @@ from maskzoo.cli.options import (
     BackendOption,
     Batch,
     Calibrate,
-    Device,
     DeviceOption,
     Dtype,
     DtypeOption,
@@ -77,7 +76,7 @@ def predict(
         str | None, typer.Option(metavar="NAMES", help="Only objects of these classes: person,dog; all if left out.")
     ] = None,
     batch: Batch = 1,
-    device: DeviceOption = Device.auto,
+    device: DeviceOption = "auto",
     backend: BackendOption = BackendName.auto,
     dtype: DtypeOption = Dtype.auto,
     calibrate: Calibrate = None,
@@ -117,7 +116,7 @@ def predict(
       torchrun --nproc-per-node 4 -m maskzoo predict my.safetensors photos.tar
     """
 
-    def load(show: OnProgress, device: str = device.value) -> Predictor:
+    def load(show: OnProgress, device: str = device) -> Predictor:
         options = {"device": device, "backend": backend.value, "dtype": dtype.value}
         return load_predictor(model, weights, show, calibrate=calibrate, overrides=override or (), **options)
 
@@ -140,10 +139,10 @@ def predict(
         from maskzoo.inference.folder_run import predict_folder
         from maskzoo.system.processes import join_processes
 
-    with join_processes(device.value) as processes:
+    with join_processes(device) as processes:
         with show_progress(processes.rank) as show:
             run = predict_folder(
-                lambda: load(show, device.value if processes.count == 1 else processes.device.type),
+                lambda: load(show, device if processes.count == 1 else processes.device.type),
                 sources,
                 out,
                 images=images,

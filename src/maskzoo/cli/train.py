@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from maskzoo.cli.options import Classes, Device
+from maskzoo.cli.options import Classes, DeviceOption
 from maskzoo.cli.progress import TrainingDisplay, show_progress
 from maskzoo.cli.terminal import open_stderr, open_stdout, print_json
 
@@ -59,6 +59,12 @@ def train(
     freeze_depth: Annotated[
         int | None, typer.Option(min=0, max=5, metavar="N", help="Freeze the first N of stem, res2, res3, res4, res5.")
     ] = None,
+    patience: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Stop after N evaluations without a better mask AP.")
+    ] = None,
+    hours: Annotated[
+        float | None, typer.Option(metavar="H", help="Stop after H hours of this call; --resume goes on exactly.")
+    ] = None,
     crowds_as_objects: Annotated[
         bool, typer.Option("--crowds-as-objects", help="Learn crowds as objects, in sets drawn with a brush.")
     ] = False,
@@ -66,7 +72,7 @@ def train(
         str | None,
         typer.Option(metavar="NAME", help="lsj, or a preset of augmentations: photo, aerial, microscopy, industrial."),
     ] = None,
-    device: Annotated[Device, typer.Option(help="auto is the GPU where there is one.")] = Device.auto,
+    device: DeviceOption = "auto",
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write RUN/tensorboard too.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object at the end instead of a table.")] = False,
 ) -> None:
@@ -101,7 +107,7 @@ def train(
     if (resume is None) == (model is None or data is None):
         raise typer.BadParameter("expected either MODEL and DATA, or --resume RUN alone", param_hint="MODEL DATA")
     maskzoo.keep_freed_memory()  # this process does nothing else
-    with join_processes(device.value) as processes, show_progress(processes.rank) as show:
+    with join_processes(device) as processes, show_progress(processes.rank) as show:
         display = TrainingDisplay(show)
         run = maskzoo.train(
             model,
@@ -118,6 +124,8 @@ def train(
             workers=workers,
             seed=seed,
             freeze_depth=freeze_depth,
+            patience=patience,
+            hours=hours,
             crowds_as_objects=crowds_as_objects,
             recipe=recipe,
             overrides=override or (),
@@ -135,6 +143,7 @@ def train(
         counts = f"{run.dropped} steps dropped (loss not finite), {run.replaced} damaged images replaced"
         open_stderr().print(counts)
     lines = [f"best: {_describe_best(run)}: {run.best_weights}"] if run.best else []
+    lines.insert(0, f"stopped: {run.stopped}")
     lines += [f"last: {run.last_weights}", *([f"report: {run.report}"] if run.report else [])]
     for line in lines:
         open_stdout().print(line, soft_wrap=True)  # a path stays whole

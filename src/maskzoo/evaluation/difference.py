@@ -102,8 +102,8 @@ def compare_results(
     if not len(annotations.ids):
         nothing = dict.fromkeys(MEASURES, Difference(None, None, None, None, None))
         return ComparedModels(*names, annotations.source, name, len(annotations), resamples, nothing, ())
-    evaluators = [match_objects(annotations, one, kind)[0] for one in (first, second)]
-    found = hotcoco.compare(*evaluators, n_bootstrap=resamples, seed=seed, confidence=CONFIDENCE)
+    one, other = (match_objects(annotations, results, kind)[0] for results in (first, second))
+    found = hotcoco.compare(one, other, n_bootstrap=resamples, seed=seed, confidence=CONFIDENCE)
     measures = {}
     for ours, theirs in MEASURES.items():
         values = _know(found["metrics_a"][theirs]), _know(found["metrics_b"][theirs])
@@ -116,8 +116,8 @@ def compare_results(
     classes = []
     for label, class_name in enumerate(annotations.classes.names, 1):
         row = by_label.get(label, {"ap_a": -1, "ap_b": -1})
-        one, other = _know(row["ap_a"]), _know(row["ap_b"])
-        classes.append(ClassDifference(class_name, one, other, None if one is None or other is None else other - one))
+        ap = _know(row["ap_a"]), _know(row["ap_b"])
+        classes.append(ClassDifference(class_name, *ap, None if ap[0] is None or ap[1] is None else ap[1] - ap[0]))
     return ComparedModels(*names, annotations.source, name, len(annotations), resamples, measures, tuple(classes))
 
 
