@@ -17,6 +17,7 @@ from maskzoo.models.mask_rcnn import MaskRCNN
 from maskzoo.models.packing import PackedConv, pack
 from maskzoo.models.roi_heads import FpnRoiHeads
 from maskzoo.structures import Detections, ImageBatch
+from maskzoo.system.devices import explained_operators
 
 __all__ = ["Backend", "Compiled", "Eager", "PhotoBackend"]
 
@@ -85,8 +86,9 @@ class Eager:
     def detect(self, batch: ImageBatch) -> Detections:
         """Run the network on a batch: the mask head on real detections only."""
         on_device = ImageBatch(batch.pixels.to(self.device, self._dtype), batch.sizes.to(self.device))
-        detections, table = self.model.find(on_device)
-        done = self.model.add_masks(detections.trimmed(), table)
+        with explained_operators(self.device):
+            detections, table = self.model.find(on_device)
+            done = self.model.add_masks(detections.trimmed(), table)
         masks = None if done.masks is None else done.masks.cpu()
         return Detections(done.boxes.cpu(), done.scores.cpu(), done.labels.cpu(), done.rois.cpu(), done.valid.cpu(), masks)
 

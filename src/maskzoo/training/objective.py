@@ -81,7 +81,7 @@ class Objective(nn.Module):
 
 def _find_outlines(rois: Tensor, chosen: Tensor, samples: Samples, truth: GroundTruth) -> list[_Outlined]:
     """Read before the heads run, so that what they do is not waited for."""
-    rows = torch.cat([rois.double(), samples.truth_index.flatten()[chosen, None]], dim=1).tolist()
+    rows = torch.cat([rois.float(), samples.truth_index.flatten()[chosen, None]], dim=1).tolist()
     owners = [image for image, (count, _) in enumerate(samples.counts) for _ in range(count)]
     return [(truth.outlines[image][int(row[4])], row[:4]) for image, row in zip(owners, rows, strict=True)]
 

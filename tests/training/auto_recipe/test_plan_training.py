@@ -62,11 +62,6 @@ def test_training_without_a_model_says_why_and_options_are_stronger(data, tmp_pa
     assert (run / "model.yml").read_text().startswith("# MODEL = ") and len(read_rows(run)) == 9
 
 
-def test_hours_belong_to_a_recipe_from_the_data(data):
-    with pytest.raises(ArgumentError, match="leave MODEL out"):
-        maskzoo.train("maskzoo_r18_fpn_tiny", data, hours=1)
-
-
 def test_a_model_alone_is_not_taken_for_data():
     said = train("maskzoo_r18_fpn_tiny", code=2)
     assert "found the model maskzoo_r18_fpn_tiny alone" in said
