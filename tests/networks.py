@@ -11,8 +11,10 @@ from maskzoo.inference.predictor import Predictor
 from maskzoo.models.build import build
 from maskzoo.models.mask_rcnn import MaskRCNN
 from maskzoo.models.resnet import Bottleneck
-from maskzoo.zoo.rows import read_row
+from maskzoo.zoo.rows import names, read_row
 
+PADDLE = [name for name in names() if "/" not in name]
+MORE_OF_PADDLE = [name for name in names() if name.startswith("paddledetection/")]
 FPN, C4 = "mask_rcnn_r50_fpn_1x_coco", "mask_rcnn_r50_1x_coco"
 VD = "mask_rcnn_r50_vd_fpn_1x_coco"
 DC5 = "detectron2/mask_rcnn_R_50_DC5_1x"

@@ -217,7 +217,10 @@ class BoxSampling(_Section):
 
 
 class Training(_Section):
-    """The published recipe. `learning_rate` belongs to `images_per_batch` images over all processes."""
+    """The published recipe. `learning_rate` belongs to `images_per_batch` images over all processes.
+
+    `norm_decay` is the weight decay of norms that learn; left out, it is `weight_decay`.
+    """
 
     epochs: Few
     milestones: Annotated[tuple[Positive, ...], Field(max_length=1000)]
@@ -226,6 +229,7 @@ class Training(_Section):
     warmup: Warmup
     momentum: Fraction
     weight_decay: Real
+    norm_decay: Real | None = None
     stage_rates: dict[Literal["res2", "res3", "res4", "res5"], Real]
     images_per_batch: Few
     short_sides: Annotated[tuple[Side, ...], Field(max_length=1000)]

@@ -13,6 +13,10 @@ ROWS = {
     "r101_vd_fpn": "mask_rcnn_r101_vd_fpn_1x_coco",
     "x101_vd_64x4d_fpn": "mask_rcnn_x101_vd_64x4d_fpn_1x_coco",
 }
+MORE = {  # of the same library
+    "gn_r50_fpn": "mask_rcnn_r50_fpn_gn_2x_coco",
+}
+ARCHS = ROWS | MORE
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,8 @@ SETS = {
             Fixture("train", "r50_fpn", "one"),
             Fixture("train", "r50_fpn", "pair"),
             Fixture("train", "r50_vd_fpn", "flip"),
+            *(Fixture("infer", arch, "small_a") for arch in MORE),
+            Fixture("train", "gn_r50_fpn", "one"),
         ),
     ),
     "public": GoldenSet(

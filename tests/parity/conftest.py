@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from golden.sets import ROWS
+from golden.sets import ARCHS
 from golden.storage import take_sample, take_statistics
 from maskzoo.images.batch import make_batch
 from maskzoo.inference.prediction import Prediction
@@ -57,7 +57,7 @@ def _find_cases() -> list[Any]:
             absent = Case(folder, "none", "none")
             cases.append(pytest.param(absent, id=f"{folder.name}-absent"))
         for file in files:
-            arch = next(arch for arch in ROWS if file.stem.startswith(f"infer_{arch}_"))
+            arch = next(arch for arch in ARCHS if file.stem.startswith(f"infer_{arch}_"))
             case = Case(folder, arch, file.stem.removeprefix(f"infer_{arch}_"))
             slow = case.photo == "full" and (arch in LARGE or arch == "r50_c4")
             slow |= arch == "r50_c4" and has_twin(folder)
@@ -94,7 +94,7 @@ _kept: dict[Any, Any] = {}
 
 
 def _load(case: Case, folder: Path) -> Predictor:
-    row = ROWS[case.arch]
+    row = ARCHS[case.arch]
     seed = json.loads((case.folder / "set.json").read_text())["weight_seed"]
     file = folder / f"{row}.pdparams"
     write_rule_weights(file, row, seed)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from golden.sets import ROWS, levels_of
+from golden.sets import ARCHS, levels_of
 from golden.storage import take_sample
 from library_files import lay_as_paddle
 from maskzoo.images.batch import make_batch
@@ -43,7 +43,7 @@ def _find_cases() -> list[Any]:
     for folder in GOLDEN_SETS:
         files = sorted(folder.glob("train_*.npz"))
         for file in files:
-            arch = next(arch for arch in ROWS if file.stem.startswith(f"train_{arch}_"))
+            arch = next(arch for arch in ARCHS if file.stem.startswith(f"train_{arch}_"))
             name = file.stem.removeprefix(f"train_{arch}_")
             slow = [pytest.mark.slow] if arch == "r50_c4" and has_twin(folder) else []
             cases.append(pytest.param(Case(folder, arch, name), id=f"{folder.name}-{arch}-{name}", marks=slow))
@@ -56,7 +56,7 @@ def _find_cases() -> list[Any]:
 def step(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> "Step":
     case: Case = request.param
     need_golden(case.folder)
-    row = ROWS[case.arch]
+    row = ARCHS[case.arch]
     seed = json.loads((case.folder / "set.json").read_text())["weight_seed"]
     file = tmp_path_factory.mktemp("weights") / f"{row}.pdparams"
     write_rule_weights(file, row, seed)

@@ -24,7 +24,7 @@ from maskzoo.zoo.choices import Choice, Draft
 from maskzoo.zoo.class_names import set_class_names
 from maskzoo.zoo.load import build_empty, list_shapes, note_rule
 from maskzoo.zoo.model_draft import draft_model
-from maskzoo.zoo.rows import names, read_row
+from maskzoo.zoo.rows import find_row, read_row
 
 __all__ = ["Conversion", "convert"]
 
@@ -114,7 +114,7 @@ def convert(
     if file.said.get("format") == "maskzoo":
         raise WeightsError(f"{source}: is a model of maskzoo already; use it as it is")
     found = recognise(file.tensors, str(source))
-    if model is None and config is None and found.library == "PaddleDetection" and source.stem in names():
+    if model is None and config is None and found.library == "PaddleDetection" and find_row(source.stem):
         row = read_row(source.stem)  # a file under a row's name is its file, unless it has other classes
         model = row.name if len(row.classes) == found.classes else None
     if model is not None:

@@ -35,8 +35,14 @@ WEIGHTS = (".pdparams", ".pdiparams", ".pdmodel", ".pdopt", ".pth", ".pt", ".pkl
 
 
 BENCHMARK_SIZE = (800, 1216)  # a 4:3 .. 3:2 photo at the published test size, padded
-# Who trained and published a row, by the folder that its name begins with; PaddleDetection's begin with none.
-LIBRARIES = {"": "PaddleDetection", "torchvision": "torchvision", "detectron2": "detectron2", "mmdet": "mmdetection"}
+# Who trained and published a row, by the folder that its name begins with; its own twelve Mask R-CNNs begin with none.
+LIBRARIES = {
+    "": "PaddleDetection",
+    "paddledetection": "More of PaddleDetection",
+    "torchvision": "torchvision",
+    "detectron2": "detectron2",
+    "mmdet": "mmdetection",
+}
 # What PaddleX calls these networks, with the weights of PaddleDetection's 1x schedule.
 PADDLEX = {
     "MaskRCNN-ResNet50": "mask_rcnn_r50_1x_coco",
@@ -108,15 +114,17 @@ def _rank(row: str) -> tuple[bool, int, str, bool, bool, bool, int, str]:
     small = row.casefold()
     family, depth = match.groups() if (match := _SIZE.search(small.partition("rcnn_")[2])) else ("", "0")
     epochs = int(match[1]) if (match := _EPOCHS.search(small)) else 0
-    return not small.startswith("mask"), int(depth), family, "fpn" in small, "_vd" in small, "_ssld" in small, epochs, row
+    return not small.startswith(("mask", "cascade_mask")), int(depth), family, "fpn" in small, "_vd" in small, "_ssld" in small, epochs, row
 
 
 def find_row(name: str) -> str | None:
-    """Return the row that a name stands for, or None: its own name, PaddleX's, or one as detectron2 or mmdetection write it."""
+    """Return the row that a name stands for, or None: its own name, PaddleX's, or one as its library writes it."""
     if name in _list_names():
         return name
     if name in PADDLEX:
         return PADDLEX[name]
+    if (more := f"paddledetection/{name}") in _list_names():
+        return more
     return next((row for row in _list_names() if "/" in row and _fold(row) == _fold(name)), None)
 
 
