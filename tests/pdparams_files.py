@@ -69,10 +69,9 @@ def rule_state(manifest: Mapping[str, Any], seed: int | str) -> dict[str, np.nda
 def read_manifest(row: str) -> dict[str, Any]:
     """Return [shape, whether it is trained] of every entry of a published row's weights file, in Paddle's layouts."""
     row = row.rpartition("/")[2]
-    file = MANIFESTS / f"{row}.json"  # or that of the first schedule of the same network
-    if not file.exists():
-        file = MANIFESTS / f"{row.rsplit('_', 2)[0].replace('_ssld', '')}_1x_coco.json"
-    return json.loads(file.read_text())
+    network = row.removesuffix("_coco")[:-3]  # of which another schedule may have the manifest
+    files = (MANIFESTS / f"{name}_coco.json" for name in (row[:-5], f"{network}_1x", f"{network.replace('_ssld', '')}_1x"))
+    return json.loads(next(file for file in files if file.exists()).read_text())
 
 
 def write_rule_weights(path: Path, row: str, seed: int | str) -> None:

@@ -20,7 +20,8 @@ PUBLISHED = {
     "r50_vd_fpn_1x": (40.3, 36.4), "r50_vd_fpn_2x": (41.4, 37.5), "r101_fpn_1x": (40.6, 36.6),
     "r101_vd_fpn_1x": (42.4, 38.1), "x101_vd_64x4d_fpn_1x": (44.0, 39.5), "x101_vd_64x4d_fpn_2x": (44.6, 39.8),
     "r50_vd_fpn_ssld_1x": (42.0, 38.2), "r50_vd_fpn_ssld_2x": (42.7, 38.9),
-    "r50_fpn_gn_2x": (42.3, 38.4),
+    "r50_fpn_gn_2x": (42.3, 38.4), "cascade_r50_fpn_1x": (41.8, 36.3), "cascade_r50_vd_fpn_ssld_1x": (44.9, 39.1),
+    "cascade_r50_vd_fpn_ssld_2x": (45.7, 39.7), "cascade_r50_fpn_gn_2x": (45.0, 39.3),
 }  # fmt: skip
 IMAGENET = {
     "r50": "ResNet50_cos", "r50_fpn": "ResNet50_cos", "r50_fpn_gn": "ResNet50_cos", "r50_vd_fpn": "ResNet50_vd",
@@ -50,11 +51,12 @@ def test_a_row_is_named_as_its_file_and_survives_a_round_trip(name):
 @pytest.mark.parametrize("name", [*PADDLE, *MORE_OF_PADDLE])
 def test_a_row_states_its_published_figures_and_sources(name):
     source, name = read_row(name).source, name.rpartition("/")[2]
-    short = name.removeprefix("mask_rcnn_").removesuffix("_coco")
+    short = name.replace("mask_rcnn_", "").removesuffix("_coco")
     base = "https://paddledet.bj.bcebos.com/models/"
     assert (source.published.box_ap, source.published.mask_ap) == PUBLISHED[short]
     assert source.weights == f"{base}{name}.pdparams"
-    assert source.imagenet == f"{base}pretrained/{IMAGENET[short[:-3]]}_pretrained.pdparams"
+    network = short.removeprefix("cascade_")[:-3]
+    assert source.imagenet == f"{base}pretrained/{IMAGENET[network]}_pretrained.pdparams"
     assert source.licence == "Apache-2.0"
 
 
@@ -368,3 +370,12 @@ def test_a_pipe_is_no_model_file(tmp_path):
     for path in (tmp_path / "my.yml", tmp_path, "a\0b.yml"):
         with pytest.raises(ConfigError):
             read_config(path)
+
+
+def test_a_cascade_needs_an_overlap_for_each_later_stage_and_a_pyramid():
+    with pytest.raises(ConfigError, match=r"later_ious has 0 values; network\.box_stages 3 needs 2"):
+        read_row(ROW, ["network.box_stages=3"])
+    with pytest.raises(ConfigError, match=r"later_ious has 1 values; network\.box_stages 1 needs 0"):
+        read_row(ROW, ["training.boxes.later_ious=[0.6]"])
+    with pytest.raises(ConfigError, match=r"box_stages is 3, which needs fpn heads"):
+        read_row("mask_rcnn_r50_1x_coco", ["network.box_stages=3", "training.boxes.later_ious=[0.6, 0.7]"])

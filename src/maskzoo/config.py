@@ -115,13 +115,15 @@ class Network(_Section, settings.Network):
     stride 16, res4, and res5 on every RoI.
 
     `channels` are those of pyramid, RPN and mask head (of dc5 and c4, of the mask head), `box_features` those of the box head:
-    two linear layers (2fc), or four convolutions and a linear layer (4conv1fc). `norm` stands in the convolutions of
+    two linear layers (2fc), or four convolutions and a linear layer (4conv1fc). With `box_stages` 3, Cascade R-CNN, there are
+    three box heads in a row, whose deltas all classes share. `norm` stands in the convolutions of
     pyramid, mask and box head; the published networks have none there. `shrinking_capped`, mmdetection's rule: boxes shrink
     to no less than 16/1000 of a side, as they grow to no more than 1000/16.
     """
 
     heads: Literal["fpn", "dc5", "c4"]
     channels: Channels
+    box_stages: Literal[1, 3] = 1
     box_head: Literal["2fc", "4conv1fc"] = "2fc"
     box_features: Annotated[int, Field(gt=0, le=65_536)]
     rpn_convs: Literal[1, 2] = 1
@@ -137,6 +139,8 @@ class Network(_Section, settings.Network):
             raise ValueError("backbone.frozen names res5, which is part of the c4 heads; it cannot be frozen")
         if self.heads == "c4" and self.box_head != "2fc":
             raise ValueError(f"box_head is {self.box_head}, and the c4 heads have res5 instead; leave it out")
+        if self.box_stages > 1 and (self.heads != "fpn" or self.shrinking_capped):
+            raise ValueError(f"box_stages is {self.box_stages}, which needs fpn heads and no shrinking_capped; leave it out")
         if self.heads == "dc5" and self.backbone.depth < 50:
             raise ValueError(f"backbone.depth is {self.backbone.depth}; dc5 heads need 50 or 101")
         expected = (4, 8, 16, 32, 64) if self.heads == "fpn" else (16,)
@@ -209,11 +213,15 @@ class RpnSampling(_Section):
 
 
 class BoxSampling(_Section):
-    """Which RoIs train the heads: foreground from `foreground_iou`, at most `foreground_fraction` of `samples`."""
+    """Which RoIs train the heads: foreground from `foreground_iou`, at most `foreground_fraction` of `samples`.
+
+    A cascade's later stages train on the boxes of the stage before, foreground from one of `later_ious` each.
+    """
 
     samples: Few
     foreground_fraction: Fraction
     foreground_iou: Fraction
+    later_ious: Annotated[tuple[Fraction, ...], Field(max_length=8)] = ()
 
 
 class Training(_Section):
@@ -284,6 +292,16 @@ class ModelConfig(_Section):
     classes: Annotated[dict[Annotated[int, Field(ge=-(2**63), lt=2**63)], str], Field(min_length=1, max_length=100_000)]
     training: Training
     source: Source
+
+    @model_validator(mode="after")
+    def _check(self) -> ModelConfig:
+        stages, ious = self.network.box_stages, self.training.boxes.later_ious
+        if len(ious) != stages - 1:
+            raise ValueError(
+                f"training.boxes.later_ious has {len(ious)} values; network.box_stages {stages} needs {stages - 1}, one for "
+                "each box head after the first"
+            )
+        return self
 
 
 class RunSettings(_Section):

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 import maskzoo
-from exports import BOX_PIXELS, KINDS, OTHER_LIBRARIES, SIZES, compare, make_facts
+from exports import BOX_PIXELS, CASCADE, KINDS, OTHER_LIBRARIES, SIZES, compare, make_facts
 from maskzoo.errors import ExportError
 from maskzoo.exporting.example import make_example
 from maskzoo.exporting.onnx import Facts, read_facts, write_onnx
@@ -37,7 +37,7 @@ PUBLISHED = {
 }
 
 
-@pytest.fixture(scope="module", params=(*KINDS.values(), OTHER_LIBRARIES), ids=(*KINDS.keys(), "other libraries"))
+@pytest.fixture(scope="module", params=(*KINDS.values(), OTHER_LIBRARIES, CASCADE), ids=(*KINDS.keys(), "others", "cascade"))
 def exported(request, tmp_path_factory):
     config = small_config(*request.param)
     path = tmp_path_factory.mktemp("onnx") / "thin.onnx"

@@ -15,8 +15,12 @@ ROWS = {
 }
 MORE = {  # of the same library
     "gn_r50_fpn": "mask_rcnn_r50_fpn_gn_2x_coco",
+    "cascade_r50_fpn": "cascade_mask_rcnn_r50_fpn_1x_coco",
+    "cascade_r50_vd_fpn": "cascade_mask_rcnn_r50_vd_fpn_ssld_1x_coco",
+    "cascade_gn_r50_fpn": "cascade_mask_rcnn_r50_fpn_gn_2x_coco",
 }
 ARCHS = ROWS | MORE
+MORE_SCHEDULES = ("cascade_mask_rcnn_r50_vd_fpn_ssld_2x_coco",)  # of networks in MORE
 
 
 @dataclass(frozen=True)
@@ -89,6 +93,7 @@ SETS = {
             Fixture("train", "r50_vd_fpn", "flip"),
             *(Fixture("infer", arch, "small_a") for arch in MORE),
             Fixture("train", "gn_r50_fpn", "one"),
+            Fixture("train", "cascade_r50_fpn", "pair"),
         ),
     ),
     "public": GoldenSet(

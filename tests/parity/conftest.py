@@ -169,14 +169,21 @@ class Walk:
         return pooled[order.argsort()]
 
     @cached_property
-    def box_outputs(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Embedding, logits and deltas of the stored proposals. The unaligned fixture pools by its own rule."""
-        heads = self.model.heads
-        with torch.inference_mode():
-            feature = torch.cat(
-                [heads.box_head(self.pool(boxes, heads.box_side)) for boxes in self.read("proposals.boxes").split(heads.chunk)]
-            )
-            return feature, *heads.box(feature)
+    def stage_boxes(self) -> list[torch.Tensor]:
+        """The stored boxes that each box head gets: proposals, and those of a cascade's later stages."""
+        later = range(1, len(self.model.heads.stages))
+        return [self.read("proposals.boxes"), *(self.read(f"box.stage{place}.rois") for place in later)]
+
+    @cached_property
+    def box_outputs(self) -> list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
+        """Embedding, logits and deltas of the stored boxes, by box head. The unaligned fixture pools by its own rule."""
+        heads, outputs = self.model.heads, []
+        for stage, boxes in zip(heads.stages, self.stage_boxes, strict=True):
+            with torch.inference_mode():
+                parts = [stage.box_head(self.pool(some, heads.box_side)) for some in boxes.split(heads.chunk)]
+                feature = torch.cat(parts)
+                outputs.append((feature, *stage.box(feature)))
+        return outputs
 
     @cached_property
     def rows(self) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ from networks import MORE_OF_PADDLE, PADDLE
 DISTINCT = [name for name in PADDLE if "_1x_" in name and "ssld" not in name]
 ELSEWHERE = [name for name in names() if "/" in name and name not in MORE_OF_PADDLE]
 DISTINCT += [
-    *MORE_OF_PADDLE,
+    *(name for name in MORE_OF_PADDLE if "ssld" not in name),
     "torchvision/maskrcnn_resnet50_fpn", "torchvision/maskrcnn_resnet50_fpn_v2", "detectron2/mask_rcnn_R_50_C4_1x",
     "detectron2/mask_rcnn_R_50_DC5_1x", "detectron2/mask_rcnn_R_101_C4_3x", "detectron2/mask_rcnn_R_50_FPN_100ep_LSJ",
     "detectron2/Cityscapes_mask_rcnn_R_50_FPN",
@@ -89,6 +89,7 @@ def test_what_sets_libraries_and_networks_apart_stands_in_each_row(name):
         ("MaskRCNN-ResNet50-vd-SSLDv2-FPN", "mask_rcnn_r50_vd_fpn_ssld_1x_coco"),
         ("MaskRCNN-ResNeXt101-vd-FPN", "mask_rcnn_x101_vd_64x4d_fpn_1x_coco"),
         ("mask_rcnn_r50_fpn_gn_2x_coco", "paddledetection/mask_rcnn_r50_fpn_gn_2x_coco"),
+        ("cascade_mask_rcnn_r50_fpn_1x_coco", "paddledetection/cascade_mask_rcnn_r50_fpn_1x_coco"),
         ("detectron2/COCO-InstanceSegmentation/mask_rcnn_R_50_FPN_3x", "detectron2/mask_rcnn_R_50_FPN_3x"),
         ("detectron2/new_baselines/mask_rcnn_R_50_FPN_400ep_LSJ", "detectron2/mask_rcnn_R_50_FPN_400ep_LSJ"),
         ("detectron2/Cityscapes/mask_rcnn_R_50_FPN", "detectron2/Cityscapes_mask_rcnn_R_50_FPN"),

@@ -40,10 +40,11 @@ class RoiAlign:
 
 
 class Network:
-    """The kind of heads (fpn, dc5 or c4) and of their box head, widths and norm, backbone, anchors, and how boxes are moved."""
+    """The kind of heads (fpn, dc5 or c4), how many box heads of which kind, widths, norm, backbone, anchors, rules."""
 
     heads: str
     channels: int
+    box_stages: int
     box_head: str
     box_features: int
     rpn_convs: int

@@ -23,8 +23,8 @@ _SIGNS = tuple(
         ),
         (r"conv_offset|conv2_offset", "deformable convolutions"),
         (
-            r"^roi_heads\.box_(head|predictor)\.[0-2]\.(fc|cls|bbox|conv)|^roi_head\.(bbox|mask)_head\.\d+\.|_stage[123]\.",
-            "the heads of a Cascade R-CNN",
+            r"^roi_heads\.box_(head|predictor)\.[0-2]\.(fc|cls|bbox|conv)|^roi_head\.(bbox|mask)_head\.\d+\.",
+            "the heads of another library's Cascade R-CNN",
         ),
         (r"point_head|coarse_head", "PointRend's mask head"),
         (r"keypoint", "a keypoint head"),

@@ -42,7 +42,6 @@ PYRAMID = (
     *((f"neck.fpn_res{level}_sum", f"pyramid.output.{level - 2}") for level in (2, 3, 4, 5)),
     *((f"mask_head.head.upsample.mask_inter_feat_{index + 1}", f"heads.convs.{index}") for index in range(4)),
 )
-LINEAR = (("bbox_head.bbox_score", "heads.box.score"), ("bbox_head.bbox_delta", "heads.box.delta"))
 MASK = (
     ("mask_head.head.upsample.conv5_mask", "heads.mask.upsample"),
     ("mask_head.mask_fcn_logits", "heads.mask.logits"),
@@ -57,7 +56,11 @@ def list_renames(network: Network, origin: str = THEIRS) -> list[Rename]:
     """
     if network.heads == "dc5":
         raise WeightsError(f"{origin}: are of fpn or c4 heads, found network.heads dc5, which detectron2 alone has. {OTHERS}")
-    table = [*list_backbone_renames(network, origin), *_expand(RPN, CONV), *_linear(LINEAR), *_expand(MASK, PLAIN)]
+    table = [*list_backbone_renames(network, origin), *_expand(RPN, CONV), *_expand(MASK, PLAIN)]
+    for place, ours in enumerate(_list_stages(network)):
+        theirs = f"_stage{place}" if network.box_stages > 1 else ""
+        kinds = ("score", "delta")
+        table += _linear(tuple((f"bbox_head.bbox_{kind}{theirs}", f"{ours}.box.{kind}") for kind in kinds))
     if network.heads == "fpn":
         if (network.norm, network.box_head) not in HEADS:
             raise WeightsError(
@@ -66,13 +69,23 @@ def list_renames(network: Network, origin: str = THEIRS) -> list[Rename]:
                 "take only a backbone's ImageNet weights"
             )
         layer = CONV if network.norm == "none" else NORM
-        table += [*_expand(PYRAMID, layer), *_list_box_head("bbox_head.head", "heads", network)]
+        table += _expand(PYRAMID, layer)
+        for place, ours in enumerate(_list_stages(network)):
+            table += _list_box_head(network, place, ours)
     return table
 
 
-def _list_box_head(theirs: str, ours: str, network: Network) -> Iterator[Rename]:
+def _list_stages(network: Network) -> list[str]:
+    """Our names of the box heads, in their order."""
+    return ["heads", *(f"heads.later.{place}" for place in range(network.box_stages - 1))]
+
+
+def _list_box_head(network: Network, place: int, ours: str) -> Iterator[Rename]:
+    cascade = network.box_stages > 1
+    theirs = f"bbox_head.head.{place}" if cascade else "bbox_head.head"
+    convs = f"{theirs}.stage{place}_bbox_head_conv" if cascade else f"{theirs}.bbox_head_conv"
     if network.box_head == "4conv1fc":
-        yield from _expand([(f"{theirs}.bbox_head_conv{index}", f"{ours}.box_convs.{index}") for index in range(4)], NORM)
+        yield from _expand([(f"{convs}{index}", f"{ours}.box_convs.{index}") for index in range(4)], NORM)
     else:
         yield from _linear(((f"{theirs}.fc7", f"{ours}.fc7"),))
     yield Rename(f"{theirs}.fc6.weight", f"{ours}.fc6.weight", Layout.ROI_LINEAR)

@@ -197,18 +197,20 @@ class PaddleReader(ShapeReader):
         settings["network.channels"] = (self.shape_of(name, 4)[1], f"{name} {list(self.shape(name))}")
         if not c4:
             settings |= self._find_heads()
-        classes = check_classes(
-            self, "bbox_head.bbox_score.bias", "bbox_head.bbox_delta.bias", "mask_head.mask_fcn_logits.bias", first=False
-        )
+        stage = "" if c4 or settings["network.box_stages"][0] == 1 else "_stage0"
+        last = (f"bbox_head.bbox_score{stage}.bias", f"bbox_head.bbox_delta{stage}.bias", "mask_head.mask_fcn_logits.bias")
+        classes = check_classes(self, *last, first=False)
         return settings, classes, self.shape_of("rpn_head.rpn_rois_score.weight", 4)[0]
 
     def _find_heads(self) -> dict[str, tuple[Any, str]]:
         group_norm = "neck.fpn_res2_sum.norm.weight" in self.arrays
-        head, convs = "bbox_head.head", "bbox_head_conv0"
+        stages = sum(f"bbox_head.bbox_score_stage{place}.weight" in self.arrays for place in range(9))
+        head, convs = ("bbox_head.head.0", "stage0_bbox_head_conv0") if stages else ("bbox_head.head", "bbox_head_conv0")
         four, two, fc = f"{head}.{convs}.conv.weight", f"{head}.fc7.weight", f"{head}.fc6.weight"
         if four not in self.arrays and two not in self.arrays:
             raise self.refuse(f"no {two}, no {four} and no res5 in its head", "a box head 2fc or 4conv1fc, or C4")
         return {
+            "network.box_stages": (stages or 1, f"{stages or 'no'} bbox_head.bbox_score_stage are there"),
             "network.norm": ("gn", "neck.fpn_res2_sum.norm is there") if group_norm else ("none", "no neck.fpn_res2_sum.norm"),
             "network.box_head": ("4conv1fc", f"{four} is there") if four in self.arrays else ("2fc", f"{two} is there"),
             "network.box_features": (self.shape_of(fc, 2)[1], f"{fc} {list(self.shape(fc))}"),

@@ -186,9 +186,12 @@ def _run_once(config: ModelConfig, tensors: Mapping[str, Tensor], source: Path) 
         _check_finite("backbone or pyramid", features, source)
         scores, deltas, anchors = network.score_anchors(features)
         _check_finite("RPN", [*scores, *deltas], source)
-        regions = network.propose(scores, deltas, anchors, batch.sizes, config.limits.proposals).boxes[:, :CHECKED_REGIONS]
+        limits = config.limits.proposals.model_copy(update={"total": CHECKED_REGIONS})
+        proposals = network.propose(scores, deltas, anchors, batch.sizes, limits)
         table = network.heads.table(features)
-        _check_finite("box head", network.heads.boxes(table, regions), source)
+        logits, deltas_of_boxes, proposals = network.heads.refine(table, proposals, batch.sizes)
+        _check_finite("box head", [logits, deltas_of_boxes], source)
+        regions = proposals.boxes
         labels = torch.zeros(regions.shape[:2], dtype=torch.int64)
         _check_finite("mask head", [network.heads.masks(table, regions, labels)], source)
 

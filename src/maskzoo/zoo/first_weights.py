@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,8 +30,8 @@ from maskzoo.zoo.rows import find_row, find_weights, read_row
 
 __all__ = ["FirstWeights", "make_first_weights", "refuse_random"]
 
-LAST_LAYERS = {"heads.box.score": 1, "heads.box.delta": 4, "heads.mask.logits": 1}  # rows of each class
-SCORE_BIAS = "bbox_head.bbox_score.bias"  # in PaddleDetection's files: classes and background
+LAST_LAYERS = {"box.score": 1, "box.delta": 4, "mask.logits": 1}  # rows of each class
+SCORE_BIASES = ("bbox_head.bbox_score.bias", "bbox_head.bbox_score_stage0.bias")  # in PaddleDetection's files
 CHOICES = "Choose weights of this network, or change the model file"
 
 
@@ -184,7 +184,7 @@ def _read_checkpoint(path: Path, config: ModelConfig) -> _Learnt:
 
 def _count_classes(arrays: Mapping[str, NDArray[Any]]) -> int:
     """Count the classes of PaddleDetection's file by its scores; 0 where it has none."""
-    return max(0, arrays[SCORE_BIAS].size - 1) if SCORE_BIAS in arrays else 0
+    return next((max(0, arrays[name].size - 1) for name in SCORE_BIASES if name in arrays), 0)
 
 
 def _list_shapes(config: ModelConfig, count: int) -> dict[str, tuple[int, ...]]:
@@ -213,6 +213,7 @@ def _list_settings(network: Network) -> dict[str, object]:
     if network.heads != "c4":
         settings |= {"network.box_features": network.box_features, "network.norm": network.norm}
         settings |= {"network.box_head": network.box_head, "network.rpn_convs": network.rpn_convs}
+        settings["network.box_stages"] = network.box_stages
     shape = network.backbone.model_dump(exclude={"frozen"})
     settings |= {f"network.backbone.{key}": value for key, value in shape.items()}
     settings["anchors in each place"] = len(network.anchors.sizes[0]) * len(network.anchors.ratios)
@@ -260,8 +261,8 @@ def _fit_classes(learnt: _Learnt, drawn: Mapping[str, Tensor], classes: Sequence
     place = {_fold(name): row for row, name in enumerate(found or ())}
     kept = {row: place[_fold(name)] for row, name in enumerate(classes) if _fold(name) in place}
     tensors = dict(learnt.tensors)
-    for layer, size in LAST_LAYERS.items():
-        rows = kept | {len(classes): count} if layer == "heads.box.score" else kept
+    for layer, size in _list_last_layers(drawn).items():
+        rows = kept | {len(classes): count} if layer.endswith("box.score") else kept
         for name in (f"{layer}.weight", f"{layer}.bias"):
             tensors[name] = _copy_rows(drawn[name], tensors[name], rows, size)
     new = [name for row, name in enumerate(classes) if row not in kept]
@@ -271,6 +272,14 @@ def _fit_classes(learnt: _Learnt, drawn: Mapping[str, Tensor], classes: Sequence
         f"kept by name: {list_some([classes[row] for row in kept], 10) or 'none'}; new: {list_some(new, 10) or 'none'}"
     )
     return tensors, report
+
+
+def _list_last_layers(names: Iterable[str]) -> dict[str, int]:
+    """List the layers that have rows of each class, and how many each has: not the deltas of a cascade, which all share."""
+    layers = [name.removesuffix(".bias") for name in names if name.endswith(".bias")]
+    shared = any(layer.startswith("heads.later.") for layer in layers)
+    sizes = {last: size for last, size in LAST_LAYERS.items() if not (shared and last == "box.delta")}
+    return {layer: size for layer in layers for last, size in sizes.items() if layer.endswith(f".{last}")}
 
 
 def _copy_rows(drawn: Tensor, learnt: Tensor, rows: Mapping[int, int], size: int) -> Tensor:

@@ -114,7 +114,8 @@ def _rank(row: str) -> tuple[bool, int, str, bool, bool, bool, int, str]:
     small = row.casefold()
     family, depth = match.groups() if (match := _SIZE.search(small.partition("rcnn_")[2])) else ("", "0")
     epochs = int(match[1]) if (match := _EPOCHS.search(small)) else 0
-    return not small.startswith(("mask", "cascade_mask")), int(depth), family, "fpn" in small, "_vd" in small, "_ssld" in small, epochs, row
+    other = not small.startswith(("mask", "cascade_mask"))
+    return other, int(depth), family, "fpn" in small, "_vd" in small, "_ssld" in small, epochs, row
 
 
 def find_row(name: str) -> str | None:
