@@ -22,6 +22,8 @@ PUBLISHED = {
     "r50_vd_fpn_ssld_1x": (42.0, 38.2), "r50_vd_fpn_ssld_2x": (42.7, 38.9),
     "r50_fpn_gn_2x": (42.3, 38.4), "cascade_r50_fpn_1x": (41.8, 36.3), "cascade_r50_vd_fpn_ssld_1x": (44.9, 39.1),
     "cascade_r50_vd_fpn_ssld_2x": (45.7, 39.7), "cascade_r50_fpn_gn_2x": (45.0, 39.3),
+    "dcn_r50_fpn_1x": (42.7, 38.4), "dcn_r50_vd_fpn_2x": (44.6, 39.8), "dcn_r101_vd_fpn_1x": (45.6, 40.6),
+    "dcn_x101_vd_64x4d_fpn_1x": (47.3, 42.0),
 }  # fmt: skip
 IMAGENET = {
     "r50": "ResNet50_cos", "r50_fpn": "ResNet50_cos", "r50_fpn_gn": "ResNet50_cos", "r50_vd_fpn": "ResNet50_vd",
@@ -55,7 +57,7 @@ def test_a_row_states_its_published_figures_and_sources(name):
     base = "https://paddledet.bj.bcebos.com/models/"
     assert (source.published.box_ap, source.published.mask_ap) == PUBLISHED[short]
     assert source.weights == f"{base}{name}.pdparams"
-    network = short.removeprefix("cascade_")[:-3]
+    network = short.removeprefix("cascade_").removeprefix("dcn_")[:-3]
     assert source.imagenet == f"{base}pretrained/{IMAGENET[network]}_pretrained.pdparams"
     assert source.licence == "Apache-2.0"
 
@@ -379,3 +381,10 @@ def test_a_cascade_needs_an_overlap_for_each_later_stage_and_a_pyramid():
         read_row(ROW, ["training.boxes.later_ious=[0.6]"])
     with pytest.raises(ConfigError, match=r"box_stages is 3, which needs fpn heads"):
         read_row("mask_rcnn_r50_1x_coco", ["network.box_stages=3", "training.boxes.later_ious=[0.6, 0.7]"])
+
+
+def test_deformable_convolutions_are_refused_where_blocks_or_heads_have_none():
+    with pytest.raises(ConfigError, match=r"for depths 50 and 101, found depth 18"):
+        read_row(ROW, ["network.backbone.depth=18", "network.backbone.deformable=[res5]"])
+    with pytest.raises(ConfigError, match=r"deformable is for fpn heads, found c4"):
+        read_row("mask_rcnn_r50_1x_coco", ["network.backbone.deformable=[res4]"])

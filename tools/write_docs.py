@@ -18,7 +18,10 @@ ROOT = Path(__file__).resolve().parent.parent
 PARITY = ROOT / "benchmarks" / "results" / "parity.json"
 PICTURE = ROOT / "docs" / "images" / "drawing.jpg"
 ARCHS = ("r50_c4", "r50_fpn", "r50_vd_fpn", "r101_fpn", "r101_vd_fpn", "x101_vd_64x4d_fpn")
-MORE = ("gn_r50_fpn", "cascade_r50_fpn", "cascade_r50_vd_fpn", "cascade_gn_r50_fpn")
+MORE = (
+    "gn_r50_fpn", "cascade_r50_fpn", "cascade_r50_vd_fpn", "cascade_gn_r50_fpn",
+    "dcn_r50_fpn", "dcn_r50_vd_fpn", "dcn_r101_vd_fpn", "dcn_x101_vd_64x4d_fpn",
+)  # fmt: skip
 ELSEWHERE = {  # by the beginning of the names of fixtures: the library, and its networks
     "tv": ("torchvision", ("r50_fpn", "r50_fpn_v2")),
     "d2": (
@@ -56,7 +59,8 @@ Weights: Apache-2.0. PaddleX's names stand for rows too: `MaskRCNN-ResNet50-FPN`
 ([all of them](migrating.md#from-paddlex)).""",
     "More of PaddleDetection": """\
 Weights: Apache-2.0. `gn` has group norms in pyramid and heads and four convolutions before the box head's linear layer;
-`cascade` has three box heads in a row. A name without `paddledetection/` stands for the row too.""",
+`cascade` has three box heads in a row; `dcn` has deformable convolutions in res3 to res5, whose sampling takes longer than the
+GFLOPs say. A name without `paddledetection/` stands for the row too.""",
     "torchvision": """\
 Weights: no licence of their own is stated; the code is under BSD-3-Clause. Labels are COCO's ids 1 to 90; ten of them are in
 no data set, and are called `not used 12` and so on.""",

@@ -59,6 +59,7 @@ class Backbone(_Section, settings.Backbone):
     `width` is the number of channels of the stem; all stages follow it. `norm` frozen uses stored statistics and never
     trains, as published; the others learn: bn, sync_bn (statistics over all processes), gn (groups of channels). A block
     strides in its 3x3 convolution, or with `stride_in_1x1`, which is Caffe's way, in the first 1x1; `epsilon` is the norms'.
+    The 3x3 convolutions of the stages that `deformable` names are deformable ones (v2).
     """
 
     depth: Literal[18, 34, 50, 101]
@@ -67,6 +68,7 @@ class Backbone(_Section, settings.Backbone):
     groups: Annotated[int, Field(gt=0, le=1024)]
     group_width: Annotated[int, Field(gt=0, le=1024)]
     stride_in_1x1: bool = False
+    deformable: tuple[Literal["res3", "res4", "res5"], ...] = ()
     norm: Literal["frozen", "bn", "sync_bn", "gn"]
     epsilon: Annotated[float, Field(ge=0, lt=1)] = 1e-5
     frozen: tuple[Literal["stem", "res2", "res3", "res4", "res5"], ...]
@@ -77,6 +79,8 @@ class Backbone(_Section, settings.Backbone):
             raise ValueError(f"depth {self.depth} has no grouped convolutions; it needs groups 1 and group_width 64")
         if self.stride_in_1x1 and (self.depth < 50 or self.variant == "d"):
             raise ValueError("stride_in_1x1 is for depths 50 and 101 of variant b; leave it out")
+        if self.deformable and self.depth < 50:
+            raise ValueError(f"deformable convolutions are for depths 50 and 101, found depth {self.depth}; leave them out")
         if self.epsilon == 0 and self.norm != "frozen":
             raise ValueError(f"epsilon is 0, which only frozen norms may have; norm is {self.norm}: set epsilon to 1e-5")
         return self
@@ -141,6 +145,8 @@ class Network(_Section, settings.Network):
             raise ValueError(f"box_head is {self.box_head}, and the c4 heads have res5 instead; leave it out")
         if self.box_stages > 1 and (self.heads != "fpn" or self.shrinking_capped):
             raise ValueError(f"box_stages is {self.box_stages}, which needs fpn heads and no shrinking_capped; leave it out")
+        if self.backbone.deformable and self.heads != "fpn":
+            raise ValueError(f"backbone.deformable is for fpn heads, found {self.heads}; leave it out")
         if self.heads == "dc5" and self.backbone.depth < 50:
             raise ValueError(f"backbone.depth is {self.backbone.depth}; dc5 heads need 50 or 101")
         expected = (4, 8, 16, 32, 64) if self.heads == "fpn" else (16,)

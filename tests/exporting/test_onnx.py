@@ -25,7 +25,7 @@ from maskzoo.images.batch import make_batch
 from maskzoo.inference.backends import Eager
 from maskzoo.inference.predictor import Predictor
 from maskzoo.structures import ImageBatch
-from networks import C4, FPN, make_photo, small_config, small_network
+from networks import C4, DCN, FPN, make_photo, small_config, small_network
 
 PUBLISHED = {
     "r50 c4": (C4,),
@@ -34,6 +34,9 @@ PUBLISHED = {
     "r101": (FPN, "network.backbone.depth=101"),
     "r101 vd": (FPN, "network.backbone.depth=101", "network.backbone.variant=d"),
     "x101 vd 64x4d": (FPN, "network.backbone.depth=101", "network.backbone.variant=d", "network.backbone.groups=4"),
+    "r50 gn": ("mask_rcnn_r50_fpn_gn_2x_coco",),
+    "r50 cascade": ("cascade_mask_rcnn_r50_fpn_1x_coco",),
+    "r50 dcn": (DCN,),
 }
 
 

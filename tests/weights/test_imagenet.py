@@ -18,7 +18,7 @@ def classifier_names(row):
     return {
         name.removeprefix("backbone.").removeprefix("bbox_head.head."): name
         for name in read_manifest(row)
-        if name.startswith(prefixes)
+        if name.startswith(prefixes) and ".conv_offset." not in name  # a classifier's convolutions are plain
     }
 
 

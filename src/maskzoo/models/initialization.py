@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from maskzoo.models.fpn import FeaturePyramid
-from maskzoo.models.layers import ConvLayer
+from maskzoo.models.layers import ConvLayer, DeformConvLayer
 from maskzoo.models.mask_rcnn import MaskRCNN
 from maskzoo.models.norms import BatchNorm, FrozenNorm
 from maskzoo.models.roi_heads import BoxStage, C4RoiHeads, FpnRoiHeads, MaskPredictor
@@ -56,6 +56,9 @@ def _draw_backbone(part: nn.Module, generator: torch.Generator) -> None:
         if isinstance(module, nn.Conv2d):
             fan_out = module.out_channels * module.kernel_size[0] * module.kernel_size[1] / module.groups
             _draw_normal(module, math.sqrt(2 / fan_out), generator)
+    for module in part.modules():
+        if isinstance(module, DeformConvLayer):  # which begin as plain convolutions, halved
+            nn.init.zeros_(module.offset.conv.weight)
 
 
 def _draw_pyramid(pyramid: FeaturePyramid, generator: torch.Generator) -> None:

@@ -21,7 +21,7 @@ _SIGNS = tuple(
             "maskrcnn-benchmark's names; what it computes (boxes a pixel wider, other anchors) was never compared with "
             "this network, so its models are not taken: train on from a detectron2 model instead",
         ),
-        (r"conv_offset|conv2_offset", "deformable convolutions"),
+        (r"(?<!branch2b\.)conv_offset|conv2_offset", "another library's deformable convolutions"),
         (
             r"^roi_heads\.box_(head|predictor)\.[0-2]\.(fc|cls|bbox|conv)|^roi_head\.(bbox|mask)_head\.\d+\.",
             "the heads of another library's Cascade R-CNN",

@@ -124,6 +124,8 @@ def _backbone(network: Network, statistics: tuple[str, str]) -> Iterator[Rename]
                 nested = ".conv" if shape.variant == "d" and stage > 2 else ""
                 branches.append((f"{block_name}.short{nested}", f"{ours}.0.shortcut.project"))
             yield from _expand(branches, layer)
+            if f"res{stage}" in shape.deformable:
+                yield from _expand(((f"{block_name}.branch2b.conv_offset", f"{ours}.{block}.conv2.offset"),), CONV)
 
 
 def _letter(block: int, blocks: int) -> str:

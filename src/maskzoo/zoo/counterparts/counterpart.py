@@ -16,6 +16,7 @@ NEEDED_ANYWHERE: Mapping[str, tuple[Any, ...]] = {
     "network.backbone.norm": ("frozen", "bn", "sync_bn"),
     "network.norm": ("none", "bn", "sync_bn"),
     "network.box_stages": (1,),
+    "network.backbone.deformable": ((),),
 }
 
 
