@@ -14,7 +14,7 @@ from maskzoo.models.resnet import Bottleneck
 from maskzoo.zoo.rows import names, read_row
 
 PADDLE = [name for name in names() if "/" not in name]
-MORE_OF_PADDLE = [name for name in names() if name.startswith("paddledetection/")]
+MORE_OF_PADDLE = [name for name in names() if name.startswith("paddle/")]
 FPN, C4 = "mask_rcnn_r50_fpn_1x_coco", "mask_rcnn_r50_1x_coco"
 VD = "mask_rcnn_r50_vd_fpn_1x_coco"
 DC5 = "detectron2/mask_rcnn_R_50_DC5_1x"

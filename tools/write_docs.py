@@ -60,7 +60,7 @@ Weights: Apache-2.0. PaddleX's names stand for rows too: `MaskRCNN-ResNet50-FPN`
     "More of PaddleDetection": """\
 Weights: Apache-2.0. `gn` has group norms in pyramid and heads and four convolutions before the box head's linear layer;
 `cascade` has three box heads in a row; `dcn` has deformable convolutions in res3 to res5, whose sampling takes longer than the
-GFLOPs say. A name without `paddledetection/` stands for the row too.""",
+GFLOPs say. A name without `paddle/` stands for the row too.""",
     "torchvision": """\
 Weights: no licence of their own is stated; the code is under BSD-3-Clause. Labels are COCO's ids 1 to 90; ten of them are in
 no data set, and are called `not used 12` and so on.""",

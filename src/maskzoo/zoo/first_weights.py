@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ from maskzoo.zoo.rows import find_row, find_weights, read_row
 __all__ = ["FirstWeights", "make_first_weights", "refuse_random"]
 
 LAST_LAYERS = {"box.score": 1, "box.delta": 4, "mask.logits": 1}  # rows of each class
+HEAD_SETTINGS = ("box_features", "norm", "box_head", "rpn_convs", "box_stages")
 SCORE_BIASES = ("bbox_head.bbox_score.bias", "bbox_head.bbox_score_stage0.bias")  # in PaddleDetection's files
 CHOICES = "Choose weights of this network, or change the model file"
 
@@ -211,9 +212,7 @@ def _list_settings(network: Network) -> dict[str, object]:
     """List what the names and shapes of the weights follow from, as a model file calls it."""
     settings: dict[str, object] = {"network.heads": network.heads, "network.channels": network.channels}
     if network.heads != "c4":
-        settings |= {"network.box_features": network.box_features, "network.norm": network.norm}
-        settings |= {"network.box_head": network.box_head, "network.rpn_convs": network.rpn_convs}
-        settings["network.box_stages"] = network.box_stages
+        settings |= {f"network.{key}": getattr(network, key) for key in HEAD_SETTINGS}
     shape = network.backbone.model_dump(exclude={"frozen"})
     settings |= {f"network.backbone.{key}": value for key, value in shape.items()}
     settings["anchors in each place"] = len(network.anchors.sizes[0]) * len(network.anchors.ratios)
@@ -274,12 +273,11 @@ def _fit_classes(learnt: _Learnt, drawn: Mapping[str, Tensor], classes: Sequence
     return tensors, report
 
 
-def _list_last_layers(names: Iterable[str]) -> dict[str, int]:
+def _list_last_layers(names: Collection[str]) -> dict[str, int]:
     """List the layers that have rows of each class, and how many each has: not the deltas of a cascade, which all share."""
-    layers = [name.removesuffix(".bias") for name in names if name.endswith(".bias")]
-    shared = any(layer.startswith("heads.later.") for layer in layers)
-    sizes = {last: size for last, size in LAST_LAYERS.items() if not (shared and last == "box.delta")}
-    return {layer: size for layer in layers for last, size in sizes.items() if layer.endswith(f".{last}")}
+    shared = any(name.startswith("heads.later.") for name in names)
+    sizes = {f".{last}.bias": size for last, size in LAST_LAYERS.items() if not (shared and last == "box.delta")}
+    return {name.removesuffix(".bias"): size for name in names for last, size in sizes.items() if name.endswith(last)}
 
 
 def _copy_rows(drawn: Tensor, learnt: Tensor, rows: Mapping[int, int], size: int) -> Tensor:
@@ -294,14 +292,7 @@ def _fold(name: str) -> str:
     return name.strip().casefold()
 
 
-# Words
-
-
 def _describe_random(config: ModelConfig, seed: int) -> str:
-    shape = config.network.backbone
-    notes = [f"random weights (seed {seed})"]
-    if shape.frozen:
-        notes.append(
-            f"warning: {', '.join(shape.frozen)} of the backbone are frozen and stay random; set network.backbone.frozen to []"
-        )
-    return "; ".join(notes)
+    frozen = ", ".join(config.network.backbone.frozen)
+    warning = f"; warning: {frozen} of the backbone are frozen and stay random; set network.backbone.frozen to []"
+    return f"random weights (seed {seed}){warning if frozen else ''}"

@@ -38,7 +38,7 @@ BENCHMARK_SIZE = (800, 1216)  # a 4:3 .. 3:2 photo at the published test size, p
 # Who trained and published a row, by the folder that its name begins with; its own twelve Mask R-CNNs begin with none.
 LIBRARIES = {
     "": "PaddleDetection",
-    "paddledetection": "More of PaddleDetection",
+    "paddle": "More of PaddleDetection",
     "torchvision": "torchvision",
     "detectron2": "detectron2",
     "mmdet": "mmdetection",
@@ -124,7 +124,7 @@ def find_row(name: str) -> str | None:
         return name
     if name in PADDLEX:
         return PADDLEX[name]
-    if (more := f"paddledetection/{name}") in _list_names():
+    if (more := f"paddle/{name}") in _list_names():
         return more
     return next((row for row in _list_names() if "/" in row and _fold(row) == _fold(name)), None)
 
