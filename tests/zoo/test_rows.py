@@ -89,6 +89,7 @@ def test_what_sets_libraries_and_networks_apart_stands_in_each_row(name):
         ("MaskRCNN-ResNet50-vd-SSLDv2-FPN", "mask_rcnn_r50_vd_fpn_ssld_1x_coco"),
         ("MaskRCNN-ResNeXt101-vd-FPN", "mask_rcnn_x101_vd_64x4d_fpn_1x_coco"),
         ("mask_rcnn_r50_fpn_gn_2x_coco", "paddle/mask_rcnn_r50_fpn_gn_2x_coco"),
+        ("Cascade-MaskRCNN-ResNet50-vd-SSLDv2-FPN", "paddle/cascade_mask_rcnn_r50_vd_fpn_ssld_1x_coco"),
         ("cascade_mask_rcnn_r50_fpn_1x_coco", "paddle/cascade_mask_rcnn_r50_fpn_1x_coco"),
         ("detectron2/COCO-InstanceSegmentation/mask_rcnn_R_50_FPN_3x", "detectron2/mask_rcnn_R_50_FPN_3x"),
         ("detectron2/new_baselines/mask_rcnn_R_50_FPN_400ep_LSJ", "detectron2/mask_rcnn_R_50_FPN_400ep_LSJ"),
@@ -96,7 +97,7 @@ def test_what_sets_libraries_and_networks_apart_stands_in_each_row(name):
         ("detectron2/LVISv0.5-InstanceSegmentation/mask_rcnn_R_50_FPN_1x", "detectron2/LVISv0.5_mask_rcnn_R_50_FPN_1x"),
         ("mmdet/mask_rcnn_r50_fpn_1x_coco", "mmdet/mask-rcnn_r50_fpn_1x_coco"),
         ("mmdet/mask_rcnn_r50_caffe_fpn_mstrain-poly_3x_coco", "mmdet/mask-rcnn_r50-caffe_fpn_ms-poly-3x_coco"),
-        ("mask_rcnn_R_50_FPN_3x", None), ("Cascade-MaskRCNN-ResNet50-FPN", None), ("", None), ("detectron2/", None),
+        ("mask_rcnn_R_50_FPN_3x", None), ("Mask-RT-DETR-M", None), ("", None), ("detectron2/", None),
     ],
 )  # fmt: skip
 def test_names_that_others_give_to_a_row_find_it(name, row):

@@ -52,6 +52,8 @@ PADDLEX = {
     "MaskRCNN-ResNet101-FPN": "mask_rcnn_r101_fpn_1x_coco",
     "MaskRCNN-ResNet101-vd-FPN": "mask_rcnn_r101_vd_fpn_1x_coco",
     "MaskRCNN-ResNeXt101-vd-FPN": "mask_rcnn_x101_vd_64x4d_fpn_1x_coco",
+    "Cascade-MaskRCNN-ResNet50-FPN": "paddle/cascade_mask_rcnn_r50_fpn_1x_coco",
+    "Cascade-MaskRCNN-ResNet50-vd-SSLDv2-FPN": "paddle/cascade_mask_rcnn_r50_vd_fpn_ssld_1x_coco",
 }
 # How detectron2's config folders and mmdetection's older names stand in a row's name.
 SPELLINGS = (
