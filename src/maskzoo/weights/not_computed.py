@@ -61,5 +61,5 @@ def refuse_not_computed(arrays: Mapping[str, NDArray[Any]], origin: str) -> None
             more = f", and {count_words(len(found) - 1, 'more entry').replace('entrys', 'entries')}" if len(found) > 1 else ""
             raise WeightsError(
                 f"{origin}: has {words}, which is not computed here; found {found[0]} {list(arrays[found[0]].shape)}{more}. "
-                "Read are Mask R-CNNs of ResNets and ResNeXts with FPN, detectron2's C4 and DC5, and PaddleDetection's C4 and cascades"
+                "Read are Mask R-CNNs of ResNets and ResNeXts with FPN, detectron2's C4, DC5, PaddleDetection's C4, cascades"
             )
