@@ -91,7 +91,6 @@ TESTED_BY = {
     "training/events.py": "training/test_trainer.py",
     "training/keeper.py": "training/test_run.py",
     "training/losses.py": "parity/test_training.py",
-    "training/objective.py": "parity/test_training.py",
     "training/report.py": "cli/test_train.py",
     "training/state.py": "training/test_trainer.py",
     "training/step_inputs.py": "training/test_trainer.py",

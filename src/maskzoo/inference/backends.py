@@ -96,8 +96,10 @@ class Eager:
 def _keep_last_layers(model: MaskRCNN) -> None:
     """Put what gives scores and deltas back into float32: logits of 8 bits are equal for many boxes, and mix up their order."""
     model.rpn.conv.register_forward_hook(_widen_output)
-    model.heads.box.register_forward_pre_hook(_widen_input)
-    for layer in (model.rpn.score, model.rpn.delta, model.heads.box):
+    predictors = [stage.box for stage in model.heads.stages]
+    for predictor in predictors:
+        predictor.register_forward_pre_hook(_widen_input)
+    for layer in (model.rpn.score, model.rpn.delta, *predictors):
         layer.float()
 
 
@@ -132,7 +134,7 @@ class Compiled(Eager):
             (self.model.heads, "mask_head", (0,)),
         ]
         if isinstance(self.model.heads, FpnRoiHeads):  # C4's boxes come from its mask head
-            parts.append((self.model.heads, "box_head", (0,)))
+            parts += [(stage, "box_head", (0,)) for stage in self.model.heads.stages]
         for module, method, axes in parts:
             setattr(module, method, _compile(getattr(module, method), axes, freeze))
 

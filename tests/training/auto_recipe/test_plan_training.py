@@ -2,7 +2,6 @@ import json
 
 import pytest
 
-import maskzoo
 from maskzoo.errors import ArgumentError, SourceError
 from maskzoo.model_file import read_config
 from maskzoo.training.auto_recipe.plan_training import plan_training
