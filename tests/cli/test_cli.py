@@ -64,7 +64,6 @@ def test_the_version_is_printed_alone(capsys):
         ["predict", "some_model", "a.jpg", "--score", "2"],
         ["predict", "some_model", "a.jpg", "--batch", "0"],
         ["predict", "some_model", "a.jpg", "--save", "image,xml"],
-        ["predict", "some_model", "a.jpg", "--device", "tpu"],
         ["models", "show"],
         ["convert", "in.pdparams"],
     ],

@@ -99,7 +99,7 @@ def test_a_terminal_of_eighty_columns_holds_the_whole_line_of_a_run(inputs, tmp_
 @pytest.mark.skipif(importlib.util.find_spec("tensorboard") is None, reason="needs the extra track")
 def test_tensorboard_gets_a_file_of_events(inputs, tmp_path):
     model, data = inputs
-    train(model, data, "--from", "none", "--epochs", 1, "--workers", 0, "--tensorboard", "--out", tmp_path / "run")
+    train(model, data, "--from", "none", "--epochs", 1, "--workers", 0, "--track", "tensorboard", "--out", tmp_path / "run")
     (events,) = (tmp_path / "run" / "tensorboard").iterdir()
     assert b"step/rpn_class" in events.read_bytes() and b"evaluation/mask_ap" in events.read_bytes()
 
@@ -107,7 +107,7 @@ def test_tensorboard_gets_a_file_of_events(inputs, tmp_path):
 @pytest.mark.skipif(importlib.util.find_spec("tensorboard") is not None, reason="the extra track is installed")
 def test_without_tensorboard_the_error_says_how_to_install_it(inputs, tmp_path):
     model, data = inputs
-    said = train(model, data, "--from", "none", "--tensorboard", "--out", tmp_path / "run", code=1)
+    said = train(model, data, "--from", "none", "--track", "tensorboard", "--out", tmp_path / "run", code=1)
     assert "pip install 'maskzoo[track]'" in said
 
 

@@ -39,6 +39,7 @@ VERBS = {
     "data split": "data split data/train.json split",
     "data convert": "data convert yolo converted",
     "train": "train tiny.yml data --from none --epochs 1 --workers 1 --out run",
+    "train with trackers": "train tiny.yml data --from none --epochs 1 --workers 0 --out tracked --track wandb --track mlflow",
     "eval": "eval thin.safetensors data --page eval.html",
     "predict": "predict thin.safetensors photos --out found",
     "predict into other forms": "predict thin.safetensors photos --out forms --save labelme,cutouts,geojson",

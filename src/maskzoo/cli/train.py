@@ -76,7 +76,10 @@ def train(
         typer.Option(metavar="NAME", help="lsj, or a preset of augmentations: photo, aerial, microscopy, industrial."),
     ] = None,
     device: DeviceOption = "auto",
-    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write RUN/tensorboard too.")] = False,
+    track: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="tensorboard, wandb or mlflow get the numbers too, in RUN; may be given again."),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object at the end instead of a table.")] = False,
 ) -> None:
     """Train a model, measure it, and keep what can be resumed exactly.
@@ -145,7 +148,7 @@ def train(
             recipe=recipe,
             device=device,
             overrides=override or (),
-            tensorboard=tensorboard,
+            track=track or (),
             processes=processes,
             on_row=display.add,
             on_progress=display.tell,

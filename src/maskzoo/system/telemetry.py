@@ -9,7 +9,7 @@ from typing import Any
 
 __all__ = ["SWITCHES", "import_silenced"]
 
-SWITCHES = ("ORT_DISABLE_TELEMETRY", "HF_HUB_DISABLE_TELEMETRY", "FIFTYONE_DO_NOT_TRACK")
+SWITCHES = ("ORT_DISABLE_TELEMETRY", "HF_HUB_DISABLE_TELEMETRY", "FIFTYONE_DO_NOT_TRACK", "MLFLOW_DISABLE_TELEMETRY")
 
 
 def import_silenced(name: str) -> Any:
@@ -17,8 +17,8 @@ def import_silenced(name: str) -> Any:
 
     OpenVINO and NNCF report by the package openvino_telemetry, and do without it where it cannot be imported. If the program
     has imported it already, what it would send from now on is dropped. onnxruntime reports from inside its library unless
-    ORT_DISABLE_TELEMETRY is set when that is loaded; child processes inherit it. huggingface_hub and FiftyOne read variables
-    of theirs. Raises what the import raises.
+    ORT_DISABLE_TELEMETRY is set when that is loaded; child processes inherit it. huggingface_hub, FiftyOne and MLflow read
+    variables of theirs. Raises what the import raises.
     """
     os.environ.update(dict.fromkeys(SWITCHES, "1"))
     constants = sys.modules.get("huggingface_hub.constants")

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Any
 
-from maskzoo.errors import TrainingError
 from maskzoo.progress import OnProgress, ProgressEvent
-from maskzoo.system.files import explained
 from maskzoo.system.processes import Processes
 from maskzoo.training.plan import Plan
 from maskzoo.training.run_folder import RunFolder
 from maskzoo.training.state import Position
+from maskzoo.training.trackers import open_trackers
 from maskzoo.training.trainer import Row
 
 __all__ = ["RunEvents"]
@@ -29,19 +26,20 @@ class RunEvents:
         processes: Processes,
         on_row: Callable[[Row], None],
         on_progress: OnProgress,
-        tensorboard: bool,
+        track: Sequence[str],
     ) -> None:
         self.folder, self.processes, self.on_row, self.on_progress = folder, processes, on_row, on_progress
         self.recipe, self.epochs, self.steps = plan.config.training, plan.config.training.epochs, 0
         self.images_per_step = plan.settings.batch * plan.settings.accumulate * processes.count
-        self.writer = _open_tensorboard(folder.path / "tensorboard") if tensorboard and processes.rank == 0 else None
+        told = {"model": plan.config.name, "epochs": self.epochs, **plan.settings.model_dump(mode="json")}
+        self.trackers = open_trackers(track, folder.path, told) if processes.rank == 0 else []
 
     def __enter__(self) -> RunEvents:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if self.writer is not None:
-            self.writer.close()
+        for tracker in self.trackers:
+            tracker.close()
 
     def go_on(self, steps_per_epoch: int, position: Position, rate: float) -> None:
         """Tell where a resumed run goes on, and by what schedule, with the learning rate `rate` after the warm-up."""
@@ -65,9 +63,9 @@ class RunEvents:
         """Keep a row, and tell what it says."""
         if self.processes.rank == 0:
             self.folder.append(row)
-        for key, value in row.items():
-            if self.writer is not None and key not in ("iteration", "epoch") and isinstance(value, float):
-                self.writer.add_scalar(f"{row['kind']}/{key}", value, row["iteration"])
+        values = {f"{row['kind']}/{key}": value for key, value in row.items() if isinstance(value, float)}
+        for tracker in self.trackers if values else ():
+            tracker.add(values, row["iteration"])
         self.on_row(row)
         if row["kind"] == "note":
             rank = self.processes.rank
@@ -92,15 +90,6 @@ class RunEvents:
     def _tell_step(self, epoch: int, iteration: int, rate: float = 0.0) -> None:
         stage = f"Training, epoch {min(epoch, self.epochs)}/{self.epochs}"
         self.tell(ProgressEvent(stage, iteration, self.steps, "steps", rate))
-
-
-def _open_tensorboard(folder: Path) -> Any:
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError:
-        raise TrainingError("--tensorboard: tensorboard is not installed; pip install 'maskzoo[track]'") from None
-    with explained(folder, TrainingError):
-        return SummaryWriter(str(folder))
 
 
 def _describe(row: Row, epochs: int) -> str:

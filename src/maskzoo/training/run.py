@@ -31,6 +31,7 @@ from maskzoo.training.run_folder import RunFolder, choose_folder
 from maskzoo.training.schedule import change_epochs, fit_recipe
 from maskzoo.training.snapshot import read_newest_snapshot
 from maskzoo.training.termination import Terminator
+from maskzoo.training.trackers import check_trackers
 from maskzoo.training.trainer import Row, Trainer
 from maskzoo.zoo.first_weights import make_first_weights, refuse_random
 from maskzoo.zoo.rows import read_model_config, read_row
@@ -90,7 +91,7 @@ def train(
     device: Device = "auto",
     recipe: str | None = None,
     overrides: Sequence[str] = (),
-    tensorboard: bool = False,
+    track: Sequence[str] = (),
     processes: Processes | None = None,
     on_row: Callable[[Row], None] = lambda row: None,
     on_progress: OnProgress = say_nothing,
@@ -124,7 +125,8 @@ def train(
             microscopy, industrial. Other arguments, and `overrides`, come after it.
         overrides: `KEY=VALUE` texts for the model file, and `run.KEY=VALUE` for the run's settings. `run.deterministic`
             stays on for the whole process.
-        tensorboard: write events to the folder `tensorboard` of the run as well.
+        track: what gets the numbers as well, of "tensorboard", "wandb", "mlflow": below the run's folder, and nothing is
+            sent unless WANDB_MODE=online or MLFLOW_TRACKING_URI ask for it.
         processes: those that share the run, on their own devices; all that torchrun started if left out.
         on_row: gets every row of metrics.jsonl as it is written; in every process its own.
         on_progress: gets downloads, steps and evaluations, and in notes what a reader should know.
@@ -142,6 +144,7 @@ def train(
         raise ArgumentError("expected either DATA, with or without a MODEL before it, or --resume RUN alone")
     if hours is not None and not 0 < hours < math.inf:
         raise ArgumentError(f"hours (--hours): found {hours:g}; expected a number above 0")
+    check_trackers(track)
     automatic = resume is None and (model is None or str(model) == AUTO)
     shortcuts = {"batch": batch, "accumulate": accumulate, "workers": workers, "seed": seed, "patience": patience}
     named = [] if recipe is None else find_recipe(recipe)
@@ -183,7 +186,7 @@ def train(
                 folder.begin(plan)
         processes.barrier()
         try:
-            with RunEvents(folder, plan, processes, on_row, on_progress, tensorboard) as events:
+            with RunEvents(folder, plan, processes, on_row, on_progress, track) as events:
                 return _run(plan, folder, processes, events, resume is not None, None if automatic else hours)
         except Exception:
             if resume is None and processes.rank == 0:

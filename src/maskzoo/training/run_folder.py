@@ -112,7 +112,8 @@ class RunFolder:
                 return
             for name in ("run.json", "model.yml", "metrics.jsonl"):
                 (self.path / name).unlink(missing_ok=True)
-            shutil.rmtree(self.path / "tensorboard", ignore_errors=True)
+            for name in ("tensorboard", "wandb", "mlflow"):  # as training/trackers.py names them
+                shutil.rmtree(self.path / name, ignore_errors=True)
 
     def read_plan(self) -> Plan:
         """Read the plan of a run that was begun. Raises TrainingError or ConfigError if there is none."""
