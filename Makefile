@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help demo browser test test-slow coverage lint docs parity bench reliability clean
+.PHONY: help demo browser test test-slow coverage lint docs docs-site dist lock parity bench reliability clean
 
 help:
 	@echo "make demo       offline, in minutes: make a data set, check it, train, measure, predict, report"
@@ -14,6 +14,9 @@ help:
 	@echo "make test-slow  the minutes-long tests"
 	@echo "make coverage   the share of lines and branches that the tests reach; TESTS=tests/ops runs one folder of them"
 	@echo "make docs       write docs/zoo.md and the README's table anew from the model files"
+	@echo "make docs-site  build the documentation site into site/, English and Chinese"
+	@echo "make dist       build wheel and sdist into dist/ and check them; the licences and versions of all that is installed too"
+	@echo "make lock       write requirements.lock: every version with its hashes"
 	@echo "make parity     measure against the golden sets and write docs/parity.md's tables anew"
 	@echo "make bench      build the peers outside the checkout, measure maskzoo against them, and write docs/performance.md"
 	@echo "make reliability  the long forms of attacks and faults, whose figures docs/reliability.md has"
@@ -63,6 +66,21 @@ coverage: $(STAMP)
 docs: $(STAMP)
 	$(BIN)/python tools/write_docs.py
 
+# The notice is about MkDocs 2, which this is not built with.
+docs-site: $(STAMP)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
+# sbom.json is CycloneDX: what a user gets with maskzoo and its extras, as it is installed here.
+dist: $(STAMP)
+	rm -rf dist
+	$(BIN)/python -m build --quiet
+	$(BIN)/python -m twine check --strict dist/*.whl dist/*.tar.gz
+	$(BIN)/python -m cyclonedx_py environment --output-file dist/sbom.json $(BIN)/python
+
+lock: $(STAMP)
+	$(BIN)/python -m piptools compile --quiet --generate-hashes --strip-extras --allow-unsafe --no-header \
+		--no-emit-index-url --constraint constraints.txt --output-file requirements.lock pyproject.toml
+
 parity: $(STAMP)
 	rm -f benchmarks/results/parity.json
 	MASKZOO_PARITY_REPORT=benchmarks/results/parity.json $(BIN)/python -m pytest tests/parity -m "slow or not slow"
@@ -86,4 +104,4 @@ bench: $(STAMP)
 	$(BIN)/python tools/write_docs.py
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage demo-out
+	rm -rf $(VENV) dist site .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage demo-out

@@ -1,4 +1,4 @@
-"""Regenerate parts of the documentation: the zoo's table, parity, performance, the README's picture.
+"""Regenerate parts of the documentation: the zoo's table, parity, performance, the reference pages, the README's picture.
 
 python tools/write_docs.py [--check]      --check only tells whether they are stale (exit code 1)
 """
@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from performance import tell_performance
+from reference import tell_api, tell_commands
 
 from maskzoo.zoo.rows import LIBRARIES, list_models, names, read_row, to_markdown
 
@@ -79,6 +80,8 @@ def main() -> None:
     texts = {
         ROOT / "docs" / "zoo.md": ZOO_INTRODUCTION + zoo + recipes(),
         ROOT / "README.md": between(ROOT / "README.md", "zoo", to_markdown(own)),
+        ROOT / "docs" / "command-line.md": tell_commands(),
+        ROOT / "docs" / "api.md": tell_api(),
     }
     if PARITY.exists():
         page = ROOT / "docs" / "parity.md"
