@@ -77,10 +77,12 @@ dist: $(STAMP)
 	$(BIN)/python -m twine check --strict dist/*.whl dist/*.tar.gz
 	$(BIN)/python -m cyclonedx_py environment --output-file dist/sbom.json $(BIN)/python
 
+EXTRAS := int8 serve hub video cvat
+# Not torch: which build fits is the machine's matter. pip install torch==2.13.0, then --no-deps --require-hashes -r this.
 lock: $(STAMP)
-	$(BIN)/python -m piptools compile --quiet --generate-hashes --strip-extras --allow-unsafe --no-header \
-		--no-emit-index-url --constraint constraints.txt --output-file requirements.lock pyproject.toml
-
+	$(BIN)/python -m piptools compile --quiet --generate-hashes --strip-extras --no-header --no-annotate --no-emit-index-url \
+		--no-emit-trusted-host --no-emit-find-links --unsafe-package torch --unsafe-package maskzoo \
+		--constraint constraints.txt $(addprefix --extra ,$(EXTRAS)) --output-file requirements.lock pyproject.toml
 parity: $(STAMP)
 	rm -f benchmarks/results/parity.json
 	MASKZOO_PARITY_REPORT=benchmarks/results/parity.json $(BIN)/python -m pytest tests/parity -m "slow or not slow"
