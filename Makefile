@@ -78,11 +78,12 @@ dist: $(STAMP)
 	$(BIN)/python -m cyclonedx_py environment --output-file dist/sbom.json $(BIN)/python
 
 EXTRAS := int8 serve hub video cvat
-# Not torch: which build fits is the machine's matter. pip install torch==2.13.0, then --no-deps --require-hashes -r this.
+# Not torch: which build fits is the machine's matter. Install it first, then: pip install --no-deps --require-hashes -r this.
 lock: $(STAMP)
 	$(BIN)/python -m piptools compile --quiet --generate-hashes --strip-extras --no-header --no-annotate --no-emit-index-url \
 		--no-emit-trusted-host --no-emit-find-links --unsafe-package torch --unsafe-package maskzoo \
 		--constraint constraints.txt $(addprefix --extra ,$(EXTRAS)) --output-file requirements.lock pyproject.toml
+	sed -i '/^# WARNING/,$$d' requirements.lock
 parity: $(STAMP)
 	rm -f benchmarks/results/parity.json
 	MASKZOO_PARITY_REPORT=benchmarks/results/parity.json $(BIN)/python -m pytest tests/parity -m "slow or not slow"

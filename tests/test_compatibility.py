@@ -41,7 +41,7 @@ def test_a_checkpoint_of_an_older_version_finds_what_it_found(path):
 @pytest.mark.parametrize("path", sorted(FORMATS.glob("model-*.yml")), ids=lambda path: path.stem)
 def test_a_model_file_of_an_older_version_is_read(path):
     config = parse_config(path.read_text(), path)
-    assert config.network.channels == 8 and list(config.classes.values())[0] == "person"
+    assert config.network.channels == 8 and next(iter(config.classes.values())) == "person"
 
 
 def test_the_changelog_has_the_version_or_what_will_be_in_the_next():

@@ -36,7 +36,7 @@ PARTS = "|".join(sorted(path.name.replace(".py", r"\.py") for path in SOURCE.ite
 LINK, PATH = r"\]\(([^)]+)\)", r"`((?:src|tests|docs|tools|benchmarks|examples)/[\w./*-]+)`"
 MODULE = rf"`((?:{PARTS})(?:/[\w./*-]*)?)`"  # below src/maskzoo: a room, a folder in it, a file of any kind
 PYTHON, READ = r"```python\n(.*?)```", r"environ(?:ment)?(?:\.get|\.setdefault)?[\[(]\"(\w+)\""
-NAME, TARGET = r"maskzoo\.([A-Za-z_]+)\b(?!\.)", r"^make ([a-z-]+)|`make ([a-z-]+)(?: [A-Z]+=[^`]+)?`"
+NAME, TARGET = r"maskzoo\.([A-Za-z_]+)\b(?!\.)", r"^make ([a-z-]+)(?: {2,}|$)|`make ([a-z-]+)(?: [A-Z]+=[^`]+)?`"
 
 
 @pytest.mark.parametrize("pattern", [LINK, PATH, MODULE, NAME, TARGET])

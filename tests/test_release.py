@@ -1,6 +1,7 @@
 """What is handed out: wheel and sdist, pinned versions with hashes, licences, and the files around them."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -42,8 +43,8 @@ def test_the_sdist_has_what_its_users_may_read_and_build(built):
     with tarfile.open(sdist) as archive:
         names = {name.partition("/")[2].partition("/")[0] for name in archive.getnames()}
     assert names == {
-        "src", "README.md", "LICENSE", "CHANGELOG.md", "CITATION.cff", "SECURITY.md", "constraints.txt", "pyproject.toml", "PKG-INFO",
-        ".gitignore",
+        "src", "README.md", "LICENSE", "CHANGELOG.md", "CITATION.cff", "SECURITY.md", "constraints.txt", "pyproject.toml",
+        "PKG-INFO", ".gitignore",
     }  # fmt: skip
 
 
@@ -56,8 +57,9 @@ def test_the_package_index_will_take_and_show_both(built):
 def test_the_wheel_works_without_a_checkout(built, tmp_path):
     (wheel,) = built.glob("*.whl")
     zipfile.ZipFile(wheel).extractall(tmp_path / "installed")
-    code = f"import sys; sys.path.insert(0, {str(tmp_path / 'installed')!r}); from maskzoo.cli import main; main(['models', '--json'])"
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    command = [sys.executable, "-m", "maskzoo", "models", "--json"]
+    environment = os.environ | {"PYTHONPATH": str(tmp_path / "installed")}
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 0, done.stderr
     assert len(json.loads(done.stdout)) > 12
 

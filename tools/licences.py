@@ -16,15 +16,16 @@ ROOT = Path(__file__).resolve().parent.parent
 NO_USERS = {"dev", "docs"}  # extras for those who change maskzoo
 # What may stand beside Apache-2.0 in one installation without a duty for its user's own code.
 ALLOWED = re.compile(
-    r"Apache|BSD|0BSD|MIT|ISC|PSF|Python Software Foundation|HPND|CMU|Zlib|CC0|Unlicense|BSL-1.0|Boost|MPL|Mozilla|FreeType|LLVM"
+    r"Apache|BSD|MIT|ISC|PSF|Python Software Foundation|HPND|CMU|Zlib|CC0|Unlicense|BSL-1.0|Boost|MPL|Mozilla|FreeType|LLVM"
 )
 BY_HAND = {"flatbuffers": "Apache-2.0"}  # whose metadata has a text without a name
 INTRODUCTION = """# Licences of what comes along
 
 maskzoo is under Apache-2.0. These packages come with it or with one of its extras, by their own metadata
 (`python tools/licences.py > docs/licences.md`); a test refuses a licence that would put a duty on your code. Wheels may hold
-libraries of others: PyAV's hold x264, under the GPL ([videos](video.md#what-reads-and-writes)); leave the extra `video` out, or build PyAV
-against another FFmpeg, where that matters. `make dist` writes the list with versions as CycloneDX, `dist/sbom.json`.
+libraries of others: PyAV's hold x264, under the GPL ([videos](video.md#what-reads-and-writes)); leave the extra `video` out,
+or build PyAV against another FFmpeg, where that matters. `make dist` writes the list with versions as CycloneDX:
+`dist/sbom.json`.
 
 | package | licence |
 |---|---|

@@ -53,10 +53,14 @@ def tell_commands() -> str:
 def tell_command(words: str, command: Any) -> str:
     text = f"\n## {words}\n\n```text\n{inspect.cleandoc(command.help or '')}\n```\n"
     rows = [
-        f"| `{escape(name_parameter(parameter))}` | {escape(tell_default(parameter))} | {escape(Text.from_markup(parameter.help or '').plain)} |"
-        for parameter in command.params
+        f"| `{escape(name_parameter(each))}` | {escape(tell_default(each))} | {escape(tell_help(each))} |"
+        for each in command.params
     ]
     return text + "\n".join(["", "| | default | |", "|---|---|---|", *rows, ""]) if rows else text
+
+
+def tell_help(parameter: Any) -> str:
+    return Text.from_markup(parameter.help or "").plain
 
 
 def name_parameter(parameter: Any) -> str:

@@ -1,17 +1,22 @@
 """What MkDocs needs to take pages in that stand at the root of the repository: CONTRIBUTING.md and the like.
 
 Their links to `docs/x.md` become links to `x.md`, and those of the pages to `../CONTRIBUTING.md` the other way round. A link to
-a file that is no page becomes its path, since the site does not have it.
+a file that is no page becomes its path, since the site does not have it. A Chinese page that lags behind says so.
 """
 
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
 from mkdocs.structure.files import File, Files
 
+sys.path.append(str(Path(__file__).parent))
+from translations import lags
+
 ROOT = Path(__file__).resolve().parent.parent
 TAKEN_IN = {name.lower(): name for name in ("CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "CODE_OF_CONDUCT.md")}
+LAGS = '!!! warning "本页落后于英文版。"\n\n'
 LINK = re.compile(r"\[([^\]]*)\]\((?!https?://|#)([^)#\s]+)(#[^)\s]*)?\)")
 
 
@@ -27,7 +32,9 @@ def on_page_read_source(page: Any, **_: Any) -> str | None:
 
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
-    return LINK.sub(lead_out, markdown)
+    source = Path(page.file.abs_src_path)
+    notice = LAGS if source.name.endswith(".zh.md") and lags(source) else ""
+    return notice + LINK.sub(lead_out, markdown)
 
 
 def lead_from_root(link: re.Match[str]) -> str:

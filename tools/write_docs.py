@@ -80,6 +80,7 @@ def main() -> None:
     texts = {
         ROOT / "docs" / "zoo.md": ZOO_INTRODUCTION + zoo + recipes(),
         ROOT / "README.md": between(ROOT / "README.md", "zoo", to_markdown(own)),
+        ROOT / "docs" / "zoo.zh.md": between(ROOT / "docs" / "zoo.zh.md", "zoo", in_chinese(to_markdown(own))),
         ROOT / "docs" / "command-line.md": tell_commands(),
         ROOT / "docs" / "api.md": tell_api(),
     }
@@ -98,6 +99,15 @@ def main() -> None:
         path.write_text(texts[path], encoding="utf-8")
     draw_picture()
     draw_curve()
+
+
+def in_chinese(table: str) -> str:
+    """The zoo's table with the words that PaddleDetection's own page has in its head."""
+    words = {"model": "模型", "backbone": "主干网络", "schedule": "学习率策略", "parameters": "参数量"}
+    head, _, rows = table.partition("\n")
+    for english, chinese in words.items():
+        head = head.replace(f"| {english} |", f"| {chinese} |")
+    return f"{head}\n{rows}"
 
 
 def between(path: Path, name: str, body: str, text: str | None = None) -> str:
