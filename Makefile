@@ -31,7 +31,8 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $@
 
 demo: $(STAMP)
-	$(BIN)/python examples/demo.py
+	rm -rf demo-out
+	$(BIN)/maskzoo demo --out demo-out
 
 lint: $(STAMP)
 	$(BIN)/ruff check

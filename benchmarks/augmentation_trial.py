@@ -2,14 +2,13 @@
 
     python benchmarks/augmentation_trial.py [--preset photo] [--seed 0] [--pictures 40] [--epochs 40]
 
-The network of examples/shapes.yml learns from a few pictures of examples/shapes.py, from random weights, by its recipe, with
+The network of `maskzoo demo` learns from a few of its pictures, from random weights, by its recipe, with
 flips and batches of 4: with `--preset none` by that alone, else with the preset as well. It is measured on 100 other pictures
 with the weights of the last epoch. The seed is that of the run; the pictures stay. Each call adds a row to the result's file;
 `seconds` are those that the process had a core.
 """
 
 import json
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -19,11 +18,9 @@ from scripts import make_parser
 import maskzoo
 from maskzoo.augmentations import PRESETS
 from maskzoo.bench.processes import describe_machine, write_result
+from maskzoo.demonstration.shapes import make_shapes
 
-EXAMPLES = Path(__file__).parent.parent / "examples"
-sys.path.insert(0, str(EXAMPLES))
-
-from shapes import make_data  # noqa: E402
+NETWORK = Path(maskzoo.__file__).parent / "demonstration" / "shapes.yml"
 
 
 def main():
@@ -35,7 +32,7 @@ def main():
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
         data = Path(place) / "shapes"
-        make_data(data, train=options.pictures, val=100)
+        make_shapes(data, train=options.pictures, val=100)
         row = {"preset": options.preset, "seed": options.seed, "pictures": options.pictures, **measure(data, options)}
     print(json.dumps(row))
     before = json.loads(options.out.read_text())["runs"] if options.out.exists() else []
@@ -48,7 +45,7 @@ def measure(data, options):
     overrides = ["run.ema=0.99", f"run.evaluate_every={options.epochs}", f"training.augmentation={augmentation}"]
     settings = {"batch": 4, "workers": 0, "seed": options.seed, "epochs": options.epochs, "device": "cpu"}
     out = data.parent / "run"
-    run = maskzoo.train(EXAMPLES / "shapes.yml", data, out, source="none", overrides=overrides, **settings)
+    run = maskzoo.train(NETWORK, data, out, source="none", overrides=overrides, **settings)
     seconds = round(time.process_time() - began)
     return {"steps": run.iterations, "seconds": seconds, **{f"{kind}_ap": run.best[kind]["AP"] for kind in ("box", "mask")}}
 

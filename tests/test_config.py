@@ -10,11 +10,11 @@ from maskzoo.errors import ConfigError, MaskzooError
 from maskzoo.model_file import dump_config, parse_config, parse_settings, read_config
 from maskzoo.training.schedule import learning_rate
 from maskzoo.weights.checkpoint import read_checkpoint
-from maskzoo.zoo.rows import names, read_row, row_text
+from maskzoo.zoo.rows import name_group, names, read_row, row_text
 from shared_data import ROOT
 
 ROW = "mask_rcnn_r50_fpn_1x_coco"
-PADDLE = [name for name in names() if "/" not in name]
+PADDLE = [name for name in names() if name_group(name) == "PaddleDetection"]
 PUBLISHED = {
     "r50_1x": (37.4, 32.8), "r50_2x": (39.7, 34.5), "r50_fpn_1x": (39.2, 35.6), "r50_fpn_2x": (40.5, 36.7),
     "r50_vd_fpn_1x": (40.3, 36.4), "r50_vd_fpn_2x": (41.4, 37.5), "r101_fpn_1x": (40.6, 36.6),

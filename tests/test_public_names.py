@@ -20,7 +20,7 @@ ERRORS = [
 TYPES = ["ModelConfig", "OnProgress"]  # by a schema, and of a function
 # A line each. A change that breaks a promise shows here; one that is meant is written into this file.
 SIGNATURES = Path(__file__).with_name("public_names.txt")
-RAISE_NOTHING = {"keep_freed_memory", "names", "diagnose"}
+RAISE_NOTHING = {"keep_freed_memory", "names", "diagnose", "sample_photo"}
 # Where Python's own errors are raised, and who turns them into one of ours, or why nobody can meet them.
 OWN_CONVERSIONS = {
     "augmentations.py": "pydantic makes a ConfigError of them",

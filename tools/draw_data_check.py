@@ -6,27 +6,23 @@ python tools/draw_data_check.py      It needs a Chromium that draws the page, on
 import io
 import json
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
 from PIL import Image
 
 import maskzoo
+from maskzoo.demonstration.shapes import make_shapes
 
 ROOT = Path(__file__).resolve().parent.parent
 PICTURE = ROOT / "docs" / "images" / "data_check.jpg"
 WIDTH, HEIGHT = 1240, 1700  # pixels of the page that are shown
 
-sys.path.insert(0, str(ROOT / "examples"))
-
-from shapes import make_data  # noqa: E402
-
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "parts"
-        make_data(folder, train=40, val=12)
+        make_shapes(folder, train=40, val=12)
         spoil(folder)
         page, shot = Path(place) / "page.html", Path(place) / "page.png"
         maskzoo.check_dataset(folder, page=page)

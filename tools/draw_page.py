@@ -1,4 +1,4 @@
-"""Regenerate the picture of the server's page, docs/images/page.jpg, with a network that knows examples/shapes.py's shapes.
+"""Regenerate the picture of the server's page, docs/images/page.jpg, with a network that knows the shapes of `maskzoo demo`.
 
 python tools/draw_page.py demo-out/run/best.safetensors      `make demo` trains it; Chromium is on the path as `chromium`.
 """
@@ -16,15 +16,13 @@ import requests
 from PIL import Image
 from playwright.sync_api import expect, sync_playwright
 
+from maskzoo.demonstration.shapes import paint
+
 ROOT = Path(__file__).resolve().parent.parent
 PICTURE = ROOT / "docs" / "images" / "page.jpg"
 PORT = 8123
 LARGER = 8  # times the size at which the network looks at a picture
 SHOWN = (13, 2, 1, 24)  # pictures; the last one is the one that is shown
-
-sys.path.insert(0, str(ROOT / "examples"))
-
-from shapes import paint  # noqa: E402
 
 
 def main() -> None:

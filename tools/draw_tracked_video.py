@@ -15,16 +15,13 @@ import numpy as np
 from PIL import Image
 
 import maskzoo
+from maskzoo.demonstration.shapes import FINE, SIDE, outline, texture
 
 ROOT = Path(__file__).resolve().parent.parent
 PICTURE = ROOT / "docs" / "images" / "tracked.jpg"
 WIDTH, HEIGHT, FRAMES, RATE = 288, 192, 60, 20
 SHOWN = (10, 30, 50)  # frames beside each other in the picture
 ENLARGED = 2
-
-sys.path.insert(0, str(ROOT / "examples"))
-
-from shapes import FINE, SIDE, outline, texture  # noqa: E402
 
 # Of each shape: label, size, where it is in the first and in the last frame, its colour.
 PATHS = (

@@ -13,7 +13,8 @@ from pathlib import Path
 from performance import tell_performance
 from reference import tell_api, tell_commands
 
-from maskzoo.zoo.rows import LIBRARIES, list_models, names, read_row, to_markdown
+import maskzoo
+from maskzoo.zoo.rows import GROUPS, OWN, list_models, name_group, names, read_row, to_markdown
 
 ROOT = Path(__file__).resolve().parent.parent
 PARITY = ROOT / "benchmarks" / "results" / "parity.json"
@@ -31,6 +32,12 @@ ELSEWHERE = {  # by the beginning of the names of fixtures: the library, and its
     ),
 }
 LEVEL = re.compile(r"\.(p|res)\d$")
+AUTO_RECIPE = ROOT / "benchmarks" / "results" / "auto_recipe.json"
+SMALL_ROWS = ROOT / "benchmarks" / "results" / "small_rows.json"
+SMALL_DATA = {
+    "shapes": "200 of `maskzoo demo`'s pictures, 96 x 96 pixels",
+    "people": "128 made-up pictures of one to four people-like outlines, 192 x 192 pixels",
+}
 SCRATCH, CURVE = ROOT / "benchmarks" / "results" / "scratch.json", ROOT / "docs" / "images" / "scratch.svg"
 CURVE_STYLE = (
     "text{font:12px sans-serif;fill:#444}line{stroke:#ccc}path,polyline{fill:none;stroke-width:2}"
@@ -66,7 +73,11 @@ Girshick, *Detectron2*) and keeps the licence. Names are those of the config fil
 Weights: Apache-2.0. Names are those of the config files of version 3, and the older ones are understood. It trains weight and
 bias of the pytorch style's norms with fixed statistics; here norms are fixed altogether, unless you set
 `network.backbone.norm=bn`.""",
+    OWN: """\
+Nobody has trained these: begin with random weights (`maskzoo train maskzoo_r18_fpn_small my-data --batch 4`), which their norms
+allow. All their stages, pyramid and heads learn; the input is smaller than the published rows', 384 and 256 pixels.""",
 }
+ZOO_TITLES = {OWN: "Small rows, for training on a CPU; no weights"}
 
 
 def main() -> None:
@@ -74,11 +85,13 @@ def main() -> None:
     parser.add_argument("--check", action="store_true", help="change nothing, exit with 1 if something is stale")
     check = parser.parse_args().check
     rows = list_models()
-    groups = {name: [row for row in rows if row.name.rpartition("/")[0] == folder] for folder, name in LIBRARIES.items()}
-    zoo = "\n".join(f"## {name}\n\n{ZOO_NOTES[name]}\n\n{to_markdown(group)}" for name, group in groups.items())
+    groups = {name: [row for row in rows if name_group(row.name) == name] for name in GROUPS}
+    zoo = "\n".join(
+        f"## {ZOO_TITLES.get(name, name)}\n\n{ZOO_NOTES[name]}\n\n{to_markdown(group)}" for name, group in groups.items()
+    )
     own = [replace(row, best=()) for row in groups["PaddleDetection"]]
     texts = {
-        ROOT / "docs" / "zoo.md": ZOO_INTRODUCTION + zoo + recipes(),
+        ROOT / "docs" / "zoo.md": ZOO_INTRODUCTION + zoo + small_rows() + recipes(),
         ROOT / "README.md": between(ROOT / "README.md", "zoo", to_markdown(own)),
         ROOT / "docs" / "zoo.zh.md": between(ROOT / "docs" / "zoo.zh.md", "zoo", in_chinese(to_markdown(own))),
         ROOT / "docs" / "command-line.md": tell_commands(),
@@ -88,6 +101,8 @@ def main() -> None:
         page = ROOT / "docs" / "parity.md"
         texts[page] = between(page, "parity", parity_tables())
         texts[page] = between(page, "elsewhere", elsewhere_tables(), texts[page])
+    page = ROOT / "docs" / "training.md"
+    texts[page] = between(page, "auto recipe", auto_recipe_table())
     page = ROOT / "docs" / "performance.md"
     texts[page] = between(page, "performance", tell_performance())
     stale = [path for path, text in texts.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
@@ -116,6 +131,41 @@ def between(path: Path, name: str, body: str, text: str | None = None) -> str:
     begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->"
     before, rest = text.split(begin)
     return before + begin + body + end + rest.split(end)[1]
+
+
+def small_rows() -> str:
+    """What the small rows reach in so much time, as benchmarks/small_rows.py measured it."""
+    lines = [
+        "\nWhat they reach from random weights on pictures they have not seen (`benchmarks/small_rows.py`;",
+        "seconds of processor time on one core, evaluation included, measured beside other work):\n",
+        "| model | data | images seen | seconds | box AP | mask AP |",
+        "|---|---|---|---|---|---|",
+    ]
+    record = json.loads(SMALL_ROWS.read_text(encoding="utf-8"))
+    lines += [
+        f"| `{row}` | {SMALL_DATA[data]} | {one['images_seen']} | {one['processor_seconds']:.0f} "
+        f"| {one['box_ap']} | {one['mask_ap']} |"
+        for row, sets in record.items()
+        for data, one in sets.items()
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def auto_recipe_table() -> str:
+    """Mask AP by the recipe from the data and by fixed ones, as benchmarks/auto_recipe.py measured it, and the means."""
+    record = json.loads(AUTO_RECIPE.read_text(encoding="utf-8"))
+    arms = ("auto", "row", "published")
+    lines = [
+        "| set | input | images seen | from the data | the row's recipe | the published recipe |",
+        "|---|---|---|---|---|---|",
+    ]
+    reached = [[one["arms"][arm]["mask_ap"] for arm in arms] for one in record.values()]
+    for (kind, one), row in zip(record.items(), reached, strict=True):
+        chosen = one["arms"]["auto"]
+        figures = " | ".join(map(str, row))
+        lines.append(f"| {kind} ({one['seconds']:g} s) | {chosen['short_side']} | {chosen['images_seen']} | {figures} |")
+    means = " | ".join(f"{sum(column) / len(reached):.1f}" for column in zip(*reached, strict=True))
+    return "\n".join([*lines, f"| mean | | | {means} |"]) + "\n"
 
 
 def recipes() -> str:
@@ -187,7 +237,7 @@ def parity_table(largest: dict[str, dict[str, float]], tolerances: dict[str, flo
 
 
 def draw_picture() -> None:
-    """Draw the painted photo with the outlines it was painted with: a picture of the drawing, not of a network's skill."""
+    """Paint the package's photo, and draw the outlines it was painted with: no picture of a network's skill."""
     import numpy as np
     from PIL import Image
 
@@ -197,6 +247,7 @@ def draw_picture() -> None:
     from still_life import make_photo
 
     photo, things = make_photo()
+    photo.save(maskzoo.sample_photo(), quality=90, optimize=True)
     classes = dict(enumerate(dict.fromkeys(name for name, _ in things)))
     label_of = {name: label for label, name in enumerate(classes.values())}
     boxes = [mask.getbbox() for _, mask in things]

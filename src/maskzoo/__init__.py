@@ -37,11 +37,14 @@ if TYPE_CHECKING:
     from maskzoo.datasets.polygons import Polygon
     from maskzoo.datasets.split import SplitDataset, split_dataset
     from maskzoo.datasets.statistics import Statistics, dataset_statistics
+    from maskzoo.demonstration.demo import DemoRun, demo
     from maskzoo.doctor import Diagnosis, diagnose
     from maskzoo.evaluation.job import EvaluationRun, evaluate
     from maskzoo.exporting.verify import Verification
     from maskzoo.faults import Fault
     from maskzoo.images.read import read_image
+    from maskzoo.images.sample import sample_photo
+    from maskzoo.inference.augmented import augment
     from maskzoo.inference.folder_run import FolderRun, ImageResult, predict_folder
     from maskzoo.inference.prediction import Masks, Prediction
     from maskzoo.inference.predictor import Predictor
@@ -55,6 +58,7 @@ if TYPE_CHECKING:
     from maskzoo.serving.server import serve
     from maskzoo.system.memory import keep_freed_memory
     from maskzoo.system.processes import join_processes
+    from maskzoo.training.auto_recipe.plan_training import TrainingPlan, plan_training
     from maskzoo.training.draw import DrawnAugmentation, draw_augmented
     from maskzoo.training.run import TrainingRun, train
     from maskzoo.weights.checkpoint import Checkpoint
@@ -78,6 +82,7 @@ __all__ = [
     "Conversion",
     "ConvertedDataset",
     "DatasetReport",
+    "DemoRun",
     "Diagnosis",
     "DownloadError",
     "DrawnAugmentation",
@@ -112,17 +117,20 @@ __all__ = [
     "SplitDataset",
     "Statistics",
     "TrainingError",
+    "TrainingPlan",
     "TrainingRun",
     "Verification",
     "VideoRun",
     "WeightsError",
     "WrittenModel",
+    "augment",
     "benchmark",
     "check_dataset",
     "convert",
     "convert_dataset",
     "convert_to",
     "dataset_statistics",
+    "demo",
     "diagnose",
     "draw_augmented",
     "draw_dataset",
@@ -135,11 +143,13 @@ __all__ = [
     "load",
     "names",
     "pick_images",
+    "plan_training",
     "predict_folder",
     "predict_video",
     "pull",
     "push",
     "read_image",
+    "sample_photo",
     "serve",
     "split_dataset",
     "train",
@@ -156,6 +166,7 @@ _HOMES = {
     "Conversion": "zoo.conversion",
     "ConvertedDataset": "datasets.converted",
     "DatasetReport": "dataset_checks.report",
+    "DemoRun": "demonstration.demo",
     "Diagnosis": "doctor",
     "DrawnAugmentation": "training.draw",
     "DrawnDataset": "datasets.draw",
@@ -180,16 +191,19 @@ _HOMES = {
     "RowSummary": "zoo.rows",
     "SplitDataset": "datasets.split",
     "Statistics": "datasets.statistics",
+    "TrainingPlan": "training.auto_recipe.plan_training",
     "TrainingRun": "training.run",
     "Verification": "exporting.verify",
     "VideoRun": "inference.video_run",
     "WrittenModel": "zoo.counterparts.convert",
+    "augment": "inference.augmented",
     "benchmark": "bench.runner",
     "check_dataset": "dataset_checks.check",
     "convert": "zoo.conversion",
     "convert_dataset": "datasets.importers.convert",
     "convert_to": "zoo.counterparts.convert",
     "dataset_statistics": "datasets.statistics",
+    "demo": "demonstration.demo",
     "diagnose": "doctor",
     "draw_augmented": "training.draw",
     "draw_dataset": "datasets.draw",
@@ -202,11 +216,13 @@ _HOMES = {
     "load": "zoo.load",
     "names": "zoo.rows",
     "pick_images": "picking.pick",
+    "plan_training": "training.auto_recipe.plan_training",
     "predict_folder": "inference.folder_run",
     "pull": "zoo.hub",
     "push": "publishing.push",
     "predict_video": "inference.video_run",
     "read_image": "images.read",
+    "sample_photo": "images.sample",
     "serve": "serving.server",
     "split_dataset": "datasets.split",
     "train": "training.run",

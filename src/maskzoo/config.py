@@ -165,6 +165,7 @@ class BoxLimits(Section, settings.BoxLimits):
     """Detections: class scores above `score`, suppressed above `iou` within a class, the best `total` of an image.
 
     Boxes with a side below `min_side` are no candidates. They come by label, then proposal, or by falling score (`order`).
+    With `suppression` soft a box loses score by its overlap with better ones of its class, instead of going at `iou`.
     A mask is sampled where pixels lie in its box; `paste` whole_pixels, torchvision's rule, stretches it to whole pixels.
     """
 
@@ -172,6 +173,7 @@ class BoxLimits(Section, settings.BoxLimits):
     iou: Fraction
     total: Few
     min_side: Annotated[float, Field(ge=0)] = 0.0
+    suppression: Literal["hard", "soft"] = "hard"
     order: Literal["label", "score"] = "label"
     mask_threshold: Annotated[float, Field(gt=0, le=1)]
     paste: PasteRule = "sampled"
@@ -281,7 +283,8 @@ class RunSettings(Section):
     A step takes `batch` images in each process and adds up `accumulate` such batches: the learning rate follows their
     total. `short_sides`, flip and long side are the recipe's; `jitter` (smallest and largest factor) replaces them by
     large-scale jitter, and `copy_paste` is the probability that objects of another image are pasted. `crowds_as_objects`
-    is for sets whose objects were drawn with a brush, which some tools write as crowds.
+    is for sets whose objects were drawn with a brush, which some tools write as crowds. Images with a class that less than
+    a share `repeat_rare` of the images have come more often in an epoch, by LVIS's rule (0: all equally often).
     """
 
     batch: Few = 1
@@ -301,3 +304,4 @@ class RunSettings(Section):
     group_by_aspect: bool = False
     jitter: tuple[Factor, Factor] | None = None
     copy_paste: Fraction = 0.0
+    repeat_rare: Fraction = 0.0

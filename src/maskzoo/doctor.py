@@ -52,6 +52,7 @@ OTHER_SETTINGS = ("KMP_AFFINITY", "OMP_PROC_BIND", "GOMP_CPU_AFFINITY", "CUDA_VI
 EXTRAS = {
     "tensorboard": "curves of a training run: pip install 'maskzoo[track]'",
     "av": "videos, cameras and streams: pip install 'maskzoo[video]'",
+    "huggingface_hub": "models in Hugging Face repositories: pip install 'maskzoo[hub]'",
 }
 LEAST_MEMORY = 2 << 30  # a photo of 800 x 1333 through ResNet-50-FPN peaks at 1.2 GB, with Python and torch
 LEAST_SPACE = 1 << 30  # the largest published weights have 0.5 GB

@@ -15,8 +15,8 @@ from maskzoo.cli.terminal import open_stderr, open_stdout, print_error, start_ta
 
 VERBS = [
     [], ["predict"], ["train"], ["eval"], ["models"], ["models", "show"], ["models", "copy"], ["convert"], ["verify"],
-    ["data"], ["data", "check"], ["data", "stats"], ["data", "show"], ["data", "split"], ["data", "convert"], ["doctor"],
-    ["export"], ["bench"],
+    ["data"], ["data", "check"], ["data", "stats"], ["data", "show"], ["data", "split"], ["data", "convert"], ["data", "pick"],
+    ["doctor"], ["demo"], ["export"], ["bench"], ["push"], ["pull"],
 ]  # fmt: skip
 
 

@@ -7,7 +7,7 @@ import pytest
 from maskzoo.augmentations import PRESETS
 from maskzoo.cli import main
 from maskzoo.model_file import parse_config, read_config
-from maskzoo.zoo.rows import LIBRARIES, names, read_row, row_text
+from maskzoo.zoo.rows import GROUPS, names, read_row, row_text
 
 NAME = "mask_rcnn_r50_fpn_1x_coco"
 
@@ -31,9 +31,7 @@ def test_the_list_fits_the_terminal_and_names_every_row_whole(run, width, monkey
     assert max(len(line) for line in out.splitlines()) <= width
     lines = out.splitlines()
     assert [line.split()[0] for line in lines if line.endswith((" no", " no ", " no  "))] == names()
-    assert [name for name in LIBRARIES.values() if any(line.startswith(f"{name} ") for line in lines)] == list(
-        LIBRARIES.values()
-    )
+    assert [name for name in GROUPS if any(line.startswith(f"{name} ") for line in lines)] == list(GROUPS)
     assert sum("*" in line for line in lines if line.rstrip().endswith("no")) == 2
 
 

@@ -34,7 +34,7 @@ def test_a_data_set_is_to_be_checked_and_trained_on(tmp_path, monkeypatch, capsy
     with pytest.raises(SystemExit):
         main([])
     _, _, said = capsys.readouterr().out.partition("Next, in this folder:\n")
-    assert said.splitlines() == ["Here is a data set (train, val):", "  maskzoo data check .", "  maskzoo train MODEL ."]
+    assert said.splitlines() == ["Here is a data set (train, val):", "  maskzoo data check .", "  maskzoo train ."]
     (tmp_path / "val.json").unlink()
     assert "  maskzoo data split . parts" in list_next_steps(tmp_path)
 

@@ -224,3 +224,28 @@ def test_a_data_set_of_some_of_the_models_classes_is_predicted_under_the_models_
     assert code == 0 and "category ids the model's" in err and "79 classes of" in err
     index = json.loads((photos / "found" / "images.json").read_text())
     assert len(index["categories"]) == 80 and index["images"][0]["id"] == 5
+
+
+def test_tiles_and_views_are_predicted_as_asked(model, photos, run):
+    options = ("--score", "0", "--save", "none", "--json", "--tile", "32", "--overlap", "0.5")
+    code, out, _ = run("predict", model, "y.png", *options, "--augment", "flip", "--scales", "0.8,1.2")
+    (image,) = json.loads(out)["images"]
+    assert code == 0 and (image["width"], image["height"]) == (60, 40)
+    assert image["detections"] and all(row["segmentation"]["size"] == [40, 60] for row in image["detections"])
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "expected"),
+    [
+        ("--tile", "half", "pixels"),
+        ("--tile", "8", "32 or more"),
+        ("--overlap", "1.5", "0 to 0.8"),
+        ("--augment", "turn", "flip"),
+        ("--scales", "large", "0.8,1.2"),
+        ("--scales", "99", "0.1 to 10"),
+    ],
+)
+def test_tiles_and_views_that_cannot_be_are_a_wrong_call(model, photos, run, option, value, expected):
+    more = ("--tile", "32") if option == "--overlap" else ()
+    code, _, err = run("predict", model, "y.png", option, value, *more, "--save", "none")
+    assert code == 2 and expected in " ".join(err.split())

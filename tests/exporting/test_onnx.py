@@ -216,3 +216,8 @@ def test_the_metadata_say_what_the_file_takes(row, fixed, prepares, words):
     metadata = Facts(config, fixed, {}, prepares).to_metadata()
     assert words in metadata["input"]
     assert Facts.from_metadata(metadata, "net.onnx") == Facts(config, fixed, {}, prepares)
+
+
+def test_soft_suppression_is_refused_before_anything_is_written():
+    with pytest.raises(ExportError, match=r"limits\.detections\.suppression: found soft"):
+        Program(small_network(small_config(FPN, "limits.detections.suppression=soft")))

@@ -117,3 +117,44 @@ def test_half_precision_logits_are_judged_in_float32():
     full = detect(logits.bfloat16().float(), deltas.bfloat16().float(), proposals, SIZES, make_limits())
     assert half.scores.dtype == half.boxes.dtype == torch.float32
     assert torch.equal(half.rois, full.rois) and torch.equal(half.boxes, full.boxes)
+
+
+def soften_plainly(boxes, scores, least):
+    """The scores that soft suppression leaves of one list, by the loop of its paper."""
+    scores, final = scores.clone(), torch.zeros_like(scores)
+    shares, left = pairwise_iou(boxes, boxes), list(range(len(boxes)))
+    while left:
+        best = max(left, key=lambda place: (float(scores[place]), -place))
+        if scores[best] <= least:
+            break
+        final[best] = scores[best]
+        left.remove(best)
+        for place in left:
+            scores[place] *= torch.exp(-(shares[best, place] ** 2) / 0.5)
+    return final
+
+
+@pytest.mark.parametrize("least", [0.0, 0.05, 0.3])
+def test_soft_suppression_takes_score_from_what_overlaps_instead_of_the_box(least):
+    logits, deltas, proposals = make_outputs(count=30)
+    limits = make_limits(suppression="soft", score=least, total=1000)
+    found = detect(logits, deltas, proposals, SIZES, limits)
+    for image in range(3):
+        probability = logits[image].softmax(dim=-1)
+        expected = {}
+        for label in range(CLASSES):
+            moved = clip(decode(proposals.boxes[image], deltas[image, :, label], BOX_WEIGHTS)[None], SIZES[image][None])[0]
+            scores = probability[:, label].where(proposals.valid[image] & (probability[:, label] > least), torch.tensor(0.0))
+            final = soften_plainly(moved, scores, least)
+            expected |= {(label, roi): float(final[roi]) for roi in range(30) if final[roi] > least}
+        valid = found.valid[image]
+        places = zip(found.labels[image][valid].tolist(), found.rois[image][valid].tolist(), strict=True)
+        ours = dict(zip(places, found.scores[image][valid].tolist(), strict=True))
+        assert set(ours) == set(expected) and list(ours) == sorted(ours)
+        assert ours == pytest.approx(expected, abs=1e-6)
+
+
+def test_soft_suppression_of_nothing_gives_nothing():
+    logits, deltas, proposals = make_outputs()
+    found = detect(logits, deltas, proposals, SIZES, make_limits(suppression="soft", score=1.0))
+    assert not found.valid.any()

@@ -150,7 +150,7 @@ class Walk:
     @cached_property
     def features(self) -> list[torch.Tensor]:
         with torch.inference_mode():
-            return self.stages if self.model.pyramid is None else self.model.pyramid(self.stages)
+            return self.stages if self.model.pyramid is None else self.model.pyramid(list(self.stages))
 
     @cached_property
     def rpn(self) -> tuple[list[torch.Tensor], list[torch.Tensor]]:

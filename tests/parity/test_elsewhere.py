@@ -133,7 +133,7 @@ class Walk:
     @cached_property
     def features(self):
         with torch.inference_mode():
-            return self.model.pyramid(self.stages) if self.kind == "fpn" else self.stages
+            return self.model.pyramid(list(self.stages)) if self.kind == "fpn" else self.stages
 
     @cached_property
     def scored(self):

@@ -59,6 +59,17 @@ def problem(answer, status):
     return found["detail"]
 
 
+def test_the_page_and_its_files_need_no_token_and_load_nothing_from_elsewhere():
+    with running({"small": small_predictor()}, tokens=[TOKEN]) as server, server.http() as http:
+        for path, kind in (("/", "text/html"), ("/page/page.js", "text/javascript"), ("/page/predictor.js", "text/javascript")):
+            answer = http.get(path)
+            assert answer.status_code == 200 and answer.headers["content-type"].startswith(kind)
+            assert answer.headers["content-security-policy"].startswith("default-src 'none'; script-src 'self'; ")
+        for path in ("/page/none.js", "/page/worker.js", "/page/../app.py"):
+            assert http.get(path).status_code in (401, 404)
+        problem(http.get("/v1/models"), 401)
+
+
 def test_an_answer_is_what_the_predictor_finds(http):
     content = some_photo()
     expected = small_predictor().predict(content, score=0)

@@ -137,3 +137,34 @@ def test_the_bound_on_setups_is_set_once_and_a_value_of_the_users_stands(monkeyp
     assert bound_setups() is None and SETUPS not in os.environ
     monkeypatch.delenv(SWITCH)
     assert bound_setups() == bound_setups() == MOST_SETUPS == int(os.environ[SETUPS])
+
+
+# Ten images, each of which leaves a block that pins a hole of another size, and prints what is in memory at the end.
+HOLES = """
+import sys
+from maskzoo.system.memory import KeptMemory, _measure_resident, keep_freed_memory
+
+if sys.argv[1] != "leave":
+    keep_freed_memory()
+kept, pins, given, before = KeptMemory(), [], 0, _measure_resident()
+for image in range(10):
+    block = bytearray((64 << 20) + image * (32 << 20))
+    block[::4096] = bytes(len(block[::4096]))
+    pins.append(bytearray(1 << 20))
+    del block
+    given += sys.argv[1] != "grow" and kept.bound()
+print(given, before, _measure_resident())
+"""
+
+
+@pytest.mark.skipif(not GLIBC, reason="only glibc can be asked")
+def test_kept_memory_that_grows_from_image_to_image_is_given_back():
+    def run_images(how):
+        done = subprocess.run([sys.executable, "-c", HOLES, how], capture_output=True, text=True, check=True)
+        given, before, after = map(int, done.stdout.split())
+        return given, (after - before) >> 20
+
+    given, grown = run_images("bound")
+    most = run_images("grow")[1]
+    assert 0 < given < 10 and grown < 0.8 * most
+    assert run_images("leave")[0] == 0

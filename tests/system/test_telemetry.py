@@ -41,6 +41,8 @@ VERBS = {
     "train": "train tiny.yml data --from none --epochs 1 --workers 1 --out run",
     "eval": "eval thin.safetensors data --page eval.html",
     "predict": "predict thin.safetensors photos --out found",
+    "predict into other forms": "predict thin.safetensors photos --out forms --save labelme,cutouts,geojson",
+    "data pick": "data pick thin.safetensors photos -n 2 --page pick.html",
     "predict by OpenVINO": "predict thin.onnx photos --out found-openvino --backend openvino",
     "predict by onnxruntime": "predict thin.onnx photos --out found-onnxruntime --backend onnxruntime",
     "doctor": "doctor",

@@ -111,8 +111,8 @@ def test_the_weights_that_were_kept_evaluate_to_the_numbers_of_the_run(done, inp
 def test_arguments_that_do_not_go_together_are_named(done, inputs, tmp_path):
     model, data = inputs
     for arguments, options, said in (
-        ((), {}, "either MODEL and DATA"),
-        ((model, data), {"resume": tmp_path}, "either MODEL and DATA"),
+        ((), {}, "either DATA, with or without a MODEL"),
+        ((model, data), {"resume": tmp_path}, "either DATA, with or without a MODEL"),
         ((), {"resume": done[0].folder, "epochs": 0}, r"--epochs\): found 0; the run was begun with 1"),
         ((), {"resume": done[0].folder, "overrides": ["training.epochs=2"]}, "training.epochs=2 cannot change"),
         ((), {"resume": done[0].folder, "seed": 2}, "run.seed=2 cannot change"),

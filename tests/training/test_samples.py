@@ -1,6 +1,7 @@
 """Which image a position of an epoch gets, how it is read with its objects, and what is drawn for it."""
 
 import json
+from dataclasses import replace
 
 import cv2
 import hotcoco.mask
@@ -15,7 +16,7 @@ from maskzoo.datasets.annotations import select_for_training
 from maskzoo.datasets.coco_reader import pack_annotations, read_annotations
 from maskzoo.errors import ConfigError, ImageError
 from maskzoo.training.augment import flip, resize
-from maskzoo.training.samples import SampleMaker, order_images, read_annotated
+from maskzoo.training.samples import SampleMaker, count_positions, order_images, read_annotated
 from shared_data import GOLDEN_SETS, need_golden
 from training_data import make_config, write_set
 
@@ -266,3 +267,18 @@ def test_a_jitter_that_makes_no_sense_is_refused(data, jitter):
 def test_a_recipe_without_a_short_side_is_refused(data):
     with pytest.raises(ConfigError, match=r"training\.short_sides is empty"):
         SampleMaker(*data, make_config("training.short_sides=[]"), RunSettings())
+
+
+def test_images_with_rare_classes_come_more_often_and_the_rest_as_before(tmp_path):
+    annotations = write_set(tmp_path, images=40)
+    rare = np.zeros(40, bool)
+    rare[[4, 17]] = True
+    labels = np.where(rare[annotations.image_index], 1, 0).astype(np.int32)
+    annotations = replace(annotations, labels=labels)
+    chosen = RunSettings(repeat_rare=0.8)  # class 1 is in a twentieth: four times as often
+    assert count_positions(annotations, chosen) == 46 and count_positions(annotations, RunSettings()) == 40
+    for epoch in range(3):
+        order = order_images(annotations, chosen, epoch, 1)
+        assert len(order) == 46 and set(np.bincount(order, minlength=40)[rare]) == {4}
+        assert np.bincount(order, minlength=40)[~rare].tolist() == [1] * 38
+        assert not np.array_equal(order, order_images(annotations, chosen, epoch + 1, 1))

@@ -2,22 +2,34 @@ import pytest
 
 from maskzoo.errors import ConfigError, MaskzooError
 from maskzoo.models.cost import measure_cost
-from maskzoo.zoo.rows import BENCHMARK_SIZE, find_row, list_models, names, read_row, row_text, summarize, to_markdown
+from maskzoo.zoo.rows import (
+    BENCHMARK_SIZE,
+    find_row,
+    list_models,
+    name_group,
+    names,
+    read_row,
+    row_text,
+    summarize,
+    to_markdown,
+)
 
-PADDLE = [name for name in names() if "/" not in name]
+PADDLE = [name for name in names() if name_group(name) == "PaddleDetection"]
 DISTINCT = [name for name in PADDLE if "_1x_" in name and "ssld" not in name]
 ELSEWHERE = [name for name in names() if "/" in name]
+OWN = [name for name in names() if name_group(name) == "maskzoo"]
 DISTINCT += [
     "torchvision/maskrcnn_resnet50_fpn", "torchvision/maskrcnn_resnet50_fpn_v2", "detectron2/mask_rcnn_R_50_C4_1x",
     "detectron2/mask_rcnn_R_50_DC5_1x", "detectron2/mask_rcnn_R_101_C4_3x", "detectron2/mask_rcnn_R_50_FPN_100ep_LSJ",
     "detectron2/Cityscapes_mask_rcnn_R_50_FPN",
     "detectron2/LVISv0.5_mask_rcnn_X_101_32x8d_FPN_1x", "mmdet/mask-rcnn_r50_fpn_1x_coco",
-    "mmdet/mask-rcnn_x101-32x4d_fpn_1x_coco", "mmdet/mask-rcnn_x101-64x4d_fpn_1x_coco",
+    "mmdet/mask-rcnn_x101-32x4d_fpn_1x_coco", "mmdet/mask-rcnn_x101-64x4d_fpn_1x_coco", *OWN,
 ]  # fmt: skip
 
 
 def test_the_rows_come_library_by_library_and_small_networks_first():
     assert names()[:12] == PADDLE and len(ELSEWHERE) == 43
+    assert names()[55:] == OWN == ["maskzoo_r18_fpn_tiny", "maskzoo_r18_fpn_small"]
     assert (PADDLE[0], PADDLE[-1]) == ("mask_rcnn_r50_1x_coco", "mask_rcnn_x101_vd_64x4d_fpn_2x_coco")
     assert [name.partition("/")[0] for name in ELSEWHERE] == ["torchvision"] * 2 + ["detectron2"] * 20 + ["mmdet"] * 21
     detectron = [name.partition("/")[2] for name in ELSEWHERE if name.startswith("detectron2/")]
@@ -109,7 +121,7 @@ def test_one_row_each_is_marked_for_its_size_and_for_its_work():
     rows = list_models()
     coco = [row for row in rows if row.data == "COCO val2017" and row.mask_ap]
     marked = {mark: row for row in rows for mark in row.best}
-    assert len(rows) == 55 and sorted(marked) == ["GFLOP", "megabyte"] == sorted(mark for row in rows for mark in row.best)
+    assert len(rows) == 57 and sorted(marked) == ["GFLOP", "megabyte"] == sorted(mark for row in rows for mark in row.best)
     for mark, cost in (("megabyte", "parameters"), ("GFLOP", "gflops")):
         ratio = marked[mark].mask_ap / getattr(marked[mark], cost)
         assert all(row.mask_ap / getattr(row, cost) <= ratio for row in coco)
@@ -209,5 +221,5 @@ def test_weights_that_are_not_there_are_not_taken_for_a_name(tmp_path):
 def test_markdown_has_a_line_for_every_row():
     table = to_markdown(list_models())
     assert all(f"`{name}`" in table for name in names())
-    assert len(table.splitlines()) == 57
+    assert len(table.splitlines()) == 59
     assert table.count(" *") == 2 and "| - | 36.5 |" in table and "None" not in table

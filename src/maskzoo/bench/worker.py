@@ -19,12 +19,12 @@ import torch
 
 from maskzoo.bench.hardware import find_peak, time_call
 from maskzoo.bench.stages import time_stages
-from maskzoo.bench.training_steps import TrainingSteps
 from maskzoo.errors import MaskzooError
 from maskzoo.inference.predictor import Predictor, Source
 from maskzoo.system.machine import read_peak_memory
 from maskzoo.system.memory import keep_freed_memory
 from maskzoo.system.processes import Processes
+from maskzoo.training.trial_steps import TrainingSteps
 from maskzoo.zoo.load import load, load_network
 
 LEAST_CALLS = 2  # measured ones, however slow

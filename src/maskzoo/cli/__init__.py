@@ -19,6 +19,7 @@ import typer
 from maskzoo.cli.bench import bench
 from maskzoo.cli.convert import convert
 from maskzoo.cli.data import app as data_app
+from maskzoo.cli.demo import demo
 from maskzoo.cli.doctor import doctor
 from maskzoo.cli.evaluate import evaluate
 from maskzoo.cli.export import export
@@ -54,6 +55,7 @@ app.command("serve", no_args_is_help=True)(serve)
 app.command("push", no_args_is_help=True)(push_model)
 app.command("pull", no_args_is_help=True)(pull_model)
 app.command("doctor")(doctor)
+app.command("demo")(demo)
 app.command("bench", no_args_is_help=True)(bench)
 
 
@@ -73,6 +75,7 @@ def _start(
     """Find the objects in images with Mask R-CNN: published networks, safe weights, one command.
 
     Begin with:
+      maskzoo demo
       maskzoo models
       maskzoo predict mask_rcnn_r50_fpn_1x_coco photo.jpg
 

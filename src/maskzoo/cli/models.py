@@ -33,7 +33,8 @@ NAME_WIDTH = 48  # of the longest name
 EXPLANATION = """box, mask: AP in percent, as published, on COCO val2017 (on
 Cityscapes or LVIS where the name says so); M par.: millions of parameters;
 GFLOPs: for an image of 800 x 1216; *: the most mask AP for a megabyte, and
-for a GFLOP of work; here: the weights are on this machine.
+for a GFLOP of work; here: the weights are on this machine. Of maskzoo's own
+small rows, for training on a CPU, there are no weights.
 More about one: maskzoo models show NAME"""
 
 app = typer.Typer(
@@ -58,15 +59,15 @@ def models(context: typer.Context, json: Json = False) -> None:
     """
     if context.invoked_subcommand is not None:
         return
-    from maskzoo.zoo.rows import LIBRARIES, list_models
+    from maskzoo.zoo.rows import GROUPS, list_models, name_group
 
     rows = list_models()
     if json:
         print_json([row.to_dict() for row in rows])
         return
     console = open_stdout()
-    for folder, library in LIBRARIES.items():
-        console.print(_tabulate(library, [row for row in rows if row.name.rpartition("/")[0] == folder], console))
+    for group in GROUPS:
+        console.print(_tabulate(group, [row for row in rows if name_group(row.name) == group], console))
         console.print()
     console.print(EXPLANATION)
 
@@ -223,7 +224,9 @@ def _list_facts(config: ModelConfig, row: RowSummary) -> dict[str, dict[str, str
         row.name: {
             "backbone": row.backbone,
             "heads": row.heads,
-            "box AP, mask AP": f"{_format(row.box_ap)}, {_format(row.mask_ap)} ({row.data or COCO_VAL}, as published)",
+            "box AP, mask AP": f"{_format(row.box_ap)}, {_format(row.mask_ap)} ({row.data or COCO_VAL}, as published)"
+            if row.mask_ap or row.box_ap
+            else "-",
             "parameters": "-" if row.parameters is None else f"{row.parameters:,}",
             "GFLOPs": f"{_format(row.gflops)} for an image of 800 x 1216",
             "classes": f"{len(config.classes)}: {list_some(config.classes.values(), 10)}",

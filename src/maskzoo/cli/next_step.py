@@ -75,7 +75,7 @@ def _advise_on_data(folder: Path, entries: list[Path]) -> list[str]:
             splits = {}
         if splits:
             lines = [f"Here is a data set ({', '.join(splits)}):", "  maskzoo data check ."]
-            return [*lines, *(["  maskzoo data split . parts"] if len(splits) == 1 else []), "  maskzoo train MODEL ."]
+            return [*lines, *(["  maskzoo data split . parts"] if len(splits) == 1 else []), "  maskzoo train ."]
     for entry in entries:
         if entry.is_file() and entry.suffix.lower() not in IMAGE_SUFFIXES and (found := name_format(entry)):
             return [f"{entry.name} is {found[0]}:", "  maskzoo data convert . coco"]

@@ -6,7 +6,7 @@ import sys
 from collections import Counter
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -50,8 +50,8 @@ def predict(
         typer.Argument(
             metavar="SOURCE",
             help="Images, folders, quoted patterns ('photos/**/*.jpg'), @LIST.txt (a path a line), .tar files of images, "
-            "or - for an image on standard input. Or one data set: a COCO instances file (.json). Or one video: a file, a "
-            "camera (0), a stream (rtsp://...).",
+            "or - for an image on standard input; sample is a photo that comes along. Or one data set: a COCO instances file "
+            "(.json). Or one video: a file, a camera (0), a stream (rtsp://...).",
         ),
     ],
     weights: Weights = None,
@@ -86,6 +86,20 @@ def predict(
         int | None,
         typer.Option(min=1, metavar="N", help="Images worked on at once, in threads; as many as pay if left out."),
     ] = None,
+    tile: Annotated[
+        str | None,
+        typer.Option(metavar="PIXELS", help="For large images: predict tiles of this side, or auto, and join what they cut."),
+    ] = None,
+    overlap: Annotated[
+        float, typer.Option(metavar="PART", help="What neighbouring tiles share, as a part of their side.")
+    ] = 0.2,
+    augment: Annotated[
+        str | None, typer.Option(metavar="flip", help="Look at each image's mirror image too, and average: twice the time.")
+    ] = None,
+    scales: Annotated[
+        str | None,
+        typer.Option(metavar="FACTORS", help="Look at each image at other sizes too, 0.8,1.2 times the usual, and average."),
+    ] = None,
     font: FontFile = None,
     every: Annotated[int, typer.Option(min=1, metavar="N", help="Of a video: predict every N-th frame only.")] = 1,
     track: Annotated[bool, typer.Option("--track", help="Of a video: follow objects, and give each its number.")] = False,
@@ -101,12 +115,15 @@ def predict(
     on a map or cut out (docs/results.md). If some images cannot be read, the
     others' results are saved and the exit code is 3. A call that was killed goes
     on where it was when it is repeated. Started by torchrun, the processes share
-    the images, and the first one merges the results.
+    the images, and the first one merges the results. With --tile large images
+    are read and predicted tile by tile, TIFF without ever being in memory as a
+    whole.
 
     A video becomes DIR/NAME.mp4, with its sound, and DIR/NAME.jsonl, a line of
     JSON for each frame. Ctrl-C leaves both, as far as they go.
 
     Examples:
+      maskzoo predict mask_rcnn_r50_fpn_1x_coco sample
       maskzoo predict mask_rcnn_r50_fpn_1x_coco photo.jpg
       maskzoo predict r50.safetensors clip.mp4 --out drawn.mp4 --track
       maskzoo predict r50.safetensors rtsp://camera/stream --every 5 --save json
@@ -114,12 +131,19 @@ def predict(
       maskzoo predict r50.safetensors 'photos/**/*.png' --score 0 --save json
       maskzoo predict r50.safetensors photos --save labelme,cutouts
       maskzoo predict my.yml val.json --images photos --score 0 --save json
+      maskzoo predict my.safetensors city.tif --tile 1024 --overlap 0.2
+      maskzoo predict my.safetensors photos --augment flip --scales 0.8,1.2
       torchrun --nproc-per-node 4 -m maskzoo predict my.safetensors photos.tar
     """
 
+    ways = _read_ways(augment, scales)
+
     def load(show: OnProgress, device: str = device.value) -> Predictor:
+        from maskzoo.inference.augmented import augment as augment_predictor
+
         options = {"device": device, "backend": backend.value, "dtype": dtype.value}
-        return load_predictor(model, weights, show, calibrate=calibrate, overrides=override or (), **options)
+        loaded = load_predictor(model, weights, show, calibrate=calibrate, overrides=override or (), **options)
+        return augment_predictor(loaded, **ways)
 
     wanted: dict[str, Any] = {
         "save": save,
@@ -130,8 +154,9 @@ def predict(
         "font": font,
     }
     if names_video(sources, out):
-        if images is not None:
-            raise ArgumentError(f"{images}: --images belongs to a data set (.json) as SOURCE; leave it out")
+        if images is not None or tile is not None:
+            found = f"{images}: --images belongs to a data set (.json)" if images is not None else "--tile belongs to images"
+            raise ArgumentError(f"{found} as SOURCE; leave it out")
         predict_one_video(load, sources[0], out, json, every=every, track=track, **wanted)
         return
     if every > 1 or track:
@@ -147,6 +172,8 @@ def predict(
                 sources,
                 out,
                 images=images,
+                tile=_read_side(tile),
+                overlap=overlap,
                 on_progress=show,
                 processes=processes,
                 **wanted,
@@ -178,6 +205,24 @@ def _print_form(form: ConvertedDataset) -> None:
     lost = [f"lost: {', '.join(describe_losses(form.lost))}"] if form.lost else []
     for line in (*lost, *form.notes):
         open_stdout().print(f"{form.to}: {line}", soft_wrap=True)
+
+
+def _read_ways(augment: str | None, scales: str | None) -> dict[str, Any]:
+    if augment not in (None, "flip"):
+        raise typer.BadParameter(f"found {augment!r}; expected flip", param_hint="--augment")
+    try:
+        factors = [float(factor) for factor in (scales or "").replace(",", " ").split()]
+    except ValueError:
+        raise typer.BadParameter(f"found {scales!r}; expected numbers, such as 0.8,1.2", param_hint="--scales") from None
+    return {"flip": augment == "flip", "scales": factors}
+
+
+def _read_side(text: str | None) -> int | Literal["auto"] | None:
+    if text is None or text == "auto":
+        return "auto" if text else None
+    if not text.isdecimal():
+        raise typer.BadParameter(f"found {text!r}; expected pixels, such as 1024, or auto", param_hint="--tile")
+    return int(text)
 
 
 def _print_table(run: FolderRun, score: float, timed: bool) -> None:

@@ -20,7 +20,10 @@ __all__ = ["train"]
 def train(
     model: Annotated[
         str | None,
-        typer.Argument(metavar="MODEL", help="A name from [bold]maskzoo models[/], your .yml, or the file of --from."),
+        typer.Argument(
+            metavar="MODEL",
+            help="A name from [bold]maskzoo models[/], your .yml, or the file of --from; left out or auto: a recipe from DATA.",
+        ),
     ] = None,
     data: Annotated[
         Path | None, typer.Argument(metavar="DATA", help="A COCO instances file, or a folder with train and val.")
@@ -66,11 +69,16 @@ def train(
         str | None,
         typer.Option(metavar="NAME", help="lsj, or a preset of augmentations: photo, aerial, microscopy, industrial."),
     ] = None,
+    hours: Annotated[float | None, typer.Option(metavar="N", help="How long a run by a recipe from DATA may take.")] = None,
     device: Annotated[Device, typer.Option(help="auto is the GPU where there is one.")] = Device.auto,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write RUN/tensorboard too.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object at the end instead of a table.")] = False,
 ) -> None:
     """Train a model, measure it, and keep what can be resumed exactly.
+
+    Without MODEL network, sizes, anchors, epochs and settings follow from DATA
+    and the machine; each value is printed with its reason, and stands with it in
+    RUN/model.yml. Options given here are stronger.
 
     The learning rate follows the images of a step (batch x accumulate x
     processes). RUN gets best.safetensors (by mask AP on the val split),
@@ -87,9 +95,11 @@ def train(
     without a better mask AP before it stops), evaluate_every (epochs),
     snapshot_every (steps), deterministic, empty_images, crowds_as_objects,
     damaged_images (replace, stop), group_by_aspect, jitter ([0.1, 2.0] is
-    large-scale jitter), copy_paste.
+    large-scale jitter), copy_paste, repeat_rare (share of images below which a
+    class is rare, and its images come more often).
 
     Examples:
+      maskzoo train my-data --hours 2
       maskzoo train my.yml my-data --from mask_rcnn_r50_fpn_1x_coco --epochs 24
       maskzoo train my.yml my-data --set run.precision=bfloat16 --batch 2
       maskzoo train my.yml my-data --recipe aerial
@@ -97,9 +107,15 @@ def train(
     """
     import maskzoo
     from maskzoo.system.processes import join_processes
+    from maskzoo.zoo.rows import find_row
 
-    if (resume is None) == (model is None or data is None):
-        raise typer.BadParameter("expected either MODEL and DATA, or --resume RUN alone", param_hint="MODEL DATA")
+    alone = model if data is None and resume is None else None
+    if alone is not None:
+        if find_row(alone) or Path(alone).suffix in (".yml", ".yaml", ".safetensors"):
+            raise typer.BadParameter(f"found the model {alone} alone; expected DATA behind it", param_hint="DATA")
+        model, data = None, Path(alone)
+    if (resume is None) == (data is None):
+        raise typer.BadParameter("expected DATA, with or without a MODEL before it, or --resume RUN alone", param_hint="DATA")
     maskzoo.keep_freed_memory()  # this process does nothing else
     with join_processes(device.value) as processes, show_progress(processes.rank) as show:
         display = TrainingDisplay(show)
@@ -120,6 +136,8 @@ def train(
             freeze_depth=freeze_depth,
             crowds_as_objects=crowds_as_objects,
             recipe=recipe,
+            hours=hours,
+            device=device.value,
             overrides=override or (),
             tensorboard=tensorboard,
             processes=processes,

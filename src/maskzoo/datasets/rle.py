@@ -16,7 +16,16 @@ from numpy.typing import ArrayLike, NDArray
 
 from maskzoo.faults import Words
 
-__all__ = ["compress", "decode_runs", "encode_mask", "encode_polygons", "measure_runs", "rasterize_polygons", "read_runs"]
+__all__ = [
+    "compress",
+    "decode_runs",
+    "encode_mask",
+    "encode_polygons",
+    "measure_runs",
+    "rasterize_polygons",
+    "read_counts",
+    "read_runs",
+]
 
 Integers = NDArray[np.int64]
 Pair = tuple[float, float]  # along x and y
@@ -100,6 +109,15 @@ def _sum_counts(counts: Integers, number: Integers) -> tuple[Integers, NDArray[n
         absurd = np.flatnonzero(((running < 0) | (running > MOST)).any(axis=1))
         sound[np.searchsorted(ends, absurd, side="right")] = False
     return np.add.reduceat(running, first, axis=0), sound
+
+
+def read_counts(text: bytes) -> Integers:
+    """Return the counts of compressed run lengths that were checked before, int64: outside, inside, outside, ..."""
+    values = np.frombuffer(text, dtype=np.uint8) - np.uint8(48)
+    counts, _ = _decode(values, np.flatnonzero(values > 0x1F))
+    for first in (1, 2):  # from the fourth on they are differences to the count two places before
+        counts[first::2] = np.cumsum(counts[first::2])
+    return counts
 
 
 def read_runs(runs: Any, size: Sequence[int]) -> bytes | tuple[str, Any, str]:

@@ -61,7 +61,7 @@ def compare_with_published(
     for example an overridden value.
     """
     published = config.source.published
-    if published is None:
+    if published is None or (published.box_ap is None and published.mask_ap is None):
         return None
     reason = changes
     if published.data != COCO_VAL:

@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from maskzoo.errors import ExportError
 from maskzoo.models.mask_rcnn import MaskRCNN
 from maskzoo.models.packing import pack
 from maskzoo.structures import ImageBatch
@@ -31,6 +32,11 @@ class Program(nn.Module):
 
     def __init__(self, network: MaskRCNN) -> None:
         super().__init__()
+        if network.limits.detections.suppression != "hard":
+            raise ExportError(
+                "limits.detections.suppression: found soft; expected hard in a file for other runtimes, which have no soft "
+                "suppression; set limits.detections.suppression=hard, or predict by backend eager"
+            )
         pack(network)
         self.network = network.eval().requires_grad_(False)
 

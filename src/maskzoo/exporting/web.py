@@ -23,7 +23,7 @@ def write_web(folder: Path, config: ModelConfig, runtime: Mapping[str, bytes]) -
     The page comes last, so that a folder which is not whole shows nothing. Raises ExportError.
     """
     files = {f"runtime/{name}": content for name, content in runtime.items()}
-    files[FACTS] = json.dumps(describe(config), ensure_ascii=False, indent=1).encode()
+    files[FACTS] = json.dumps(_describe(config), ensure_ascii=False, indent=1).encode()
     page = read_page("network")
     text = page.pop(PAGE).decode()
     files |= {f"page/{name}": content for name, content in page.items()}
@@ -34,7 +34,7 @@ def write_web(folder: Path, config: ModelConfig, runtime: Mapping[str, bytes]) -
     return folder / PAGE
 
 
-def describe(config: ModelConfig) -> dict[str, object]:
+def _describe(config: ModelConfig) -> dict[str, object]:
     """Return what the page must know of a network; `classes` are category ids and names by label."""
     limits = config.limits.detections
     return {

@@ -15,6 +15,7 @@ from typing import IO
 from maskzoo.errors import ImageError, SourceError
 from maskzoo.images.find import IMAGE_SUFFIXES, find_images, is_hidden
 from maskzoo.images.read import check_untrusted
+from maskzoo.images.sample import SAMPLE, sample_photo
 from maskzoo.system.files import describe_address
 
 __all__ = ["MAX_MEMBER_BYTES", "TarMember", "find_sources", "read_list", "read_tar"]
@@ -58,7 +59,8 @@ def find_sources(sources: list[str]) -> list[Path | TarMember]:
     """Return the images that `sources` name, in order, each once.
 
     Args:
-        sources: what `find_images` takes, text files that list images (`@list.txt`), and `.tar` archives.
+        sources: what `find_images` takes, text files that list images (`@list.txt`), `.tar` archives, and `sample`, the
+            photo that comes with the package, unless something has that name.
 
     Raises:
         SourceError: a source names no image.
@@ -72,6 +74,8 @@ def find_sources(sources: list[str]) -> list[Path | TarMember]:
             new: list[Path | TarMember] = list(read_list(Path(source[1:])))
         elif source.lower().endswith(".tar") and Path(source).is_file():
             new = list(read_tar(Path(source)))
+        elif source == SAMPLE and not Path(source).exists():
+            new = [sample_photo()]
         else:
             plain.append(source)
             continue

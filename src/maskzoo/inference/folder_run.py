@@ -22,6 +22,7 @@ from maskzoo.inference.forms import check_forms, write_forms
 from maskzoo.inference.journal import Journal, count_lines
 from maskzoo.inference.outputs import join_json, remove_drawn, write_results
 from maskzoo.inference.prediction_plan import PlannedImage, find_photos
+from maskzoo.inference.tiles import OVERLAP, TileSide, Tiling
 from maskzoo.progress import OnProgress, ProgressEvent, say_nothing
 from maskzoo.system.files import explained, make_folder, own_folder
 from maskzoo.system.processes import Processes, join_processes
@@ -118,6 +119,8 @@ def predict_folder(
     classes: str | Sequence[str] | None = None,
     batch: int = 1,
     workers: int | None = None,
+    tile: TileSide | None = None,
+    overlap: float = OVERLAP,
     font: str | Path | None = None,
     on_progress: OnProgress = say_nothing,
     processes: Processes | None = None,
@@ -135,8 +138,10 @@ def predict_folder(
             `geojson` ...), each into the folder of its name, or nothing (`()` or "none"), for which no folder is made.
         score: Objects count from this score on, 0 to 1. For an evaluation: 0.
         classes: The names of the classes that count, in a list or with commas; all if left out.
-        batch: Images computed together; it alters no result.
-        workers: Images worked on at once, in threads; None: as many as are worth it.
+        batch: Images computed together, or tiles; it alters no result.
+        workers: Images worked on at once, in threads, or tiles; None: as many as are worth it.
+        tile: Pixels of a tile's side: images are large, read and predicted tile by tile, as `Predictor.predict` does it.
+        overlap: What neighbouring tiles share, as a part of their side.
         font: The file of a font that has the letters of the names; left out, one is searched for.
         on_progress: Is called for each image; its notes are for a reader.
         processes: Those that share the images; all that torchrun started if left out. The first merges the results.
@@ -154,6 +159,7 @@ def predict_folder(
     kinds = check_arguments(save, score, batch, workers)
     forms = kinds - {"image", "json"}
     check_font(font)
+    tiling = None if tile is None else Tiling(tile, overlap)
     if isinstance(predictor, str | Path):
         raise ArgumentError(f"predictor: found {str(predictor)!r}; expected what is loaded from it: maskzoo.load(...)")
     given = [sources] if isinstance(sources, str | Path) else sources
@@ -173,8 +179,10 @@ def predict_folder(
             tell(ProgressEvent("Predicting", note=note))
         with _open_folder(target, processes, tell) as place, _explain_stop(place, len(found.named), bool(kinds), tell):
             plan = found.plan(place)
-            workers = min(workers or loaded.backend.choose_workers(), -(-len(plan) // (batch * processes.count)))
-            work = Work(loaded, kinds, score, batch, names, written.categories, None if font is None else str(font))
+            workers = workers or loaded.backend.choose_workers()
+            if tiling is None:
+                workers = min(workers, -(-len(plan) // (batch * processes.count)))
+            work = Work(loaded, kinds, score, batch, names, written.categories, None if font is None else str(font), tiling)
             journal = predict_share(work, plan, place, workers, processes, tell)
             run = _sum_up(work, workers, plan, journal)
             if journal is not None:

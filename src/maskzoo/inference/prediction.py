@@ -30,7 +30,7 @@ from maskzoo.inference.showing import show_picture, shrink_for_notebook
 from maskzoo.integrations.supervision import to_detections
 from maskzoo.ops.masks import find_runs, to_counts, to_crop, to_whole_pixels
 
-__all__ = ["Masks", "Prediction", "check_size", "draw_prediction", "make_prediction", "to_coco_row"]
+__all__ = ["Index", "Masks", "Prediction", "check_size", "choose_places", "draw_prediction", "make_prediction", "to_coco_row"]
 
 Index = int | slice | Sequence[int] | Sequence[bool] | NDArray[np.integer[Any]] | NDArray[np.bool_]
 Floats = NDArray[np.float32]
@@ -63,7 +63,7 @@ class Masks:
 
     def __getitem__(self, index: Index) -> Masks:
         """Return some of the masks; a whole number gives one. What is encoded already is not encoded again."""
-        chosen = _choose(index, len(self))
+        chosen = choose_places(index, len(self))
         some = Masks(self.probabilities[chosen], self.boxes[chosen], self.size, self.threshold)
         some._runs = None if self._runs is None else [self._runs[i] for i in chosen]
         some._rle = None if self._rle is None else [self._rle[i] for i in chosen]
@@ -92,6 +92,10 @@ class Masks:
     def area(self) -> Integers:
         """Return how many pixels each mask has, int64 `[N]`."""
         return np.array([int((runs[:, 1] - runs[:, 0]).sum()) for runs in self._find_runs()], dtype=np.int64)
+
+    def runs(self) -> list[Integers]:
+        """Return the runs of pixels of each mask, first and end, int64 `[R 2]`; pixel x, y has the number x * H + y."""
+        return [runs.numpy() for runs in self._find_runs()]
 
     def _find_runs(self) -> list[Tensor]:
         if self._runs is None:
@@ -135,7 +139,7 @@ class Prediction:
 
     def __getitem__(self, index: Index) -> Prediction:
         """Return the prediction with some of its objects: a bool or whole-number array, a slice, or one number."""
-        chosen = _choose(index, len(self))
+        chosen = choose_places(index, len(self))
         return replace(
             self,
             boxes=self.boxes[chosen],
@@ -335,8 +339,8 @@ def to_coco_row(image_id: int, detection: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _choose(index: Index, length: int) -> Integers:
-    """The places that an index means, so that arrays and lists are indexed alike."""
+def choose_places(index: Index, length: int) -> Integers:
+    """Return the places that an index means, so that arrays and lists are indexed alike."""
     if isinstance(index, slice):
         return np.arange(length)[index]
     places = np.atleast_1d(np.asarray(index))

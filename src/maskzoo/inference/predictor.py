@@ -23,6 +23,7 @@ from maskzoo.inference.choice import SCORE, Choice
 from maskzoo.inference.frames import predict_frames
 from maskzoo.inference.ordered_threads import check_threads, map_in_order
 from maskzoo.inference.prediction import Prediction, make_prediction
+from maskzoo.inference.tiles import OVERLAP, TileSide, Tiling, predict_tiled
 from maskzoo.structures import Detections
 from maskzoo.video.reader import VideoReader
 from maskzoo.video.source import VideoSource
@@ -58,6 +59,10 @@ class Predictor:
         """Return what runs the network, in which type, and why it was chosen, unless the caller chose."""
         return f"{self.backend.name}, {self.backend.dtype}" + (f", {self.why}" if self.why else "")
 
+    def describe_views(self) -> str:
+        """Return in which other ways each photo is looked at as well; nothing unless `augment` made the predictor."""
+        return ""
+
     @overload
     def predict(  # type: ignore[overload-overlap]  # a text and a file are iterable too, and the first form takes them
         self,
@@ -67,6 +72,8 @@ class Predictor:
         classes: str | Sequence[str] | None = None,
         batch_size: int = 1,
         order: Order = "RGB",
+        tile: TileSide | None = None,
+        overlap: float = OVERLAP,
     ) -> Prediction: ...
     @overload
     def predict(
@@ -77,6 +84,8 @@ class Predictor:
         classes: str | Sequence[str] | None = None,
         batch_size: int = 1,
         order: Order = "RGB",
+        tile: TileSide | None = None,
+        overlap: float = OVERLAP,
     ) -> list[Prediction]: ...
     def predict(
         self,
@@ -86,6 +95,8 @@ class Predictor:
         classes: str | Sequence[str] | None = None,
         batch_size: int = 1,
         order: Order = "RGB",
+        tile: TileSide | None = None,
+        overlap: float = OVERLAP,
     ) -> Prediction | list[Prediction]:
         """Predict one photo, or each of a list or another iterable; the objects with the highest score come first.
 
@@ -94,8 +105,11 @@ class Predictor:
                 `maskzoo.read_image` takes.
             score: Objects from this score on, 0 to 1; 0 gives all that the model file's own threshold lets through.
             classes: The names of those that are wanted, in a list or with commas; all if left out.
-            batch_size: Photos computed together; it alters no result.
+            batch_size: Photos computed together, or tiles; it alters no result.
             order: "BGR" for arrays as OpenCV reads them.
+            tile: Pixels of a tile's side, for a large image: it is read and predicted tile by tile, and objects that tiles cut
+                are put together. "auto" fits the model's input; None predicts the photo as a whole.
+            overlap: What neighbouring tiles share, as a part of their side.
 
         Raises:
             ArgumentError: An argument is out of range, or the model has no such class.
@@ -103,9 +117,20 @@ class Predictor:
         """
         options: dict[str, Any] = {"score": score, "classes": classes, "batch_size": batch_size, "order": order}
         given: Any = source
+        if tile is not None:
+            return self._predict_tiled(given, Tiling(tile, overlap), **options)
         if _is_single(source):
             return _checked(next(self.predict_each([given], **options))[1])
         return [_checked(result) for _, result in self.predict_each(given, **options)]
+
+    def _predict_tiled(
+        self, given: Any, tiling: Tiling, score: float, classes: str | Sequence[str] | None, batch_size: int, order: Order
+    ) -> Prediction | list[Prediction]:
+        choice = Choice.make(score, classes, self.config)
+        options: dict[str, Any] = {"batch_size": batch_size, "order": order}
+        if _is_single(given):
+            return predict_tiled(self, given, tiling, choice, **options)
+        return [predict_tiled(self, source, tiling, choice, **options) for source in given]
 
     def predict_each(
         self,

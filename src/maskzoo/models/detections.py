@@ -8,7 +8,7 @@ from torch import Tensor
 from maskzoo.models.settings import BoxLimits
 from maskzoo.ops.boxes import BOX_WEIGHTS, clip, decode, sides
 from maskzoo.ops.gather import to_slots
-from maskzoo.ops.nms import nms
+from maskzoo.ops.nms import nms, soften
 from maskzoo.structures import Detections, Proposals
 
 __all__ = ["detect"]
@@ -20,11 +20,15 @@ def detect(class_scores: Tensor, box_deltas: Tensor, proposals: Proposals, sizes
     `class_scores` logits `[B P C+1]`, background last; `box_deltas` `[B P C 4]`; `sizes` `[B 2]` true height, width.
     Candidates score above `limits.score`, and their sides reach `limits.min_side`; suppression is per class; ties go to the
     earlier class, then proposal.
-    Compiled and exported programs hold it as one operator, `maskzoo::detect`.
+    With soft suppression scores fall instead (`soften`), and those above `limits.score` stay.
+    Compiled and exported programs hold it as one operator, `maskzoo::detect`, where suppression is hard.
     """
-    find = torch.ops.maskzoo.detect if torch.compiler.is_compiling() else _find
     numbers = (limits.score, limits.iou, limits.total, limits.min_side)
-    return Detections(*find(class_scores, box_deltas, proposals.boxes, proposals.valid, sizes, *numbers))
+    outputs = (class_scores, box_deltas, proposals.boxes, proposals.valid, sizes)
+    if limits.suppression == "soft":
+        return Detections(*_choose(*outputs, *numbers, soft=True))
+    find = torch.ops.maskzoo.detect if torch.compiler.is_compiling() else _find
+    return Detections(*find(*outputs, *numbers))
 
 
 def _find(
@@ -38,7 +42,23 @@ def _find(
     total: int,
     min_side: float,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """The fields of `Detections`, from proposals `[B P 4]` and which of them are `valid` `[B P]`."""
+    """The fields of `Detections`, from proposals `[B P 4]` and which of them are `valid` `[B P]`; suppression is hard."""
+    return _choose(class_scores, box_deltas, proposals, valid, sizes, least, iou, total, min_side, soft=False)
+
+
+def _choose(
+    class_scores: Tensor,
+    box_deltas: Tensor,
+    proposals: Tensor,
+    valid: Tensor,
+    sizes: Tensor,
+    least: float,
+    iou: float,
+    total: int,
+    min_side: float,
+    *,
+    soft: bool,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     batch, _, classes = box_deltas.shape[:3]
     probability = class_scores.float().softmax(dim=-1)[..., :classes]
     image, roi, label = ((probability > least) & valid[..., None]).nonzero(as_tuple=True)
@@ -53,7 +73,11 @@ def _find(
     group = image * classes + label
     order = score.argsort(descending=True, stable=True)
     order = order[group[order].argsort(stable=True)]
-    kept = order[_suppress(box[order], group[order], iou)]
+    if soft:
+        score = score.index_copy(0, order, _soften(box[order], score[order], group[order], least))
+        kept = order[score[order] > least]
+    else:
+        kept = order[_suppress(box[order], group[order], iou)]
     kept = kept[_find_best(score, image, label, roi, kept, total, batch)]
     return _fill(box, score, label, roi, image, kept, batch, total)
 
@@ -83,14 +107,29 @@ def _suppress(boxes: Tensor, group: Tensor, iou: float) -> Tensor:
     """Which of the `boxes` `[T 4]` survive among those of their `group` (sorted; best first inside a group)."""
     if group.numel() == 0:
         return torch.zeros_like(group, dtype=torch.bool)
+    padded, valid, place = _to_lists(boxes, group)
+    return nms(padded, valid, iou)[place]
+
+
+def _soften(boxes: Tensor, scores: Tensor, group: Tensor, least: float) -> Tensor:
+    """The scores `[T]` of the `boxes` `[T 4]` after soft suppression among those of their `group`."""
+    if group.numel() == 0:
+        return scores
+    padded, valid, place = _to_lists(boxes, group)
+    table = scores.new_zeros(valid.shape)
+    table[place] = scores
+    return soften(padded, table, valid, least)[place]
+
+
+def _to_lists(boxes: Tensor, group: Tensor) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor]]:
+    """Return the boxes as one list a group `[N K 4]`, which slots are filled `[N K]`, and where each box stands there."""
     compact = torch.unique_consecutive(group, return_inverse=True)[1]
     groups = int(compact[-1]) + 1
     slot, sizes = to_slots(compact, groups)
     most = int(sizes.max())
     padded = boxes.new_zeros(groups, most, 4)
     padded[compact, slot] = boxes
-    valid = torch.arange(most, device=boxes.device) < sizes[:, None]
-    return nms(padded, valid, iou)[compact, slot]
+    return padded, torch.arange(most, device=boxes.device) < sizes[:, None], (compact, slot)
 
 
 def _find_best(score: Tensor, image: Tensor, label: Tensor, roi: Tensor, kept: Tensor, total: int, batch: int) -> Tensor:

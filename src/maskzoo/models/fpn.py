@@ -20,9 +20,9 @@ class FeaturePyramid(nn.Module):
         self.output = nn.ModuleList(ConvLayer(channels, channels, 3, norm=norm) for _ in inputs)
 
     def forward(self, features: list[Tensor]) -> list[Tensor]:
-        merged = [self.lateral[-1](features[-1])]
-        for lateral, feature in zip(reversed(list(self.lateral)[:-1]), reversed(features[:-1]), strict=True):
-            above = F.interpolate(merged[0], scale_factor=2.0, mode="nearest")
-            merged.insert(0, lateral(feature, above))
-        levels = [output(level) for output, level in zip(self.output, merged, strict=True)]
+        """Return the levels; `features` is emptied, so that no map stays in memory that is not needed any more."""
+        merged = [self.lateral[-1](features.pop())]
+        for lateral in reversed(list(self.lateral)[:-1]):
+            merged.append(lateral(features.pop(), F.interpolate(merged[-1], scale_factor=2.0, mode="nearest")))
+        levels = [output(merged.pop()) for output in self.output]
         return [*levels, F.max_pool2d(levels[-1], 1, 2)]  # a slice would be a compiled program of its own for odd sizes

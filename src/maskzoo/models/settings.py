@@ -65,12 +65,13 @@ class ProposalLimits:
 
 
 class BoxLimits:
-    """Which detections are kept: by score, least side, overlap within a class and number."""
+    """Which detections are kept: by score, least side, overlap within a class (hard or soft suppression) and number."""
 
     score: float
     iou: float
     total: int
     min_side: float
+    suppression: str
 
 
 class Limits:

@@ -6,13 +6,15 @@ import ctypes
 import os
 import sys
 from functools import cache
+from pathlib import Path
 
-__all__ = ["SWITCH", "bound_setups", "find_allocator", "keep_freed_memory"]
+__all__ = ["SWITCH", "KeptMemory", "bound_setups", "find_allocator", "keep_freed_memory"]
 
 SWITCH = "MASKZOO_KEEP_MEMORY"  # 0 in the environment: the C library is never asked
 # glibc's <malloc.h>
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
 TOP_PAD_BYTES = 64 << 20
+SPARE = 1.2  # of what one image takes: kept memory that grows beyond goes back
 SETUPS = "ONEDNN_PRIMITIVE_CACHE_CAPACITY"  # oneDNN reads it when it first computes
 MOST_SETUPS = 256  # two canvases of R50-FPN and more; oneDNN's own 1,024 hold a gigabyte
 
@@ -28,6 +30,30 @@ def keep_freed_memory() -> bool:
         Whether it agreed: glibc on Linux only.
     """
     return os.environ.get(SWITCH) != "0" and find_allocator() == "glibc" and _ask()
+
+
+class KeptMemory:
+    """Bounds what a long job keeps: images of changing sizes leave holes in the heap, and it grows from image to image.
+
+    Nothing happens unless `keep_freed_memory` agreed. Giving all back costs the next image a twentieth of its time, so that it
+    is done only once the process has grown by `SPARE` of what its first image took.
+    """
+
+    def __init__(self) -> None:
+        self.before = _measure_resident()
+        self.most, self.fresh = 0, True
+
+    def bound(self) -> bool:
+        """Call this after each image; returns whether memory was given back."""
+        if not _ask.cache_info().currsize:
+            return False
+        grown = _measure_resident() - self.before
+        if self.fresh:  # the first image, or the first since memory was given back
+            self.most = max(self.most, grown)
+        self.fresh = grown > SPARE * self.most
+        if self.fresh:
+            ctypes.CDLL(None).malloc_trim(0)
+        return self.fresh
 
 
 def bound_setups() -> int | None:
@@ -58,6 +84,14 @@ def _ask() -> bool:
     settings = ((M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, (1 << 31) - 1), (M_TOP_PAD, TOP_PAD_BYTES))
     answers = [mallopt(option, value) for option, value in settings] if mallopt is not None else [0]
     return all(answer == 1 for answer in answers)
+
+
+def _measure_resident() -> int:
+    """The bytes of this process that are in memory; 0 where the system does not say it."""
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return 0
 
 
 def _find_mallopt() -> ctypes._NamedFuncPointer | None:

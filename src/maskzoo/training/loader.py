@@ -25,7 +25,7 @@ from maskzoo.errors import ConfigError, MaskzooError, TrainingError
 from maskzoo.images.batch import make_batch
 from maskzoo.structures import GroundTruth, ImageBatch
 from maskzoo.training.augment import AnnotatedImage
-from maskzoo.training.samples import Replaced, Sample, SampleMaker, order_images
+from maskzoo.training.samples import Replaced, Sample, SampleMaker, count_positions, order_images
 
 __all__ = ["Replaced", "TrainingBatch", "TrainingLoader", "make_truth"]
 
@@ -69,13 +69,14 @@ class TrainingLoader:
         self._rank, self._processes = rank, processes
         self._maker = SampleMaker(annotations, folder, config, settings)
         step = settings.batch * processes * settings.accumulate
-        if len(annotations) < step:
+        positions = count_positions(annotations, settings)
+        if positions < step:
             raise ConfigError(
-                f"{annotations.source}: {len(annotations)} images to train on do not fill one step, which takes {step} "
+                f"{annotations.source}: {positions} images to train on do not fill one step, which takes {step} "
                 f"(run.batch {settings.batch} x {processes} processes x run.accumulate {settings.accumulate}); "
                 "make these smaller"
             )
-        self._steps = len(annotations) // step
+        self._steps = positions // step
 
     @property
     def batches_per_epoch(self) -> int:

@@ -17,6 +17,7 @@ from maskzoo.datasets.layout import find_splits
 from maskzoo.errors import ArgumentError, TrainingError
 from maskzoo.model_file import parse_settings
 from maskzoo.system.files import hash_file
+from maskzoo.training.auto_recipe.decisions import Decision
 from maskzoo.training.schedule import change_epochs
 
 __all__ = ["Plan", "change_plan", "make_plan"]
@@ -31,7 +32,7 @@ class Plan:
     `data` has `train`, `train_images` and, with a validation split, `val`, `val_images` (paths), and the annotation
     files' `train_sha256`, `val_sha256`; `start` says where the first weights came from; `processes` how many there are.
     `renamed` has the class that each of the data's became (None: left out), if a class map was given; `notes` say what
-    became of the classes.
+    became of the classes; `decisions` are those of a recipe from the data.
     """
 
     config: ModelConfig
@@ -41,6 +42,7 @@ class Plan:
     processes: int
     renamed: Mapping[str, str | None] | None = None
     notes: tuple[str, ...] = ()
+    decisions: tuple[Decision, ...] = ()
 
     def read(self, split: str) -> AnnotationSet:
         """Read the annotations of a split as the run takes them, under the class map's classes if one was given."""

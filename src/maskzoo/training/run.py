@@ -6,7 +6,7 @@ import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,10 @@ from maskzoo.config import ModelConfig
 from maskzoo.datasets.annotations import select_for_training
 from maskzoo.datasets.class_edits import GivenClasses
 from maskzoo.errors import ArgumentError
-from maskzoo.model_file import parse_settings
+from maskzoo.model_file import dump_config, parse_config, parse_settings
 from maskzoo.progress import OnProgress, ProgressEvent, say_nothing
 from maskzoo.system.processes import Device, Processes, join_processes
+from maskzoo.training.auto_recipe.plan_training import TrainingPlan, plan_training
 from maskzoo.training.events import RunEvents
 from maskzoo.training.keeper import Keeper
 from maskzoo.training.loader import TrainingLoader
@@ -35,6 +36,7 @@ from maskzoo.zoo.rows import read_model_config, read_row
 
 __all__ = ["TrainingRun", "train"]
 
+AUTO = "auto"  # in place of a model: a recipe from the data
 STAGES = ("stem", "res2", "res3", "res4", "res5")
 
 
@@ -81,6 +83,7 @@ def train(
     seed: int | None = None,
     freeze_depth: int | None = None,
     crowds_as_objects: bool = False,
+    hours: float | None = None,
     device: Device = "auto",
     recipe: str | None = None,
     overrides: Sequence[str] = (),
@@ -95,7 +98,8 @@ def train(
     torchrun started several processes, all call it, and all get the same run.
 
     Args:
-        model: a zoo row's name, a model file (.yml), or, with `source`, a checkpoint (.safetensors).
+        model: a zoo row's name, a model file (.yml), or, with `source`, a checkpoint (.safetensors). "auto", or left out: a
+            recipe from the data, as `plan_training` gives it; other arguments are stronger than what it says.
         data: a COCO instances file, or a folder with the splits train and val.
         out: the run's folder; runs/NAME, runs/NAME-2 ... if left out.
         source: what to begin with: a zoo row's name, a .safetensors or .pdparams file, "none" for random weights; the
@@ -109,6 +113,7 @@ def train(
         batch, accumulate, workers, seed: those settings of the run; see `RunSettings`.
         freeze_depth: how many of stem, res2, res3, res4, res5 are frozen.
         crowds_as_objects: whether crowds train as objects, as in sets drawn with a brush (`run.crowds_as_objects`).
+        hours: how long a run by a recipe from the data may take.
         device: "auto" is the GPU where there is one.
         recipe: a recipe that has a name: lsj (large-scale jitter, 100 epochs), or a preset of augmentations: photo, aerial,
             microscopy, industrial. Other arguments, and `overrides`, come after it.
@@ -128,8 +133,11 @@ def train(
         SnapshotError: a snapshot cannot be written, or none can be read to go on from.
         ConfigError, SourceError, AnnotationsError, WeightsError, DownloadError: of what the run begins with.
     """
-    if (resume is None) == (model is None or data is None):
-        raise ArgumentError("expected either MODEL and DATA, or --resume RUN alone")
+    if (resume is None) == (data is None) or (resume is not None and model is not None):
+        raise ArgumentError("expected either DATA, with or without a MODEL before it, or --resume RUN alone")
+    automatic = resume is None and (model is None or str(model) == AUTO)
+    if hours is not None and not automatic:
+        raise ArgumentError("hours (--hours) belongs to a recipe from the data; leave MODEL out, or give --epochs")
     shortcuts = {"batch": batch, "accumulate": accumulate, "workers": workers, "seed": seed}
     named = [] if recipe is None else find_recipe(recipe)
     settings = [text.removeprefix("run.") for text in named if text.startswith("run.")]
@@ -148,12 +156,20 @@ def train(
             if processes.rank == 0 and epochs is not None:
                 folder.write_model(plan)
         else:
-            assert model is not None and data is not None  # checked above
-            config = _choose_config(model, source, changes, epochs, freeze_depth)
+            assert data is not None  # checked above
+            planned: TrainingPlan | None = None
+            if automatic:
+                like: dict[str, Any] = {"images": images, "classes": classes, "crowds_as_objects": crowds_as_objects}
+                like |= {"hours": hours, "device": device, "on_progress": on_progress}
+                planned = processes.broadcast(plan_training(data, **like) if processes.rank == 0 else None)
+                source = planned.source if planned and source is None else source
+            config = _choose_config(model, source, changes, epochs, freeze_depth, planned)
             places = {name: None if path is None else Path(path) for name, path in (("images", images), ("val", val))}
             refuse_random(config, source)
             begin: dict[str, Any] = {"source": None if source is None else str(source), "classes": classes, **places}
-            plan = make_plan(config, parse_settings(settings), data, processes=processes.count, **begin)
+            chosen = parse_settings(settings, planned.settings if planned else None)
+            plan = make_plan(config, chosen, data, processes=processes.count, **begin)
+            plan = replace(plan, decisions=planned.list_kept(config, chosen) if planned else ())
             folder = RunFolder(processes.broadcast(choose_folder(config.name) if out is None else Path(out)))
         if processes.rank == 0:
             for note in held.enter_context(folder.own()):
@@ -171,7 +187,12 @@ def train(
 
 
 def _choose_config(
-    model: str | Path, source: str | Path | None, changes: list[str], epochs: int | None, freeze_depth: int | None
+    model: str | Path | None,
+    source: str | Path | None,
+    changes: list[str],
+    epochs: int | None,
+    freeze_depth: int | None,
+    planned: TrainingPlan | None,
 ) -> ModelConfig:
     if epochs is not None and epochs < 1:
         raise ArgumentError(f"epochs (--epochs): found {epochs}; expected 1 or more")
@@ -179,8 +200,12 @@ def _choose_config(
         if not 0 <= freeze_depth <= len(STAGES):
             raise ArgumentError(f"freeze_depth (--freeze-depth): found {freeze_depth}; expected 0 to {len(STAGES)}")
         changes = [*changes, f"network.backbone.frozen=[{', '.join(STAGES[:freeze_depth])}]"]
-    read = read_row if source is None else read_model_config  # a checkpoint's, where training goes on from weights
-    config = read(model, changes)
+    if planned is not None:
+        config = parse_config(dump_config(planned.config), "the recipe from the data", changes)
+    else:
+        assert model is not None  # else there is a plan
+        read = read_row if source is None else read_model_config  # a checkpoint's, where training goes on from weights
+        config = read(model, changes)
     return config if epochs is None else config.model_copy(update={"training": change_epochs(config.training, epochs)})
 
 
@@ -240,7 +265,13 @@ def _prepare(plan: Plan, folder: RunFolder, processes: Processes, events: RunEve
     )
     if processes.rank == 0 and snapshot is None:
         folder.rewind(-1)  # of a run that was killed before its first snapshot
-        notes = [*plan.notes, f"{len(train)} images, {len(train.ids)} objects to train on; {dropped}", rates, first.report]
+        notes = [
+            *map(str, plan.decisions),
+            *plan.notes,
+            f"{len(train)} images, {len(train.ids)} objects to train on; {dropped}",
+            rates,
+            first.report,
+        ]
         for note in [*notes, *([] if evaluate else ["no val split: nothing is measured, the last weights are kept"])]:
             events.report({"kind": "note", "iteration": 0, "text": note})
     elif processes.rank == 0 and snapshot is not None:

@@ -13,9 +13,11 @@ from typing import Any
 
 from maskzoo.config import RunSettings
 from maskzoo.errors import TrainingError
+from maskzoo.faults import make_printable
 from maskzoo.model_file import dump_config, read_config
 from maskzoo.system.files import check_folder, choose_name, explained, make_folder, own_folder, write_file, write_whole
 from maskzoo.system.json_text import parse_json
+from maskzoo.training.auto_recipe.decisions import Decision
 from maskzoo.training.plan import Plan
 from maskzoo.training.snapshot import MANIFEST, list_snapshots, tidy_snapshots
 
@@ -92,14 +94,16 @@ class RunFolder:
                 "processes": plan.processes,
                 "classes_renamed": plan.renamed,
                 "notes": list(plan.notes),
+                "decisions": [decision.to_dict() for decision in plan.decisions],
             }
             write_whole(self.metrics, b"")
             # The last one: from then on there is a run to resume.
             write_whole(self.path / "run.json", json.dumps(rest, indent=1).encode() + b"\n")
 
     def write_model(self, plan: Plan) -> None:
-        """Write down the model file of the run. Raises TrainingError."""
-        write_file(self.path / "model.yml", dump_config(plan.config).encode(), TrainingError)
+        """Write down the model file of the run, with the reasons of a recipe from the data. Raises TrainingError."""
+        reasons = "".join(f"# {make_printable(str(decision))}\n" for decision in plan.decisions)
+        write_file(self.path / "model.yml", (reasons + dump_config(plan.config)).encode(), TrainingError)
 
     def undo(self) -> None:
         """Take back what `begin` wrote, if the run has taken no step: a call that failed leaves nothing behind."""
@@ -117,8 +121,10 @@ class RunFolder:
             rest = parse_json(file.read_bytes())
             settings = RunSettings.model_validate_json(json.dumps(rest["settings"]))
             config = read_config(self.path / "model.yml")
-            classes = rest.get("classes_renamed"), tuple(rest.get("notes", ()))  # runs of older versions have neither
-            return Plan(config, settings, rest["data"], rest["start"], rest["processes"], *classes)
+            # Runs of older versions have none of these.
+            decisions = tuple(Decision(**decision) for decision in rest.get("decisions", ()))
+            more = rest.get("classes_renamed"), tuple(rest.get("notes", ())), decisions
+            return Plan(config, settings, rest["data"], rest["start"], rest["processes"], *more)
         except FileNotFoundError:
             raise TrainingError(f"{file}: not found; expected the folder of a run (--out of maskzoo train)") from None
         except (OSError, ValueError, KeyError, TypeError) as error:

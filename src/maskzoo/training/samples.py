@@ -23,7 +23,7 @@ from maskzoo.training.augment import AnnotatedImage, crop, flip, jitter, resize
 from maskzoo.training.composites import paste
 from maskzoo.training.draws import augment
 
-__all__ = ["Replaced", "Sample", "SampleMaker", "order_images", "read_annotated"]
+__all__ = ["Replaced", "Sample", "SampleMaker", "count_positions", "order_images", "read_annotated"]
 
 Polygon = NDArray[np.float64]
 ORDER, POSITION, AUGMENTATION = 0, 1, 2  # first keys of the kinds of random streams
@@ -84,13 +84,41 @@ def _read_outline(annotations: AnnotationSet, row: int, size: tuple[int, int], p
     return polygons
 
 
+def count_positions(annotations: AnnotationSet, settings: RunSettings) -> int:
+    """Return how many positions an epoch has: one for each image, or more where `repeat_rare` repeats some."""
+    return round(_find_repeats(annotations, settings.repeat_rare).sum()) if settings.repeat_rare else len(annotations)
+
+
+def _find_repeats(annotations: AnnotationSet, threshold: float) -> NDArray[np.float64]:
+    """Return how often an image comes in an epoch, in the mean, float64 `[I]`, by its rarest class.
+
+    The square root of threshold / share, at least 1: the rule of LVIS (Gupta, Dollár and Girshick, 2019).
+    """
+    count = len(annotations.classes)
+    pairs = np.unique(annotations.image_index.astype(np.int64) * count + annotations.labels)
+    shares = np.bincount(pairs % count, minlength=count) / len(annotations)
+    repeats = np.ones(len(annotations))
+    np.maximum.at(repeats, pairs // count, np.sqrt(threshold / shares[pairs % count]))
+    return repeats
+
+
+def _repeat(annotations: AnnotationSet, threshold: float, random: np.random.Generator) -> NDArray[np.int64]:
+    """Return the images of an epoch, ascending: each as often as it should come, rounded up or down by one common draw."""
+    ends = np.cumsum(_find_repeats(annotations, threshold))
+    whole = np.floor(np.concatenate([[0.0], ends * (round(ends[-1]) / ends[-1])]) + random.random()).astype(np.int64)
+    return np.repeat(np.arange(len(annotations)), np.diff(whole))
+
+
 def order_images(annotations: AnnotationSet, settings: RunSettings, epoch: int, block: int) -> NDArray[np.int64]:
     """Return the images of an epoch in their order, int64 `[I]`: a permutation drawn for the seed and the epoch.
 
-    With `group_by_aspect`, each `block` of positions (one batch of all processes) holds images of one orientation; what
-    is left of both stands at the end, where an epoch drops an incomplete step.
+    With `repeat_rare` images with rare classes come more than once, and there are `count_positions`. With
+    `group_by_aspect`, each `block` of positions (one batch of all processes) holds images of one orientation; what is left
+    of both stands at the end, where an epoch drops an incomplete step.
     """
-    order: NDArray[np.int64] = _open_stream(settings.seed, ORDER, epoch).permutation(len(annotations))
+    random = _open_stream(settings.seed, ORDER, epoch)
+    images = _repeat(annotations, settings.repeat_rare, random) if settings.repeat_rare else len(annotations)
+    order: NDArray[np.int64] = random.permutation(images)
     if not settings.group_by_aspect:
         return order
     wide = _find_wide(annotations)[order]

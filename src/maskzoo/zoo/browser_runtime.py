@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tarfile
+import zlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -64,6 +65,6 @@ def _read_archive(path: Path) -> dict[str, bytes]:
             for member in archive:
                 if member.name in wanted and (stream := archive.extractfile(member)) is not None:
                     found[wanted[member.name]] = stream.read()
-    except (OSError, tarfile.TarError, EOFError) as error:
+    except (OSError, tarfile.TarError, EOFError, zlib.error) as error:
         raise ExportError(f"{path}: no package of npm ({error}); expected a .tgz archive or a folder") from error
     return found

@@ -19,11 +19,13 @@ from maskzoo.zoo.download import find_fetched
 from maskzoo.zoo.hub import fetch_hub, is_hub_name
 
 __all__ = [
-    "LIBRARIES",
+    "GROUPS",
+    "OWN",
     "RowSummary",
     "find_row",
     "find_weights",
     "list_models",
+    "name_group",
     "names",
     "read_model_config",
     "read_row",
@@ -37,8 +39,11 @@ WEIGHTS = (".pdparams", ".pdiparams", ".pdmodel", ".pdopt", ".pth", ".pt", ".pkl
 
 
 BENCHMARK_SIZE = (800, 1216)  # a 4:3 .. 3:2 photo at the published test size, padded
-# Who trained and published a row, by the folder that its name begins with; PaddleDetection's begin with none.
+# Who trained and published a row, by the folder that its name begins with; PaddleDetection's begin with none. The project's own
+# rows are small networks for a CPU, which nobody has trained.
 LIBRARIES = {"": "PaddleDetection", "torchvision": "torchvision", "detectron2": "detectron2", "mmdet": "mmdetection"}
+OWN = "maskzoo"
+GROUPS = (*LIBRARIES.values(), OWN)
 # What PaddleX calls these networks, with the weights of PaddleDetection's 1x schedule.
 PADDLEX = {
     "MaskRCNN-ResNet50": "mask_rcnn_r50_1x_coco",
@@ -88,29 +93,33 @@ class RowSummary:
 
 
 def names() -> list[str]:
-    """List the published rows, library by library, small networks first.
+    """List the rows, library by library, small networks first.
 
     Returns:
-        Their names, which `load` takes: PaddleDetection's as it names them, others as `detectron2/mask_rcnn_R_50_FPN_3x`.
+        Their names, which `load` takes: PaddleDetection's as it names them, others as `detectron2/mask_rcnn_R_50_FPN_3x`. The
+        last are small networks for a CPU, `maskzoo_r18_fpn_small`, of which there are no weights: `train` takes them.
     """
     return list(_list_names())
 
 
 @cache  # the rows are part of the package
 def _list_names() -> tuple[str, ...]:
-    found = []
-    for library in LIBRARIES:
-        rows = [path.stem for path in (_folder() / library).iterdir() if path.suffix == ".yml"]
-        found += [f"{library}/{row}" if library else row for row in sorted(rows, key=_rank)]
-    return tuple(found)
+    found = [path.relative_to(_folder()).with_suffix("").as_posix() for path in _folder().rglob("*.yml")]
+    return tuple(sorted(found, key=lambda row: (GROUPS.index(name_group(row)), _rank(row.rpartition("/")[2]))))
 
 
-def _rank(row: str) -> tuple[bool, int, str, bool, bool, bool, int, str]:
+def name_group(row: str) -> str:
+    """Return which of `GROUPS` a row belongs to: the library that published it, or the project itself."""
+    return OWN if row.startswith(f"{OWN}_") else LIBRARIES[row.rpartition("/")[0]]
+
+
+def _rank(row: str) -> tuple[bool, int, str, bool, bool, bool, int, bool, str]:
     """Other data than COCO last; depth, family (of mask_rcnn_x101_vd_64x4d_fpn_1x_coco 101, x), pyramid, variant, epochs."""
     small = row.casefold()
     family, depth = match.groups() if (match := _SIZE.search(small.partition("rcnn_")[2])) else ("", "0")
     epochs = int(match[1]) if (match := _EPOCHS.search(small)) else 0
-    return not small.startswith("mask"), int(depth), family, "fpn" in small, "_vd" in small, "_ssld" in small, epochs, row
+    variant = "fpn" in small, "_vd" in small, "_ssld" in small
+    return not small.startswith("mask"), int(depth), family, *variant, epochs, "tiny" not in small, row
 
 
 def find_row(name: str) -> str | None:

@@ -3,13 +3,38 @@
 import { pickColour } from "./colours.js";
 import { measureArea, traceRings } from "./masks.js";
 
-/** Add to each detection what drawing needs: its place `index` in the order of scores, its `area` and its mask's `path`. */
+/** Return the detections as they are drawn, the highest score first. */
 export function prepareDetections(detections) {
   const sorted = [...detections].sort((one, other) => other.score - one.score);
-  return sorted.map((detection, index) => {
-    const rings = traceRings(detection.mask);
-    return { ...detection, index, rings, area: measureArea(detection.mask), path: toPath(rings) };
-  });
+  return sorted.map((detection, index) => new Drawn(detection, index));
+}
+
+/** A detection, and what drawing needs of it. Its mask is made when it is first shown: most objects have low scores. */
+class Drawn {
+  constructor({ label, name, category_id, score, box, makeMask }, index) {
+    Object.assign(this, { label, name, category_id, score, box, makeMask, index });
+  }
+
+  get mask() {
+    return this.keep("mask", this.makeMask());
+  }
+
+  get rings() {
+    return this.keep("rings", traceRings(this.mask));
+  }
+
+  get area() {
+    return this.keep("area", measureArea(this.mask));
+  }
+
+  get path() {
+    return this.keep("path", toPath(this.rings));
+  }
+
+  keep(name, value) {
+    Object.defineProperty(this, name, { value });
+    return value;
+  }
 }
 
 function toPath(rings) {

@@ -34,7 +34,8 @@ export function listObjects(list, detections, marked, picked, { onPick, onHover 
 }
 
 function addParts(button) {
-  button.append(...["swatch", "name", "score"].map((name) => Object.assign(document.createElement("span"), { className: name })));
+  const parts = ["swatch", "name", "score"];
+  button.append(...parts.map((className) => Object.assign(document.createElement("span"), { className })));
   return button.children;
 }
 

@@ -36,7 +36,8 @@ function render() {
   find("work").hidden = photos.length === 0;
   stage.setScene(photo?.width ? { ...photo, detections: shown, show, marked } : null);
   find("canvas").ariaLabel = describe(photo, shown);
-  listClasses(find("class-list"), (photo?.detections ?? []).filter(({ score }) => score >= view.least), view.hidden, toggleClass);
+  const scored = (photo?.detections ?? []).filter(({ score }) => score >= view.least);
+  listClasses(find("class-list"), scored, view.hidden, toggleClass);
   find("classes").hidden = !photo?.detections?.length;
   listObjects(find("objects"), shown, marked, view.picked, { onPick: pick, onHover: hover });
   renderNotes(photo, shown);

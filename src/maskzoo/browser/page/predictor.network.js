@@ -1,5 +1,6 @@
 /** Results from a network in the browser: the page's `predictor.js` where `maskzoo export --to web` wrote it. */
 
+import { pasteMask } from "./paste.js";
 import { Refusal } from "./refusal.js";
 
 export const uploads = false;
@@ -18,5 +19,12 @@ export async function openPredictor(onProgress) {
       worker.postMessage(question); // the page asks one question at a time
     });
   const models = await ask({}, onProgress);
-  return { models, predict: (file, onProgress) => ask({ file }, onProgress) };
+  return { models, predict: async (file, onProgress) => addMasks(await ask({ file }, onProgress)) };
+}
+
+function addMasks({ width, height, side, threshold, detections }) {
+  const add = ({ cells, frame, ...detection }) => {
+    return { ...detection, makeMask: () => pasteMask(cells, side, frame, [height, width], threshold) };
+  };
+  return { width, height, detections: detections.map(add) };
 }

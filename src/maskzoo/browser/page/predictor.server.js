@@ -10,7 +10,8 @@ const LEAST_SCORE = 0.05;
 
 /**
  * Return the predictor: `models`, their names, and `predict(file, onProgress, model)`, which returns
- * `{width, height, detections: [{label, name, category_id, score, box, mask}]}`. Throws a Refusal.
+ * `{width, height, detections: [{label, name, category_id, score, box, makeMask}]}`; `makeMask()` returns a mask of `masks.js`.
+ * Throws a Refusal.
  */
 export async function openPredictor(onProgress, token) {
   const headers = token ? { Authorization: `Bearer ${token}` } : {};
@@ -29,7 +30,7 @@ export async function openPredictor(onProgress, token) {
 }
 
 function toDetection({ label, name, category_id, score, box, segmentation }) {
-  return { label, name, category_id, score, box, mask: fromRunLengths(segmentation) };
+  return { label, name, category_id, score, box, makeMask: () => fromRunLengths(segmentation) };
 }
 
 async function ask(path, options) {

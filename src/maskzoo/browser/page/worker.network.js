@@ -1,6 +1,6 @@
 /** The network in a worker: it loads on the first message, and answers each photo with what is on it. */
 
-import { clipBox, pasteMask, toWholePixels } from "./paste.js";
+import { clipBox, toWholePixels } from "./paste.js";
 
 const ROOT = new URL("../", import.meta.url);
 const THREADS = 8; // at most, where the host's headers allow threads at all
@@ -63,14 +63,13 @@ async function predict(file) {
   for (let index = 0; index < valid.data.length; index++) {
     const box = clipBox([...boxes.data.subarray(4 * index, 4 * index + 4)], [height, width]);
     if (!valid.data[index] || !box) continue;
-    const cells = masks.data.subarray(index * side * side, (index + 1) * side * side);
+    const cells = masks.data.slice(index * side * side, (index + 1) * side * side);
     const frame = facts.paste === "whole_pixels" ? toWholePixels(box, side) : box;
-    const mask = pasteMask(cells, side, frame, [height, width], facts.mask_threshold);
     const label = Number(labels.data[index]);
     const [category_id, name] = facts.classes[label];
-    detections.push({ label, name, category_id, score: scores.data[index], box, mask });
+    detections.push({ label, name, category_id, score: scores.data[index], box, frame, cells });
   }
-  return { width, height, detections };
+  return { width, height, side, threshold: facts.mask_threshold, detections };
 }
 
 /** Return a photo's pixels, RGB, upright as EXIF says, in the colours that its file has. */

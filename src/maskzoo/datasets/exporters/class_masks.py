@@ -7,6 +7,7 @@ from itertools import chain
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from maskzoo.datasets.exporters.content import ExportJob, LabelledPicture
 from maskzoo.datasets.exporters.numbered import encode_numbers, find_all_pixels, paint_numbers
@@ -43,7 +44,7 @@ def write_class_masks(job: ExportJob) -> dict[str, Path]:
     return {split: folder / "class_names.txt" for split, folder in folders.items()}
 
 
-def _paint(job: ExportJob, picture: LabelledPicture) -> np.ndarray[tuple[int, ...], np.dtype[np.uint16]]:
+def _paint(job: ExportJob, picture: LabelledPicture) -> NDArray[np.uint16]:
     objects = find_all_pixels(picture.objects, picture.size, job.lost)
     layers = [(one.label + 1, pixels) for one, pixels in objects]
     numbers = paint_numbers(layers, picture.size, Counter())  # an object under others of its class is not lost here

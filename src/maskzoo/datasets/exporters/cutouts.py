@@ -16,7 +16,7 @@ from PIL import Image
 from maskzoo.datasets.exporters.content import ExportJob, LabelledPicture
 from maskzoo.datasets.exporters.outlines import Pixels, find_pixels
 from maskzoo.datasets.exporters.places import Names, write_label
-from maskzoo.errors import ImageError
+from maskzoo.errors import ImageError, count_words, list_some
 from maskzoo.images.read import read_image
 from maskzoo.system.files import write_file
 
@@ -29,12 +29,12 @@ COLUMNS = ("file", "split", "picture", "image_id", "id", "class", "score", "x", 
 def write_cutouts(job: ExportJob) -> dict[str, Path]:
     """Write `CLASS/NAME-1.png` and so on, in a folder for each split if there are several, and, last, the table."""
     rows: list[Sequence[Any]] = [COLUMNS]
-    folders = _name_folders(job.classes)
+    folders, faults = _name_folders(job.classes), list[str]()
     for split in job.splits:
         names, inside = Names(), Path(split if len(job.splits) > 1 else "")
         for picture in job.pictures(split):
             name = names.name(picture).with_suffix("")
-            photo = _read(job, picture) if picture.objects else None
+            photo = _read(job, picture, faults) if picture.objects else None
             for number, one in enumerate(picture.objects if photo is not None else (), 1):
                 pixels = find_pixels(one, picture.size)
                 if pixels is None or photo is None:
@@ -45,6 +45,8 @@ def write_cutouts(job: ExportJob) -> dict[str, Path]:
                 score = "" if one.score is None else one.score
                 about = [file.as_posix(), split, picture.name, picture.number, one.number, job.classes[one.label], score]
                 rows.append([*about, pixels.left, pixels.top, pixels.mask.shape[1], pixels.mask.shape[0]])
+    if faults:
+        job.notes.append(f"Nothing was cut out of {count_words(len(faults), 'picture')}: {list_some(faults, 5, '; ')}")
     stream = io.StringIO()
     csv.writer(stream, lineterminator="\n").writerows(rows)
     write_file(job.out / TABLE, stream.getvalue().encode())
@@ -58,7 +60,7 @@ def _name_folders(classes: Sequence[str]) -> list[str]:
     return [name if folded.index(folded[place]) == place else f"{name}-{place}" for place, name in enumerate(plain)]
 
 
-def _read(job: ExportJob, picture: LabelledPicture) -> NDArray[np.uint8] | None:
+def _read(job: ExportJob, picture: LabelledPicture, faults: list[str]) -> NDArray[np.uint8] | None:
     fault = f"{picture.name}: its file is not there"
     try:
         photo = None if picture.path is None else read_image(picture.path)
@@ -69,7 +71,7 @@ def _read(job: ExportJob, picture: LabelledPicture) -> NDArray[np.uint8] | None:
     except ImageError as error:
         fault = str(error)
     job.lost["unread"] += len(picture.objects)
-    job.notes.append(f"Nothing was cut out of {fault}")
+    faults.append(fault)
     return None
 
 

@@ -24,7 +24,7 @@ from maskzoo.system.files import check_target, write_file
 __all__ = ["write_geojson"]
 
 WGS84 = 4326
-DIGITS = 12  # that count of a coordinate: a thousandth of a millimetre on the ground
+DIGITS = 12  # that count of a coordinate: hundredths of a millimetre on the ground
 
 
 def write_geojson(job: ExportJob) -> dict[str, Path]:

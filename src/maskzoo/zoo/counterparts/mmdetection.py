@@ -19,6 +19,7 @@ FIXED = {  # what no setting of it changes
     "network.shrinking_capped": True,
     "limits.detections.min_side": 0.0,
     "limits.detections.order": "score",
+    "limits.detections.suppression": "hard",
     "limits.detections.paste": "sampled",
 }
 

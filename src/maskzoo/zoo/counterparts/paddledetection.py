@@ -25,6 +25,7 @@ FIXED = {  # what no setting of it changes
     "network.shrinking_capped": False,
     "limits.detections.min_side": 0.0,
     "limits.detections.order": "label",
+    "limits.detections.suppression": "hard",
     "limits.detections.paste": "sampled",
 }
 LEAST_SIDE = 1.0  # of a proposal, whatever is set

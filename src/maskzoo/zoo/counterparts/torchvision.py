@@ -24,6 +24,7 @@ FIXED = {  # what no setting of it changes
     "network.shrinking_capped": False,
     "limits.detections.min_side": 0.01,
     "limits.detections.order": "score",
+    "limits.detections.suppression": "hard",
     "limits.detections.mask_threshold": 0.5,
     "limits.detections.paste": "whole_pixels",
 }

@@ -1,17 +1,15 @@
 """A small data set made on the spot: textured shapes over textured backgrounds, in COCO's format.
 
-    python examples/shapes.py shapes --train 400 --val 80
-
 Ellipses have patches, rectangles checks, triangles stripes, and so have backgrounds. Shapes hide each other, some are thin,
 some are tiny. Outlines are of what can be seen.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -19,6 +17,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from maskzoo.datasets.mask_outlines import trace
+from maskzoo.errors import MaskzooError
+from maskzoo.progress import OnProgress, ProgressEvent, say_nothing
+from maskzoo.system.files import explained, make_folder, write_file
+
+__all__ = ["CLASSES", "FINE", "SIDE", "make_shapes", "outline", "paint", "texture"]
 
 SIDE = 96  # pixels of a picture
 CLASSES = ("ellipse", "rectangle", "triangle")
@@ -28,33 +31,40 @@ FINE = 4  # corners are placed to a quarter of a pixel
 Pixels = NDArray[np.uint8]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("out", type=Path, help="the folder for train.json, val.json and their pictures")
-    parser.add_argument("--train", type=int, default=400, metavar="N", help="pictures to train on")
-    parser.add_argument("--val", type=int, default=80, metavar="N", help="pictures to measure on")
-    arguments = parser.parse_args()
-    make_data(arguments.out, train=arguments.train, val=arguments.val)
+def make_shapes(out: Path, *, train: int, val: int, seed: int = 0, on_progress: OnProgress = say_nothing) -> None:
+    """Write both splits as COCO files and folders of PNG pictures; the same numbers give the same files.
 
+    Args:
+        out: the folder for `train.json`, `val.json` and their pictures.
+        train: how many pictures there are to train on.
+        val: how many to measure on.
+        seed: another number, other pictures.
+        on_progress: is called for each picture.
 
-def make_data(out: Path, *, train: int, val: int, seed: int = 0) -> None:
-    """Write both splits; the same numbers give the same files."""
+    Raises:
+        MaskzooError: a file cannot be written.
+    """
+    done = 0
     for split, (name, count) in enumerate((("train", train), ("val", val))):
-        (out / name).mkdir(parents=True, exist_ok=True)
-        images, annotations = [], []
+        make_folder(out / name)
+        images: list[dict[str, Any]] = []
+        annotations: list[dict[str, Any]] = []
         for number in range(1, count + 1):
             pixels, shapes = paint(np.random.default_rng([seed, split, number]))
             file = f"{number:05d}.png"
-            Image.fromarray(pixels).save(out / name / file)
+            with explained(out / name / file, MaskzooError):
+                Image.fromarray(pixels).save(out / name / file)
             images.append({"id": number, "file_name": file, "width": SIDE, "height": SIDE})
             for label, mask in shapes:
-                annotations.append(annotate(len(annotations) + 1, number, label, mask))
+                annotations.append(_annotate(len(annotations) + 1, number, label, mask))
+            done += 1
+            on_progress(ProgressEvent("Painting", done, train + val))
         categories = [{"id": place, "name": text} for place, text in enumerate(CLASSES, 1)]
         content = {"images": images, "annotations": annotations, "categories": categories}
-        (out / f"{name}.json").write_text(json.dumps(content))
+        write_file(out / f"{name}.json", json.dumps(content).encode())
 
 
-def annotate(number: int, image: int, label: int, mask: Pixels) -> dict[str, object]:
+def _annotate(number: int, image: int, label: int, mask: Pixels) -> dict[str, Any]:
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     left, top = int(columns[0]), int(rows[0])
     return {
@@ -117,8 +127,4 @@ def texture(random: np.random.Generator, kind: int, colour: NDArray[np.float64],
         pattern = (along - along.mean()) / SIDE * 2
     shift = random.normal(0, 1, 3)
     change = 60 * strength * pattern[:, :, None] * (0.6 + 0.4 * shift)
-    return (colour + change).clip(0, 255)
-
-
-if __name__ == "__main__":
-    main()
+    return np.asarray((colour + change).clip(0, 255))

@@ -1,0 +1,1 @@
+"""The whole story on made-up pictures: `maskzoo demo`."""

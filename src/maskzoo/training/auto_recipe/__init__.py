@@ -1,0 +1,1 @@
+"""The recipe from the data: what `maskzoo train DATA` decides, each value with its reason."""
