@@ -5,7 +5,7 @@ import torch
 from maskzoo.exporting.onnx import Facts
 from maskzoo.images.batch import make_batch
 from maskzoo.inference.backends import Eager
-from networks import C4, DC5, FPN, THIN, make_photo, small_network
+from networks import C4, CASCADE_GN, DC5, FPN, THIN, make_photo, small_network
 
 KINDS = {"fpn": (FPN, *THIN), "c4": (C4, *THIN), "dc5": (DC5, *THIN[2:])}
 OTHER_LIBRARIES = (  # their rules, all at once
@@ -18,6 +18,7 @@ OTHER_LIBRARIES = (  # their rules, all at once
     "limits.detections.min_side=3.0",
     "input.order=bgr",
 )
+CASCADE = (CASCADE_GN, *THIN)
 BOX_PIXELS = 5e-3  # random weights amplify: two orders of float32 sums in PyTorch itself already differ by 1.3e-3
 SIZES = {"one": ((64, 96),), "three": ((50, 70), (64, 96), (96, 40)), "tall": ((160, 33),), "least": ((17, 21),)}
 

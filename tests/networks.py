@@ -11,11 +11,14 @@ from maskzoo.inference.predictor import Predictor
 from maskzoo.models.build import build
 from maskzoo.models.mask_rcnn import MaskRCNN
 from maskzoo.models.resnet import Bottleneck
-from maskzoo.zoo.rows import read_row
+from maskzoo.zoo.rows import name_group, names, read_row
 
+PADDLE = [name for name in names() if name_group(name) == "PaddleDetection"]
+MORE_OF_PADDLE = [name for name in names() if name.startswith("paddle/")]
 FPN, C4 = "mask_rcnn_r50_fpn_1x_coco", "mask_rcnn_r50_1x_coco"
 VD = "mask_rcnn_r50_vd_fpn_1x_coco"
 DC5 = "detectron2/mask_rcnn_R_50_DC5_1x"
+CASCADE_GN, DCN = "cascade_mask_rcnn_r50_fpn_gn_2x_coco", "mask_rcnn_dcn_r50_fpn_1x_coco"
 SMALL = (
     "network.backbone.group_width=4",
     "input.short_side=64",
@@ -103,8 +106,9 @@ def small_network(config: ModelConfig, seed: int = 0) -> MaskRCNN:
             level.conv.weight.mul_(0.3)
         network.rpn.delta.conv.weight.mul_(0.5)
         spread = 2.0 if config.network.heads == "fpn" else 4.0  # the mean over res5's cells varies little
-        network.heads.box.score.weight.mul_(spread)
-        network.heads.box.score.bias[-1] += 1
+        for stage in network.heads.stages:
+            stage.box.score.weight.mul_(spread)
+            stage.box.score.bias[-1] += 1
     return network
 
 
@@ -116,8 +120,9 @@ def sure_network(config: ModelConfig) -> MaskRCNN:
     network = small_network(config)
     with torch.no_grad():
         network.rpn.delta.conv.weight.mul_(0.02)
-        network.heads.box.delta.weight.mul_(0.02)
-        network.heads.box.score.weight.mul_(5)
+        for stage in network.heads.stages:
+            stage.box.delta.weight.mul_(0.02)
+            stage.box.score.weight.mul_(5)
         network.heads.mask.logits.weight.mul_(0.1)
         network.heads.mask.logits.bias.fill_(4)
     return network

@@ -15,13 +15,15 @@ import numpy as np
 
 MANIFESTS = Path(__file__).parent / "golden" / "manifest"
 
-# The five output layers: what their weights are multiplied by, and how far their biases spread.
+# The output layers: what their weights are multiplied by, and how far their biases spread.
 OUTPUT_LAYERS = {
     "rpn_rois_score.": (1.0, 0.1),
     "rpn_rois_delta.": (0.25, 0.1),
     "bbox_score.": (2.0, 0.3),
     "bbox_delta.": (1.0, 0.3),
     "mask_fcn_logits.": (2.0, 0.3),
+    "bbox_score_stage": (2.0, 0.3),  # of a cascade
+    "bbox_delta_stage": (1.0, 0.3),
 }
 
 
@@ -43,6 +45,8 @@ def rule_weights(name: str, shape: tuple[int, ...], seed: int | str) -> np.ndarr
         value = 0.1 * spread
     elif name.endswith("norm.weight"):  # a block's last norm is damped: a hundred layers keep activations near 1
         value = (0.3 if "branch2c" in name else 1.0) * (1.0 + 0.1 * spread)
+        if "bbox_head_conv3" in name:
+            value *= 2.5  # what group norms evened out
     elif name.endswith(".bias"):
         value = bias * spread
         if "bbox_score" in name:
@@ -64,8 +68,10 @@ def rule_state(manifest: Mapping[str, Any], seed: int | str) -> dict[str, np.nda
 
 def read_manifest(row: str) -> dict[str, Any]:
     """Return [shape, whether it is trained] of every entry of a published row's weights file, in Paddle's layouts."""
-    arch = row.removeprefix("mask_rcnn_").rsplit("_", 2)[0].replace("_ssld", "")
-    return json.loads((MANIFESTS / f"mask_rcnn_{arch}_1x_coco.json").read_text())
+    row = row.rpartition("/")[2]
+    network = row.removesuffix("_coco")[:-3]  # of which another schedule may have the manifest
+    files = (MANIFESTS / f"{name}_coco.json" for name in (row[:-5], f"{network}_1x", f"{network.replace('_ssld', '')}_1x"))
+    return json.loads(next(file for file in files if file.exists()).read_text())
 
 
 def write_rule_weights(path: Path, row: str, seed: int | str) -> None:

@@ -10,20 +10,25 @@ from maskzoo.errors import ConfigError, MaskzooError
 from maskzoo.model_file import dump_config, parse_config, parse_settings, read_config
 from maskzoo.training.schedule import learning_rate
 from maskzoo.weights.checkpoint import read_checkpoint
-from maskzoo.zoo.rows import name_group, names, read_row, row_text
+from maskzoo.zoo.rows import names, read_row, row_text
+from networks import MORE_OF_PADDLE, PADDLE
 from shared_data import ROOT
 
 ROW = "mask_rcnn_r50_fpn_1x_coco"
-PADDLE = [name for name in names() if name_group(name) == "PaddleDetection"]
 PUBLISHED = {
     "r50_1x": (37.4, 32.8), "r50_2x": (39.7, 34.5), "r50_fpn_1x": (39.2, 35.6), "r50_fpn_2x": (40.5, 36.7),
     "r50_vd_fpn_1x": (40.3, 36.4), "r50_vd_fpn_2x": (41.4, 37.5), "r101_fpn_1x": (40.6, 36.6),
     "r101_vd_fpn_1x": (42.4, 38.1), "x101_vd_64x4d_fpn_1x": (44.0, 39.5), "x101_vd_64x4d_fpn_2x": (44.6, 39.8),
     "r50_vd_fpn_ssld_1x": (42.0, 38.2), "r50_vd_fpn_ssld_2x": (42.7, 38.9),
+    "r50_fpn_gn_2x": (42.3, 38.4), "cascade_r50_fpn_1x": (41.8, 36.3), "cascade_r50_vd_fpn_ssld_1x": (44.9, 39.1),
+    "cascade_r50_vd_fpn_ssld_2x": (45.7, 39.7), "cascade_r50_fpn_gn_2x": (45.0, 39.3),
+    "dcn_r50_fpn_1x": (42.7, 38.4), "dcn_r50_vd_fpn_2x": (44.6, 39.8), "dcn_r101_vd_fpn_1x": (45.6, 40.6),
+    "dcn_x101_vd_64x4d_fpn_1x": (47.3, 42.0),
 }  # fmt: skip
 IMAGENET = {
-    "r50": "ResNet50_cos", "r50_fpn": "ResNet50_cos", "r50_vd_fpn": "ResNet50_vd", "r101_fpn": "ResNet101",
-    "r101_vd_fpn": "ResNet101_vd", "x101_vd_64x4d_fpn": "ResNeXt101_vd_64x4d", "r50_vd_fpn_ssld": "ResNet50_vd_ssld_v2",
+    "r50": "ResNet50_cos", "r50_fpn": "ResNet50_cos", "r50_fpn_gn": "ResNet50_cos", "r50_vd_fpn": "ResNet50_vd",
+    "r101_fpn": "ResNet101", "r101_vd_fpn": "ResNet101_vd", "x101_vd_64x4d_fpn": "ResNeXt101_vd_64x4d",
+    "r50_vd_fpn_ssld": "ResNet50_vd_ssld_v2",
 }  # fmt: skip
 
 
@@ -45,19 +50,21 @@ def test_a_row_is_named_as_its_file_and_survives_a_round_trip(name):
     assert parse_config(dump_config(config), "round trip") == config
 
 
-@pytest.mark.parametrize("name", PADDLE)
+@pytest.mark.parametrize("name", [*PADDLE, *MORE_OF_PADDLE])
 def test_a_row_states_its_published_figures_and_sources(name):
-    source, short = read_row(name).source, name.removeprefix("mask_rcnn_").removesuffix("_coco")
+    source, name = read_row(name).source, name.rpartition("/")[2]
+    short = name.replace("mask_rcnn_", "").removesuffix("_coco")
     base = "https://paddledet.bj.bcebos.com/models/"
     assert (source.published.box_ap, source.published.mask_ap) == PUBLISHED[short]
     assert source.weights == f"{base}{name}.pdparams"
-    assert source.imagenet == f"{base}pretrained/{IMAGENET[short[:-3]]}_pretrained.pdparams"
+    network = short.removeprefix("cascade_").removeprefix("dcn_")[:-3]
+    assert source.imagenet == f"{base}pretrained/{IMAGENET[network]}_pretrained.pdparams"
     assert source.licence == "Apache-2.0"
 
 
-@pytest.mark.parametrize("name", PADDLE)
+@pytest.mark.parametrize("name", [*PADDLE, *MORE_OF_PADDLE])
 def test_a_recipe_gives_the_published_learning_rates(name):
-    published = json.loads((ROOT / "tests" / "golden" / "lr.json").read_text())[name]
+    published = json.loads((ROOT / "tests" / "golden" / "lr.json").read_text())[name.rpartition("/")[2]]
     recipe = read_row(name).training
     assert (recipe.epochs, list(recipe.milestones)) == (published["epochs"], published["milestones"])
     for iteration, expected in published["lr"].items():
@@ -365,3 +372,19 @@ def test_a_pipe_is_no_model_file(tmp_path):
     for path in (tmp_path / "my.yml", tmp_path, "a\0b.yml"):
         with pytest.raises(ConfigError):
             read_config(path)
+
+
+def test_a_cascade_needs_an_overlap_for_each_later_stage_and_a_pyramid():
+    with pytest.raises(ConfigError, match=r"later_ious has 0 values; network\.box_stages 3 needs 2"):
+        read_row(ROW, ["network.box_stages=3"])
+    with pytest.raises(ConfigError, match=r"later_ious has 1 values; network\.box_stages 1 needs 0"):
+        read_row(ROW, ["training.boxes.later_ious=[0.6]"])
+    with pytest.raises(ConfigError, match=r"box_stages is 3, which needs fpn heads"):
+        read_row("mask_rcnn_r50_1x_coco", ["network.box_stages=3", "training.boxes.later_ious=[0.6, 0.7]"])
+
+
+def test_deformable_convolutions_are_refused_where_blocks_or_heads_have_none():
+    with pytest.raises(ConfigError, match=r"for depths 50 and 101, found depth 18"):
+        read_row(ROW, ["network.backbone.depth=18", "network.backbone.deformable=[res5]"])
+    with pytest.raises(ConfigError, match=r"deformable is for fpn heads, found c4"):
+        read_row("mask_rcnn_r50_1x_coco", ["network.backbone.deformable=[res4]"])

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from maskzoo.datasets.statistics import Statistics, dataset_statistics
     from maskzoo.demonstration.demo import DemoRun, demo
     from maskzoo.doctor import Diagnosis, diagnose
+    from maskzoo.evaluation.difference import ComparedModels
     from maskzoo.evaluation.job import EvaluationRun, evaluate
     from maskzoo.exporting.verify import Verification
     from maskzoo.faults import Fault
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
     from maskzoo.system.memory import keep_freed_memory
     from maskzoo.system.processes import join_processes
     from maskzoo.training.auto_recipe.plan_training import TrainingPlan, plan_training
+    from maskzoo.training.compare import compare
     from maskzoo.training.draw import DrawnAugmentation, draw_augmented
     from maskzoo.training.run import TrainingRun, train
     from maskzoo.weights.checkpoint import Checkpoint
@@ -77,6 +79,7 @@ __all__ = [
     "BenchmarkRun",
     "Checkpoint",
     "Client",
+    "ComparedModels",
     "Comparison",
     "ConfigError",
     "Conversion",
@@ -126,6 +129,7 @@ __all__ = [
     "augment",
     "benchmark",
     "check_dataset",
+    "compare",
     "convert",
     "convert_dataset",
     "convert_to",
@@ -162,6 +166,7 @@ _HOMES = {
     "BenchmarkRun": "bench.runner",
     "Checkpoint": "weights.checkpoint",
     "Client": "serving.client",
+    "ComparedModels": "evaluation.difference",
     "Comparison": "zoo.counterparts.verify",
     "Conversion": "zoo.conversion",
     "ConvertedDataset": "datasets.converted",
@@ -199,6 +204,7 @@ _HOMES = {
     "augment": "inference.augmented",
     "benchmark": "bench.runner",
     "check_dataset": "dataset_checks.check",
+    "compare": "training.compare",
     "convert": "zoo.conversion",
     "convert_dataset": "datasets.importers.convert",
     "convert_to": "zoo.counterparts.convert",

@@ -47,6 +47,7 @@ class Backbone(Section, settings.Backbone):
     `width` is the number of channels of the stem; all stages follow it. `norm` frozen uses stored statistics and never
     trains, as published; the others learn: bn, sync_bn (statistics over all processes), gn (groups of channels). A block
     strides in its 3x3 convolution, or with `stride_in_1x1`, which is Caffe's way, in the first 1x1; `epsilon` is the norms'.
+    The 3x3 convolutions of the stages that `deformable` names are deformable ones (v2).
     """
 
     depth: Literal[18, 34, 50, 101]
@@ -55,6 +56,7 @@ class Backbone(Section, settings.Backbone):
     groups: Annotated[int, Field(gt=0, le=1024)]
     group_width: Annotated[int, Field(gt=0, le=1024)]
     stride_in_1x1: bool = False
+    deformable: tuple[Literal["res3", "res4", "res5"], ...] = ()
     norm: Literal["frozen", "bn", "sync_bn", "gn"]
     epsilon: Annotated[float, Field(ge=0, lt=1)] = 1e-5
     frozen: tuple[Literal["stem", "res2", "res3", "res4", "res5"], ...]
@@ -65,6 +67,8 @@ class Backbone(Section, settings.Backbone):
             raise ValueError(f"depth {self.depth} has no grouped convolutions; it needs groups 1 and group_width 64")
         if self.stride_in_1x1 and (self.depth < 50 or self.variant == "d"):
             raise ValueError("stride_in_1x1 is for depths 50 and 101 of variant b; leave it out")
+        if self.deformable and self.depth < 50:
+            raise ValueError(f"deformable convolutions are for depths 50 and 101, found depth {self.depth}; leave them out")
         if self.epsilon == 0 and self.norm != "frozen":
             raise ValueError(f"epsilon is 0, which only frozen norms may have; norm is {self.norm}: set epsilon to 1e-5")
         return self
@@ -103,13 +107,15 @@ class Network(Section, settings.Network):
     stride 16, res4, and res5 on every RoI.
 
     `channels` are those of pyramid, RPN and mask head (of dc5 and c4, of the mask head), `box_features` those of the box head:
-    two linear layers (2fc), or four convolutions and a linear layer (4conv1fc). `norm` stands in the convolutions of
+    two linear layers (2fc), or four convolutions and a linear layer (4conv1fc). With `box_stages` 3, Cascade R-CNN, there are
+    three box heads in a row, whose deltas all classes share. `norm` stands in the convolutions of
     pyramid, mask and box head; the published networks have none there. `shrinking_capped`, mmdetection's rule: boxes shrink
     to no less than 16/1000 of a side, as they grow to no more than 1000/16.
     """
 
     heads: Literal["fpn", "dc5", "c4"]
     channels: Channels
+    box_stages: Literal[1, 3] = 1
     box_head: Literal["2fc", "4conv1fc"] = "2fc"
     box_features: Annotated[int, Field(gt=0, le=65_536)]
     rpn_convs: Literal[1, 2] = 1
@@ -125,6 +131,10 @@ class Network(Section, settings.Network):
             raise ValueError("backbone.frozen names res5, which is part of the c4 heads; it cannot be frozen")
         if self.heads == "c4" and self.box_head != "2fc":
             raise ValueError(f"box_head is {self.box_head}, and the c4 heads have res5 instead; leave it out")
+        if self.box_stages > 1 and (self.heads != "fpn" or self.shrinking_capped):
+            raise ValueError(f"box_stages is {self.box_stages}, which needs fpn heads and no shrinking_capped; leave it out")
+        if self.backbone.deformable and self.heads != "fpn":
+            raise ValueError(f"backbone.deformable is for fpn heads, found {self.heads}; leave it out")
         if self.heads == "dc5" and self.backbone.depth < 50:
             raise ValueError(f"backbone.depth is {self.backbone.depth}; dc5 heads need 50 or 101")
         expected = (4, 8, 16, 32, 64) if self.heads == "fpn" else (16,)
@@ -199,16 +209,21 @@ class RpnSampling(Section):
 
 
 class BoxSampling(Section):
-    """Which RoIs train the heads: foreground from `foreground_iou`, at most `foreground_fraction` of `samples`."""
+    """Which RoIs train the heads: foreground from `foreground_iou`, at most `foreground_fraction` of `samples`.
+
+    A cascade's later stages train on the boxes of the stage before, foreground from one of `later_ious` each.
+    """
 
     samples: Few
     foreground_fraction: Fraction
     foreground_iou: Fraction
+    later_ious: Annotated[tuple[Fraction, ...], Field(max_length=8)] = ()
 
 
 class Training(Section):
     """The published recipe. `learning_rate` belongs to `images_per_batch` images over all processes.
 
+    `norm_decay` is the weight decay of norms that learn; left out, it is `weight_decay`.
     `augmentation` is what is drawn for a photo before it is resized and flipped: nothing in a published row, else a list,
     or a preset's name, which stands for one.
     """
@@ -220,6 +235,7 @@ class Training(Section):
     warmup: Warmup
     momentum: Fraction
     weight_decay: Real
+    norm_decay: Real | None = None
     stage_rates: dict[Literal["res2", "res3", "res4", "res5"], Real]
     images_per_batch: Few
     short_sides: Annotated[tuple[Side, ...], Field(max_length=1000)]
@@ -275,6 +291,16 @@ class ModelConfig(Section):
     classes: Annotated[dict[Annotated[int, Field(ge=-(2**63), lt=2**63)], str], Field(min_length=1, max_length=100_000)]
     training: Training
     source: Source
+
+    @model_validator(mode="after")
+    def _check(self) -> ModelConfig:
+        stages, ious = self.network.box_stages, self.training.boxes.later_ious
+        if len(ious) != stages - 1:
+            raise ValueError(
+                f"training.boxes.later_ious has {len(ious)} values; network.box_stages {stages} needs {stages - 1}, one for "
+                "each box head after the first"
+            )
+        return self
 
 
 class RunSettings(Section):

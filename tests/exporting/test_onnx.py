@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 import maskzoo
-from exports import BOX_PIXELS, KINDS, OTHER_LIBRARIES, SIZES, compare, make_facts
+from exports import BOX_PIXELS, CASCADE, KINDS, OTHER_LIBRARIES, SIZES, compare, make_facts
 from maskzoo.errors import ExportError
 from maskzoo.exporting.example import make_example
 from maskzoo.exporting.onnx import Facts, read_facts, write_onnx
@@ -25,7 +25,7 @@ from maskzoo.images.batch import make_batch
 from maskzoo.inference.backends import Eager
 from maskzoo.inference.predictor import Predictor
 from maskzoo.structures import ImageBatch
-from networks import C4, FPN, make_photo, small_config, small_network
+from networks import C4, DCN, FPN, make_photo, small_config, small_network
 
 PUBLISHED = {
     "r50 c4": (C4,),
@@ -34,10 +34,13 @@ PUBLISHED = {
     "r101": (FPN, "network.backbone.depth=101"),
     "r101 vd": (FPN, "network.backbone.depth=101", "network.backbone.variant=d"),
     "x101 vd 64x4d": (FPN, "network.backbone.depth=101", "network.backbone.variant=d", "network.backbone.groups=4"),
+    "r50 gn": ("mask_rcnn_r50_fpn_gn_2x_coco",),
+    "r50 cascade": ("cascade_mask_rcnn_r50_fpn_1x_coco",),
+    "r50 dcn": (DCN,),
 }
 
 
-@pytest.fixture(scope="module", params=(*KINDS.values(), OTHER_LIBRARIES), ids=(*KINDS.keys(), "other libraries"))
+@pytest.fixture(scope="module", params=(*KINDS.values(), OTHER_LIBRARIES, CASCADE), ids=(*KINDS.keys(), "others", "cascade"))
 def exported(request, tmp_path_factory):
     config = small_config(*request.param)
     path = tmp_path_factory.mktemp("onnx") / "thin.onnx"

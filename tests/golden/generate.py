@@ -18,7 +18,7 @@ from pathlib import Path
 
 from golden import inference, photos, storage, tables, training, units
 from golden.reference import open_reference, read_config
-from golden.sets import ROWS, SETS, GoldenSet
+from golden.sets import ARCHS, SETS, GoldenSet
 
 HERE = Path(__file__).parent
 ALIKE = 0.15  # deviations by which a file may differ on another processor: what is fair for the worst gradient sample
@@ -67,7 +67,7 @@ def make_content(golden: GoldenSet, name: str, checkout: Path, folder: Path) -> 
     if name == "units":
         return storage.Content(units.record_units(golden.unit_seed))
     fixture = next((fixture for fixture in golden.fixtures if fixture.name == name), None)
-    config = read_config(checkout, ROWS[fixture.arch if fixture else "r50_fpn"])
+    config = read_config(checkout, ARCHS[fixture.arch if fixture else "r50_fpn"])
     if fixture is None and name == "inputs":
         return storage.Content(photos.record_inputs(golden, config, folder))
     if fixture is None:

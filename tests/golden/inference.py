@@ -19,13 +19,13 @@ STAGES = {
     "proposals": "rpn_head.test_proposal",
     "box.roi_feat": "bbox_head.roi_extractor",
     "box.head_feat": "bbox_head.head",
-    "box.logits": "bbox_head.bbox_score",
-    "box.deltas": "bbox_head.bbox_delta",
     "det.index": "bbox_post_process.nms",
     "det.network": "bbox_post_process",
     "mask.roi_feat": "mask_head.roi_extractor",
     "mask.logits": "mask_head.mask_fcn_logits",
 }
+PREDICTORS = {"box.logits": "bbox_head.bbox_score", "box.deltas": "bbox_head.bbox_delta"}
+BOXES = ("box.roi_feat", "box.head_feat", *PREDICTORS)
 COLLECTED = 1000  # proposals of all levels that go on to the heads
 
 
@@ -40,6 +40,7 @@ def record_inference(golden: GoldenSet, fixture: Fixture, config: Any, folder: P
     model.eval()
     model.bbox_post_process.nms.return_index = True
     heard = {key: listen(model, path) for key, path in STAGES.items() if key != "neck" or model.neck is not None}
+    heard |= _listen_to_predictors(model)
     records, categories = read_records(folder, truth=False)
     photo = golden.infer[fixture.case]
     batch = evaluation_batch(config, records[photo], target_of(fixture.case))
@@ -85,6 +86,19 @@ def coco_rows(found: dict[str, Any], batch: dict[str, np.ndarray], categories: d
     return {"bbox": rows["bbox"], "segm": rows["mask"]}
 
 
+def _listen_to_predictors(model: Any) -> dict[str, list[Any]]:
+    """Listen to the box predictor, or to those of a cascade in their order, and to the boxes that its later stages get."""
+    stages = getattr(model.bbox_head, "num_cascade_stages", None)
+    if stages is None:
+        return {key: listen(model, path) for key, path in PREDICTORS.items()}
+    heard: dict[str, list[Any]] = {"rois": listen(model, "bbox_head._get_rois_from_boxes")}
+    for key, path in PREDICTORS.items():
+        heard[key] = []
+        for stage in range(stages):
+            listen(model, f"{path}_stage{stage}", heard[key])
+    return heard
+
+
 def _to_tensors(batch: dict[str, np.ndarray]) -> dict[str, Any]:
     import paddle
 
@@ -116,11 +130,15 @@ def _record_boxes(recording: Recording, heard: dict[str, list[Any]]) -> None:
         boxes = boxes[places]
     recording["proposals.per_level"] = np.array([len(level[0]) for level in levels])
     recording["proposals.boxes"], recording["proposals.logits"] = boxes.numpy(), logits.numpy()
-    tensors = {key: heard[key][0].numpy() for key in ("box.roi_feat", "box.head_feat", "box.logits", "box.deltas")}
+    tensors = {key: heard[key][0].numpy() for key in BOXES}
     for key, values in tensors.items():
         recording.summarize(key, values)
     recording["box.roi_feat.rows"] = tensors["box.roi_feat"][::125, ::16]
     recording["box.logits.rows"], recording["box.deltas.rows"] = tensors["box.logits"][::5], tensors["box.deltas"][::25]
+    for place, (rois, _) in enumerate(heard.get("rois", ()), 1):  # of a cascade's later stages
+        recording[f"box.stage{place}.rois"] = rois[0].numpy()
+        for key in BOXES:
+            recording.summarize(key.replace("box", f"box.stage{place}"), heard[key][place])
     recording["det.network"] = heard["det.network"][0][0].numpy()
     recording["det.index"] = heard["det.index"][0][2].numpy().ravel()
 

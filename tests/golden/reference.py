@@ -84,7 +84,8 @@ def read_config(checkout: Path, row: str) -> Any:
     """
     from ppdet.core.workspace import load_config
 
-    return load_config(str(checkout / "configs" / "mask_rcnn" / f"{row}.yml"))
+    (file,) = (checkout / "configs").glob(f"*/{row}.yml")
+    return load_config(str(file))
 
 
 def make_model(config: Any, seed: str, aligned: bool = True) -> Any:
@@ -103,13 +104,16 @@ def make_model(config: Any, seed: str, aligned: bool = True) -> Any:
     return model
 
 
-def listen(owner: Any, path: str) -> list[Any]:
-    """Return a list that grows by every result of a layer or a callable object, named by its dotted path from `owner`."""
+def listen(owner: Any, path: str, heard: list[Any] | None = None) -> list[Any]:
+    """Return a list that grows by every result of a layer or a callable object, named by its dotted path from `owner`.
+
+    Several may be listened to with one list: give that of the first, `heard`.
+    """
     import paddle
 
     *way, name = path.split(".")
     owner = functools.reduce(getattr, way, owner)
-    heard: list[Any] = []
+    heard = [] if heard is None else heard
     part = getattr(owner, name)
     if isinstance(part, paddle.nn.Layer):
         part.register_forward_post_hook(lambda layer, inputs, result: heard.append(result))

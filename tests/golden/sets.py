@@ -13,6 +13,18 @@ ROWS = {
     "r101_vd_fpn": "mask_rcnn_r101_vd_fpn_1x_coco",
     "x101_vd_64x4d_fpn": "mask_rcnn_x101_vd_64x4d_fpn_1x_coco",
 }
+MORE = {  # of the same library
+    "gn_r50_fpn": "mask_rcnn_r50_fpn_gn_2x_coco",
+    "cascade_r50_fpn": "cascade_mask_rcnn_r50_fpn_1x_coco",
+    "cascade_r50_vd_fpn": "cascade_mask_rcnn_r50_vd_fpn_ssld_1x_coco",
+    "cascade_gn_r50_fpn": "cascade_mask_rcnn_r50_fpn_gn_2x_coco",
+    "dcn_r50_fpn": "mask_rcnn_dcn_r50_fpn_1x_coco",
+    "dcn_r50_vd_fpn": "mask_rcnn_dcn_r50_vd_fpn_2x_coco",
+    "dcn_r101_vd_fpn": "mask_rcnn_dcn_r101_vd_fpn_1x_coco",
+    "dcn_x101_vd_64x4d_fpn": "mask_rcnn_dcn_x101_vd_64x4d_fpn_1x_coco",
+}
+ARCHS = ROWS | MORE
+MORE_SCHEDULES = ("cascade_mask_rcnn_r50_vd_fpn_ssld_2x_coco",)  # of networks in MORE
 
 
 @dataclass(frozen=True)
@@ -83,6 +95,10 @@ SETS = {
             Fixture("train", "r50_fpn", "one"),
             Fixture("train", "r50_fpn", "pair"),
             Fixture("train", "r50_vd_fpn", "flip"),
+            *(Fixture("infer", arch, "small_a") for arch in MORE),
+            Fixture("train", "gn_r50_fpn", "one"),
+            Fixture("train", "dcn_r50_fpn", "one"),
+            Fixture("train", "cascade_r50_fpn", "pair"),
         ),
     ),
     "public": GoldenSet(

@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Any
 
 from golden.reference import read_config
-from golden.sets import ROWS
+from golden.sets import ARCHS, MORE, MORE_SCHEDULES
 from golden.storage import Content
 
-NAMES = ("lr", *(f"manifest/{row}" for row in ROWS.values()))
+NAMES = ("lr", *(f"manifest/{row}" for row in ARCHS.values()))
 STEPS_PER_EPOCH = 117266 // 8  # train2017's photos with an object, eight a step
 WARM_UP = (0, 1, 2, 499, 500, 501, 999, 1000, 1001, 2000)  # iterations around the ends of the two warm-ups
 
@@ -15,7 +15,8 @@ WARM_UP = (0, 1, 2, 499, 500, 501, 999, 1000, 1001, 2000)  # iterations around t
 def make(checkout: Path, name: str) -> Content:
     """Return the content of a table: one of NAMES."""
     if name == "lr":
-        rows = sorted(file.stem for file in (checkout / "configs" / "mask_rcnn").glob("*.yml"))
+        first = sorted(file.stem for file in (checkout / "configs" / "mask_rcnn").glob("*.yml"))
+        rows = [*first, *MORE.values(), *MORE_SCHEDULES]
         return Content(table={row: list_learning_rates(checkout, row) for row in rows})
     return Content(table=list_parameters(checkout, name.split("/")[1]))
 

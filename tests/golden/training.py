@@ -19,7 +19,6 @@ STAGES = {
     "anchor targets": "rpn_head.rpn_target_assign",
     "box targets": "bbox_head.bbox_assigner",
     "mask targets": "mask_head.mask_assigner",
-    "box.logits": "bbox_head.bbox_score",
     "mask.logits": "mask_head.mask_fcn_logits",
 }
 # Parameters whose gradient is sampled: names that contain one of these. All have norm and sum kept.
@@ -43,7 +42,9 @@ def record_training(golden: GoldenSet, fixture: Fixture, config: Any, folder: Pa
     records, _ = read_records(folder, truth=True)
     photos = golden.train[fixture.case]
     batch = training_batch(config, [records[photo] for photo in photos], mirrored=fixture.case == "flip")
-    heard = {key: listen(model, path) for key, path in STAGES.items()}
+    cascade = hasattr(model.bbox_head, "num_cascade_stages")
+    predictor = {"box.logits": "bbox_head.bbox_score_stage0" if cascade else "bbox_head.bbox_score"}
+    heard = {key: listen(model, path) for key, path in (STAGES | predictor).items()}
     losses = model(_to_inputs(batch))
     losses["loss"].backward()
 
@@ -56,6 +57,8 @@ def record_training(golden: GoldenSet, fixture: Fixture, config: Any, folder: Pa
     for place in range(len(photos)):
         _record_truth(recording, batch, place)
         _record_samples(recording, heard, place)
+        for stage, targets in enumerate(heard["box targets"][1:], 1):
+            _record_rois(recording, f"im{place}.stage{stage}.rois", targets, place)
     recording["rpn.norm"] = np.array(heard["anchor targets"][0][3])
     _record_heads(recording, heard, levels_of(fixture.arch))
     _record_gradients(recording, model)
@@ -108,17 +111,24 @@ def _record_samples(recording: Recording, heard: dict[str, list[Any]], place: in
     labels, objects, deltas, _ = heard["anchor targets"][0]
     labels = labels[place].numpy()
     positive, negative = np.flatnonzero(labels == 1), np.flatnonzero(labels == 0)
-    rois, _, (classes, boxes, indices) = heard["box targets"][0]
     recording |= {
         f"im{place}.rpn.num_anchors": np.array(labels.size),
         f"im{place}.rpn.pos": positive,
         f"im{place}.rpn.neg": negative,
         f"im{place}.rpn.pos_matched": objects[place].numpy()[positive],
         f"im{place}.rpn.pos_deltas": deltas[place].numpy()[positive],
-        f"im{place}.rois": rois[place].numpy(),
-        f"im{place}.rois.labels": classes[place].numpy().ravel(),
-        f"im{place}.rois.gt_box": boxes[place].numpy(),
-        f"im{place}.rois.gt_index": indices[place].numpy().ravel(),
+    }
+    _record_rois(recording, f"im{place}.rois", heard["box targets"][0], place)
+
+
+def _record_rois(recording: Recording, key: str, targets: Any, place: int) -> None:
+    """Keep the RoIs of one photo that a box head trains on, and what each stands for."""
+    rois, _, (classes, boxes, indices) = targets
+    recording |= {
+        key: rois[place].numpy(),
+        f"{key}.labels": classes[place].numpy().ravel(),
+        f"{key}.gt_box": boxes[place].numpy(),
+        f"{key}.gt_index": indices[place].numpy().ravel(),
     }
 
 

@@ -6,8 +6,9 @@ from torch import nn
 
 from maskzoo.models.build import build
 from maskzoo.models.initialization import initialize, initialize_predictors
+from maskzoo.models.layers import DeformConvLayer
 from maskzoo.zoo.rows import read_row
-from networks import C4, FPN
+from networks import C4, CASCADE_GN, DCN, FPN
 
 THIN = ("network.channels=16", "network.box_features=32", "network.backbone.width=8", "network.backbone.group_width=16")
 PREDICTORS = ("heads.box.score.", "heads.box.delta.", "heads.mask.upsample.", "heads.mask.logits.")
@@ -136,3 +137,13 @@ def test_new_predictors_leave_all_other_layers_as_they_are(row):
     initialize_predictors(network, torch.Generator().manual_seed(9))
     changed = {name for name, tensor in network.state_dict().items() if not torch.equal(tensor, before[name])}
     assert changed == {f"{layer}weight" for layer in PREDICTORS}
+
+
+@pytest.mark.parametrize("row", [CASCADE_GN, DCN])
+def test_every_weight_of_later_stages_and_offsets_is_drawn(row):
+    model = draw(row, "network.channels=16", "network.box_features=32", "network.backbone.width=16")
+    assert all(tensor.isfinite().all() for tensor in model.state_dict().values())
+    for stage in model.heads.stages[1:]:
+        assert stage.fc6.weight.std() > 0 and stage.box.score.weight.std() > 0 and stage.box.delta.weight.std() > 0
+    offsets = [layer for layer in model.modules() if isinstance(layer, DeformConvLayer)]
+    assert len(offsets) == (13 if row == DCN else 0) and not any(layer.offset.conv.weight.any() for layer in offsets)

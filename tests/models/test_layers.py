@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from maskzoo.models.layers import ConvLayer, Upsample
+from maskzoo.models.layers import ConvLayer, DeformConvLayer, Upsample
 from maskzoo.models.norms import FrozenNorm
 from maskzoo.models.packing import PackedConv, PackedLinear, PackedUpsample, pack
 
@@ -132,3 +132,21 @@ def test_a_packed_linear_layer_gives_what_the_layer_gives(rows, dtype):
     packed = PackedLinear(layer.weight, layer.bias)
     for _ in range(2):  # the first call orders the weights
         torch.testing.assert_close(packed(x), layer(x).detach(), rtol=1e-2 if dtype == torch.bfloat16 else 1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("norm", ["frozen", "gn"])
+def test_a_deformable_layer_packs_into_what_it_was(norm):
+    layer = fill(DeformConvLayer(8, 8, stride=2, groups=2, norm=norm)).eval()
+    x = make_input(2, 8, 9, 12)
+    expected = layer(x)
+    pack(layer)
+    assert isinstance(layer.offset, PackedConv)
+    assert expected.shape == (2, 8, 5, 6) and expected.any() and torch.allclose(layer(x), expected, atol=1e-5)
+
+
+def test_a_deformable_layer_begins_as_half_a_convolution():
+    layer = DeformConvLayer(4, 6, stride=1, groups=1, norm="none")
+    with torch.no_grad():
+        layer.offset.conv.weight.zero_(), layer.offset.conv.bias.zero_()
+    x = make_input(1, 4, 5, 7)
+    assert torch.allclose(layer(x), F.conv2d(x, layer.conv.weight, None, 1, 1).relu() / 2, atol=1e-5)

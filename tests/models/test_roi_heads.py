@@ -4,8 +4,10 @@ import torch.nn.functional as F
 
 from maskzoo.models.layers import ConvLayer
 from maskzoo.models.packing import pack
-from maskzoo.models.roi_heads import C4RoiHeads, FpnRoiHeads, MaskPredictor
+from maskzoo.models.roi_heads import C4RoiHeads, CascadeRoiHeads, FpnRoiHeads, MaskPredictor
+from maskzoo.ops.boxes import clip, decode
 from maskzoo.ops.roi_align import assign_levels, roi_align
+from maskzoo.structures import Proposals
 from networks import edge_boxes
 
 CLASSES = 3
@@ -127,3 +129,25 @@ def test_norms_that_learn_see_all_regions_at_once_in_training():
     heads.chunk = 5
     assert torch.allclose(heads.mask_features(table, boxes, images), whole, atol=1e-5)
     assert heads.mask_features(table, boxes[:0], images[:0]).shape == (0, 4, 14, 14)
+
+
+def test_a_cascade_gives_the_mean_of_its_scores_and_moves_boxes_from_stage_to_stage():
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        heads = CascadeRoiHeads(4, CLASSES, hidden=16, stages=3).requires_grad_(False)
+    table, boxes, sizes = make_table(heads), make_boxes(), torch.tensor([[400.0, 700.0], [512.0, 768.0]])
+    valid = torch.ones(boxes.shape[:2], dtype=torch.bool)
+    scores, deltas, last = heads.refine(table, Proposals(boxes, valid.float(), valid), sizes)
+
+    probability = []
+    for place, stage in enumerate(heads.stages):
+        feature = heads.run_head(stage.box_head, table, boxes.flatten(0, 1), valid.nonzero()[:, 0], 7)
+        probability.append(stage.box.score(feature).softmax(dim=-1))
+        raw = stage.box.delta(feature).unflatten(0, boxes.shape[:2])
+        if place < 2:
+            weights = tuple(10.0 * (place + 1) / half for half in (1, 1, 2, 2))
+            boxes = clip(decode(boxes, raw, weights), sizes)
+    assert torch.allclose(scores.softmax(dim=-1).flatten(0, 1), sum(probability) / 3, atol=1e-6)
+    assert torch.allclose(last.boxes, boxes, atol=1e-3) and torch.equal(last.valid, valid)
+    assert deltas.shape == (*valid.shape, CLASSES, 4)
+    assert torch.allclose(deltas, (raw / 3)[:, :, None].expand(-1, -1, CLASSES, 4), atol=1e-6)

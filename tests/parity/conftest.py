@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from golden.sets import ROWS
+from golden.sets import ARCHS
 from golden.storage import take_sample, take_statistics
 from maskzoo.images.batch import make_batch
 from maskzoo.inference.prediction import Prediction
@@ -57,7 +57,7 @@ def _find_cases() -> list[Any]:
             absent = Case(folder, "none", "none")
             cases.append(pytest.param(absent, id=f"{folder.name}-absent"))
         for file in files:
-            arch = next(arch for arch in ROWS if file.stem.startswith(f"infer_{arch}_"))
+            arch = next(arch for arch in ARCHS if file.stem.startswith(f"infer_{arch}_"))
             case = Case(folder, arch, file.stem.removeprefix(f"infer_{arch}_"))
             slow = case.photo == "full" and (arch in LARGE or arch == "r50_c4")
             slow |= arch == "r50_c4" and has_twin(folder)
@@ -94,7 +94,7 @@ _kept: dict[Any, Any] = {}
 
 
 def _load(case: Case, folder: Path) -> Predictor:
-    row = ROWS[case.arch]
+    row = ARCHS[case.arch]
     seed = json.loads((case.folder / "set.json").read_text())["weight_seed"]
     file = folder / f"{row}.pdparams"
     write_rule_weights(file, row, seed)
@@ -169,14 +169,21 @@ class Walk:
         return pooled[order.argsort()]
 
     @cached_property
-    def box_outputs(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Embedding, logits and deltas of the stored proposals. The unaligned fixture pools by its own rule."""
-        heads = self.model.heads
-        with torch.inference_mode():
-            feature = torch.cat(
-                [heads.box_head(self.pool(boxes, heads.box_side)) for boxes in self.read("proposals.boxes").split(heads.chunk)]
-            )
-            return feature, *heads.box(feature)
+    def stage_boxes(self) -> list[torch.Tensor]:
+        """The stored boxes that each box head gets: proposals, and those of a cascade's later stages."""
+        later = range(1, len(self.model.heads.stages))
+        return [self.read("proposals.boxes"), *(self.read(f"box.stage{place}.rois") for place in later)]
+
+    @cached_property
+    def box_outputs(self) -> list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
+        """Embedding, logits and deltas of the stored boxes, by box head. The unaligned fixture pools by its own rule."""
+        heads, outputs = self.model.heads, []
+        for stage, boxes in zip(heads.stages, self.stage_boxes, strict=True):
+            with torch.inference_mode():
+                parts = [stage.box_head(self.pool(some, heads.box_side)) for some in boxes.split(heads.chunk)]
+                feature = torch.cat(parts)
+                outputs.append((feature, *stage.box(feature)))
+        return outputs
 
     @cached_property
     def rows(self) -> list[dict[str, Any]]:

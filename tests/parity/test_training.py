@@ -2,7 +2,7 @@
 
 import itertools
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
-from golden.sets import ROWS, levels_of
+from golden.sets import ARCHS, levels_of
 from golden.storage import take_sample
 from library_files import lay_as_paddle
 from maskzoo.images.batch import make_batch
@@ -19,7 +20,7 @@ from maskzoo.models.proposals import propose
 from maskzoo.ops.boxes import RPN_WEIGHTS, encode
 from maskzoo.structures import GroundTruth
 from maskzoo.training.objective import Objective
-from maskzoo.training.targets import in_order, rasterize, sample_anchors, sample_boxes
+from maskzoo.training.targets import assign_boxes, in_order, rasterize, sample_anchors, sample_boxes
 from maskzoo.weights.paddledetection import list_renames
 from maskzoo.zoo.load import load_network
 from parity_record import note
@@ -43,7 +44,7 @@ def _find_cases() -> list[Any]:
     for folder in GOLDEN_SETS:
         files = sorted(folder.glob("train_*.npz"))
         for file in files:
-            arch = next(arch for arch in ROWS if file.stem.startswith(f"train_{arch}_"))
+            arch = next(arch for arch in ARCHS if file.stem.startswith(f"train_{arch}_"))
             name = file.stem.removeprefix(f"train_{arch}_")
             slow = [pytest.mark.slow] if arch == "r50_c4" and has_twin(folder) else []
             cases.append(pytest.param(Case(folder, arch, name), id=f"{folder.name}-{arch}-{name}", marks=slow))
@@ -56,7 +57,7 @@ def _find_cases() -> list[Any]:
 def step(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> "Step":
     case: Case = request.param
     need_golden(case.folder)
-    row = ROWS[case.arch]
+    row = ARCHS[case.arch]
     seed = json.loads((case.folder / "set.json").read_text())["weight_seed"]
     file = tmp_path_factory.mktemp("weights") / f"{row}.pdparams"
     write_rule_weights(file, row, seed)
@@ -181,6 +182,25 @@ def test_sampled_rois_are_equal(step):
         assert same.any(axis=0)[labels < 80].all()
 
 
+def test_a_cascades_later_stages_stand_for_the_same_objects(step):
+    for place, iou in enumerate(step.config.training.boxes.later_ious, 1):
+        keys = [f"im{j}.stage{place}.rois" for j in range(len(step.pictures))]
+        boxes = [torch.from_numpy(step.golden[key]) for key in keys]
+        most = max(map(len, boxes))
+        slots = torch.stack([F.pad(some, (0, 0, 0, most - len(some))) for some in boxes])
+        before = replace(step.outputs[5], counts=tuple((0, len(some)) for some in boxes))
+        samples = assign_boxes(slots, before, step.truth, iou, 80)
+        for j, key in enumerate(keys):
+            count, labels = len(boxes[j]), step.golden[f"{key}.labels"]
+            order = [*np.flatnonzero(labels < 80), *np.flatnonzero(labels == 80)]  # ours has the objects first
+            assert samples.valid[j].sum() == count and samples.counts[j] == ((labels < 80).sum(), count)
+            assert (samples.boxes[j, :count].numpy() == step.golden[key][order]).all()
+            assert samples.labels[j, :count].tolist() == labels[order].tolist()
+            objects = samples.counts[j][0]  # the background's are ties
+            assert samples.truth_index[j, :objects].tolist() == step.golden[f"{key}.gt_index"][order[:objects]].tolist()
+        assert any(objects > 0 for objects, _ in samples.counts)
+
+
 def test_mask_targets_of_the_stored_rois_are_equal(step):
     count, side, _ = (int(value) for value in step.golden["mask.targets.shape"])
     stored = np.unpackbits(step.golden["mask.targets.bits"])[: count * side * side].reshape(count, side, side)
@@ -200,7 +220,9 @@ def test_losses_are_equal(step):
         "box_delta": "loss_bbox_reg", "mask": "loss_mask", "total": "loss",
     }  # fmt: skip
     for ours, theirs in names.items():
-        expected = float(step.golden[f"loss.{theirs}"])
+        stages = [f"loss.{theirs}_stage{place}" for place in range(3)]  # of a cascade
+        terms = [key for key in (f"loss.{theirs}", *stages) if key in step.golden]
+        expected = sum(float(step.golden[key]) for key in terms)
         assert expected > 0
         error = abs(float(getattr(step.losses, ours).detach()) - expected)
         step.hold(f"loss {theirs.removeprefix('loss_')} (relative)", error / expected, 1e-4)

@@ -10,13 +10,14 @@ import pytest
 from PIL import Image
 
 from coco_files import disturb, make_data
+from grids import detect, find_all, load, make_grid
 from maskzoo.datasets.coco_reader import pack_annotations
 from maskzoo.errors import MaskzooError
 from maskzoo.evaluation.analysis import analyze
 from maskzoo.evaluation.metrics import compute_metrics
 from maskzoo.evaluation.results import check_results
 from maskzoo.reports.page import write_page
-from maskzoo.reports.pictures import make_pictures
+from maskzoo.reports.pictures import MISSED, RIGHT, WRONG, make_pictures
 from networks import make_photo
 
 NASTY = '<script>alert("x")</script>'
@@ -93,7 +94,7 @@ def page(made, tmp_path_factory):
         title=f"{NASTY} on photos",
         facts={"Model": NASTY, "Data": "a & b"},
         history=make_history(),
-        classes=annotations.classes.names,
+        annotations=annotations,
         evaluation=evaluation,
         analysis=analysis,
         pictures=pictures,
@@ -112,8 +113,9 @@ def test_the_page_asks_nothing_of_any_network(page):
 def test_links_lead_to_sections_and_ids_stand_once(page):
     assert len(set(page.ids)) == len(page.ids)
     anchors = [link[1:] for link in page.links if link.startswith("#")]
-    assert anchors == page.ids and len(anchors) == 6
-    assert page.of("h2") == ["Training", "Average precision", "Classes", "Precision and recall", "Confusion", "Images"]
+    assert anchors == page.ids and len(anchors) == 10
+    numbers = ["Training", "Average precision", "Classes", "Precision and recall", "Confusion"]
+    assert page.of("h2") == [*numbers, "Errors", "Scores", "Parts of the data", "Suspected labels", "Images"]
 
 
 def test_names_cannot_become_part_of_the_page(page):
@@ -137,7 +139,7 @@ def test_all_numbers_of_both_kinds_stand_in_the_tables(page, made):
 def test_the_confusion_table_holds_every_count(page, made):
     counts = made[3].confusion
     start = next(place for place, (tag, given) in enumerate(page.tags) if given.get("class") == "heat")
-    cells = [given for tag, given in page.tags[start:] if tag == "td" and "style" in given]
+    cells = [given for tag, given in page.tags[start:] if given.get("style", "").startswith("--share")]
     assert len(cells) == counts.size - 1
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     assert [cell["style"] for cell in cells] == [f"--share:{100 * share:.0f}%" for share in shares.ravel()[:-1]]
@@ -145,7 +147,7 @@ def test_the_confusion_table_holds_every_count(page, made):
 
 def test_every_plot_and_picture_says_what_it_is(page):
     plots = [given for tag, given in page.tags if tag == "svg"]
-    assert len(plots) == 11 and all(given["role"] == "img" and len(given["aria-label"]) > 20 for given in plots)
+    assert len(plots) == 12 and all(given["role"] == "img" and len(given["aria-label"]) > 20 for given in plots)
     images = [given for tag, given in page.tags if tag == "img"]
     assert len(images) == 8 and all(given["alt"].startswith(("Truth: ", "Prediction: ")) for given in images)
     for given in images:
@@ -161,17 +163,43 @@ def test_a_page_of_what_there_is_has_no_empty_sections(tmp_path, made):
     assert Reader((tmp_path / "a.html").read_text()).of("h2") == []
     write_page(tmp_path / "b.html", title="t", facts={}, history=make_history(3))
     assert Reader((tmp_path / "b.html").read_text()).of("h2") == ["Training"]
-    write_page(tmp_path / "c.html", title="t", facts={}, evaluation=evaluation, classes=annotations.classes.names)
+    write_page(tmp_path / "c.html", title="t", facts={}, evaluation=evaluation, annotations=annotations)
     assert Reader((tmp_path / "c.html").read_text()).of("h2") == ["Average precision", "Classes"]
+
+
+def test_errors_scores_parts_and_suspects_stand_on_the_page(page, made):
+    analysis = made[3]
+    cells, heads, errors = page.of("td"), page.of("th"), analysis.errors
+    for kind, count in errors.tide.counts.items():
+        assert kind in heads and str(count) in cells and f"{100 * errors.tide.gains[kind]:.1f}" in cells
+    for score, f1 in filter(None, analysis.best_scores):
+        assert f"{score:.2f}" in cells and f"{100 * f1:.1f}" in cells
+    assert {one.name for one in errors.slices} <= set(cells)
+    assert heads.count("missing annotation") + heads.count("wrong label") == min(30, len(errors.suspects)) > 0
+    assert f"{100 * analysis.boundary.ap:.1f}" in page.of("b")
+
+
+def test_pictures_tell_right_wrong_and_missed_by_colour(tmp_path):
+    data = make_grid(images=1)
+    rows = [*find_all(data)[1:], detect(data, data["annotations"][0], shift=15)]
+    annotations, results = load(data, rows)
+    size = data["images"][0]["height"], data["images"][0]["width"]
+    Image.new("RGB", size[::-1]).save(tmp_path / "1.png")
+    (picture,) = make_pictures(annotations, results, analyze(annotations, results, threshold=0.5), tmp_path)
+    for drawn, first, second in ((picture.truth, MISSED, RIGHT), (picture.prediction, WRONG, RIGHT)):
+        shown = np.asarray(Image.open(io.BytesIO(drawn)).resize(size[::-1], Image.Resampling.BOX), int)
+        for x, color in ((27, first), (145, second)):
+            ratio = shown[25, x] / np.maximum(np.linalg.norm(shown[25, x]), 1)
+            assert ratio @ color / np.linalg.norm(color) > 0.98
 
 
 def test_of_many_classes_those_with_most_errors_are_shown(tmp_path):
     data = make_data(images=20, objects=5, ids=tuple(range(1, 41)))
     annotations = pack_annotations(data, "set.json")
     analysis = analyze(annotations, check_results(disturb(data), annotations, "rows.json"))
-    write_page(tmp_path / "a.html", title="t", facts={}, classes=annotations.classes.names, analysis=analysis)
+    write_page(tmp_path / "a.html", title="t", facts={}, annotations=annotations, analysis=analysis)
     text = (tmp_path / "a.html").read_text()
-    assert re.search(r"The 20 of (3\d|40) classes", text) and text.count('scope="row"') == 21
+    assert re.search(r"The 20 of (3\d|40) classes", text) and text[: text.index('id="errors"')].count('scope="row"') == 21
 
 
 def test_a_photo_that_cannot_be_read_is_said_in_its_place(made, tmp_path):
@@ -181,7 +209,7 @@ def test_a_photo_that_cannot_be_read_is_said_in_its_place(made, tmp_path):
     assert len(pictures) == 6 and [picture.group for picture in pictures] == ["best"] * 3 + ["worst"] * 3
     errors = {picture.name: picture.error for picture in pictures}
     assert "9 x 8" in errors["1.png"] and "0.png" in errors["0.png"] and all(errors.values())
-    parts = {"classes": annotations.classes.names, "analysis": analysis, "pictures": pictures}
+    parts = {"annotations": annotations, "analysis": analysis, "pictures": pictures}
     write_page(tmp_path / "a.html", title="t", facts={}, **parts)
     assert (tmp_path / "a.html").read_text().count("Cannot be shown") == 6
 

@@ -1,7 +1,8 @@
 import pytest
 
-from maskzoo.training.schedule import change_epochs, fit_recipe, learning_rate
+from maskzoo.training.schedule import change_epochs, fit_recipe, learning_rate, make_optimizer
 from maskzoo.zoo.rows import read_row
+from networks import small_config, small_network
 
 RECIPE = read_row("mask_rcnn_r50_fpn_1x_coco").training
 
@@ -30,3 +31,15 @@ def test_another_number_of_epochs_moves_the_milestones_in_proportion():
     assert (recipe.epochs, recipe.milestones) == (36, (24, 33))
     assert change_epochs(RECIPE, 12) == RECIPE
     assert change_epochs(RECIPE, 1).milestones == (1, 1)
+
+
+def test_only_norms_that_learn_have_a_decay_of_their_own():
+    config = small_config("mask_rcnn_r50_fpn_gn_2x_coco")
+    network = small_network(config)
+    names = {id(parameter): name for name, parameter in network.named_parameters()}
+    groups = make_optimizer(network, config.training).param_groups
+    spared = {names[id(own)] for group in groups if group["weight_decay"] == 0 for own in group["params"]}
+    assert spared == {name for name in names.values() if ".norm." in name} and len(spared) == 2 * 16
+    assert {group["weight_decay"] for group in groups} == {0.0, 0.0001}
+    (plain,) = make_optimizer(network, config.training.model_copy(update={"norm_decay": None})).param_groups
+    assert plain["weight_decay"] == 0.0001

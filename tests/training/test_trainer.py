@@ -128,6 +128,27 @@ def test_training_stops_when_patience_ends_and_keeps_the_best(tmp_path):
     assert any("no better mask AP" in row.get("text", "") for row in rows)
 
 
+def test_a_run_whose_hours_are_over_stops_at_a_step_and_goes_on_exactly(tmp_path):
+    batches = [make_batch(1), make_batch(2), make_batch(3)]
+    whole, _ = make_trainer(tmp_path / "whole", batches)
+    assert whole.train() == "all 2 epochs are done"
+    first, rows = make_trainer(tmp_path / "parts", batches)
+    first.hours = 1.0
+
+    def pass_time(row):
+        rows.append(row)
+        if row["kind"] == "step" and row["iteration"] == 2:
+            first._began -= 3600
+
+    first.report = pass_time
+    assert first.train() == "its 1 hours are over, in epoch 1 of 2"
+    assert first.state.position.iteration == 2 and any("hours are over" in row.get("text", "") for row in rows)
+    second, _ = make_trainer(tmp_path / "parts", batches)
+    second.resume(read_newest_snapshot(tmp_path / "parts" / "snapshots"))
+    assert second.train() == "all 2 epochs are done"
+    assert is_equal(copy_state(second), copy_state(whole))
+
+
 def test_a_run_that_ends_while_its_best_weights_are_written_measures_and_writes_them_again(tmp_path):
     def train(resume):
         kept = []

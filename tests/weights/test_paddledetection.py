@@ -6,7 +6,8 @@ from maskzoo.errors import WeightsError
 from maskzoo.models.build import build
 from maskzoo.weights.paddledetection import list_renames
 from maskzoo.weights.rename import rename
-from maskzoo.zoo.rows import name_group, names, read_row
+from maskzoo.zoo.rows import read_row
+from networks import MORE_OF_PADDLE, PADDLE
 from pdparams_files import read_manifest
 
 
@@ -17,7 +18,7 @@ def read(name):
     return config, network, read_manifest(name)
 
 
-@pytest.mark.parametrize("name", [name for name in names() if name_group(name) == "PaddleDetection"])
+@pytest.mark.parametrize("name", [*PADDLE, *MORE_OF_PADDLE])
 def test_names_shapes_and_trainability_equal_the_manifest(name):
     config, network, manifest = read(name)
     table = list_renames(config.network)

@@ -16,7 +16,7 @@ from maskzoo.weights.rename import Layout
 from maskzoo.zoo.first_weights import make_first_weights, refuse_random
 from maskzoo.zoo.load import build_empty, list_shapes, load, load_network
 from maskzoo.zoo.rows import read_row
-from networks import C4, FPN, make_photo
+from networks import C4, CASCADE_GN, FPN, make_photo
 from pdparams_files import write_pdparams
 from small_runs import write_model
 
@@ -265,6 +265,18 @@ def rows(network, label):
 
 def same(first, second):
     return [torch.equal(tensor, second[name]) for name, tensor in first.items()]
+
+
+@pytest.mark.parametrize("classes", ["{7: Dog, 8: widget}", "{7: Dog}"])
+def test_every_box_head_of_a_cascade_changes_its_scores_and_keeps_the_deltas_of_all_classes(tmp_path, classes):
+    config = make_config(row=CASCADE_GN)
+    network = make_network(config)
+    path = write_own(tmp_path / "net.safetensors", config, network)
+    begun = make_first_weights(make_config(f"classes={classes}", row=CASCADE_GN), path, seed=5).model
+    for ours, theirs in zip(begun.heads.stages, network.heads.stages, strict=True):
+        assert torch.equal(ours.box.score.weight[[0, -1]], theirs.box.score.weight[[2, -1]])
+        assert torch.equal(ours.box.delta.weight, theirs.box.delta.weight) and torch.equal(ours.fc6.weight, theirs.fc6.weight)
+    assert torch.equal(begun.heads.mask.logits.weight[0], network.heads.mask.logits.weight[2])
 
 
 @pytest.mark.parametrize("row", [FPN, C4])

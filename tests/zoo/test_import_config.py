@@ -117,6 +117,22 @@ def test_the_published_networks_config_becomes_its_row(write, tmp_path):
     assert (done.config.source.imagenet, done.config.source.weights) == (row.source.imagenet, "")
 
 
+@pytest.mark.parametrize(
+    ("text", "row"),
+    [
+        (
+            "FPN: {norm_type: gn}\nMaskFeat: {norm_type: gn}\nBBoxHead: {head: XConvNormHead}\n"
+            "XConvNormHead: {num_convs: 4, out_channel: 1024, norm_type: gn}\n",
+            "mask_rcnn_r50_fpn_gn_2x_coco",
+        ),
+        ("ResNet: {dcn_v2_stages: [1, 2, 3]}\n", "mask_rcnn_dcn_r50_fpn_1x_coco"),
+    ],
+)
+def test_group_norms_and_deformable_convolutions_become_their_rows_network(text, row, write, tmp_path):
+    config, expected = import_config(write(text), tmp_path / "my.yml").config, read_row(row)
+    assert config.network == expected.network and config.training.norm_decay == expected.training.norm_decay
+
+
 def test_what_is_ones_own_is_taken_over_with_its_key_and_the_rest_is_named(write, tmp_path):
     source = write(
         """
@@ -208,11 +224,13 @@ def test_a_network_without_a_pyramid_is_one_of_c4_heads(write, tmp_path):
     [
         ("architecture: CascadeRCNN", "architecture is 'CascadeRCNN', which is not computed here; expected MaskRCNN"),
         ("MaskRCNN: {backbone: SwinTransformer}", "MaskRCNN.backbone is 'SwinTransformer'"),
-        ("ResNet: {dcn_v2_stages: [1, 2, 3]}", r"dcn_v2_stages is \[1, 2, 3\]"),
+        ("ResNet: {dcn_v2_stages: [0, 1]}", r"dcn_v2_stages is \[0, 1\]"),
         ("ResNet: {variant: a}", "ResNet.variant is 'a'"),
         ("ResNet: {depth: fifty}", "ResNet.depth is 'fifty'; expected a whole number"),
         ("ResNet: {depth: 152}", "network.backbone.depth"),
-        ("BBoxHead: {head: XConvNormHead}", "BBoxHead.head is 'XConvNormHead'"),
+        ("BBoxHead: {head: VitHead}", "BBoxHead.head is 'VitHead'"),
+        ("BBoxHead: {head: XConvNormHead}", "FPN.norm_type is None"),
+        ("architecture: CascadeRCNN", "architecture is 'CascadeRCNN'"),
         ("BBoxHead: {bbox_weight: [20, 20, 10, 10]}", "bbox_weight"),
         ("MaskHead: {roi_extractor: {sampling_ratio: 2}}", "MaskHead.roi_extractor.sampling_ratio is 2"),
         ("RPNHead: {anchor_generator: {offset: 0.5}}", "offset is 0.5"),

@@ -13,12 +13,13 @@ from maskzoo.zoo.rows import (
     summarize,
     to_markdown,
 )
+from networks import MORE_OF_PADDLE, PADDLE
 
-PADDLE = [name for name in names() if name_group(name) == "PaddleDetection"]
 DISTINCT = [name for name in PADDLE if "_1x_" in name and "ssld" not in name]
-ELSEWHERE = [name for name in names() if "/" in name]
+ELSEWHERE = [name for name in names() if "/" in name and name not in MORE_OF_PADDLE]
 OWN = [name for name in names() if name_group(name) == "maskzoo"]
 DISTINCT += [
+    *(name for name in MORE_OF_PADDLE if "ssld" not in name),
     "torchvision/maskrcnn_resnet50_fpn", "torchvision/maskrcnn_resnet50_fpn_v2", "detectron2/mask_rcnn_R_50_C4_1x",
     "detectron2/mask_rcnn_R_50_DC5_1x", "detectron2/mask_rcnn_R_101_C4_3x", "detectron2/mask_rcnn_R_50_FPN_100ep_LSJ",
     "detectron2/Cityscapes_mask_rcnn_R_50_FPN",
@@ -28,8 +29,8 @@ DISTINCT += [
 
 
 def test_the_rows_come_library_by_library_and_small_networks_first():
-    assert names()[:12] == PADDLE and len(ELSEWHERE) == 43
-    assert names()[55:] == OWN == ["maskzoo_r18_fpn_tiny", "maskzoo_r18_fpn_small"]
+    assert names() == [*PADDLE, *MORE_OF_PADDLE, *ELSEWHERE, *OWN] and len(PADDLE) == 12 and len(ELSEWHERE) == 43
+    assert OWN == ["maskzoo_r18_fpn_tiny", "maskzoo_r18_fpn_small"]
     assert (PADDLE[0], PADDLE[-1]) == ("mask_rcnn_r50_1x_coco", "mask_rcnn_x101_vd_64x4d_fpn_2x_coco")
     assert [name.partition("/")[0] for name in ELSEWHERE] == ["torchvision"] * 2 + ["detectron2"] * 20 + ["mmdet"] * 21
     detectron = [name.partition("/")[2] for name in ELSEWHERE if name.startswith("detectron2/")]
@@ -99,13 +100,16 @@ def test_what_sets_libraries_and_networks_apart_stands_in_each_row(name):
         ("MaskRCNN-ResNet50-FPN", "mask_rcnn_r50_fpn_1x_coco"),
         ("MaskRCNN-ResNet50-vd-SSLDv2-FPN", "mask_rcnn_r50_vd_fpn_ssld_1x_coco"),
         ("MaskRCNN-ResNeXt101-vd-FPN", "mask_rcnn_x101_vd_64x4d_fpn_1x_coco"),
+        ("mask_rcnn_r50_fpn_gn_2x_coco", "paddle/mask_rcnn_r50_fpn_gn_2x_coco"),
+        ("Cascade-MaskRCNN-ResNet50-vd-SSLDv2-FPN", "paddle/cascade_mask_rcnn_r50_vd_fpn_ssld_1x_coco"),
+        ("cascade_mask_rcnn_r50_fpn_1x_coco", "paddle/cascade_mask_rcnn_r50_fpn_1x_coco"),
         ("detectron2/COCO-InstanceSegmentation/mask_rcnn_R_50_FPN_3x", "detectron2/mask_rcnn_R_50_FPN_3x"),
         ("detectron2/new_baselines/mask_rcnn_R_50_FPN_400ep_LSJ", "detectron2/mask_rcnn_R_50_FPN_400ep_LSJ"),
         ("detectron2/Cityscapes/mask_rcnn_R_50_FPN", "detectron2/Cityscapes_mask_rcnn_R_50_FPN"),
         ("detectron2/LVISv0.5-InstanceSegmentation/mask_rcnn_R_50_FPN_1x", "detectron2/LVISv0.5_mask_rcnn_R_50_FPN_1x"),
         ("mmdet/mask_rcnn_r50_fpn_1x_coco", "mmdet/mask-rcnn_r50_fpn_1x_coco"),
         ("mmdet/mask_rcnn_r50_caffe_fpn_mstrain-poly_3x_coco", "mmdet/mask-rcnn_r50-caffe_fpn_ms-poly-3x_coco"),
-        ("mask_rcnn_R_50_FPN_3x", None), ("Cascade-MaskRCNN-ResNet50-FPN", None), ("", None), ("detectron2/", None),
+        ("mask_rcnn_R_50_FPN_3x", None), ("Mask-RT-DETR-M", None), ("", None), ("detectron2/", None),
     ],
 )  # fmt: skip
 def test_names_that_others_give_to_a_row_find_it(name, row):
@@ -121,7 +125,8 @@ def test_one_row_each_is_marked_for_its_size_and_for_its_work():
     rows = list_models()
     coco = [row for row in rows if row.data == "COCO val2017" and row.mask_ap]
     marked = {mark: row for row in rows for mark in row.best}
-    assert len(rows) == 57 and sorted(marked) == ["GFLOP", "megabyte"] == sorted(mark for row in rows for mark in row.best)
+    assert len(rows) == len(names())
+    assert sorted(marked) == ["GFLOP", "megabyte"] == sorted(mark for row in rows for mark in row.best)
     for mark, cost in (("megabyte", "parameters"), ("GFLOP", "gflops")):
         ratio = marked[mark].mask_ap / getattr(marked[mark], cost)
         assert all(row.mask_ap / getattr(row, cost) <= ratio for row in coco)
@@ -221,5 +226,5 @@ def test_weights_that_are_not_there_are_not_taken_for_a_name(tmp_path):
 def test_markdown_has_a_line_for_every_row():
     table = to_markdown(list_models())
     assert all(f"`{name}`" in table for name in names())
-    assert len(table.splitlines()) == 59
+    assert len(table.splitlines()) == len(names()) + 2
     assert table.count(" *") == 2 and "| - | 36.5 |" in table and "None" not in table

@@ -30,8 +30,8 @@ def time_call(call: Callable[[], object], device: torch.device) -> float:
     """Return the seconds of a call, until the device has done what it asked for."""
     start = time.perf_counter()
     call()
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
+    if device.type != "cpu":
+        torch.accelerator.synchronize(device)
     return time.perf_counter() - start
 
 

@@ -93,6 +93,7 @@ def _spread_scores(network: MaskRCNN) -> None:
     batch = ImageBatch(torch.randn(1, 3, PROBE, PROBE, generator=random), torch.tensor([[PROBE, PROBE]]).float())
     features = network.eval().features(batch.pixels)
     boxes = network.propose(*network.score_anchors(features), batch.sizes, network.limits.proposals).boxes
-    scores, deltas = network.heads.boxes(network.heads.table(features), boxes)
-    network.heads.box.score.weight.mul_(SPREAD / scores.std().clamp_min(1e-6))
-    network.heads.box.delta.weight.mul_(0.5 / deltas.std().clamp_min(1e-6))  # boxes stay where their proposals are
+    for place, stage in enumerate(network.heads.stages):
+        scores, deltas = network.heads.boxes(network.heads.table(features), boxes, place)
+        stage.box.score.weight.mul_(SPREAD / scores.std().clamp_min(1e-6))
+        stage.box.delta.weight.mul_(0.5 / deltas.std().clamp_min(1e-6))  # boxes stay where their proposals are

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from itertools import cycle
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
@@ -37,7 +37,7 @@ def run(job: dict[str, Any]) -> dict[str, Any]:
     keep_freed_memory()
     device = Processes(device=job["device"]).device
     start = time.perf_counter()
-    call, predictor = prepare(job, "cuda" if device.type == "cuda" else "cpu")
+    call, predictor = prepare(job, str(device))
     loading = time.perf_counter() - start
     first = time_call(call, device)
     if device.type == "cuda":
@@ -57,7 +57,7 @@ def run(job: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
-def prepare(job: dict[str, Any], device: Literal["cpu", "cuda"]) -> tuple[Callable[[], object], Predictor | None]:
+def prepare(job: dict[str, Any], device: str) -> tuple[Callable[[], object], Predictor | None]:
     """Return what one call of the job does, and the predictor where its steps can be timed."""
     if job["backend"] == "training":
         network, config = load_network(job["model"], job["weights"], overrides=job["overrides"])

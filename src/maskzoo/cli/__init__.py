@@ -17,6 +17,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from maskzoo.cli.bench import bench
+from maskzoo.cli.compare import compare
 from maskzoo.cli.convert import convert
 from maskzoo.cli.data import app as data_app
 from maskzoo.cli.demo import demo
@@ -46,6 +47,7 @@ app = typer.Typer(
 app.command("predict", no_args_is_help=True)(predict)
 app.command("train", no_args_is_help=True)(train)
 app.command("eval", no_args_is_help=True)(evaluate)
+app.command("compare", no_args_is_help=True)(compare)
 app.add_typer(data_app, name="data")
 app.add_typer(models_app, name="models")
 app.command("convert", no_args_is_help=True)(convert)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from maskzoo.cli.options import Batch, Device, DeviceOption, Model, Overrides, Weights, parse_size
+from maskzoo.cli.options import Batch, DeviceOption, Model, Overrides, Weights, parse_size
 from maskzoo.cli.progress import show_progress
 from maskzoo.cli.terminal import open_stderr, open_stdout, print_json, start_table
 from maskzoo.progress import ProgressEvent
@@ -36,7 +36,7 @@ def bench(
         str | None, typer.Option(metavar="N,M", help="Numbers of threads; else as many as can compute at once.")
     ] = None,
     batch: Batch = 1,
-    device: DeviceOption = Device.auto,
+    device: DeviceOption = "auto",
     seconds: Annotated[float, typer.Option(min=0.1, metavar="S", help="Time for each setting, without loading.")] = 20.0,
     rounds: Annotated[int, typer.Option(min=1, metavar="N", help="Turns that this time is cut into.")] = 2,
     training: Annotated[bool, typer.Option("--training", help="Measure training steps as well.")] = False,
@@ -72,7 +72,7 @@ def bench(
             dtypes=_split(dtypes),
             threads=counts,
             batch=batch,
-            device=device.value,
+            device=device,
             seconds=seconds,
             rounds=rounds,
             training=training,

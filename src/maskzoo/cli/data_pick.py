@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from maskzoo.cli.options import Device, DeviceOption, Model, Overrides, Weights, load_predictor
+from maskzoo.cli.options import DeviceOption, Model, Overrides, Weights, load_predictor
 from maskzoo.cli.progress import show_progress
 from maskzoo.cli.terminal import open_stderr, open_stdout, print_json, start_table
 from maskzoo.errors import count_words, list_some
@@ -26,7 +26,7 @@ def pick_data(
     out: Annotated[Path, typer.Option(metavar="FILE", help="The list to write, a path a line.")] = Path("pick.txt"),
     page: Annotated[Path | None, typer.Option(metavar="FILE", help="Show them on an HTML page, with the reasons.")] = None,
     weights: Weights = None,
-    device: DeviceOption = Device.auto,
+    device: DeviceOption = "auto",
     override: Overrides = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,
 ) -> None:
@@ -49,7 +49,7 @@ def pick_data(
 
     with show_progress() as show:
         predictor = load_predictor(
-            model, weights, show, device=device.value, backend="eager", overrides=override or ()
+            model, weights, show, device=device, backend="eager", overrides=override or ()
         )  # fmt: skip
         found = pick_images(predictor, sources, count, out=out, on_progress=show)
         if page is not None:

@@ -13,7 +13,6 @@ from maskzoo.cli.options import (
     Batch,
     Calibrate,
     Classes,
-    Device,
     DeviceOption,
     Dtype,
     DtypeOption,
@@ -45,7 +44,7 @@ def evaluate(
         str | None, typer.Option(metavar="NAME", help="The split of a folder; else val, or test, or train.")
     ] = None,
     batch: Batch = 1,
-    device: DeviceOption = Device.auto,
+    device: DeviceOption = "auto",
     backend: BackendOption = BackendName.auto,
     dtype: DtypeOption = Dtype.auto,
     calibrate: Calibrate = None,
@@ -95,7 +94,7 @@ def evaluate(
     import maskzoo
     from maskzoo.system.processes import join_processes
 
-    with join_processes(device.value) as processes, show_progress(processes.rank) as show:
+    with join_processes(device) as processes, show_progress(processes.rank) as show:
         show(ProgressEvent("Loading"))  # while torch is imported
         maskzoo.keep_freed_memory()  # this process does nothing else
         if page is not None:
@@ -110,7 +109,7 @@ def evaluate(
             split=split,
             images=None if from_predictions and page else images,  # of which only the page has need then
             batch=batch,
-            device=device.value,
+            device=device,
             backend=backend.value,
             dtype=dtype.value,
             calibrate=calibrate,

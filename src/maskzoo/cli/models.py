@@ -220,10 +220,11 @@ def _list_facts(config: ModelConfig, row: RowSummary) -> dict[str, dict[str, str
 
     training, anchors = config.training, config.network.anchors
     detections, proposals = config.limits.detections, config.limits.proposals
+    deformable, stages = config.network.backbone.deformable, config.network.box_stages
     return {
         row.name: {
-            "backbone": row.backbone,
-            "heads": row.heads,
+            "backbone": row.backbone + (f", deformable in {', '.join(deformable)}" if deformable else ""),
+            "heads": row.heads + (f", {stages} box heads in a row" if stages > 1 else ""),
             "box AP, mask AP": f"{_format(row.box_ap)}, {_format(row.mask_ap)} ({row.data or COCO_VAL}, as published)"
             if row.mask_ap or row.box_ap
             else "-",

@@ -20,7 +20,6 @@ __all__ = [
     "Batch",
     "Calibrate",
     "Classes",
-    "Device",
     "DeviceOption",
     "Dtype",
     "DtypeOption",
@@ -31,12 +30,6 @@ __all__ = [
     "load_predictor",
     "parse_size",
 ]
-
-
-class Device(StrEnum):
-    auto = "auto"
-    cpu = "cpu"
-    cuda = "cuda"
 
 
 class BackendName(StrEnum):
@@ -67,7 +60,12 @@ Weights = Annotated[
     typer.Option("--weights", metavar="FILE", help="Weights instead of the published; your own .yml needs them."),
 ]
 Batch = Annotated[int, typer.Option("--batch", min=1, metavar="N", help="Images computed together.")]
-DeviceOption = Annotated[Device, typer.Option("--device", help="auto is the GPU where there is one.")]
+DeviceOption = Annotated[
+    str,
+    typer.Option(
+        "--device", metavar="NAME", help="auto (cuda where there is one), or what PyTorch has: cpu, cuda:1, mps, xpu."
+    ),
+]
 BackendOption = Annotated[
     BackendName,
     typer.Option(

@@ -15,7 +15,6 @@ from maskzoo.cli.options import (
     BackendOption,
     Batch,
     Calibrate,
-    Device,
     DeviceOption,
     Dtype,
     DtypeOption,
@@ -77,7 +76,7 @@ def predict(
         str | None, typer.Option(metavar="NAMES", help="Only objects of these classes: person,dog; all if left out.")
     ] = None,
     batch: Batch = 1,
-    device: DeviceOption = Device.auto,
+    device: DeviceOption = "auto",
     backend: BackendOption = BackendName.auto,
     dtype: DtypeOption = Dtype.auto,
     calibrate: Calibrate = None,
@@ -138,7 +137,7 @@ def predict(
 
     ways = _read_ways(augment, scales)
 
-    def load(show: OnProgress, device: str = device.value) -> Predictor:
+    def load(show: OnProgress, device: str = device) -> Predictor:
         from maskzoo.inference.augmented import augment as augment_predictor
 
         options = {"device": device, "backend": backend.value, "dtype": dtype.value}
@@ -165,10 +164,10 @@ def predict(
         from maskzoo.inference.folder_run import predict_folder
         from maskzoo.system.processes import join_processes
 
-    with join_processes(device.value) as processes:
+    with join_processes(device) as processes:
         with show_progress(processes.rank) as show:
             run = predict_folder(
-                lambda: load(show, device.value if processes.count == 1 else processes.device.type),
+                lambda: load(show, device if processes.count == 1 else processes.device.type),
                 sources,
                 out,
                 images=images,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from maskzoo.cli.options import BackendName, BackendOption, Device, DeviceOption, Dtype, DtypeOption, Weights, load_predictor
+from maskzoo.cli.options import BackendName, BackendOption, DeviceOption, Dtype, DtypeOption, Weights, load_predictor
 from maskzoo.cli.progress import show_progress
 from maskzoo.cli.terminal import open_stderr
 from maskzoo.errors import ArgumentError, MaskzooError
@@ -49,7 +49,7 @@ def serve(
     score: Annotated[
         float, typer.Option(min=0, max=1, metavar="P", help="Label Studio gets objects from this score on.")
     ] = 0.5,
-    device: DeviceOption = Device.auto,
+    device: DeviceOption = "auto",
     backend: BackendOption = BackendName.auto,
     dtype: DtypeOption = Dtype.auto,
     max_batch: Annotated[int, typer.Option(min=1, metavar="N", help="Photos of one canvas computed together.")] = 8,
@@ -90,7 +90,7 @@ def serve(
     predictors = {}
     with show_progress() as show:
         for name, one in named:
-            found = load_predictor(one, weights, show, device=device.value, backend=backend.value, dtype=dtype.value)
+            found = load_predictor(one, weights, show, device=device, backend=backend.value, dtype=dtype.value)
             predictors[name or found.config.name] = found
     run(
         predictors,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from maskzoo.cli.options import Classes, Device
+from maskzoo.cli.options import Classes, DeviceOption
 from maskzoo.cli.progress import TrainingDisplay, show_progress
 from maskzoo.cli.terminal import open_stderr, open_stdout, print_json
 
@@ -62,6 +62,12 @@ def train(
     freeze_depth: Annotated[
         int | None, typer.Option(min=0, max=5, metavar="N", help="Freeze the first N of stem, res2, res3, res4, res5.")
     ] = None,
+    patience: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Stop after N evaluations without a better mask AP.")
+    ] = None,
+    hours: Annotated[
+        float | None, typer.Option(metavar="H", help="Stop after H hours; a recipe from DATA has epochs for H instead.")
+    ] = None,
     crowds_as_objects: Annotated[
         bool, typer.Option("--crowds-as-objects", help="Learn crowds as objects, in sets drawn with a brush.")
     ] = False,
@@ -69,8 +75,7 @@ def train(
         str | None,
         typer.Option(metavar="NAME", help="lsj, or a preset of augmentations: photo, aerial, microscopy, industrial."),
     ] = None,
-    hours: Annotated[float | None, typer.Option(metavar="N", help="How long a run by a recipe from DATA may take.")] = None,
-    device: Annotated[Device, typer.Option(help="auto is the GPU where there is one.")] = Device.auto,
+    device: DeviceOption = "auto",
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write RUN/tensorboard too.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object at the end instead of a table.")] = False,
 ) -> None:
@@ -117,7 +122,7 @@ def train(
     if (resume is None) == (data is None):
         raise typer.BadParameter("expected DATA, with or without a MODEL before it, or --resume RUN alone", param_hint="DATA")
     maskzoo.keep_freed_memory()  # this process does nothing else
-    with join_processes(device.value) as processes, show_progress(processes.rank) as show:
+    with join_processes(device) as processes, show_progress(processes.rank) as show:
         display = TrainingDisplay(show)
         run = maskzoo.train(
             model,
@@ -134,10 +139,11 @@ def train(
             workers=workers,
             seed=seed,
             freeze_depth=freeze_depth,
+            patience=patience,
+            hours=hours,
             crowds_as_objects=crowds_as_objects,
             recipe=recipe,
-            hours=hours,
-            device=device.value,
+            device=device,
             overrides=override or (),
             tensorboard=tensorboard,
             processes=processes,
@@ -153,6 +159,7 @@ def train(
         counts = f"{run.dropped} steps dropped (loss not finite), {run.replaced} damaged images replaced"
         open_stderr().print(counts)
     lines = [f"best: {_describe_best(run)}: {run.best_weights}"] if run.best else []
+    lines.insert(0, f"stopped: {run.stopped}")
     lines += [f"last: {run.last_weights}", *([f"report: {run.report}"] if run.report else [])]
     for line in lines:
         open_stdout().print(line, soft_wrap=True)  # a path stays whole

@@ -19,7 +19,7 @@ from maskzoo.drawing.fonts import write_name
 from maskzoo.drawing.labels import draw_labels, measure_areas
 from maskzoo.errors import ConfigError
 
-__all__ = ["Objects", "draw_objects"]
+__all__ = ["CROWD", "Objects", "draw_objects"]
 
 Bools = NDArray[np.bool_]
 USUAL_FONT = 11  # pixels: at least, on a small photo

@@ -5,18 +5,18 @@ Matches are COCO's (same class, the best score chooses first); only the confusio
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import hotcoco.mask
 import numpy as np
-from hotcoco import COCOeval
 from numpy.typing import NDArray
 
 from maskzoo.datasets.annotations import AnnotationSet
-from maskzoo.datasets.rle import encode_polygons
+from maskzoo.evaluation.boundary import BoundaryMetrics, score_boundaries
+from maskzoo.evaluation.error_analysis import SUSPECT_SCORE, ErrorAnalysis, analyze_errors
 from maskzoo.evaluation.metrics import IOU50, IOU75, Kind, match_objects
+from maskzoo.evaluation.overlaps import walk_images
 from maskzoo.evaluation.results import Results
 
 __all__ = ["Analysis", "ImageScores", "ScoreSweep", "analyze"]
@@ -73,6 +73,8 @@ class Analysis:
     class without an object. `threshold` is the score from which on detections count in what follows. `matches` int64
     `[K]`: each result row's annotation at IoU 0.5, or UNMATCHED or IGNORED. `confusion` int64 `[C+1 C+1]`: rows are
     the truth, columns what was detected there, the last of both is background: missed objects and false detections.
+    `best_scores` has each class's score with the best F1 and that F1, None where no detection of it is right. `boundary`
+    is None for boxes, `errors` where the data set has no annotation.
     """
 
     kind: Literal["mask", "box"]
@@ -83,6 +85,30 @@ class Analysis:
     matches: Integers
     confusion: Integers
     images: ImageScores
+    best_scores: tuple[tuple[float, float] | None, ...]
+    boundary: BoundaryMetrics | None
+    errors: ErrorAnalysis | None
+
+    def to_dict(self, annotations: AnnotationSet) -> dict[str, Any]:
+        """Return what is wrong as plain values that `json.dumps` takes; `annotations` are those that were analyzed."""
+        calibration, boundary = None if self.errors is None else self.errors.calibration, self.boundary
+        rows = [
+            {
+                "name": name,
+                "best_score": None if best is None else best[0],
+                "best_f1": None if best is None else best[1],
+                "calibration_error": None if calibration is None else calibration.by_class[label],
+                "boundary_ap": None if boundary is None else boundary.classes[label],
+            }
+            for label, (name, best) in enumerate(zip(annotations.classes.names, self.best_scores, strict=True))
+        ]
+        return {
+            "kind": self.kind,
+            "threshold": self.threshold,
+            "boundary": None if boundary is None else {"AP": boundary.ap, "AP50": boundary.ap50, "AP75": boundary.ap75},
+            "classes": rows,
+            "errors": None if self.errors is None else self.errors.to_dict(annotations),
+        }
 
 
 def analyze(annotations: AnnotationSet, results: Results, *, threshold: float | None = None) -> Analysis:
@@ -95,25 +121,43 @@ def analyze(annotations: AnnotationSet, results: Results, *, threshold: float | 
         evaluator, tables = match_objects(annotations, results, kind)
         table = np.asarray(tables["precision"])[[IOU50, IOU75], :, :, 0, 2].transpose(0, 2, 1)  # 100 detections, all areas
         precision = np.where(table > -1, table, np.nan)
-        matches = _read_matches(evaluator, len(results))
+        diagnostics = evaluator.image_diagnostics(iou_thr=SAME, score_thr=SUSPECT_SCORE)
+        matches = _read_matches(diagnostics, len(results))
     sweep = _sweep(results.scores, matches, int((~annotations.crowd).sum()))
     if threshold is None:
         threshold = USUAL_SCORE if sweep.best_score is None else sweep.best_score
     confusion = np.zeros((classes + 1, classes + 1), np.int64)
     overlap = np.zeros(len(annotations))
-    for image, rows, objects, iou in _walk(annotations, results, kind, threshold):
+    for image, rows, objects, iou in walk_images(annotations, results, kind, threshold):
         _count(confusion, results.labels[rows], annotations.labels[objects], annotations.crowd[objects], iou)
         place = {row: column for column, row in enumerate(objects.tolist())}
         pairs = [(line, place[found]) for line, found in enumerate(matches[rows].tolist()) if found >= 0]
         overlap[image] = sum(iou[pair] for pair in pairs)
     images = _judge(annotations, results, matches, threshold, overlap)
+    errors = None
+    if len(annotations.ids):
+        detected = np.zeros(len(annotations.ids), np.bool_)
+        detected[matches[(matches >= 0) & (results.scores >= threshold)]] = True
+        errors = analyze_errors(evaluator, annotations, diagnostics, detected)
+    best = _find_best_scores(annotations, results, matches)
+    boundary = score_boundaries(annotations, results) if results.has_masks else None
     name: Literal["mask", "box"] = "mask" if kind == "segm" else "box"
-    return Analysis(name, precision[0], precision[1], sweep, threshold, matches, confusion, images)
+    return Analysis(name, precision[0], precision[1], sweep, threshold, matches, confusion, images, best, boundary, errors)
 
 
-def _read_matches(evaluator: COCOeval, count: int) -> Integers:
+def _find_best_scores(
+    annotations: AnnotationSet, results: Results, matches: Integers
+) -> tuple[tuple[float, float] | None, ...]:
+    best: list[tuple[float, float] | None] = []
+    for label, objects in enumerate(annotations.count_objects()):
+        rows = results.labels == label
+        sweep = _sweep(results.scores[rows], matches[rows], objects)
+        best.append(None if sweep.best_score is None or sweep.best_f1 is None else (sweep.best_score, sweep.best_f1))
+    return tuple(best)
+
+
+def _read_matches(found: Mapping[str, Any], count: int) -> Integers:
     """Return each result row's annotation at IoU 0.5. A match does not depend on detections with a lower score."""
-    found = evaluator.image_diagnostics(iou_thr=SAME, score_thr=np.inf)  # inf: no search for wrong labels
     matches = np.full(count, IGNORED)
     matches[np.array(list(found["dt_status"]), dtype=np.int64) - 1] = UNMATCHED
     pairs = np.array(list(found["dt_match"].items()), dtype=np.int64).reshape(-1, 2)
@@ -138,37 +182,6 @@ def _sweep(scores: Doubles, matches: Integers, objects: int) -> ScoreSweep:
     each = 2 * right[last] / (last + objects)
     best = int(each.argmax())
     return ScoreSweep(SCORES, precision, recall, f1, float(falling[last[best] - 1]), float(each[best]))
-
-
-def _walk(
-    annotations: AnnotationSet, results: Results, kind: Kind, threshold: float
-) -> Iterator[tuple[int, Integers, Integers, Doubles]]:
-    """Yield every image with its result rows from the threshold on, best first, its annotations, and IoU `[D G]`."""
-    kept = np.flatnonzero(results.scores >= threshold)
-    images, scores, bbox = results.images, results.scores, results.boxes
-    order = kept[np.lexsort((-scores[kept], images[kept]))]
-    first = np.searchsorted(images[order], np.arange(len(annotations) + 1))
-    for image in range(len(annotations)):
-        rows = order[first[image] : first[image + 1]]
-        objects = np.arange(annotations.first[image], annotations.first[image + 1])
-        if not len(rows) and not len(objects):
-            continue
-        crowd = annotations.crowd[objects].tolist()
-        iou = np.zeros((len(rows), len(objects)))
-        if iou.size and kind == "bbox":
-            iou = hotcoco.mask.bbox_iou(bbox[rows], annotations.bbox[objects], crowd)
-        elif iou.size:
-            size = annotations.sizes[image].tolist()
-            found = [{"size": size, "counts": results.runs[row]} for row in rows.tolist()]
-            iou = hotcoco.mask.iou(found, [encode_outline(annotations, row) for row in objects.tolist()], crowd)
-        yield image, rows, objects, iou
-
-
-def encode_outline(annotations: AnnotationSet, row: int) -> dict[str, Any]:
-    """Return the outline of annotation `row` as compressed run lengths, `{"size": [H, W], "counts": bytes}`."""
-    size = annotations.sizes[annotations.image_index[row]].tolist()
-    outline = annotations.outline(row)
-    return {"size": size, "counts": outline if isinstance(outline, bytes) else encode_polygons(outline, size)}
 
 
 def _count(confusion: Integers, detected: Integers, truth: NDArray[np.int32], crowd: NDArray[np.bool_], iou: Doubles) -> None:

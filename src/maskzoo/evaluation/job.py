@@ -21,6 +21,7 @@ from maskzoo.datasets.coco_reader import read_annotations
 from maskzoo.datasets.coco_writer import to_coco
 from maskzoo.datasets.layout import find_splits, pick_split
 from maskzoo.errors import ArgumentError
+from maskzoo.evaluation.analysis import Analysis, analyze
 from maskzoo.evaluation.collect import Collected, Failure, choose_images, collect_results
 from maskzoo.evaluation.common_classes import LeftOut, keep_common
 from maskzoo.evaluation.judgement import Provenance
@@ -51,6 +52,7 @@ class EvaluationRun:
         match: how the model's classes, or those of a file of results, are the data set's; None where nothing says.
         results: every row that was found, `results.provenance` how those of a file were matched. None in other processes
             than the first of those that torchrun started.
+        analysis: what is wrong with them; None where `results` is.
         images: how many were run, in `seconds`.
         failed: the images that could not be run. They count as images without detections.
         folder: where the images are; None if nothing was run.
@@ -63,6 +65,7 @@ class EvaluationRun:
     comparison: Comparison | None
     match: ClassMatch | None
     results: Results | None
+    analysis: Analysis | None = None
     images: int = 0
     seconds: float = 0.0
     failed: tuple[Failure, ...] = ()
@@ -81,6 +84,7 @@ class EvaluationRun:
             "classes_left_out": [asdict(one) for one in self.left_out],
             "matching": None if provenance is None else provenance.to_dict(),
             "detections_left_out": 0 if self.results is None else self.results.left_out,
+            "analysis": None if self.analysis is None else self.analysis.to_dict(self.annotations),
             "images_run": self.images,
             "seconds": round(self.seconds, 3),
             "failed": [asdict(failure) for failure in self.failed],
@@ -185,7 +189,7 @@ def evaluate(
         changes = [*(f"--set {text}" for text in overrides), *(["--all-images"] if all_images else [])]
         changes += [] if dtype in ("auto", "float32") else [f"--dtype {dtype}"]
         run = None if found is None else subject.score(chosen, found, changes, folder)
-        shared = processes.broadcast(None if run is None else replace(run, results=None))
+        shared = processes.broadcast(None if run is None else replace(run, results=None, analysis=None))
     if run is not None and out is not None:
         _write(Path(out), run, choose_images(chosen, all_images=all_images))
     run = run or shared
@@ -223,7 +227,7 @@ class _Subject:
         comparison = None
         if self.config is not None:
             comparison = compare_with_published(self.config, annotations, evaluation, differs)
-        rest = found.images, found.seconds, tuple(found.failed), folder, left_out
+        rest = analyze(annotations, results), found.images, found.seconds, tuple(found.failed), folder, left_out
         return EvaluationRun(self.name, annotations, evaluation, comparison, self.match, results, *rest)
 
 

@@ -168,10 +168,8 @@ def _load_truth(annotations: AnnotationSet, kind: Kind) -> COCO:
 def _load_results(truth: COCO, annotations: AnnotationSet, results: Results, kind: Kind) -> COCO:
     columns = np.zeros((len(results), 7))
     columns[:, 0], columns[:, 5], columns[:, 6] = results.images + 1, results.scores, results.labels + 1
-    if kind == "bbox":
-        columns[:, 1:5] = results.boxes
-        return truth.load_res(columns)
-    if not len(results):
+    columns[:, 1:5] = results.bound(annotations)  # for masks too: hotcoco looks for wrong labels by boxes
+    if kind == "bbox" or not len(results):
         return truth.load_res(columns)
     sizes = annotations.sizes.tolist()
     masks: list[dict[str, Any] | list[list[float]]] = [

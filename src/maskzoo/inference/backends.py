@@ -17,6 +17,7 @@ from maskzoo.models.mask_rcnn import MaskRCNN
 from maskzoo.models.packing import PackedConv, pack
 from maskzoo.models.roi_heads import FpnRoiHeads
 from maskzoo.structures import Detections, ImageBatch
+from maskzoo.system.devices import explained_operators
 
 __all__ = ["Backend", "Compiled", "Eager", "PhotoBackend"]
 
@@ -85,8 +86,9 @@ class Eager:
     def detect(self, batch: ImageBatch) -> Detections:
         """Run the network on a batch: the mask head on real detections only."""
         on_device = ImageBatch(batch.pixels.to(self.device, self._dtype), batch.sizes.to(self.device))
-        detections, table = self.model.find(on_device)
-        done = self.model.add_masks(detections.trimmed(), table)
+        with explained_operators(self.device):
+            detections, table = self.model.find(on_device)
+            done = self.model.add_masks(detections.trimmed(), table)
         masks = None if done.masks is None else done.masks.cpu()
         return Detections(done.boxes.cpu(), done.scores.cpu(), done.labels.cpu(), done.rois.cpu(), done.valid.cpu(), masks)
 
@@ -94,8 +96,10 @@ class Eager:
 def _keep_last_layers(model: MaskRCNN) -> None:
     """Put what gives scores and deltas back into float32: logits of 8 bits are equal for many boxes, and mix up their order."""
     model.rpn.conv.register_forward_hook(_widen_output)
-    model.heads.box.register_forward_pre_hook(_widen_input)
-    for layer in (model.rpn.score, model.rpn.delta, model.heads.box):
+    predictors = [stage.box for stage in model.heads.stages]
+    for predictor in predictors:
+        predictor.register_forward_pre_hook(_widen_input)
+    for layer in (model.rpn.score, model.rpn.delta, *predictors):
         layer.float()
 
 
@@ -130,7 +134,7 @@ class Compiled(Eager):
             (self.model.heads, "mask_head", (0,)),
         ]
         if isinstance(self.model.heads, FpnRoiHeads):  # C4's boxes come from its mask head
-            parts.append((self.model.heads, "box_head", (0,)))
+            parts += [(stage, "box_head", (0,)) for stage in self.model.heads.stages]
         for module, method, axes in parts:
             setattr(module, method, _compile(getattr(module, method), axes, freeze))
 

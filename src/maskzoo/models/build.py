@@ -8,7 +8,7 @@ from maskzoo.models.fpn import FeaturePyramid
 from maskzoo.models.mask_rcnn import MaskRCNN
 from maskzoo.models.norms import BatchNorm, FrozenNorm
 from maskzoo.models.resnet import ResNet, count_channels, make_stage
-from maskzoo.models.roi_heads import C4RoiHeads, FpnRoiHeads, RoiHeads
+from maskzoo.models.roi_heads import C4RoiHeads, CascadeRoiHeads, FpnRoiHeads, RoiHeads
 from maskzoo.models.rpn import RpnHead
 from maskzoo.models.settings import Backbone, Limits, Network
 
@@ -26,7 +26,9 @@ def build(network: Network, classes: int, limits: Limits) -> MaskRCNN:
         backbone = ResNet(shape, (2, 3, 4, 5))
         pyramid = FeaturePyramid(backbone.channels, channels, network.norm)
         rpn = RpnHead(channels, anchors, network.rpn_convs)
-        heads: RoiHeads = FpnRoiHeads(channels, classes, network.box_features, network.norm, network.box_head)
+        sizes = (channels, classes, network.box_features, network.norm, network.box_head)
+        cascade = network.box_stages > 1
+        heads: RoiHeads = CascadeRoiHeads(*sizes, stages=network.box_stages) if cascade else FpnRoiHeads(*sizes)
     elif network.heads == "dc5":
         backbone, pyramid = ResNet(shape, (5,), dilated=True), None
         inputs = backbone.channels[-1]

@@ -42,7 +42,8 @@ def count_operations(model: MaskRCNN, canvas: tuple[int, int], proposals: int, d
         features = model.features(torch.empty(1, 3, *canvas))
         model.score_anchors(features)
         channels = features[0].shape[1]
-        heads.box(heads.box_head(torch.empty(proposals, channels, heads.box_side, heads.box_side)))
+        for stage in heads.stages:
+            stage.box(stage.box_head(torch.empty(proposals, channels, heads.box_side, heads.box_side)))
         labels = torch.zeros(detections, dtype=torch.int64)
         heads.mask(heads.mask_head(torch.empty(detections, channels, MASK_SIDE, MASK_SIDE)), labels)
     return int(counter.get_total_flops())

@@ -8,10 +8,10 @@ import torch
 from torch import nn
 
 from maskzoo.models.fpn import FeaturePyramid
-from maskzoo.models.layers import ConvLayer
+from maskzoo.models.layers import ConvLayer, DeformConvLayer
 from maskzoo.models.mask_rcnn import MaskRCNN
 from maskzoo.models.norms import BatchNorm, FrozenNorm
-from maskzoo.models.roi_heads import C4RoiHeads, FpnRoiHeads, MaskPredictor
+from maskzoo.models.roi_heads import BoxStage, C4RoiHeads, FpnRoiHeads, MaskPredictor
 
 __all__ = ["initialize", "initialize_predictors"]
 
@@ -45,8 +45,9 @@ def initialize(model: MaskRCNN, generator: torch.Generator) -> None:
 def initialize_predictors(model: MaskRCNN, generator: torch.Generator) -> None:
     """Draw the last layers of box and mask head, those whose size is the number of classes, and the mask's upsampling."""
     heads = model.heads
-    _draw_normal(heads.box.score, 0.01, generator)
-    _draw_normal(heads.box.delta, 0.001, generator)
+    for stage in heads.stages:
+        _draw_normal(stage.box.score, 0.01, generator)
+        _draw_normal(stage.box.delta, 0.001, generator)
     _draw_mask(heads.mask, generator)
 
 
@@ -55,6 +56,9 @@ def _draw_backbone(part: nn.Module, generator: torch.Generator) -> None:
         if isinstance(module, nn.Conv2d):
             fan_out = module.out_channels * module.kernel_size[0] * module.kernel_size[1] / module.groups
             _draw_normal(module, math.sqrt(2 / fan_out), generator)
+    for module in part.modules():
+        if isinstance(module, DeformConvLayer):  # which begin as plain convolutions, halved
+            nn.init.zeros_(module.offset.conv.weight)
 
 
 def _draw_pyramid(pyramid: FeaturePyramid, generator: torch.Generator) -> None:
@@ -66,10 +70,13 @@ def _draw_pyramid(pyramid: FeaturePyramid, generator: torch.Generator) -> None:
 
 
 def _draw_fpn_heads(heads: FpnRoiHeads, generator: torch.Generator) -> None:
-    _draw_uniform(heads.fc6, 2 * heads.fc6.in_features, generator)  # the published fan-out of fc6 is its fan-in
-    if heads.fc7 is not None:
-        _draw_uniform(heads.fc7, heads.fc7.in_features + heads.fc7.out_features, generator)
-    for layer in (*_list_layers(heads.convs), *_list_layers(heads.box_convs)):
+    for stage in heads.stages:
+        if isinstance(stage, BoxStage):
+            _draw_uniform(stage.fc6, 2 * stage.fc6.in_features, generator)  # the published fan-out of fc6 is its fan-in
+            if stage.fc7 is not None:
+                _draw_uniform(stage.fc7, stage.fc7.in_features + stage.fc7.out_features, generator)
+    convs = [stage.box_convs for stage in heads.stages if isinstance(stage, BoxStage)]
+    for layer in (layer for part in (heads.convs, *convs) for layer in _list_layers(part)):
         _draw_normal(layer.conv, math.sqrt(2 / (layer.conv.in_channels * 9)), generator)
 
 

@@ -8,8 +8,11 @@ from torch import Tensor, nn
 from maskzoo.models.norms import FrozenNorm, make_norm
 from maskzoo.models.settings import Norm
 from maskzoo.ops.convolution import convolve
+from maskzoo.ops.deform_conv import deform_conv
 
-__all__ = ["ConvLayer", "Upsample", "finish"]
+__all__ = ["ConvLayer", "DeformConvLayer", "Upsample", "finish"]
+
+KERNEL = 3  # of deformable convolutions
 
 
 class ConvLayer(nn.Module):
@@ -44,6 +47,22 @@ class ConvLayer(nn.Module):
         if self.norm is not None:
             out = self.norm(out)
         return finish(out, add, self.relu)
+
+
+class DeformConvLayer(nn.Module):
+    """A deformable convolution 3x3 (v2), a norm and ReLU; a convolution of the same input says where each point looks."""
+
+    def __init__(self, inputs: int, outputs: int, *, stride: int, groups: int, norm: Norm) -> None:
+        super().__init__()
+        self.offset = ConvLayer(inputs, 3 * KERNEL * KERNEL, KERNEL, stride=stride)
+        self.conv = nn.Conv2d(inputs, outputs, KERNEL, stride, 1, groups=groups, bias=False)
+        self.norm = make_norm(norm, outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return relu(norm(conv(x))). `x` `[B C H W]`."""
+        offset, mask = self.offset(x).split((2 * KERNEL * KERNEL, KERNEL * KERNEL), dim=1)
+        out = deform_conv(x, offset, mask.sigmoid(), self.conv.weight, self.conv.stride[0], self.conv.groups)
+        return F.relu(out if self.norm is None else self.norm(out))
 
 
 class Upsample(nn.ConvTranspose2d):

@@ -23,7 +23,7 @@ class MaskRCNN(nn.Module):
     """The network: backbone, perhaps a pyramid, RPN, RoI heads. `build` chooses and composes them.
 
     `forward` is the whole walk. Its steps are methods, for whoever goes part of the way: `features`, `score_anchors`,
-    `propose`, `heads.boxes` (`heads.pool`, `heads.box_head`, `heads.box`), `detect`, `add_masks` (`heads.pool`,
+    `propose`, `heads.refine` (`heads.pool`, and `box_head` and `box` of `heads.stages`), `detect`, `add_masks` (`heads.pool`,
     `heads.mask_head`, `heads.mask`).
     """
 
@@ -52,7 +52,7 @@ class MaskRCNN(nn.Module):
         proposals = self.propose(*self.score_anchors(features), batch.sizes, self.limits.proposals)
         table = self.heads.table(features)
         del features  # the table holds what is still needed
-        return self.detect(*self.heads.boxes(table, proposals.boxes), proposals, batch.sizes), table
+        return self.detect(*self.heads.refine(table, proposals, batch.sizes), batch.sizes), table
 
     def features(self, pixels: Tensor) -> list[Tensor]:
         """Return the feature maps `[B C h w]` that the RPN runs on, finest first, of pixels `[B 3 H W]`."""

@@ -7,7 +7,7 @@ from functools import partial
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from maskzoo.models.layers import ConvLayer
+from maskzoo.models.layers import ConvLayer, DeformConvLayer
 from maskzoo.models.settings import Backbone
 
 __all__ = ["BLOCKS", "ResNet", "count_channels", "make_stage"]
@@ -36,15 +36,28 @@ class Shortcut(nn.Module):
 class Bottleneck(nn.Module):
     """1x1, 3x3, 1x1; the stride sits on the 3x3, or on the first 1x1. `channels` is 64 in res2 of the usual width."""
 
-    def __init__(self, shape: Backbone, inputs: int, channels: int, stride: int, first: bool, dilation: int = 1) -> None:
+    def __init__(
+        self,
+        shape: Backbone,
+        inputs: int,
+        channels: int,
+        stride: int,
+        first: bool,
+        dilation: int = 1,
+        deformable: bool = False,
+    ) -> None:
         super().__init__()
         outputs, norm = channels * EXPANSION, shape.norm
         width = int(channels * (shape.group_width / BASE_WIDTH)) * shape.groups
         first_stride, second_stride = (stride, 1) if shape.stride_in_1x1 else (1, stride)
         self.conv1 = ConvLayer(inputs, width, 1, stride=first_stride, norm=norm, relu=True)
-        self.conv2 = ConvLayer(
-            width, width, 3, stride=second_stride, groups=shape.groups, dilation=dilation, norm=norm, relu=True
-        )
+        self.conv2: nn.Module
+        if deformable:
+            self.conv2 = DeformConvLayer(width, width, stride=second_stride, groups=shape.groups, norm=norm)
+        else:
+            self.conv2 = ConvLayer(
+                width, width, 3, stride=second_stride, groups=shape.groups, dilation=dilation, norm=norm, relu=True
+            )
         self.conv3 = ConvLayer(width, outputs, 1, norm=norm, relu=True)
         self.shortcut = Shortcut(shape, inputs, outputs, stride) if first else None
 
@@ -79,7 +92,8 @@ def count_channels(shape: Backbone, stage: int) -> int:
 
 def make_stage(shape: Backbone, stage: int, *, dilated: bool = False) -> nn.Sequential:
     """Build one residual stage, 2 to 5; a `dilated` one keeps the size of its input and looks as far as one that strides."""
-    block = partial(Bottleneck, dilation=1 + dilated) if shape.depth >= DEEP else BasicBlock
+    deep = partial(Bottleneck, dilation=1 + dilated, deformable=f"res{stage}" in shape.deformable)
+    block = deep if shape.depth >= DEEP else BasicBlock
     channels, stride = shape.width << (stage - 2), 1 if stage == 2 or dilated else 2
     inputs, outputs = count_channels(shape, stage - 1), count_channels(shape, stage)
     rest = range(1, BLOCKS[shape.depth][stage - 2])

@@ -1,4 +1,5 @@
-"""RoI heads: boxes and masks of regions, on a pyramid (FPN), on one level of a dilated res5 (DC5), or on one with res5 (C4)."""
+"""RoI heads: boxes and masks of regions, on a pyramid (FPN, with one box head or a cascade of them), on one level of a
+dilated res5 (DC5), or on one with res5 (C4)."""
 
 from __future__ import annotations
 
@@ -11,9 +12,11 @@ from torch import Tensor, nn
 from maskzoo.models.layers import ConvLayer, Upsample
 from maskzoo.models.norms import BatchNorm
 from maskzoo.models.settings import Norm
+from maskzoo.ops.boxes import BOX_WEIGHTS, clip, decode
 from maskzoo.ops.roi_align import FeatureTable, assign_levels, make_table, roi_align
+from maskzoo.structures import Proposals
 
-__all__ = ["BoxPredictor", "C4RoiHeads", "FpnRoiHeads", "MaskPredictor", "RoiHeads"]
+__all__ = ["BoxPredictor", "BoxStage", "C4RoiHeads", "CascadeRoiHeads", "FpnRoiHeads", "MaskPredictor", "RoiHeads"]
 
 BOX_SIDE = 7  # cells of a RoI feature of the FPN box head
 MASK_SIDE = 14  # of the FPN mask head and of res5
@@ -22,15 +25,21 @@ GRAIN = 4  # RoIs: a convolution's set-up is kept for every count it has met, at
 
 
 class BoxPredictor(nn.Module):
-    """Class logits `[N C+1]`, background last, and class-specific deltas `[N C 4]` from a feature `[N F]`."""
+    """Class logits `[N C+1]`, background last, and deltas `[N C 4]`, times BOX_WEIGHTS, from a feature `[N F]`.
 
-    def __init__(self, features: int, classes: int) -> None:
+    Deltas are those of each class; or all classes share four, in units that are `fineness` times as fine: what a stage of a
+    cascade has learnt.
+    """
+
+    def __init__(self, features: int, classes: int, fineness: int | None = None) -> None:
         super().__init__()
+        self.fineness = fineness
         self.score = nn.Linear(features, classes + 1)
-        self.delta = nn.Linear(features, classes * 4)
+        self.delta = nn.Linear(features, classes * 4 if fineness is None else 4)
 
     def forward(self, feature: Tensor) -> tuple[Tensor, Tensor]:
-        return self.score(feature), self.delta(feature).unflatten(1, (-1, 4))
+        score, delta = self.score(feature), self.delta(feature).unflatten(1, (-1, 4))
+        return score, delta if self.fineness is None else (delta / self.fineness).expand(-1, score.shape[1] - 1, 4)
 
 
 class MaskPredictor(nn.Module):
@@ -72,6 +81,11 @@ class RoiHeads(nn.Module):
     box: BoxPredictor
     mask: MaskPredictor
 
+    @property
+    def stages(self) -> list[RoiHeads | BoxStage]:
+        """The box heads in their order: what has `box_head` and `box`."""
+        return [self]
+
     def box_head(self, pooled: Tensor) -> Tensor:
         """Return the box predictor's input `[N F]` from RoI features `[N C box_side box_side]`."""
         raise NotImplementedError
@@ -84,10 +98,18 @@ class RoiHeads(nn.Module):
         """Lay out the levels that RoIs are pooled from."""
         return make_table(features[: len(self.strides)], self.strides)
 
-    def boxes(self, table: FeatureTable, boxes: Tensor) -> tuple[Tensor, Tensor]:
-        """Return class logits `[B P C+1]` and deltas `[B P C 4]` of boxes `[B P 4]`."""
-        feature = self.run_head(self.box_head, table, boxes.flatten(0, 1), _images(boxes), self.box_side)
-        return self._predict_boxes(feature, boxes)
+    def boxes(self, table: FeatureTable, boxes: Tensor, place: int = 0) -> tuple[Tensor, Tensor]:
+        """Return class logits `[B P C+1]` and deltas `[B P C 4]` of boxes `[B P 4]`, by the box head at `place` of `stages`."""
+        stage = self.stages[place]
+        feature = self.run_head(stage.box_head, table, boxes.flatten(0, 1), _images(boxes), self.box_side)
+        return _predict_boxes(stage.box, feature, boxes)
+
+    def refine(self, table: FeatureTable, proposals: Proposals, sizes: Tensor) -> tuple[Tensor, Tensor, Proposals]:
+        """Return the logits `[B P C+1]` and deltas `[B P C 4]` of detections, and the boxes that these move.
+
+        `sizes` `[B 2]` are the images' true height and width.
+        """
+        return *self.boxes(table, proposals.boxes), proposals
 
     def boxes_and_mask_features(self, table: FeatureTable, boxes: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
         """Return what `boxes` returns, and the mask predictor's input `[B*P F m m]` where boxes come from it too."""
@@ -122,18 +144,40 @@ class RoiHeads(nn.Module):
             done = torch.cat([head(self.pool(table, *part, side)) for part in parts])
         return done[order.argsort()]
 
-    def _predict_boxes(self, feature: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
-        scores, deltas = self.box(feature)
-        return scores.unflatten(0, boxes.shape[:2]), deltas.unflatten(0, boxes.shape[:2])
-
     def _takes_statistics(self) -> bool:
         """Whether there are norms in training. They need all RoIs at once; synchronised ones would also deadlock if one
         process had more chunks than another."""
         return self.training and any(isinstance(module, BatchNorm) for module in self.modules())
 
 
-class FpnRoiHeads(RoiHeads):
-    """Two linear layers for boxes, or four convolutions and one; four convolutions for masks.
+class BoxStage(nn.Module):
+    """A box head of two linear layers, or of four convolutions and one, and its predictor."""
+
+    def __init__(
+        self,
+        inputs: int,
+        channels: int,
+        classes: int,
+        hidden: int,
+        norm: Norm = "none",
+        box_head: str = "2fc",
+        fineness: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.box_convs = nn.Sequential() if box_head == "2fc" else _convolve_four(inputs, channels, norm)
+        # fc6 reads cells outermost, channels innermost: the order in which RoIAlign writes.
+        self.fc6 = nn.Linear(BOX_SIDE * BOX_SIDE * (inputs if box_head == "2fc" else channels), hidden)
+        self.fc7 = nn.Linear(hidden, hidden) if box_head == "2fc" else None
+        self.box = BoxPredictor(hidden, classes, fineness)
+
+    def box_head(self, pooled: Tensor) -> Tensor:
+        """Return the box predictor's input `[N F]` from RoI features `[N C 7 7]`."""
+        hidden = F.relu_(self.fc6(self.box_convs(pooled).permute(0, 2, 3, 1).flatten(1)))
+        return hidden if self.fc7 is None else F.relu_(self.fc7(hidden))
+
+
+class FpnRoiHeads(BoxStage, RoiHeads):
+    """A box head, and four convolutions for masks.
 
     On features of P2..P5, of as many channels as the heads' own, or on one level of so many `inputs` (DC5).
     """
@@ -149,33 +193,56 @@ class FpnRoiHeads(RoiHeads):
         norm: Norm = "none",
         box_head: str = "2fc",
         inputs: int | None = None,
+        fineness: int | None = None,
     ) -> None:
-        super().__init__()
-        if inputs is None:
-            inputs = channels
-        else:
+        width = channels if inputs is None else inputs
+        super().__init__(width, channels, classes, hidden, norm, box_head, fineness)
+        if inputs is not None:
             self.strides = (16,)
-        self.chunk = max(1, CHUNK // inputs)
-
-        def convolve_four() -> nn.Sequential:
-            widths = (inputs, channels, channels, channels)
-            return nn.Sequential(*(ConvLayer(width, channels, 3, norm=norm, relu=True) for width in widths))
-
-        self.box_convs = nn.Sequential() if box_head == "2fc" else convolve_four()
-        # fc6 reads cells outermost, channels innermost: the order in which RoIAlign writes.
-        self.fc6 = nn.Linear(BOX_SIDE * BOX_SIDE * (inputs if box_head == "2fc" else channels), hidden)
-        self.fc7 = nn.Linear(hidden, hidden) if box_head == "2fc" else None
-        self.box = BoxPredictor(hidden, classes)
-        self.convs = convolve_four()
+        self.chunk = max(1, CHUNK // width)
+        self.convs = _convolve_four(width, channels, norm)
         self.mask = MaskPredictor(channels, classes, channels)
-
-    def box_head(self, pooled: Tensor) -> Tensor:
-        hidden = F.relu_(self.fc6(self.box_convs(pooled).permute(0, 2, 3, 1).flatten(1)))
-        return hidden if self.fc7 is None else F.relu_(self.fc7(hidden))
 
     def mask_head(self, pooled: Tensor) -> Tensor:
         features: Tensor = self.convs(pooled)
         return features
+
+
+class CascadeRoiHeads(FpnRoiHeads):
+    """A cascade of box heads, each on the boxes of the one before: scores are the mean of all, boxes those of the last.
+
+    The first is that of FpnRoiHeads, `later` has the others; each has deltas of its own fineness (Cascade R-CNN: 10, 20 and
+    30 for a shift of a whole side).
+    """
+
+    def __init__(
+        self, channels: int, classes: int, hidden: int, norm: Norm = "none", box_head: str = "2fc", *, stages: int
+    ) -> None:
+        super().__init__(channels, classes, hidden, norm, box_head, fineness=1)
+        self.later = nn.ModuleList(
+            BoxStage(channels, channels, classes, hidden, norm, box_head, fineness) for fineness in range(2, stages + 1)
+        )
+
+    @property
+    def stages(self) -> list[RoiHeads | BoxStage]:
+        later: list[BoxStage] = list(self.later)  # type: ignore[arg-type]
+        return [self, *later]
+
+    def move(self, boxes: Tensor, deltas: Tensor, sizes: Tensor) -> Tensor:
+        """Return the boxes `[B P 4]` that the next stage gets: moved by deltas `[B P C 4]`, clipped to `sizes` `[B 2]`."""
+        return clip(decode(boxes, deltas[:, :, 0].float(), BOX_WEIGHTS), sizes)
+
+    def refine(self, table: FeatureTable, proposals: Proposals, sizes: Tensor) -> tuple[Tensor, Tensor, Proposals]:
+        boxes = proposals.boxes
+        scores, deltas = self.boxes(table, boxes)
+        total = scores.float().softmax(dim=-1)
+        for place in range(1, len(self.stages)):
+            boxes = self.move(boxes, deltas, sizes)
+            scores, deltas = self.boxes(table, boxes, place)
+            total = total + scores.float().softmax(dim=-1)
+        mean = total / len(self.stages)
+        logits = mean.clamp(min=torch.finfo(mean.dtype).tiny).log()  # whose softmax is the mean: what follows needs no more
+        return logits, deltas, Proposals(boxes, proposals.scores, proposals.valid)
 
 
 class C4RoiHeads(RoiHeads):
@@ -200,7 +267,17 @@ class C4RoiHeads(RoiHeads):
 
     def boxes_and_mask_features(self, table: FeatureTable, boxes: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
         features = self.mask_features(table, boxes.flatten(0, 1), _images(boxes))
-        return *self._predict_boxes(features.mean(dim=(2, 3)), boxes), features
+        return *_predict_boxes(self.box, features.mean(dim=(2, 3)), boxes), features
+
+
+def _convolve_four(inputs: int, channels: int, norm: Norm) -> nn.Sequential:
+    widths = (inputs, channels, channels, channels)
+    return nn.Sequential(*(ConvLayer(width, channels, 3, norm=norm, relu=True) for width in widths))
+
+
+def _predict_boxes(predictor: nn.Module, feature: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
+    scores, deltas = predictor(feature)
+    return scores.unflatten(0, boxes.shape[:2]), deltas.unflatten(0, boxes.shape[:2])
 
 
 def _images(boxes: Tensor) -> Tensor:

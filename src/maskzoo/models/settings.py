@@ -10,7 +10,7 @@ Norm = Literal["none", "frozen", "bn", "sync_bn", "gn"]
 
 
 class Backbone:
-    """A ResNet: depth, variant (b or d), width of the stem, groups, where blocks stride, norm, what does not train."""
+    """A ResNet: depth, variant (b or d), width of the stem, groups, where blocks stride or deform, norm, frozen parts."""
 
     depth: int
     variant: str
@@ -18,6 +18,7 @@ class Backbone:
     groups: int
     group_width: int
     stride_in_1x1: bool
+    deformable: tuple[str, ...]
     norm: Norm
     epsilon: float
     frozen: tuple[str, ...]
@@ -40,10 +41,11 @@ class RoiAlign:
 
 
 class Network:
-    """The kind of heads (fpn, dc5 or c4) and of their box head, widths and norm, backbone, anchors, and how boxes are moved."""
+    """The kind of heads (fpn, dc5 or c4), how many box heads of which kind, widths, norm, backbone, anchors, rules."""
 
     heads: str
     channels: int
+    box_stages: int
     box_head: str
     box_features: int
     rpn_convs: int

@@ -9,15 +9,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from maskzoo.datasets.annotations import find_image_folder
+from maskzoo.datasets.annotations import AnnotationSet, find_image_folder
 from maskzoo.drawing.fonts import explain_unwritten
 from maskzoo.errors import ArgumentError, SourceError
-from maskzoo.evaluation.analysis import Analysis, analyze
+from maskzoo.evaluation.analysis import Analysis
 from maskzoo.evaluation.job import EvaluationRun
 from maskzoo.evaluation.metrics import Evaluation
 from maskzoo.html import page_frame
 from maskzoo.progress import OnProgress, ProgressEvent, say_nothing
-from maskzoo.reports import sections
+from maskzoo.reports import diagnosis, sections
 from maskzoo.reports.pictures import Picture, make_pictures
 from maskzoo.system.files import check_target, make_folder
 
@@ -30,16 +30,17 @@ def write_page(
     title: str,
     facts: Mapping[str, str],
     history: sections.History | None = None,
-    classes: Sequence[str] = (),
+    annotations: AnnotationSet | None = None,
     evaluation: Evaluation | None = None,
     analysis: Analysis | None = None,
     pictures: Sequence[Picture] = (),
 ) -> None:
     """Write a page of whatever there is: `facts` by name, a run's `history`, numbers, curves, confusion and pictures.
 
-    `history` are the rows of a run's metrics.jsonl; `classes` the names of the data set's labels, which `evaluation`
-    and `analysis` count by. Raises MaskzooError if the file cannot be written.
+    `history` are the rows of a run's metrics.jsonl; `annotations` those that `evaluation` and `analysis` are of. Raises
+    MaskzooError if the file cannot be written.
     """
+    classes = annotations.classes.names if annotations else ()
     kinds = sections.list_kinds(evaluation) if evaluation else {}
     content: dict[str, Any] = {
         "Training": sections.plot_training(history) if history else None,
@@ -47,6 +48,7 @@ def write_page(
         "Classes": evaluation and {"kinds": kinds, "rows": list(zip(classes, evaluation.objects.tolist(), strict=True))},
         "Precision and recall": sections.plot_curves(analysis, classes) if analysis else None,
         "Confusion": sections.count_confusion(analysis, classes) if analysis else None,
+        **(diagnosis.list_diagnosis(analysis, annotations) if analysis and annotations else {}),
         "Images": analysis and pictures and {"threshold": analysis.threshold, "pictures": pictures},
     }
     page_frame.write_page(
@@ -76,10 +78,9 @@ def write_report(
         MaskzooError: the file cannot be written.
     """
     path = check_page(path)
-    if run.results is None:
+    if run.results is None or run.analysis is None:
         raise ArgumentError(f"{path}: the rows of this run are in the first process; write the page there")
-    annotations, evaluation = run.annotations, run.evaluation
-    analysis = analyze(annotations, run.results)
+    annotations, evaluation, analysis = run.annotations, run.evaluation, run.analysis
     pictures: list[Picture] = []
     if note := explain_unwritten(annotations.classes.names):
         on_progress(ProgressEvent("Drawing", note=note))
@@ -100,7 +101,7 @@ def write_report(
         path,
         title=f"{run.model} on {Path(annotations.source).name}",
         facts=facts,
-        classes=annotations.classes.names,
+        annotations=annotations,
         evaluation=evaluation,
         analysis=analysis,
         pictures=pictures,

@@ -1,4 +1,7 @@
-"""The best and the worst images of an evaluation: what is there beside what was found, as small JPEG pictures."""
+"""The best and the worst images of an evaluation: what is there beside what was found, as small JPEG pictures.
+
+An object that is found and its detection have one colour, a missed object another, a wrong detection a third.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +11,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from maskzoo.datasets.annotations import AnnotationSet
 from maskzoo.datasets.drawn_objects import DrawnObjects, describe_annotations, describe_objects, read_annotated_photo
-from maskzoo.drawing.objects import draw_objects
+from maskzoo.drawing.objects import CROWD, draw_objects
 from maskzoo.errors import ImageError
-from maskzoo.evaluation.analysis import Analysis
+from maskzoo.evaluation.analysis import UNMATCHED, Analysis
 from maskzoo.evaluation.results import Results
 
 __all__ = ["Picture", "make_pictures"]
@@ -22,6 +26,8 @@ __all__ = ["Picture", "make_pictures"]
 LONGEST_SIDE = 720  # pixels: sharp on a fine screen at half the width of a page
 LEAST_SIDE = 360  # of the longer side: labels would hide a smaller photo, so it is enlarged by a whole factor
 JPEG_QUALITY = 80
+# Told apart without red and green, too; page.css has the same three. A detection of a part of a crowd is neither.
+RIGHT, WRONG, MISSED, NEITHER = (15, 157, 110), (236, 94, 20), (64, 112, 245), CROWD
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,17 +84,20 @@ def _make_picture(
     masks = analysis.kind == "mask"
     rows = np.arange(annotations.first[image], annotations.first[image + 1])
     objects = describe_annotations(annotations, image, rows, drawn)
-    truth = draw_objects(photo, objects, masks=masks, scores=False, crowd=annotations.crowd[rows])
-    detected = _describe_found(annotations, results, analysis, image, drawn)
-    found = draw_objects(photo, detected, masks=results.has_masks)
+    shown = np.flatnonzero((results.images == image) & (results.scores >= analysis.threshold))
+    matches = analysis.matches[shown]
+    colors = [RIGHT if row in matches else MISSED for row in rows.tolist()]
+    truth = draw_objects(photo, objects, masks=masks, scores=False, crowd=annotations.crowd[rows], colors=colors)
+    detected = _describe_found(annotations, results, shown, image, drawn)
+    colors = [RIGHT if match >= 0 else WRONG if match == UNMATCHED else NEITHER for match in matches.tolist()]
+    found = draw_objects(photo, detected, masks=results.has_masks, colors=colors)
     return Picture(**facts, truth=_encode(truth), prediction=_encode(found))
 
 
 def _describe_found(
-    annotations: AnnotationSet, results: Results, analysis: Analysis, image: int, drawn: tuple[int, int]
+    annotations: AnnotationSet, results: Results, rows: NDArray[np.int64], image: int, drawn: tuple[int, int]
 ) -> DrawnObjects:
-    """Return the detections from the threshold on, for a picture of height and width `drawn`."""
-    rows = np.flatnonzero((results.images == image) & (results.scores >= analysis.threshold))
+    """Return the detections `rows` of an image, for a picture of height and width `drawn`."""
     names = [annotations.classes.names[label] for label in results.labels[rows].tolist()]
     outlines = [results.runs[row] for row in rows.tolist()] if results.has_masks else []
     height, width = annotations.sizes[image].tolist()

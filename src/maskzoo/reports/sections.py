@@ -17,7 +17,9 @@ from maskzoo.html.plots import Axis, Line, Mark, plot_lines, smooth, thin_out
 
 __all__ = [
     "History",
+    "Plot",
     "count_confusion",
+    "draw_plot",
     "list_kinds",
     "list_tiles",
     "plot_curves",
@@ -57,6 +59,8 @@ def list_tiles(evaluation: Evaluation | None, analysis: Analysis | None) -> list
     tiles = []
     for kind, metrics in list_kinds(evaluation).items() if evaluation else ():
         tiles += [(f"{kind} AP", format_percent(metrics.ap)), (f"{kind} AP50", format_percent(metrics.values[1]))]
+    if analysis and analysis.boundary:
+        tiles.append(("boundary AP", format_percent(analysis.boundary.ap)))
     if analysis and analysis.sweep.best_f1 is not None:
         tiles.append((f"F1 from score {analysis.sweep.best_score:.2f} on", format_percent(analysis.sweep.best_f1)))
     if evaluation:
@@ -74,8 +78,8 @@ def plot_training(history: History) -> Section:
         x = _column(whole, "iteration")
         rate = Line("learning rate", *thin_out(x, _column(whole, "lr")), "series-6 plain")
         plots = [
-            _plot(_smooth(x, whole, "loss", "total loss", 1), Axis("iteration"), Axis("loss", low=0), "Total loss"),
-            _plot([rate], Axis("iteration"), Axis("learning rate", low=0), "Learning rate"),
+            draw_plot(_smooth(x, whole, "loss", "total loss", 1), Axis("iteration"), Axis("loss", low=0), "Total loss"),
+            draw_plot([rate], Axis("iteration"), Axis("learning rate", low=0), "Learning rate"),
         ]
         groups.append({"style": "pair", "plots": plots})
     if measured:
@@ -83,11 +87,11 @@ def plot_training(history: History) -> Section:
     if whole:
         loss = Axis("loss", low=0)
         plots = [
-            _plot(_smooth(x, whole, key, name, place), Axis("iteration"), loss, f"Loss: {name}", SMALL)
+            draw_plot(_smooth(x, whole, key, name, place), Axis("iteration"), loss, f"Loss: {name}", SMALL)
             for place, (key, name) in enumerate(TERMS.items(), 1)
         ]
         speed = _smooth(x, whole, "images_per_second", "images per second", 6)
-        plots.append(_plot(speed, Axis("iteration"), Axis("images / s", low=0), "Speed", SMALL))
+        plots.append(draw_plot(speed, Axis("iteration"), Axis("images / s", low=0), "Speed", SMALL))
         groups.append({"style": "trio", "plots": plots})
     return {"groups": groups, "steps": len(steps), "whole": len(whole)} if groups else {}
 
@@ -110,7 +114,7 @@ def _plot_measures(rows: History) -> Plot:
         marks = [Mark(best["epoch"], f"best mask AP {format_percent(best['mask_ap'])} after epoch {best['epoch']}")]
     highest = max((np.nanmax(line.y) for line in lines), default=1.0)
     percent = Axis("AP, percent", 0, 1.12 * float(highest) or 1.0, percent=True)  # room for the mark's text
-    return _plot(lines, Axis("epoch", low=0), percent, "AP on the validation split", (1120, 320), marks, legend=True)
+    return draw_plot(lines, Axis("epoch", low=0), percent, "AP on the validation split", (1120, 320), marks, legend=True)
 
 
 def plot_curves(analysis: Analysis, classes: Sequence[str]) -> list[Plot]:
@@ -128,7 +132,7 @@ def plot_curves(analysis: Analysis, classes: Sequence[str]) -> list[Plot]:
     axes = Axis("recall, percent", 0, 1, percent=True), Axis("precision, percent", 0, 1, percent=True)
     title = f"Precision over recall, {analysis.kind}"
     hint = f"Thin lines are single classes at IoU 0.50{_limit(len(there))}; point at one for its name."
-    recall = _plot(lines, *axes, title, (560, 380), legend=True, caption=hint)
+    recall = draw_plot(lines, *axes, title, (560, 380), legend=True, caption=hint)
     sweep = analysis.sweep
     balance = [
         Line("precision", sweep.scores, sweep.precision, "series-3 plain"),
@@ -140,7 +144,7 @@ def plot_curves(analysis: Analysis, classes: Sequence[str]) -> list[Plot]:
         marks = [Mark(sweep.best_score, f"F1 {format_percent(sweep.best_f1)} from {sweep.best_score:.2f} on")]
     axes = Axis("score from which on detections count", 0, 1), Axis("percent", 0, 1, percent=True)
     hint = "All classes together, at IoU 0.50. The dashed line is the score with the best F1."
-    f1 = _plot(balance, *axes, "F1 over score", (560, 380), marks, legend=True, caption=hint)
+    f1 = draw_plot(balance, *axes, "F1 over score", (560, 380), marks, legend=True, caption=hint)
     return [recall, f1]
 
 
@@ -182,7 +186,7 @@ def _find_pairs(mixed: NDArray[np.int64], names: Sequence[str]) -> Iterable[Sect
             yield {"truth": names[truth], "found": names[found], "count": int(mixed[truth, found])}
 
 
-def _plot(
+def draw_plot(
     lines: Sequence[Line],
     x: Axis,
     y: Axis,

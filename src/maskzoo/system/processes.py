@@ -12,16 +12,17 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from functools import cached_property
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from maskzoo.errors import MaskzooError
+from maskzoo.errors import ArgumentError, MaskzooError
+from maskzoo.system.devices import choose_device
 
 if TYPE_CHECKING:
     import torch
 
 __all__ = ["Processes", "join_processes"]
 
-Device = Literal["auto", "cpu", "cuda"]
+Device = str  # "auto", or as PyTorch names it: cpu, cuda, cuda:1, mps, xpu ...
 Value = TypeVar("Value")
 # A process that dies closes its connections, and those who wait for it end at once. The limit is for one that hangs: it
 # is long, because a process may wait while another still evaluates its share or writes a snapshot.
@@ -53,9 +54,19 @@ class Processes:
 
     @cached_property
     def device(self) -> torch.device:
-        """Where this process computes: its own GPU, or the CPU. Raises MaskzooError if there are too few GPUs."""
+        """Where this process computes: alone as `choose_device` says, else its own GPU or the CPU.
+
+        Raises MaskzooError if there are too few GPUs, or the device is not there.
+        """
         import torch
 
+        if self.count == 1:
+            return choose_device(self._wanted)
+        if self._wanted not in ("auto", "cpu", "cuda"):
+            raise ArgumentError(
+                f"device (--device): found {self._wanted} for {self.count} processes; expected auto, cpu or cuda, where each "
+                "process takes the GPU of its own number"
+            )
         if self._wanted == "cpu" or (self._wanted == "auto" and not torch.cuda.is_available()):
             return torch.device("cpu")
         found = torch.cuda.device_count() if torch.cuda.is_available() else 0

@@ -43,7 +43,8 @@ class Keeper:
 
     def evaluate(self, model: MaskRCNN) -> Metrics:
         """Box and mask AP of a copy of the model on the validation split: the same on all processes."""
-        backend = Eager(copy.deepcopy(model), self.processes.device, torch.float32)  # it packs what it gets
+        # It packs what it gets, in float64, which MPS does not have.
+        backend = Eager(copy.deepcopy(model).cpu(), self.processes.device, torch.float32)
         found = collect_results(
             Predictor(backend, self.plan.config),
             self.annotations,

@@ -28,11 +28,11 @@ def rpn_losses(
     return classes / divisor, boxes / divisor
 
 
-def box_losses(scores: Tensor, deltas: Tensor, samples: Samples, truth: Tensor) -> tuple[Tensor, Tensor]:
+def box_losses(scores: Tensor, deltas: Tensor, samples: Samples, truth: Tensor, fineness: int = 1) -> tuple[Tensor, Tensor]:
     """Return the box head's class and delta loss, both over the number of sampled RoIs of the batch.
 
     `scores` `[B S C+1]`, `deltas` `[B S C 4]`, `truth` `[B S 4]` the box of each sample's object. Only foreground RoIs
-    regress, with the deltas of their own class.
+    regress, with the deltas of their own class; `fineness` is that of the deltas' units.
     """
     count = samples.valid.sum().clamp(min=1)
     foreground, filled = zip(*samples.counts, strict=True)
@@ -41,7 +41,7 @@ def box_losses(scores: Tensor, deltas: Tensor, samples: Samples, truth: Tensor) 
     classes = F.cross_entropy(scores.flatten(0, 1)[every], labels[every], reduction="sum")
     own = deltas.flatten(0, 1)[chosen].gather(1, labels[chosen][:, None, None].expand(-1, 1, 4))[:, 0]
     wanted = encode(samples.boxes.flatten(0, 1)[chosen], truth.flatten(0, 1)[chosen], BOX_WEIGHTS)
-    return classes / count, F.l1_loss(own, wanted, reduction="sum") / count
+    return classes / count, F.l1_loss(own, wanted, reduction="sum") * fineness / count
 
 
 def mask_loss(logits: Tensor, targets: Tensor, empty_images: int) -> Tensor:

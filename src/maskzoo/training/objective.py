@@ -2,6 +2,7 @@
 
 On a GPU the host sends work ahead. It waits for values only where a size or a random draw depends on them:
 - `targets._choose` (twice an image): how many candidates there are decides what a generator draws, and so every number;
+- `targets.assign_boxes` (of a cascade, once for each image and later box head): how many boxes are objects;
 - `_find_outlines`: polygons are rasterised on the host, by COCO's own rule;
 - `nms`: greedy suppression goes on until nothing changes, which no count of rounds foresees;
 - `roi_align`: RoIs of a level, samples of a bin and taps of a RoI are ragged, and a table's size is a number of the host's.
@@ -18,11 +19,13 @@ from torch import Tensor, nn
 
 from maskzoo.config import Training
 from maskzoo.models.mask_rcnn import MaskRCNN
+from maskzoo.models.roi_heads import CascadeRoiHeads
 from maskzoo.ops.gather import take_rows
+from maskzoo.ops.roi_align import FeatureTable
 from maskzoo.ops.transfer import send
 from maskzoo.structures import GroundTruth, ImageBatch, Losses, Samples
 from maskzoo.training.losses import box_losses, mask_loss, rpn_losses
-from maskzoo.training.targets import Shuffle, list_slots, rasterize, sample_anchors, sample_boxes
+from maskzoo.training.targets import Shuffle, assign_boxes, list_slots, rasterize, sample_anchors, sample_boxes
 
 __all__ = ["Objective"]
 
@@ -51,8 +54,7 @@ class Objective(nn.Module):
             outlined = _find_outlines(rois, chosen, samples, truth)
         table = model.heads.table([level.float() for level in features])  # half floats would lose sums of gradients
         class_scores, box_deltas, shared = model.heads.boxes_and_mask_features(table, samples.boxes)
-        objects = take_rows(truth.boxes, samples.truth_index) if truth.boxes.shape[1] else samples.boxes
-        box_class, box_delta = box_losses(class_scores.float(), box_deltas.float(), samples, objects)
+        box_class, box_delta = self._boxes(table, (class_scores, box_deltas), samples, truth, batch.sizes)
         owners = chosen // samples.boxes.shape[1]
         # Where the mask head shares the box head's features they are those of all samples.
         maps = model.heads.mask_features(table, rois, owners) if shared is None else shared[chosen]
@@ -60,6 +62,22 @@ class Objective(nn.Module):
         targets = send(_rasterize(outlined, logits.shape[-1]), logits.device).to(logits.dtype)
         empty = sum(count == 0 for count, _ in samples.counts)
         return Losses(rpn_class, rpn_box, box_class, box_delta, mask_loss(logits, targets, empty))
+
+    def _boxes(
+        self, table: FeatureTable, found: tuple[Tensor, Tensor], samples: Samples, truth: GroundTruth, sizes: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """The mean of the box heads' losses: `found` are the first one's logits and deltas, the later ones go on from them."""
+        heads = self.model.heads
+        losses = [_box_losses(*found, samples, truth)]
+        if isinstance(heads, CascadeRoiHeads):
+            for place, iou in enumerate(self.recipe.boxes.later_ious, 1):
+                with torch.no_grad():
+                    boxes = heads.move(samples.boxes, found[1], sizes)
+                    samples = assign_boxes(boxes, samples, truth, iou, self.classes)
+                found = heads.boxes(table, samples.boxes, place)
+                losses.append(_box_losses(*found, samples, truth, place + 1))
+        box_class, box_delta = (torch.stack(terms).mean() for terms in zip(*losses, strict=True))
+        return box_class, box_delta
 
     def _rpn(
         self, scores: list[Tensor], deltas: list[Tensor], anchors: Tensor, truth: GroundTruth, shuffles: Sequence[Shuffle]
@@ -79,9 +97,16 @@ class Objective(nn.Module):
         )
 
 
+def _box_losses(
+    scores: Tensor, deltas: Tensor, samples: Samples, truth: GroundTruth, fineness: int = 1
+) -> tuple[Tensor, Tensor]:
+    objects = take_rows(truth.boxes, samples.truth_index) if truth.boxes.shape[1] else samples.boxes
+    return box_losses(scores.float(), deltas.float(), samples, objects, fineness)
+
+
 def _find_outlines(rois: Tensor, chosen: Tensor, samples: Samples, truth: GroundTruth) -> list[_Outlined]:
     """Read before the heads run, so that what they do is not waited for."""
-    rows = torch.cat([rois.double(), samples.truth_index.flatten()[chosen, None]], dim=1).tolist()
+    rows = torch.cat([rois.float(), samples.truth_index.flatten()[chosen, None]], dim=1).tolist()
     owners = [image for image, (count, _) in enumerate(samples.counts) for _ in range(count)]
     return [(truth.outlines[image][int(row[4])], row[:4]) for image, row in zip(owners, rows, strict=True)]
 

@@ -31,7 +31,7 @@ def write_run_report(folder: RunFolder) -> None:
         title=title,
         facts=facts,
         history=history,
-        classes=annotations.classes.names,
+        annotations=annotations,
         evaluation=compute_metrics(annotations, results),
         analysis=analysis,
         pictures=make_pictures(annotations, results, analysis, Path(plan.data["val_images"])),

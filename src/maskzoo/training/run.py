@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -46,7 +47,7 @@ class TrainingRun:
 
     `best` are COCO's numbers of the best weights, by kind and name (empty where nothing was measured), found after
     `best_epoch` epochs; `dropped` steps had a loss that is not finite, `replaced` images were damaged. `best_weights` and
-    `report` are None where there is none.
+    `report` are None where there is none. `stopped` says why it ended there.
     """
 
     folder: Path
@@ -59,6 +60,7 @@ class TrainingRun:
     best_weights: Path | None
     last_weights: Path
     report: Path | None
+    stopped: str
 
     def to_dict(self) -> dict[str, Any]:
         """Return all as plain values that `json.dumps` takes."""
@@ -82,8 +84,9 @@ def train(
     workers: int | None = None,
     seed: int | None = None,
     freeze_depth: int | None = None,
-    crowds_as_objects: bool = False,
+    patience: int | None = None,
     hours: float | None = None,
+    crowds_as_objects: bool = False,
     device: Device = "auto",
     recipe: str | None = None,
     overrides: Sequence[str] = (),
@@ -112,9 +115,11 @@ def train(
         epochs: in place of the recipe's, its milestones in proportion; with `resume` more than the run had.
         batch, accumulate, workers, seed: those settings of the run; see `RunSettings`.
         freeze_depth: how many of stem, res2, res3, res4, res5 are frozen.
+        patience: how many evaluations without a better mask AP the run goes on (`run.patience`).
+        hours: after which it stops at the end of a step, and can be resumed; those of this call, `resume` counts anew. A
+            recipe from the data has as many epochs as fit into them instead.
         crowds_as_objects: whether crowds train as objects, as in sets drawn with a brush (`run.crowds_as_objects`).
-        hours: how long a run by a recipe from the data may take.
-        device: "auto" is the GPU where there is one.
+        device: "auto" is the NVIDIA or AMD GPU where there is one; or as PyTorch names it: cpu, cuda:1, mps, xpu ...
         recipe: a recipe that has a name: lsj (large-scale jitter, 100 epochs), or a preset of augmentations: photo, aerial,
             microscopy, industrial. Other arguments, and `overrides`, come after it.
         overrides: `KEY=VALUE` texts for the model file, and `run.KEY=VALUE` for the run's settings. `run.deterministic`
@@ -135,10 +140,10 @@ def train(
     """
     if (resume is None) == (data is None) or (resume is not None and model is not None):
         raise ArgumentError("expected either DATA, with or without a MODEL before it, or --resume RUN alone")
+    if hours is not None and not 0 < hours < math.inf:
+        raise ArgumentError(f"hours (--hours): found {hours:g}; expected a number above 0")
     automatic = resume is None and (model is None or str(model) == AUTO)
-    if hours is not None and not automatic:
-        raise ArgumentError("hours (--hours) belongs to a recipe from the data; leave MODEL out, or give --epochs")
-    shortcuts = {"batch": batch, "accumulate": accumulate, "workers": workers, "seed": seed}
+    shortcuts = {"batch": batch, "accumulate": accumulate, "workers": workers, "seed": seed, "patience": patience}
     named = [] if recipe is None else find_recipe(recipe)
     settings = [text.removeprefix("run.") for text in named if text.startswith("run.")]
     settings += [f"{key}={value}" for key, value in shortcuts.items() if value is not None]
@@ -179,7 +184,7 @@ def train(
         processes.barrier()
         try:
             with RunEvents(folder, plan, processes, on_row, on_progress, tensorboard) as events:
-                return _run(plan, folder, processes, events, resume is not None)
+                return _run(plan, folder, processes, events, resume is not None, None if automatic else hours)
         except Exception:
             if resume is None and processes.rank == 0:
                 folder.undo()
@@ -209,7 +214,9 @@ def _choose_config(
     return config if epochs is None else config.model_copy(update={"training": change_epochs(config.training, epochs)})
 
 
-def _run(plan: Plan, folder: RunFolder, processes: Processes, events: RunEvents, resume: bool) -> TrainingRun:
+def _run(
+    plan: Plan, folder: RunFolder, processes: Processes, events: RunEvents, resume: bool, hours: float | None
+) -> TrainingRun:
     """Train by `plan`, in a folder that was begun; `resume` goes on from its newest snapshot."""
     if plan.settings.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # else matrix products on a GPU are refused
@@ -226,8 +233,9 @@ def _run(plan: Plan, folder: RunFolder, processes: Processes, events: RunEvents,
     with Terminator(save) if threading.current_thread() is threading.main_thread() else nullcontext():
         keeper = Keeper(plan, folder, processes, events.tell)
         trainer = _prepare(plan, folder, processes, events, keeper, resume)
+        trainer.hours = hours
         trainers.append(trainer)
-        trainer.train()
+        stopped = trainer.train()
         if processes.rank == 0:
             write_run_report(folder)
     position = trainer.state.position
@@ -242,6 +250,7 @@ def _run(plan: Plan, folder: RunFolder, processes: Processes, events: RunEvents,
         folder.best if folder.best.exists() else None,
         folder.last,
         folder.report if folder.report.exists() else None,
+        stopped,
     )
 
 

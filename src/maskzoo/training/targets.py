@@ -12,7 +12,7 @@ from torch import Tensor
 
 from maskzoo.config import BoxSampling, RpnSampling
 from maskzoo.datasets.rle import rasterize_polygons
-from maskzoo.ops.boxes import pairwise_iou
+from maskzoo.ops.boxes import pairwise_iou, sides
 from maskzoo.ops.transfer import send
 from maskzoo.structures import GroundTruth, Proposals, Samples
 
@@ -22,6 +22,7 @@ __all__ = [
     "IGNORED",
     "Matches",
     "Shuffle",
+    "assign_boxes",
     "in_order",
     "list_slots",
     "match",
@@ -36,6 +37,7 @@ MIN_SIDE = 0.1  # of a RoI in pixels: thinner ones are stretched less, as in the
 FOREGROUND, BACKGROUND, IGNORED = 1, 0, -1
 
 Shuffle = Callable[[int], Tensor]  # a permutation of 0..n-1
+_Chosen = tuple[Tensor, Tensor, Tensor, int]  # boxes, labels and objects of an image, foreground first, and how many that is
 
 
 def in_order(count: int) -> Tensor:
@@ -68,9 +70,15 @@ def sample_boxes(
     """Choose the RoIs that train the heads, from the proposals and the objects themselves; `background` is their label."""
     batch = proposals.boxes.shape[0]
     images = [_sample_image(proposals, truth, image, settings, background, shuffles[image]) for image in range(batch)]
+    return _fill(proposals.boxes, images, background)
+
+
+def _fill(like: Tensor, images: Sequence[_Chosen], background: int) -> Samples:
+    """The samples of all images in slots; `like` has their type and device."""
+    batch = len(images)
     counts = tuple((foreground, len(labels)) for _, labels, _, foreground in images)
     slots = max(count for _, count in counts)
-    boxes = proposals.boxes.new_zeros(batch, slots, 4)
+    boxes = like.new_zeros(batch, slots, 4)
     labels = torch.full((batch, slots), background, device=boxes.device)
     index = torch.zeros_like(labels)
     valid = torch.zeros_like(labels, dtype=torch.bool)
@@ -81,6 +89,28 @@ def sample_boxes(
     return Samples(boxes, labels, index, valid & (labels != background), valid, counts)
 
 
+def assign_boxes(boxes: Tensor, samples: Samples, truth: GroundTruth, iou: float, background: int) -> Samples:
+    """Say what `boxes` `[B S 4]`, which came of `samples`, stand for: objects from an overlap of `iou`, or `background`.
+
+    None is left out but those without area, and of each image at least one stays.
+    """
+    images = [
+        _assign_image(boxes[image, :count], truth, image, iou, background) for image, (_, count) in enumerate(samples.counts)
+    ]
+    return _fill(boxes, images, background)
+
+
+def _assign_image(boxes: Tensor, truth: GroundTruth, image: int, iou: float, background: int) -> _Chosen:
+    width, height = sides(boxes)
+    filled = (width > 0) & (height > 0)
+    filled[0] |= ~filled.any()
+    boxes = boxes[filled]
+    count = len(truth.outlines[image])
+    matches = match(boxes, truth.boxes[image, :count], truth.crowd[image, :count], iou, iou)
+    foreground, rest = (torch.nonzero(matches.kind == kind)[:, 0] for kind in (FOREGROUND, BACKGROUND))
+    return _label(boxes, matches, truth.labels[image, :count], foreground, rest, background)
+
+
 def list_slots(counts: Sequence[int], slots: int, device: torch.device) -> Tensor:
     """Return the places int64 `[sum(counts)]` of each image's first ones among the `slots` of all images, flattened."""
     starts = (image * slots for image in range(len(counts)))
@@ -89,8 +119,7 @@ def list_slots(counts: Sequence[int], slots: int, device: torch.device) -> Tenso
 
 def _sample_image(
     proposals: Proposals, truth: GroundTruth, image: int, settings: BoxSampling, background: int, shuffle: Shuffle
-) -> tuple[Tensor, Tensor, Tensor, int]:
-    """Boxes, labels and objects of the chosen ones, the foreground first, and how many that is."""
+) -> _Chosen:
     count = len(truth.outlines[image])
     objects = truth.boxes[image, :count]
     candidates = torch.cat([proposals.boxes[image], objects])
@@ -98,11 +127,15 @@ def _sample_image(
     matches = match(candidates, objects, truth.crowd[image, :count], threshold, threshold)
     matches.kind[: -count or None].masked_fill_(~proposals.valid[image], IGNORED)
     foreground, rest = _choose(matches.kind, settings.samples, settings.foreground_fraction, shuffle)
+    return _label(candidates, matches, truth.labels[image, :count], foreground, rest, background)
+
+
+def _label(boxes: Tensor, matches: Matches, labels: Tensor, foreground: Tensor, rest: Tensor, background: int) -> _Chosen:
     chosen = torch.cat([foreground, rest])
     index = matches.truth_index[chosen]
-    labels = torch.full_like(chosen, background)
-    labels[: len(foreground)] = truth.labels[image, :count][index[: len(foreground)]]
-    return candidates[chosen], labels, index, len(foreground)
+    own = torch.full_like(chosen, background)
+    own[: len(foreground)] = labels[index[: len(foreground)]]
+    return boxes[chosen], own, index, len(foreground)
 
 
 def _choose(kind: Tensor, samples: int, fraction: float, shuffle: Shuffle) -> tuple[Tensor, Tensor]:

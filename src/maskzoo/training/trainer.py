@@ -21,6 +21,7 @@ from maskzoo.config import ModelConfig, RunSettings
 from maskzoo.errors import TrainingError
 from maskzoo.models.mask_rcnn import MaskRCNN
 from maskzoo.structures import Losses
+from maskzoo.system.devices import explained_operators
 from maskzoo.system.processes import Processes
 from maskzoo.training.loader import TrainingBatch, TrainingLoader
 from maskzoo.training.objective import Objective
@@ -73,6 +74,8 @@ class Trainer:
     `behind` is after how many more steps what a step gave is read: at once on a CPU, where reading costs nothing. A GPU is
     not waited for: it decides itself whether a step counts (`State.advance`), and all that asks for the run's state
     reads the steps up to there first. In every process the same steps are read at the same place.
+
+    `hours`, where set, ends a call of `train` after the step in which so much time has gone; a resumed run counts anew.
     """
 
     def __init__(
@@ -92,6 +95,9 @@ class Trainer:
         self.config, self.settings, self.loader, self.folder = config, settings, loader, folder
         self.processes, self.evaluate, self.keep = processes, evaluate, keep
         self.device = processes.device
+        self.hours: float | None = None
+        self._began = time.monotonic()
+        self.exact = torch.float32 if self.device.type == "mps" else torch.float64  # of sums of losses: MPS has no float64
         self.report = report
         self.model = model.to(self.device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
         self.behind = (BEHIND if self.device.type == "cuda" else 0) if behind is None else behind
@@ -119,20 +125,24 @@ class Trainer:
         for note in snapshot.notes:
             self.report({"kind": "note", "text": note})
 
-    def train(self) -> None:
-        """Train to the end. Raises TrainingError when three steps in a row have no finite loss."""
+    def train(self) -> str:
+        """Train to the end, and say why it came. Raises TrainingError when three steps in a row have no finite loss."""
+        self._began = time.monotonic()
         last = self.config.training.epochs
         while True:
             position = self.state.position
             if position.step == 0 and position.epoch > position.evaluated and self._is_due(position.epoch):
                 self._evaluate()
                 self.save()
-            if self.state.position.epoch >= last or self._is_stale():
+            if stopped := self._find_reason(last):
                 break
             self._train_epoch(position.epoch, position.step)
             self.save()
         if self.processes.rank == 0:
+            if self.state.position.epoch < last:
+                self.report({"kind": "note", "iteration": self.state.position.iteration, "text": f"Stopped: {stopped}"})
             self.keep(self.state.averaged(), None)
+        return stopped
 
     def save(self) -> None:
         """Write a snapshot of the last whole step; may be called from any thread."""
@@ -151,20 +161,30 @@ class Trainer:
             return False
         return epoch % self.settings.evaluate_every == 0 or epoch >= self.config.training.epochs
 
-    def _is_stale(self) -> bool:
+    def _find_reason(self, epochs: int) -> str:
+        """Say why the run stops here, between two epochs or at a step where its time is over; nothing if it goes on."""
         patience, position = self.settings.patience, self.state.position
-        if patience is None or position.stale < patience:
+        if position.epoch >= epochs:
+            return f"all {epochs} epochs are done"
+        if patience is not None and position.stale >= patience:
+            return f"no better mask AP in {position.stale} evaluations, after {position.epoch} epochs"
+        if self._is_late():
+            return f"its {self.hours:g} hours are over, in epoch {position.epoch + 1} of {epochs}"
+        return ""
+
+    def _is_late(self) -> bool:
+        """Whether the time of this call is over, by the clock of the first process."""
+        if self.hours is None:
             return False
-        text = f"no better mask AP in {position.stale} evaluations: stopped after {position.epoch} epochs"
-        self.report({"kind": "note", "text": text})
-        return True
+        return self.processes.broadcast(time.monotonic() - self._began >= 3600 * self.hours)
 
     def _train_epoch(self, epoch: int, step: int) -> None:
         size = self.settings.accumulate
         batches = self.loader.epoch(epoch, step * size)
         with contextlib.closing(batches):  # its workers end with it
-            while group := list(islice(batches, size)):
-                self._take_step(group)
+            while not self._is_late() and (group := list(islice(batches, size))):
+                with explained_operators(self.device):
+                    self._take_step(group)
                 if self._find_place().iteration % self.settings.snapshot_every == 0:
                     self._catch_up()
                     self.save()
@@ -229,14 +249,14 @@ class Trainer:
             with self._wait_for(number == len(batches)):
                 losses = self._compute(batch)
                 self.state.scale.multiply(losses.total / len(batches)).backward()
-            own.append(torch.stack([getattr(losses, term).detach().double() for term in TERMS]))
+            own.append(torch.stack([getattr(losses, term).detach().to(self.exact) for term in TERMS]))
         terms = sum((term / len(batches) for term in own), torch.zeros_like(own[0]))
         replaced = sum(len(batch.replaced) for batch in batches) * self.processes.count
         means = self.processes.all_reduce_mean(torch.cat([terms, terms.new_full((1,), replaced)]))
         broken = ~self._bound_gradients().isfinite()
         overflow = means.isfinite().all() & broken & self.state.scale.can_fall()
         finite = means.isfinite().all() & (~broken | overflow)
-        return _Outcome(finite, overflow, torch.cat([torch.stack([finite, overflow]).double(), means, *own]))
+        return _Outcome(finite, overflow, torch.cat([torch.stack([finite, overflow]).to(self.exact), means, *own]))
 
     def _wait_for(self, last: bool) -> contextlib.AbstractContextManager[None]:
         """Gradients of all processes are averaged with the last batch of a step only."""

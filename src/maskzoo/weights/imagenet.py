@@ -14,6 +14,7 @@ from maskzoo.weights.rename import Rename, rename
 
 __all__ = ["fit_imagenet", "is_imagenet", "list_imagenet_renames"]
 
+OFFSET = ".conv_offset."  # of deformable convolutions
 PREFIXES = ("backbone.", "bbox_head.head.")  # the second: res5 of C4 heads
 
 
@@ -24,12 +25,14 @@ def is_imagenet(names: Iterable[str]) -> bool:
 
 
 def list_imagenet_renames(network: Network, origin: str) -> list[Rename]:
-    """List every entry of a classifier's file that the network takes, and where it goes.
+    """List every entry of a classifier's file that the network takes, and where it goes; it has no offsets.
 
     Raises WeightsError, which begins with `origin`, for a backbone of which no weights are published.
     """
     table = []
     for line in list_backbone_renames(network, origin):
+        if OFFSET in line.theirs:
+            continue
         prefix = next(prefix for prefix in PREFIXES if line.theirs.startswith(prefix))
         table.append(Rename(line.theirs.removeprefix(prefix), line.ours, line.layout))
     return table

@@ -21,10 +21,10 @@ _SIGNS = tuple(
             "maskrcnn-benchmark's names; what it computes (boxes a pixel wider, other anchors) was never compared with "
             "this network, so its models are not taken: train on from a detectron2 model instead",
         ),
-        (r"conv_offset|conv2_offset", "deformable convolutions"),
+        (r"(?<!branch2b\.)conv_offset|conv2_offset", "another library's deformable convolutions"),
         (
-            r"^roi_heads\.box_(head|predictor)\.[0-2]\.(fc|cls|bbox|conv)|^roi_head\.(bbox|mask)_head\.\d+\.|_stage[123]\.",
-            "the heads of a Cascade R-CNN",
+            r"^roi_heads\.box_(head|predictor)\.[0-2]\.(fc|cls|bbox|conv)|^roi_head\.(bbox|mask)_head\.\d+\.",
+            "the heads of another library's Cascade R-CNN",
         ),
         (r"point_head|coarse_head", "PointRend's mask head"),
         (r"keypoint", "a keypoint head"),
@@ -61,5 +61,5 @@ def refuse_not_computed(arrays: Mapping[str, NDArray[Any]], origin: str) -> None
             more = f", and {count_words(len(found) - 1, 'more entry').replace('entrys', 'entries')}" if len(found) > 1 else ""
             raise WeightsError(
                 f"{origin}: has {words}, which is not computed here; found {found[0]} {list(arrays[found[0]].shape)}{more}. "
-                "Read are Mask R-CNNs of ResNets and ResNeXts with FPN, detectron2's C4 and DC5, and PaddleDetection's C4"
+                "Read are Mask R-CNNs of ResNets and ResNeXts with FPN, detectron2's C4, DC5, PaddleDetection's C4, cascades"
             )

@@ -17,6 +17,7 @@ __all__ = ["list_backbone_renames", "list_renames"]
 THEIRS = "PaddleDetection's weights"
 OTHERS = "Take a .safetensors file of this network, or train it from random weights (maskzoo train --from none)"
 PUBLISHED_DEPTHS = (50, 101)
+HEADS = (("none", "2fc"), ("gn", "4conv1fc"))  # norm of pyramid and heads, and the box head with it
 
 NORM = (
     ("{}.conv.weight", "{}.conv.weight"),
@@ -41,8 +42,6 @@ PYRAMID = (
     *((f"neck.fpn_res{level}_sum", f"pyramid.output.{level - 2}") for level in (2, 3, 4, 5)),
     *((f"mask_head.head.upsample.mask_inter_feat_{index + 1}", f"heads.convs.{index}") for index in range(4)),
 )
-LINEAR = (("bbox_head.bbox_score", "heads.box.score"), ("bbox_head.bbox_delta", "heads.box.delta"))
-FPN_LINEAR = (("bbox_head.head.fc7", "heads.fc7"),)
 MASK = (
     ("mask_head.head.upsample.conv5_mask", "heads.mask.upsample"),
     ("mask_head.mask_fcn_logits", "heads.mask.logits"),
@@ -53,22 +52,44 @@ def list_renames(network: Network, origin: str = THEIRS) -> list[Rename]:
     """List every entry of PaddleDetection's weights file of a network, and where it goes.
 
     Raises WeightsError, which begins with `origin`, for a network of which PaddleDetection cannot have weights: of depth
-    18 or 34, with dc5 heads, or with norms that learn where the published networks have a bias, or group norms.
+    18 or 34, with dc5 heads, with norms in pyramid and heads that are no group norms, or with group norms in the backbone.
     """
     if network.heads == "dc5":
         raise WeightsError(f"{origin}: are of fpn or c4 heads, found network.heads dc5, which detectron2 alone has. {OTHERS}")
-    table = [*list_backbone_renames(network, origin), *_expand(RPN, CONV), *_linear(LINEAR), *_expand(MASK, PLAIN)]
+    table = [*list_backbone_renames(network, origin), *_expand(RPN, CONV), *_expand(MASK, PLAIN)]
+    for place, ours in enumerate(_list_stages(network)):
+        theirs = f"_stage{place}" if network.box_stages > 1 else ""
+        kinds = ("score", "delta")
+        table += _linear(tuple((f"bbox_head.bbox_{kind}{theirs}", f"{ours}.box.{kind}") for kind in kinds))
     if network.heads == "fpn":
-        if network.norm != "none":
+        if (network.norm, network.box_head) not in HEADS:
             raise WeightsError(
-                f"{origin}: does not fit network.norm {network.norm}: the convolutions of pyramid and mask head have a "
-                "bias in the file and a norm here. Set network.norm=none, or take only a backbone's ImageNet weights"
+                f"{origin}: does not fit network.norm {network.norm} with box_head {network.box_head}: its pyramid and heads "
+                "have biases and a box head 2fc, or group norms and 4conv1fc. Set network.norm and network.box_head so, or "
+                "take only a backbone's ImageNet weights"
             )
-        table += _expand(PYRAMID, CONV)
-        table += _linear(FPN_LINEAR)
-        table.append(Rename("bbox_head.head.fc6.weight", "heads.fc6.weight", Layout.ROI_LINEAR))
-        table.append(Rename("bbox_head.head.fc6.bias", "heads.fc6.bias"))
+        layer = CONV if network.norm == "none" else NORM
+        table += _expand(PYRAMID, layer)
+        for place, ours in enumerate(_list_stages(network)):
+            table += _list_box_head(network, place, ours)
     return table
+
+
+def _list_stages(network: Network) -> list[str]:
+    """Our names of the box heads, in their order."""
+    return ["heads", *(f"heads.later.{place}" for place in range(network.box_stages - 1))]
+
+
+def _list_box_head(network: Network, place: int, ours: str) -> Iterator[Rename]:
+    cascade = network.box_stages > 1
+    theirs = f"bbox_head.head.{place}" if cascade else "bbox_head.head"
+    convs = f"{theirs}.stage{place}_bbox_head_conv" if cascade else f"{theirs}.bbox_head_conv"
+    if network.box_head == "4conv1fc":
+        yield from _expand([(f"{convs}{index}", f"{ours}.box_convs.{index}") for index in range(4)], NORM)
+    else:
+        yield from _linear(((f"{theirs}.fc7", f"{ours}.fc7"),))
+    yield Rename(f"{theirs}.fc6.weight", f"{ours}.fc6.weight", Layout.ROI_LINEAR)
+    yield Rename(f"{theirs}.fc6.bias", f"{ours}.fc6.bias")
 
 
 def list_backbone_renames(network: Network, origin: str = THEIRS) -> list[Rename]:
@@ -103,6 +124,8 @@ def _backbone(network: Network, statistics: tuple[str, str]) -> Iterator[Rename]
                 nested = ".conv" if shape.variant == "d" and stage > 2 else ""
                 branches.append((f"{block_name}.short{nested}", f"{ours}.0.shortcut.project"))
             yield from _expand(branches, layer)
+            if f"res{stage}" in shape.deformable:
+                yield from _expand(((f"{block_name}.branch2b.conv_offset", f"{ours}.{block}.conv2.offset"),), CONV)
 
 
 def _letter(block: int, blocks: int) -> str:

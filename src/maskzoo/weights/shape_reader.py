@@ -185,25 +185,39 @@ class PaddleReader(ShapeReader):
         arrays = self.arrays
         c4 = "bbox_head.head.res5.res5a.branch2a.conv.weight" in arrays
         d = "backbone.conv1.conv1_1.conv.weight" in arrays
-        if not c4 and "bbox_head.head.fc7.weight" not in arrays:
-            raise self.refuse("no bbox_head.head.fc7.weight and no res5 in its head", "a two-layer box head, or C4")
         settings: dict[str, tuple[Any, str]] = {
-            "network.heads": ("c4", "bbox_head.head.res5 is there") if c4 else ("fpn", "bbox_head.head.fc7 is there"),
+            "network.heads": ("c4", "bbox_head.head.res5 is there") if c4 else ("fpn", "no bbox_head.head.res5 is there"),
             "network.backbone.variant": ("d", "three convolutions in the stem") if d else ("b", "one convolution in the stem"),
         }
         stem = "backbone.conv1.conv1_3.conv.weight" if d else "backbone.conv1.conv1.conv.weight"
         first = "backbone.res2.res2a.branch2b.conv.weight"
         for key, value, shown in self.find_backbone([self._count(stage, c4) for stage in (2, 3, 4, 5)], first, stem):
             settings[key] = (value, shown)
-        name = "mask_head.head.upsample.conv5_mask.weight" if c4 else "neck.fpn_inner_res5_sum.weight"
-        settings["network.channels"] = (self.shape_of(name, 4)[1 if c4 else 0], f"{name} {list(self.shape(name))}")
+        offset = "backbone.res{stage}.res{stage}a.branch2b.conv_offset.weight"
+        stages = tuple(f"res{stage}" for stage in (3, 4, 5) if offset.format(stage=stage) in arrays)
+        settings["network.backbone.deformable"] = (stages, f"{', '.join(stages) or 'no stage'} with conv_offset")
+        name = "mask_head.head.upsample.conv5_mask.weight"
+        settings["network.channels"] = (self.shape_of(name, 4)[1], f"{name} {list(self.shape(name))}")
         if not c4:
-            fc = "bbox_head.head.fc6.weight"
-            settings["network.box_features"] = (self.shape_of(fc, 2)[1], f"{fc} {list(self.shape(fc))}")
-        classes = check_classes(
-            self, "bbox_head.bbox_score.bias", "bbox_head.bbox_delta.bias", "mask_head.mask_fcn_logits.bias", first=False
-        )
+            settings |= self._find_heads()
+        stage = "" if c4 or settings["network.box_stages"][0] == 1 else "_stage0"
+        last = (f"bbox_head.bbox_score{stage}.bias", f"bbox_head.bbox_delta{stage}.bias", "mask_head.mask_fcn_logits.bias")
+        classes = check_classes(self, *last, first=False)
         return settings, classes, self.shape_of("rpn_head.rpn_rois_score.weight", 4)[0]
+
+    def _find_heads(self) -> dict[str, tuple[Any, str]]:
+        group_norm = "neck.fpn_res2_sum.norm.weight" in self.arrays
+        stages = sum(f"bbox_head.bbox_score_stage{place}.weight" in self.arrays for place in range(9))
+        head, convs = ("bbox_head.head.0", "stage0_bbox_head_conv0") if stages else ("bbox_head.head", "bbox_head_conv0")
+        four, two, fc = f"{head}.{convs}.conv.weight", f"{head}.fc7.weight", f"{head}.fc6.weight"
+        if four not in self.arrays and two not in self.arrays:
+            raise self.refuse(f"no {two}, no {four} and no res5 in its head", "a box head 2fc or 4conv1fc, or C4")
+        return {
+            "network.box_stages": (stages or 1, f"{stages or 'no'} bbox_head.bbox_score_stage are there"),
+            "network.norm": ("gn", "neck.fpn_res2_sum.norm is there") if group_norm else ("none", "no neck.fpn_res2_sum.norm"),
+            "network.box_head": ("4conv1fc", f"{four} is there") if four in self.arrays else ("2fc", f"{two} is there"),
+            "network.box_features": (self.shape_of(fc, 2)[1], f"{fc} {list(self.shape(fc))}"),
+        }
 
     def _count(self, stage: int, c4: bool) -> int:
         where = r"bbox_head\.head\.res5" if stage == 5 and c4 else rf"backbone\.res{stage}"

@@ -24,7 +24,7 @@ from maskzoo.zoo.choices import Choice, Draft
 from maskzoo.zoo.class_names import set_class_names
 from maskzoo.zoo.load import build_empty, list_shapes, note_rule
 from maskzoo.zoo.model_draft import draft_model
-from maskzoo.zoo.rows import names, read_row
+from maskzoo.zoo.rows import find_row, read_row
 
 __all__ = ["Conversion", "convert"]
 
@@ -114,7 +114,7 @@ def convert(
     if file.said.get("format") == "maskzoo":
         raise WeightsError(f"{source}: is a model of maskzoo already; use it as it is")
     found = recognise(file.tensors, str(source))
-    if model is None and config is None and found.library == "PaddleDetection" and source.stem in names():
+    if model is None and config is None and found.library == "PaddleDetection" and find_row(source.stem):
         row = read_row(source.stem)  # a file under a row's name is its file, unless it has other classes
         model = row.name if len(row.classes) == found.classes else None
     if model is not None:
@@ -186,9 +186,12 @@ def _run_once(config: ModelConfig, tensors: Mapping[str, Tensor], source: Path) 
         _check_finite("backbone or pyramid", features, source)
         scores, deltas, anchors = network.score_anchors(features)
         _check_finite("RPN", [*scores, *deltas], source)
-        regions = network.propose(scores, deltas, anchors, batch.sizes, config.limits.proposals).boxes[:, :CHECKED_REGIONS]
+        limits = config.limits.proposals.model_copy(update={"total": CHECKED_REGIONS})
+        proposals = network.propose(scores, deltas, anchors, batch.sizes, limits)
         table = network.heads.table(features)
-        _check_finite("box head", network.heads.boxes(table, regions), source)
+        logits, deltas_of_boxes, proposals = network.heads.refine(table, proposals, batch.sizes)
+        _check_finite("box head", [logits, deltas_of_boxes], source)
+        regions = proposals.boxes
         labels = torch.zeros(regions.shape[:2], dtype=torch.int64)
         _check_finite("mask head", [network.heads.masks(table, regions, labels)], source)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,8 +30,9 @@ from maskzoo.zoo.rows import find_row, find_weights, read_row
 
 __all__ = ["FirstWeights", "make_first_weights", "refuse_random"]
 
-LAST_LAYERS = {"heads.box.score": 1, "heads.box.delta": 4, "heads.mask.logits": 1}  # rows of each class
-SCORE_BIAS = "bbox_head.bbox_score.bias"  # in PaddleDetection's files: classes and background
+LAST_LAYERS = {"box.score": 1, "box.delta": 4, "mask.logits": 1}  # rows of each class
+HEAD_SETTINGS = ("box_features", "norm", "box_head", "rpn_convs", "box_stages")
+SCORE_BIASES = ("bbox_head.bbox_score.bias", "bbox_head.bbox_score_stage0.bias")  # in PaddleDetection's files
 CHOICES = "Choose weights of this network, or change the model file"
 
 
@@ -184,7 +185,7 @@ def _read_checkpoint(path: Path, config: ModelConfig) -> _Learnt:
 
 def _count_classes(arrays: Mapping[str, NDArray[Any]]) -> int:
     """Count the classes of PaddleDetection's file by its scores; 0 where it has none."""
-    return max(0, arrays[SCORE_BIAS].size - 1) if SCORE_BIAS in arrays else 0
+    return next((max(0, arrays[name].size - 1) for name in SCORE_BIASES if name in arrays), 0)
 
 
 def _list_shapes(config: ModelConfig, count: int) -> dict[str, tuple[int, ...]]:
@@ -211,8 +212,7 @@ def _list_settings(network: Network) -> dict[str, object]:
     """List what the names and shapes of the weights follow from, as a model file calls it."""
     settings: dict[str, object] = {"network.heads": network.heads, "network.channels": network.channels}
     if network.heads != "c4":
-        settings |= {"network.box_features": network.box_features, "network.norm": network.norm}
-        settings |= {"network.box_head": network.box_head, "network.rpn_convs": network.rpn_convs}
+        settings |= {f"network.{key}": getattr(network, key) for key in HEAD_SETTINGS}
     shape = network.backbone.model_dump(exclude={"frozen"})
     settings |= {f"network.backbone.{key}": value for key, value in shape.items()}
     settings["anchors in each place"] = len(network.anchors.sizes[0]) * len(network.anchors.ratios)
@@ -260,8 +260,8 @@ def _fit_classes(learnt: _Learnt, drawn: Mapping[str, Tensor], classes: Sequence
     place = {_fold(name): row for row, name in enumerate(found or ())}
     kept = {row: place[_fold(name)] for row, name in enumerate(classes) if _fold(name) in place}
     tensors = dict(learnt.tensors)
-    for layer, size in LAST_LAYERS.items():
-        rows = kept | {len(classes): count} if layer == "heads.box.score" else kept
+    for layer, size in _list_last_layers(drawn).items():
+        rows = kept | {len(classes): count} if layer.endswith("box.score") else kept
         for name in (f"{layer}.weight", f"{layer}.bias"):
             tensors[name] = _copy_rows(drawn[name], tensors[name], rows, size)
     new = [name for row, name in enumerate(classes) if row not in kept]
@@ -271,6 +271,13 @@ def _fit_classes(learnt: _Learnt, drawn: Mapping[str, Tensor], classes: Sequence
         f"kept by name: {list_some([classes[row] for row in kept], 10) or 'none'}; new: {list_some(new, 10) or 'none'}"
     )
     return tensors, report
+
+
+def _list_last_layers(names: Collection[str]) -> dict[str, int]:
+    """List the layers that have rows of each class, and how many each has: not the deltas of a cascade, which all share."""
+    shared = any(name.startswith("heads.later.") for name in names)
+    sizes = {f".{last}.bias": size for last, size in LAST_LAYERS.items() if not (shared and last == "box.delta")}
+    return {name.removesuffix(".bias"): size for name in names for last, size in sizes.items() if name.endswith(last)}
 
 
 def _copy_rows(drawn: Tensor, learnt: Tensor, rows: Mapping[int, int], size: int) -> Tensor:
@@ -285,14 +292,7 @@ def _fold(name: str) -> str:
     return name.strip().casefold()
 
 
-# Words
-
-
 def _describe_random(config: ModelConfig, seed: int) -> str:
-    shape = config.network.backbone
-    notes = [f"random weights (seed {seed})"]
-    if shape.frozen:
-        notes.append(
-            f"warning: {', '.join(shape.frozen)} of the backbone are frozen and stay random; set network.backbone.frozen to []"
-        )
-    return "; ".join(notes)
+    frozen = ", ".join(config.network.backbone.frozen)
+    warning = f"; warning: {frozen} of the backbone are frozen and stay random; set network.backbone.frozen to []"
+    return f"random weights (seed {seed}){warning if frozen else ''}"

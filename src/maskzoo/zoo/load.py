@@ -25,6 +25,7 @@ from maskzoo.models.build import build
 from maskzoo.models.mask_rcnn import MaskRCNN
 from maskzoo.models.packing import has_fast_bfloat16
 from maskzoo.progress import OnProgress, ProgressEvent, say_nothing
+from maskzoo.system.devices import choose_device
 from maskzoo.system.files import describe_address, home
 from maskzoo.system.machine import inspect_compiler, is_installed
 from maskzoo.system.memory import bound_setups
@@ -55,7 +56,7 @@ def load(
     model: str | Path,
     weights: str | Path | None = None,
     *,
-    device: Literal["auto", "cpu", "cuda"] = "auto",
+    device: str = "auto",
     backend: Literal["auto", "eager", "compile", "openvino", "onnxruntime"] = "auto",
     dtype: Literal["auto", "float32", "bfloat16", "float16", "int8"] = "auto",
     calibrate: str | Path | None = None,
@@ -70,7 +71,7 @@ def load(
             is machine code, so load none that you would not run.
         weights: A `.safetensors` file, or another library's, as for `convert`. None: a row's published file, downloaded at the
             first use. Weights of ours bring their `input.resize` along, which they were trained with; an override is stronger.
-        device: "auto" is the GPU where there is one.
+        device: "auto" is the NVIDIA or AMD GPU where there is one; or as PyTorch names it: cpu, cuda:1, mps, xpu ...
         backend: "auto" is what was measured as the fastest for the type; the predictor's repr says why. A runtime other
             than PyTorch exports the network at the first use and keeps the file.
         dtype: "auto" is float32; float16 is for GPUs.
@@ -96,7 +97,7 @@ def load(
         raise ConfigError(f"backend is {backend!r}; expected auto, eager, compile, {' or '.join(RUNTIMES)}")
     if Path(model).suffix in EXPORTED_SUFFIXES:
         return _load_exported(Path(model), weights, backend, dtype, overrides)
-    place = _choose_device(device)
+    place = choose_device(device)
     dtype = "float32" if dtype == "auto" else dtype
     chosen, why = choose_backend(dtype, place.type) if backend == "auto" else (backend, "")
     _check_backend(chosen, dtype, place, calibrate)
@@ -234,14 +235,3 @@ def _check_names(tensors: dict[str, Tensor], network: MaskRCNN, origin: str) -> 
 def list_shapes(network: MaskRCNN) -> dict[str, tuple[int, ...]]:
     """List the names of all weights and statistics of a network with their shapes."""
     return {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
-
-
-def _choose_device(device: str) -> torch.device:
-    available = torch.cuda.is_available()
-    if device == "auto":
-        return torch.device("cuda" if available else "cpu")
-    if device not in ("cpu", "cuda"):
-        raise ConfigError(f"device is {device!r}; expected auto, cpu or cuda")
-    if device == "cuda" and not available:
-        raise ConfigError("device is cuda, but this machine has no GPU that PyTorch can use; choose cpu or auto")
-    return torch.device(device)

@@ -142,6 +142,10 @@ def _choose_paddle_row(shape: Mapping[str, Any]) -> str:
         return "mask_rcnn_r50_1x_coco"
     if shape["groups"] > 1:
         return "mask_rcnn_x101_vd_64x4d_fpn_1x_coco"
+    if shape["norm"] == "gn":
+        return f"paddle/{'cascade_' if shape['box_stages'] > 1 else ''}mask_rcnn_r50_fpn_gn_2x_coco"
+    if shape["box_stages"] > 1:
+        return "paddle/cascade_mask_rcnn_r50_fpn_1x_coco"
     return f"mask_rcnn_r{shape['depth']}{'_vd' if shape['variant'] == 'd' else ''}_fpn_1x_coco"
 
 

@@ -77,6 +77,7 @@ DEFAULTS: Mapping[str, Any] = {
     "TrainReader.sample_transforms.RandomResize.keep_ratio": True,
     "TrainReader.sample_transforms.RandomResize.random_range": False,
     "TwoFCHead.out_channel": 1024,
+    "XConvNormHead.out_channel": 1024,
     "num_classes": 80,
     **{
         f"RPNHead.{part}_proposal.{key}": value
@@ -154,7 +155,10 @@ def _translate_classes(settings: Settings, draft: Draft) -> None:
 def _translate_backbone(settings: Settings, draft: Draft, fpn: bool) -> None:
     for key, fixed in (("ch_in", 64), ("std_senet", False)):
         settings.need(f"ResNet.{key}", fixed)
-    settings.need("ResNet.dcn_v2_stages", [-1], -1, [])
+    deformable = settings.need("ResNet.dcn_v2_stages", [-1], -1, [], *([[1, 2, 3], [2, 3], [3], 3] if fpn else []))
+    places = [deformable] if isinstance(deformable, int) else deformable
+    names = [STAGES[int(place) + 1] for place in places if place >= 0]
+    draft.agree("network.backbone.deformable", names, settings.tell("ResNet.dcn_v2_stages"))
     settings.need("ResNet.variant", "b", "d")
     settings.need("ResNet.num_stages", 4 if fpn else 3, None)
     settings.need("ResNet.return_idx", *([[0, 1, 2, 3]] if fpn else [[2], 2]), None)
@@ -194,7 +198,7 @@ def _translate_anchors(settings: Settings, draft: Draft, fpn: bool) -> None:
 
 
 def _translate_heads(settings: Settings, draft: Draft, fpn: bool) -> None:
-    settings.need("BBoxHead.head", "TwoFCHead" if fpn else "Res5Head")
+    head = settings.need("BBoxHead.head", *(("TwoFCHead", "XConvNormHead") if fpn else ("Res5Head",)))
     settings.need("BBoxHead.bbox_weight", [10, 10, 5, 5])
     for key, fixed in (
         ("BBoxHead.roi_extractor.resolution", 7 if fpn else 14),
@@ -214,7 +218,11 @@ def _translate_heads(settings: Settings, draft: Draft, fpn: bool) -> None:
         norm = settings.need("FPN.norm_type", None, "gn")
         settings.need("MaskFeat.norm_type", norm)
         draft.agree("network.norm", norm or "none", settings.tell("FPN.norm_type"))
-        key = "TwoFCHead.out_channel"
+        if head == "XConvNormHead":
+            _check_box_convs(settings, settings.whole(channels))
+            draft.set("training.norm_decay", 0.0, f"rule of PaddleDetection's {head}")
+        draft.agree("network.box_head", "2fc" if head == "TwoFCHead" else "4conv1fc", settings.tell("BBoxHead.head"))
+        key = f"{head}.out_channel"
         if settings.has(key) or "network.box_features" not in draft.sources:  # what weights show is stronger than a default
             draft.agree("network.box_features", settings.whole(key), settings.tell(key))
     draft.agree("network.channels", settings.whole(channels), settings.tell(channels))
@@ -223,6 +231,12 @@ def _translate_heads(settings: Settings, draft: Draft, fpn: bool) -> None:
         value = settings.flag(key) if ours == "aligned" else settings.whole(key)
         settings.need(f"MaskHead.roi_extractor.{theirs}", value)
         draft.set(f"network.roi_align.{ours}", value, settings.tell(key))
+
+
+def _check_box_convs(settings: Settings, channels: int) -> None:
+    settings.need("FPN.norm_type", "gn")
+    for key, fixed in (("num_convs", 4), ("norm_type", "gn"), ("conv_dim", channels), ("freeze_norm", False)):
+        settings.need(f"XConvNormHead.{key}", fixed, None)
 
 
 def _translate_limits(settings: Settings, draft: Draft) -> None:

@@ -39,9 +39,15 @@ WEIGHTS = (".pdparams", ".pdiparams", ".pdmodel", ".pdopt", ".pth", ".pt", ".pkl
 
 
 BENCHMARK_SIZE = (800, 1216)  # a 4:3 .. 3:2 photo at the published test size, padded
-# Who trained and published a row, by the folder that its name begins with; PaddleDetection's begin with none. The project's own
-# rows are small networks for a CPU, which nobody has trained.
-LIBRARIES = {"": "PaddleDetection", "torchvision": "torchvision", "detectron2": "detectron2", "mmdet": "mmdetection"}
+# Who trained and published a row, by the folder that its name begins with; PaddleDetection's twelve Mask R-CNNs have none.
+# The project's own rows are small networks for a CPU, which nobody has trained.
+LIBRARIES = {
+    "": "PaddleDetection",
+    "paddle": "More of PaddleDetection",
+    "torchvision": "torchvision",
+    "detectron2": "detectron2",
+    "mmdet": "mmdetection",
+}
 OWN = "maskzoo"
 GROUPS = (*LIBRARIES.values(), OWN)
 # What PaddleX calls these networks, with the weights of PaddleDetection's 1x schedule.
@@ -53,6 +59,8 @@ PADDLEX = {
     "MaskRCNN-ResNet101-FPN": "mask_rcnn_r101_fpn_1x_coco",
     "MaskRCNN-ResNet101-vd-FPN": "mask_rcnn_r101_vd_fpn_1x_coco",
     "MaskRCNN-ResNeXt101-vd-FPN": "mask_rcnn_x101_vd_64x4d_fpn_1x_coco",
+    "Cascade-MaskRCNN-ResNet50-FPN": "paddle/cascade_mask_rcnn_r50_fpn_1x_coco",
+    "Cascade-MaskRCNN-ResNet50-vd-SSLDv2-FPN": "paddle/cascade_mask_rcnn_r50_vd_fpn_ssld_1x_coco",
 }
 # How detectron2's config folders and mmdetection's older names stand in a row's name.
 SPELLINGS = (
@@ -119,15 +127,18 @@ def _rank(row: str) -> tuple[bool, int, str, bool, bool, bool, int, bool, str]:
     family, depth = match.groups() if (match := _SIZE.search(small.partition("rcnn_")[2])) else ("", "0")
     epochs = int(match[1]) if (match := _EPOCHS.search(small)) else 0
     variant = "fpn" in small, "_vd" in small, "_ssld" in small
-    return not small.startswith("mask"), int(depth), family, *variant, epochs, "tiny" not in small, row
+    other = not small.startswith(("mask", "cascade_mask"))
+    return other, int(depth), family, *variant, epochs, "tiny" not in small, row
 
 
 def find_row(name: str) -> str | None:
-    """Return the row that a name stands for, or None: its own name, PaddleX's, or one as detectron2 or mmdetection write it."""
+    """Return the row that a name stands for, or None: its own name, PaddleX's, or one as its library writes it."""
     if name in _list_names():
         return name
     if name in PADDLEX:
         return PADDLEX[name]
+    if (more := f"paddle/{name}") in _list_names():
+        return more
     return next((row for row in _list_names() if "/" in row and _fold(row) == _fold(name)), None)
 
 

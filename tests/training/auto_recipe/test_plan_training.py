@@ -2,7 +2,6 @@ import json
 
 import pytest
 
-import maskzoo
 from maskzoo.errors import ArgumentError, SourceError
 from maskzoo.model_file import read_config
 from maskzoo.training.auto_recipe.plan_training import plan_training
@@ -60,11 +59,6 @@ def test_training_without_a_model_says_why_and_options_are_stronger(data, tmp_pa
     assert read_config(run / "model.yml").training.epochs == 2 and len(read_rows(run)) == 6
     train("--resume", run, "--epochs", 3)
     assert (run / "model.yml").read_text().startswith("# MODEL = ") and len(read_rows(run)) == 9
-
-
-def test_hours_belong_to_a_recipe_from_the_data(data):
-    with pytest.raises(ArgumentError, match="leave MODEL out"):
-        maskzoo.train("maskzoo_r18_fpn_tiny", data, hours=1)
 
 
 def test_a_model_alone_is_not_taken_for_data():

@@ -15,6 +15,8 @@ NEEDED_ANYWHERE: Mapping[str, tuple[Any, ...]] = {
     "network.backbone.depth": (50, 101),
     "network.backbone.norm": ("frozen", "bn", "sync_bn"),
     "network.norm": ("none", "bn", "sync_bn"),
+    "network.box_stages": (1,),
+    "network.backbone.deformable": ((),),
 }
 
 
