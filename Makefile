@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help demo browser test test-slow coverage lint docs parity bench reliability clean
+.PHONY: help demo browser test test-slow coverage lint docs docs-site dist lock parity bench reliability clean
 
 help:
 	@echo "make demo       offline, in minutes: make a data set, check it, train, measure, predict, report"
@@ -14,6 +14,9 @@ help:
 	@echo "make test-slow  the minutes-long tests"
 	@echo "make coverage   the share of lines and branches that the tests reach; TESTS=tests/ops runs one folder of them"
 	@echo "make docs       write docs/zoo.md and the README's table anew from the model files"
+	@echo "make docs-site  build the documentation site into site/, English and Chinese"
+	@echo "make dist       build wheel and sdist into dist/ and check them; the licences and versions of all that is installed too"
+	@echo "make lock       write requirements.lock: every version with its hashes"
 	@echo "make parity     measure against the golden sets and write docs/parity.md's tables anew"
 	@echo "make bench      build the peers outside the checkout, measure maskzoo against them, and write docs/performance.md"
 	@echo "make reliability  the long forms of attacks and faults, whose figures docs/reliability.md has"
@@ -64,6 +67,24 @@ coverage: $(STAMP)
 docs: $(STAMP)
 	$(BIN)/python tools/write_docs.py
 
+# The notice is about MkDocs 2, which this is not built with.
+docs-site: $(STAMP)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
+# sbom.json is CycloneDX: what a user gets with maskzoo and its extras, as it is installed here.
+dist: $(STAMP)
+	rm -rf dist
+	$(BIN)/python -m build --quiet
+	$(BIN)/python -m twine check --strict dist/*.whl dist/*.tar.gz
+	$(BIN)/python -m cyclonedx_py environment --output-file dist/sbom.json $(BIN)/python
+
+EXTRAS := int8 serve hub video cvat
+# Not torch: which build fits is the machine's matter. Install it first, then: pip install --no-deps --require-hashes -r this.
+lock: $(STAMP)
+	$(BIN)/python -m piptools compile --quiet --generate-hashes --strip-extras --no-header --no-annotate --no-emit-index-url \
+		--no-emit-trusted-host --no-emit-find-links --unsafe-package torch --unsafe-package maskzoo \
+		--constraint constraints.txt $(addprefix --extra ,$(EXTRAS)) --output-file requirements.lock pyproject.toml
+	sed -i '/^# WARNING/,$$d' requirements.lock
 parity: $(STAMP)
 	rm -f benchmarks/results/parity.json
 	MASKZOO_PARITY_REPORT=benchmarks/results/parity.json $(BIN)/python -m pytest tests/parity -m "slow or not slow"
@@ -87,4 +108,4 @@ bench: $(STAMP)
 	$(BIN)/python tools/write_docs.py
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage demo-out
+	rm -rf $(VENV) dist site .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage demo-out

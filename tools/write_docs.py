@@ -1,4 +1,4 @@
-"""Regenerate parts of the documentation: the zoo's table, parity, performance, the README's picture.
+"""Regenerate parts of the documentation: the zoo's table, parity, performance, the reference pages, the README's picture.
 
 python tools/write_docs.py [--check]      --check only tells whether they are stale (exit code 1)
 """
@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from performance import tell_performance
+from reference import tell_api, tell_commands
 
 import maskzoo
 from maskzoo.zoo.rows import GROUPS, OWN, list_models, name_group, names, read_row, to_markdown
@@ -100,6 +101,9 @@ def main() -> None:
     texts = {
         ROOT / "docs" / "zoo.md": ZOO_INTRODUCTION + zoo + small_rows() + recipes(),
         ROOT / "README.md": between(ROOT / "README.md", "zoo", to_markdown(own)),
+        ROOT / "docs" / "zoo.zh.md": between(ROOT / "docs" / "zoo.zh.md", "zoo", in_chinese(to_markdown(own))),
+        ROOT / "docs" / "command-line.md": tell_commands(),
+        ROOT / "docs" / "api.md": tell_api(),
     }
     if PARITY.exists():
         page = ROOT / "docs" / "parity.md"
@@ -118,6 +122,15 @@ def main() -> None:
         path.write_text(texts[path], encoding="utf-8")
     draw_picture()
     draw_curve()
+
+
+def in_chinese(table: str) -> str:
+    """The zoo's table with the words that PaddleDetection's own page has in its head."""
+    words = {"model": "模型", "backbone": "主干网络", "schedule": "学习率策略", "parameters": "参数量"}
+    head, _, rows = table.partition("\n")
+    for english, chinese in words.items():
+        head = head.replace(f"| {english} |", f"| {chinese} |")
+    return f"{head}\n{rows}"
 
 
 def between(path: Path, name: str, body: str, text: str | None = None) -> str:
