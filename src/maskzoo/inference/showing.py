@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
-from PIL import Image, ImageShow
+from PIL import Image
 
 from maskzoo.errors import MaskzooError
 
@@ -27,7 +27,10 @@ def show_picture(picture: Image.Image) -> None:
     shell = None if ipython is None else ipython.get_ipython()
     if shell is not None and hasattr(shell, "kernel"):
         import_module("IPython.display").display(shrink_for_notebook(picture))
-    elif not ImageShow.show(picture):
+        return
+    from PIL import ImageShow  # which imports IPython where it is installed
+
+    if not ImageShow.show(picture):
         raise MaskzooError(
             "no program that shows pictures was found here; save it instead: prediction.draw().save('found.png')"
         )
