@@ -69,6 +69,7 @@ def test_no_code_is_left_untested():
         "nothing-to-learn",
         "classes-renumbered",
         "classes-joined",
+        "outside-image",
     } | FAULTY_SPLITS
     assert set(FAULTY_OBJECTS) | FAULTY_TABLES | apart | {"bad-score"} == set(CODES)  # that one is of results
 
@@ -320,3 +321,17 @@ def test_an_outline_of_run_lengths_is_measured(tmp_path):
     assert check({"train": rewrite(file, data)}).problems == ()
     data["annotations"][0] |= {"bbox": [50, 40, 10, 10], "area": 5}
     assert check({"train": rewrite(file, data)}).count() == {"box-elsewhere": 1, "area-differs": 1}
+
+
+def test_an_image_outside_of_the_data_set_is_an_error_and_dropped_unless_its_folder_is_named(tmp_path):
+    file, data = make_sound(tmp_path / "set")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "set/train/6.png").rename(tmp_path / "other/own.png")
+    data["images"][5]["file_name"] = "../../other/own.png"
+    rewrite(file, data)
+    report, contents = check_splits({"train": file})
+    (problem,) = find(report, "outside-image")
+    assert problem.image == 6 and str(tmp_path / "other/own.png") in str(problem.found) and "--images" in str(problem)
+    fixed, after = fix_splits(report, contents, {"train": tmp_path / "fixed.json"})
+    assert fixed["train"].left == () and after.splits["train"].images == 5
+    assert find(check({"train": file}, images=tmp_path), "outside-image") == []

@@ -4,6 +4,7 @@ import os
 import random
 import re
 import tarfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -38,10 +39,20 @@ def test_an_address_is_no_source_and_is_called_one(source):
 
 def test_a_list_names_files_relative_to_its_folder_and_empty_lines_are_passed_over(tmp_path):
     path = tmp_path / "list.txt"
-    path.write_text("b.png\n\n  sub/a b.jpg  \n/abs/c.png\n")
-    assert [str(found) for found in read_list(path)] == [
-        str(tmp_path / "b.png"), str(tmp_path / "sub" / "a b.jpg"), "/abs/c.png",
-    ]  # fmt: skip
+    path.write_text(f"b.png\n\n  sub/a b.jpg  \n{tmp_path}/c.png\n")
+    assert read_list(path) == [tmp_path / "b.png", tmp_path / "sub" / "a b.jpg", tmp_path / "c.png"]
+
+
+@pytest.mark.parametrize("line", ["../a.png", "/abs/c.png", "link/c.png"])
+def test_a_list_names_files_of_other_folders_only_where_the_user_names_these(tmp_path, line):
+    path = tmp_path / "lists" / "list.txt"
+    path.parent.mkdir()
+    (path.parent / "link").symlink_to(tmp_path)
+    path.write_text(f"b.png\n{line}\n")
+    with pytest.raises(SourceError, match=r"list\.txt: 1 of 2 pictures .* --images /"):
+        read_list(path)
+    above = Path("/abs") if line.startswith("/") else tmp_path
+    assert find_sources([f"@{path}"], above) == [path.parent / "b.png", path.parent / line]
 
 
 @pytest.mark.parametrize("content", [b"", b"\n \n", b"\xff\xfe\xfa"])

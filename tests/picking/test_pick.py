@@ -85,7 +85,7 @@ def test_the_list_names_the_photos_to_other_verbs_wherever_it_lies(predictor, tm
     (tmp_path / "lists").mkdir()
     found = maskzoo.pick_images(predictor, ".", 2, out=tmp_path / "lists/pick.txt")
     monkeypatch.chdir(tmp_path)
-    named = find_sources(["@lists/pick.txt"])
+    named = find_sources(["@lists/pick.txt"], tmp_path / "photos")
     assert [path.name for path in named] == [one.path.name for one in found.picked] and all(path.is_file() for path in named)
 
 

@@ -23,6 +23,9 @@ def pick_data(
         list[str], typer.Argument(metavar="SOURCE", help="Images, folders, quoted patterns, @LIST.txt (a path a line).")
     ],
     count: Annotated[int, typer.Option("-n", "--count", min=1, metavar="N", help="How many photos.")] = 50,
+    images: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="The folder of a list's images, if they do not lie beside the list.")
+    ] = None,
     out: Annotated[Path, typer.Option(metavar="FILE", help="The list to write, a path a line.")] = Path("pick.txt"),
     page: Annotated[Path | None, typer.Option(metavar="FILE", help="Show them on an HTML page, with the reasons.")] = None,
     weights: Weights = None,
@@ -51,7 +54,7 @@ def pick_data(
         predictor = load_predictor(
             model, weights, show, device=device, backend="eager", overrides=override or ()
         )  # fmt: skip
-        found = pick_images(predictor, sources, count, out=out, on_progress=show)
+        found = pick_images(predictor, sources, count, images=images, out=out, on_progress=show)
         if page is not None:
             write_pick_page(page, found, predictor, on_progress=show)
     if json:

@@ -55,7 +55,8 @@ def predict(
     ],
     weights: Weights = None,
     images: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="The folder of a data set's images, if it is not near SOURCE.")
+        Path | None,
+        typer.Option(metavar="DIR", help="The folder of a data set's or a list's images, if it is not near SOURCE."),
     ] = None,
     out: Annotated[
         Path, typer.Option(metavar="DIR", help="The folder for the results; of a video also the file: out.mp4.")

@@ -51,6 +51,9 @@ CODES: dict[str, Code] = {
     "unreadable-image": Code(
         "error", "image file that cannot be read", "copy it again or correct its rights; --fix OUT drops it"
     ),
+    "outside-image": Code(
+        "error", "image outside of its folder", "if you trust it, name a folder of all with --images; --fix OUT drops it"
+    ),
     "size-differs": Code(
         "error",
         "image of another size than the annotations say",

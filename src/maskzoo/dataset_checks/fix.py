@@ -21,6 +21,7 @@ from maskzoo.dataset_checks.tally import count_rows
 from maskzoo.dataset_checks.whole_repairs import repair_whole, rescale
 from maskzoo.datasets.coco_reader import TABLES, find_first, sift
 from maskzoo.datasets.coco_writer import encode_json
+from maskzoo.datasets.image_places import ImagePlaces
 from maskzoo.faults import NOUNS, Fault
 from maskzoo.progress import OnProgress, say_nothing
 from maskzoo.system.files import make_folder, write_file
@@ -61,9 +62,9 @@ def fix_splits(
     for split, text in texts.items():
         make_folder(files[split].parent)
         write_file(files[split], text)
-    folders = {split: folder for split in whole if (folder := report.splits[split].folder) is not None}
+    places = {split: ImagePlaces(known.folder, known.bounds) for split in whole if (known := report.splits[split].places)}
     options: dict[str, Any] = {"duplicates": duplicates, "on_progress": on_progress}
-    after = check_contents(files, cleaned, looks=looks, folders=folders, **options)
+    after = check_contents(files, cleaned, looks=looks, places=places, **options)
     nowhere = [fault for fault in report.problems if fault.code == "no-images-folder" and fault.split in whole]
     after = replace(after, problems=tuple(sorted([*nowhere, *after.problems], key=rank)))
     for split, cleaner in whole.items():
@@ -161,7 +162,7 @@ class _Cleaner:
             said: Any = (row.get("height"), row.get("width"))
             code = look.compare(said) if all(type(side) is int and side > 0 for side in said) else "bad-size"
             if code is not None:
-                code = code if look.size is not None else "missing-image" if look.missing else "unreadable-image"
+                code = code if look.size is not None else look.compare((0, 0)) or code
                 faults.append(Fault(code, str(self.file), "", "", "", table="images", place=place))
         self._put("images", named)
         return faults

@@ -35,7 +35,7 @@ class ImageFiles:
     sifted: Sifted
     places: ImagePlaces
 
-    def path(self, image: int) -> Path:
+    def path(self, image: int) -> Path | None:
         return self.places.path(self.name(image))
 
     def name(self, image: int) -> str:
@@ -53,7 +53,10 @@ class ImageFiles:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What reading one file gave: height, width as maskzoo sees it and as stored; or why not, in words; digest, thumbnail."""
+    """What reading one file gave: height, width as maskzoo sees it and as stored; or why not, in words; digest, thumbnail.
+
+    What lies `outside` of the images' folder was not read.
+    """
 
     size: tuple[int, int] | None = None
     stored: tuple[int, int] | None = None
@@ -61,9 +64,12 @@ class Look:
     reason: str = ""
     digest: bytes = b""
     thumbnail: NDArray[np.uint8] | None = None
+    outside: bool = False
 
     def compare(self, size: tuple[int, int]) -> str | None:
         """Return the code of the fault of an image that is said to have a size; None if it is sound."""
+        if self.outside:
+            return "outside-image"
         if self.size is None:
             return "missing-image" if self.missing else "unreadable-image"
         if self.size == size:
@@ -99,16 +105,19 @@ def check_images(
     return [*faults, *_find_unnamed(splits)]
 
 
-def look_at_all(paths: Sequence[Path], looks: Looks, *, digest: bool = True, thumbnail: bool = True) -> Iterator[Look]:
-    """Read image files in several threads, those that `looks` has not; it has all of them then."""
+def look_at_all(paths: Sequence[Path | None], looks: Looks, *, digest: bool = True, thumbnail: bool = True) -> Iterator[Look]:
+    """Read image files in several threads, those that `looks` has not; it has all of them then. None lies outside."""
 
-    def look(path: Path) -> Look:
+    def look(path: Path | None) -> Look:
+        if path is None:
+            return Look(outside=True)
         return looks[path] if path in looks else _look_at(path, digest, thumbnail)
 
     executor = ThreadPoolExecutor(max_workers=min(MOST_THREADS, os.cpu_count() or 1))
     try:
         for path, one in zip(paths, executor.map(look, paths), strict=True):
-            looks[path] = one
+            if path is not None:
+                looks[path] = one
             yield one
     finally:  # after Ctrl-C, too, nothing waits for the images that were not begun
         executor.shutdown(cancel_futures=True)
@@ -162,6 +171,11 @@ def _judge_file(files: ImageFiles, image: int, look: Look) -> Iterator[Fault]:
             else "as the file has"
         )
         found, wanted = Words("{} x {}", width, height), Words("{} x {}, {}", *look.size[::-1], Words(why))
+    if code == "outside-image":
+        found = Words("{}, which leads to {}", name, str((files.places.folder / name).resolve()))
+        wanted = Words(
+            "an image in {}, or one in the folder of --images", Words(list_some(map(str, files.places.bounds.folders)))
+        )
     field = "file_name" if look.size is None else "width x height"
     yield files.sifted.name_image(image, code, field, found, wanted)
 
@@ -226,7 +240,10 @@ def _find_unnamed(splits: Mapping[str, ImageFiles]) -> Iterator[Fault]:
             name = row.get("file_name") if isinstance(row, dict) else None
             if not isinstance(name, str) or not name:
                 continue
-            path = os.path.abspath(files.places.path(name))  # noqa: PTH100 - also drops '..'
+            place = files.places.path(name)
+            if place is None or not files.places.bounds.hold(place.parent):
+                continue
+            path = os.path.abspath(place)  # noqa: PTH100 - also drops '..'
             named.add(path)
             owner.setdefault(os.path.dirname(path), files)  # noqa: PTH120
     for folder, files in owner.items():

@@ -80,7 +80,8 @@ class _Pictures:
             return None
         name = self.contents[split]["images"][self.first[split][number]].get("file_name")
         try:
-            pixels = read_image(facts.places.path(name)) if isinstance(name, str) and name else None
+            path = facts.places.path(name) if isinstance(name, str) and name else None
+            pixels = None if path is None else read_image(path)
         except (MaskzooError, UnicodeError):
             return None
         if pixels is None:

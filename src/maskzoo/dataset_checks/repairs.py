@@ -148,7 +148,7 @@ _CODES: dict[Repair, tuple[str, ...]] = {
     drop: (
         *("bad-row", "bad-file-name", "bad-flag", "bad-nesting", "bad-runs", "no-outline"),
         *("unknown-image", "unknown-category", "id-as-text", "duplicate-image-id", "duplicate-category-id"),
-        *("misnamed-image", "missing-image", "unreadable-image"),
+        *("misnamed-image", "missing-image", "unreadable-image", "outside-image"),
         *("outline-outside", "outline-without-area", "duplicate-annotation"),
     ),
     _number_anew: ("bad-id", "duplicate-annotation-id"),

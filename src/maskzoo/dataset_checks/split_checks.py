@@ -19,6 +19,7 @@ from maskzoo.datasets.image_places import ImagePlaces, find_places
 from maskzoo.datasets.sifted import Sifted
 from maskzoo.errors import AnnotationsError
 from maskzoo.faults import Fault, Words
+from maskzoo.images.bounds import Bounds
 from maskzoo.progress import OnProgress, ProgressEvent, say_nothing
 
 __all__ = ["Contents", "check_annotations", "check_contents", "check_splits"]
@@ -62,12 +63,12 @@ def check_contents(
     *,
     looks: Looks,
     images: Path | None = None,
-    folders: Mapping[str, Path] | None = None,
+    places: Mapping[str, ImagePlaces] | None = None,
     duplicates: bool = True,
     faults: Iterable[Fault] = (),
     on_progress: OnProgress = say_nothing,
 ) -> DatasetReport:
-    """Check what the files of a data set hold, as `check_splits`; `folders`, if given, are those of each split's images."""
+    """Check what the files of a data set hold, as `check_splits`; `places`, if given, are those of each split's images."""
     faults = [*faults]
     objects: dict[str, annotation_checks.Objects] = {}
     for split, content in contents.items():
@@ -83,12 +84,10 @@ def check_contents(
     faults += table_checks.check_classes({split: part for split, part in sifted.items() if split not in unsure})
     for part in sifted.values():
         faults += table_checks.check_trainable(part)
-    if folders is None:
+    if places is None:
         found = _find_places(sifted, images)
         faults += [place for place in found.values() if isinstance(place, Fault)]
         places = {split: place for split, place in found.items() if isinstance(place, ImagePlaces)}
-    else:
-        places = {split: ImagePlaces(folder) for split, folder in folders.items()}
     there = {split: ImageFiles(sifted[split], place) for split, place in places.items()}
     faults += check_images(there, duplicates=duplicates, looks=looks, on_progress=on_progress)
     problems = tuple(sorted(faults, key=rank))  # stable: within a code as found
@@ -110,7 +109,7 @@ def _find_places(parts: Mapping[str, Sifted], given: Path | None) -> dict[str, I
         taken = (place / name for place, theirs in others if place is not None for name in theirs)
         places = find_places(names[split], Path(parts[split].packed.source), given, split, folder, taken)
         if places is None and given is not None:  # without any of them too: then each is told as missing
-            places = ImagePlaces(given)
+            places = ImagePlaces(given, Bounds([given]))
         nowhere = parts[split].name_file("no-images-folder", "images", Words(where), "the folder of the images")
         found[split] = nowhere if places is None else places
     return found

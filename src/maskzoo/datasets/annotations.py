@@ -19,14 +19,17 @@ from numpy.typing import NDArray
 from maskzoo.datasets.classes import ClassMap
 from maskzoo.datasets.layout import SPLITS, name_split, tell_split
 from maskzoo.errors import ConfigError, SourceError, list_some
+from maskzoo.images.bounds import Bounds
 from maskzoo.images.find import list_folder
 
 __all__ = [
     "AnnotationSet",
     "Dropped",
     "Ragged",
+    "bound_images",
     "find_image_folder",
     "find_trainable",
+    "is_part",
     "list_places",
     "look_for_images",
     "select_for_training",
@@ -214,14 +217,42 @@ def find_image_folder(annotations: AnnotationSet, given: Path | None = None, spl
     `data/annotations/instances_val2017.json` the places near it are val2017, val, valid and validation, also in or above
     `images`; images, data and JPEGImages; each beside the file and one folder above; then these two folders themselves.
 
-    Raises SourceError that lists them if none holds one of the images, ConfigError if the given one is not a folder.
+    Raises SourceError that lists them if none holds one of the images, or if one of the images lies outside of what
+    `bound_images` allows; ConfigError if the given one is not a folder.
     """
     names = [annotations.file_name(image) for image in range(len(annotations))]
     folder, where = look_for_images(names, annotations.source, given, split)
     if folder is None:
         advice = f"give their folder with --images, or see which files fit with `maskzoo data check {annotations.source}`"
         raise SourceError(f"{annotations.source}: its images were not found; {where}; {advice}")
+    named = [(name, folder / name) for name in names]
+    bound_images(Path(annotations.source), folder, given).check(named, annotations.source, folder)
     return folder
+
+
+def bound_images(source: Path, folder: Path | None, given: Path | None) -> Bounds:
+    """Return where the images of an annotation file may lie: in a `given` folder, else in that of the data set.
+
+    That is the annotation file's, or the one above it if this one is for annotations or a split, or if the images'
+    `folder` is not in it. A home folder holds all kinds of things: then only the images' own.
+    """
+    if given is not None:
+        return Bounds([given])
+    own = source.absolute().parent
+    near = folder is None or folder.absolute().is_relative_to(own)
+    if near and not is_part(own):
+        return Bounds([own])
+    if own.parent not in (Path.home(), Path(own.anchor)):
+        return Bounds([own.parent])
+    return Bounds([own if near or folder is None else folder])
+
+
+def is_part(folder: Path) -> bool:
+    """Say whether a folder holds a part of a data set, by its name: annotations, or a split."""
+    return (
+        folder.name.lower() in ("annotations", "annotation", "labels", "json")
+        or name_split(folder.name, whole=True) is not None
+    )
 
 
 def look_for_images(names: Sequence[str], source: str, given: Path | None, split: str | None) -> tuple[Path | None, str]:
@@ -242,9 +273,18 @@ def look_for_images(names: Sequence[str], source: str, given: Path | None, split
 
 
 def list_places(file: Path, given: Path | None, split: str | None) -> list[Path]:
-    """Return the usual folders of the images of an annotation file: in a `given` one for a split, or near the file."""
-    file = file.absolute()
-    return list(dict.fromkeys(_list_near(file) if given is None else _list_inside(given, split or tell_split(file))))
+    """Return the usual folders of the images of an annotation file: in a `given` one for a split, or near the file.
+
+    Those near the file that lie in the given one are the last there.
+    """
+    near = _list_near(file.absolute())
+    if given is not None:
+        whole = given.absolute()
+        near = [
+            *_list_inside(given, split or tell_split(file.absolute())),
+            *(place for place in near if place.is_relative_to(whole)),
+        ]
+    return list(dict.fromkeys(near))
 
 
 def _list_near(file: Path) -> list[Path]:
@@ -259,7 +299,7 @@ def _list_near(file: Path) -> list[Path]:
 def _list_above(given: Path, names: Sequence[str]) -> list[Path]:
     """Return the folders above `given` from which names start that begin with the last parts of its path."""
     folder = Path(os.path.normpath(given.absolute()))
-    starts = {PurePosixPath(name).parts[:-1] for name in names}
+    starts = {path.parts[:-1] for path in map(PurePosixPath, names) if not path.is_absolute()}
     counts = {count for parts in starts for count in range(1, len(parts) + 1) if folder.parts[-count:] == parts[:count]}
     return [folder.parents[count - 1] for count in sorted(counts)]
 

@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote
 
-from maskzoo.datasets.annotations import list_places
+from maskzoo.datasets.annotations import bound_images, is_part, list_places
 from maskzoo.datasets.layout import name_split
 from maskzoo.datasets.picture_names import drop_upload, fold_name, is_address, plain_name, split_address
 from maskzoo.errors import SourceError
+from maskzoo.images.bounds import Bounds
 from maskzoo.images.find import IMAGE_SUFFIXES, find_pictures
 
 __all__ = ["ImagePlaces", "Match", "find_places"]
@@ -36,16 +37,21 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class ImagePlaces:
-    """Where images are: their `folder`; of names that do not lead to a file from there `matches`, or several `candidates`."""
+    """Where images are: their `folder`; of names that do not lead to a file from there `matches`, or several `candidates`.
+
+    A name that leads to a file outside of the `bounds` does not count.
+    """
 
     folder: Path
+    bounds: Bounds
     matches: Mapping[str, Match] = field(default_factory=dict)
     candidates: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
-    def path(self, name: str) -> Path:
-        """Return where the file of this name is, or would be."""
+    def path(self, name: str) -> Path | None:
+        """Return where the file of this name is, or would be; None if that is outside."""
         match = self.matches.get(name)
-        return self.folder / (name if match is None else match.path)
+        path = self.folder / (name if match is None else match.path)
+        return path if self.bounds.hold(path) or not _is_file(path) else None
 
 
 def find_places(
@@ -64,12 +70,13 @@ def find_places(
     Returns:
         The places, in `folder` or a usual folder that has all files; None if no file was found.
     """
-    direct = {name for name in names if folder is not None and _is_file(folder / name)}
+    bounds = bound_images(source, folder, given)
+    direct = {name for name in names if folder is not None and _is_file(folder / name) and bounds.hold(folder / name)}
     lost = [name for name in dict.fromkeys(names) if name and name not in direct]
     roots = [given] if given is not None else _list_roots(source)
     if not lost or not roots:
-        return ImagePlaces(folder) if folder is not None else None
-    tree = _Tree(roots, {*map(_real, taken), *(_real(folder / name) for name in direct if folder is not None)}, split)
+        return ImagePlaces(folder, bounds) if folder is not None else None
+    tree = _Tree(roots, bounds, {*map(_real, taken), *(_real(folder / name) for name in direct if folder is not None)}, split)
     found = {name: tree.find(name) for name in lost}
     owners = Counter(path for paths, _ in found.values() if len(paths) == 1 for path in paths)
     single = {name: (paths[0], how) for name, (paths, how) in found.items() if len(paths) == 1 and owners[paths[0]] == 1}
@@ -82,7 +89,7 @@ def find_places(
     }
     if folder is not None and top != folder:
         matches |= {name: Match((folder / name).relative_to(top).as_posix(), "") for name in direct}
-    return ImagePlaces(top, matches, several)
+    return ImagePlaces(top, bounds, matches, several)
 
 
 def _choose_top(paths: Sequence[Path], folder: Path | None, usual: Sequence[Path], roots: Sequence[Path]) -> Path:
@@ -96,8 +103,7 @@ def _choose_top(paths: Sequence[Path], folder: Path | None, usual: Sequence[Path
 def _list_roots(source: Path) -> list[Path]:
     """Return the folder whose tree is looked through: the annotation file's, or the one above a folder for annotations."""
     own = source.absolute().parent
-    inner = own.name.lower() in ("annotations", "annotation", "labels", "json") or name_split(own.name, whole=True) is not None
-    root = own.parent if inner else own
+    root = own.parent if is_part(own) else own
     return [] if root in (Path.home(), Path(root.anchor)) else [root]  # these hold all kinds of things
 
 
@@ -133,12 +139,13 @@ _KEYS: tuple[tuple[Callable[[str], str], str], ...] = (
 class _Tree:
     """All pictures under some folders, found by the last part of a name."""
 
-    def __init__(self, roots: Sequence[Path], taken: set[Path], split: str) -> None:
+    def __init__(self, roots: Sequence[Path], bounds: Bounds, taken: set[Path], split: str) -> None:
         self.split, self.roots = split, roots
         self.files = []
         for root in roots:
             try:
-                self.files += [path for path in find_pictures(root, on_obstacle=lambda *_: None) if _real(path) not in taken]
+                files = find_pictures(root, on_obstacle=lambda *_: None, bounds=bounds)
+                self.files += [path for path in files if _real(path) not in taken]
             except SourceError:  # told when the folder itself is looked at
                 continue
         self.by_key: list[dict[str, list[Path]]] = []

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from maskzoo.errors import SourceError
+from maskzoo.images.bounds import Bounds
 from maskzoo.system.files import describe_address, expand_home
 
 __all__ = [
@@ -61,6 +62,7 @@ def find_pictures(
     folder: Path,
     suffixes: Collection[str] = IMAGE_SUFFIXES,
     on_obstacle: Callable[[Path, str], None] | None = None,
+    bounds: Bounds | None = None,
 ) -> list[Path]:
     """Return the files of some kinds (pictures, by default) in a folder and the folders in it, by path.
 
@@ -72,6 +74,7 @@ def find_pictures(
         suffixes: the endings of the files' names, in small letters; capitals in a name do not matter.
         on_obstacle: is told what cannot be looked at, and why: a folder without permission, a link that leads nowhere or
             in a circle. Without it the first one is an error.
+        bounds: links that lead out of these are such obstacles, too.
 
     Raises:
         SourceError: `folder` itself cannot be listed; or anything in it, if `on_obstacle` is not given.
@@ -94,7 +97,8 @@ def find_pictures(
             continue
         for entry in entries:
             wanted = entry.suffix.lower() in suffixes
-            reason = explain_link(entry)
+            outside = bounds is not None and not bounds.hold(entry)
+            reason = "a link that leads outside" if outside else explain_link(entry)
             if reason is None and os.path.isdir(entry):  # noqa: PTH112 - False without permission
                 waiting.append(entry)
             elif reason is None and wanted and os.path.isfile(entry):  # noqa: PTH113

@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from maskzoo.errors import ImageError, SourceError
+from maskzoo.images.bounds import Bounds
 from maskzoo.images.find import IMAGE_SUFFIXES, find_images, is_hidden
 from maskzoo.images.read import check_untrusted
 from maskzoo.images.sample import SAMPLE, sample_photo
@@ -55,15 +56,16 @@ class TarMember:
         return content
 
 
-def find_sources(sources: list[str]) -> list[Path | TarMember]:
+def find_sources(sources: list[str], images: Path | None = None) -> list[Path | TarMember]:
     """Return the images that `sources` name, in order, each once.
 
     Args:
         sources: what `find_images` takes, text files that list images (`@list.txt`), `.tar` archives, and `sample`, the
             photo that comes with the package, unless something has that name.
+        images: a folder in which the pictures of lists may lie, beside those in a list's own folder.
 
     Raises:
-        SourceError: a source names no image.
+        SourceError: a source names no image, or a list one that lies elsewhere.
     """
     found: list[Path | TarMember] = []
     plain: list[str] = []
@@ -71,7 +73,7 @@ def find_sources(sources: list[str]) -> list[Path | TarMember]:
         if address := describe_address(source.removeprefix("@")):
             raise SourceError(address)
         if source.startswith("@") and not Path(source).exists():
-            new: list[Path | TarMember] = list(read_list(Path(source[1:])))
+            new: list[Path | TarMember] = list(read_list(Path(source[1:]), images))
         elif source.lower().endswith(".tar") and Path(source).is_file():
             new = list(read_tar(Path(source)))
         elif source == SAMPLE and not Path(source).exists():
@@ -86,11 +88,11 @@ def find_sources(sources: list[str]) -> list[Path | TarMember]:
     return list(dict.fromkeys(found))
 
 
-def read_list(path: Path) -> list[Path]:
+def read_list(path: Path, images: Path | None = None) -> list[Path]:
     """Return the files that a UTF-8 text file lists, one a line, relative to its folder; empty lines are passed over.
 
-    Files are not opened here: one that is missing is reported in its turn. Raises SourceError if the list cannot be read
-    or names nothing.
+    Files are not opened here: one that is missing is reported in its turn. Raises SourceError if the list cannot be read,
+    names nothing, or names what lies neither in its own folder nor in `images`.
     """
     try:
         if path.exists() and not path.is_file():  # to open a pipe would wait for its writer
@@ -105,10 +107,11 @@ def read_list(path: Path) -> list[Path]:
     for number, line in enumerate(lines, 1):
         if "\0" in line:
             raise SourceError(f"{path}: line {number} holds a null character; expected one path a line; write the list anew")
-    found = [path.parent / line.strip() for line in lines if line.strip()]
-    if not found:
+    named = [(line.strip(), path.parent / line.strip()) for line in lines if line.strip()]
+    if not named:
         raise SourceError(f"{path}: lists no image; expected one path a line, relative to the list's folder")
-    return found
+    Bounds([path.parent, *([] if images is None else [images])]).check(named, str(path), path.parent)
+    return [place for _, place in named]
 
 
 def read_tar(path: Path) -> list[TarMember]:

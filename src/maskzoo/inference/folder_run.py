@@ -133,7 +133,7 @@ def predict_folder(
             for an image on standard input. Or one COCO instances file (.json): its images then, under its ids.
         out: The folder for the results: NAME.jpg of each image, `predictions.json` (COCO results), and `images.json`,
             which names the images and classes of their ids. New results take the place of an earlier call's, pictures included.
-        images: The folder of a data set's images, if it is not near its file.
+        images: The folder of the images of a data set or list, if they are not near its file.
         save: What to save: "image", "json", formats that `convert_dataset` writes (`labelme`, `yolo`, `cvat`, `cutouts`,
             `geojson` ...), each into the folder of its name, or nothing (`()` or "none"), for which no folder is made.
         score: Objects count from this score on, 0 to 1. For an evaluation: 0.

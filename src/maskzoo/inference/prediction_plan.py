@@ -93,17 +93,17 @@ def find_photos(
     """Return every image that `sources` name; standard input, if named, comes first. Checks `out` before any work.
 
     One source alone may be a COCO instances file: its images then, with its ids, in the folder `images` or near it.
-    `alone`: no other process predicts a share. Raises SourceError where there is none, ArgumentError if `images` is given
-    without a data set.
+    Pictures of lists may lie in `images`, too. `alone`: no other process predicts a share. Raises SourceError where there
+    is none, ArgumentError if `images` is given without a data set or list.
     """
     if out is not None:
         check_folder(out)
     files = (source for source in sources if not source.startswith("@") and not Path(source).is_dir())
     sets = [source for source in files if source.lower().endswith(DATA_SUFFIX)]
     if not sets:
-        if images is not None:
-            raise ArgumentError(f"{images}: --images belongs to a data set (.json) as SOURCE; leave it out")
-        named = _read_sources(sources, alone)
+        if images is not None and not any(source.startswith("@") for source in sources):
+            raise ArgumentError(f"{images}: --images belongs to a data set (.json) or an @LIST.txt as SOURCE; leave it out")
+        named = _read_sources(sources, images, alone)
         return FoundImages(named if out is None else _leave_out_drawn(named, out, on_progress))
     if len(sources) > 1:
         raise SourceError(
@@ -119,7 +119,7 @@ def find_photos(
     return FoundImages([(name, folder / name) for name in names], annotations)
 
 
-def _read_sources(sources: Sequence[str], alone: bool) -> list[tuple[str, PhotoSource]]:
+def _read_sources(sources: Sequence[str], images: Path | None, alone: bool) -> list[tuple[str, PhotoSource]]:
     from maskzoo.images.sources import find_sources
 
     named: list[tuple[str, PhotoSource]] = []
@@ -129,7 +129,8 @@ def _read_sources(sources: Sequence[str], alone: bool) -> list[tuple[str, PhotoS
         if sys.stdin.isatty():
             raise SourceError("-: standard input is a terminal; expected the bytes of an image, as in < photo.jpg")
         named.append((STDIN, sys.stdin.buffer.read()))
-    return named + [(str(source), source) for source in find_sources([source for source in sources if source != STDIN])]
+    found = find_sources([source for source in sources if source != STDIN], images)
+    return named + [(str(source), source) for source in found]
 
 
 def _leave_out_drawn(named: list[tuple[str, PhotoSource]], out: Path, on_progress: OnProgress) -> list[tuple[str, PhotoSource]]:

@@ -92,6 +92,7 @@ def pick_images(
     sources: str | Path | Sequence[str | Path],
     count: int = 50,
     *,
+    images: str | Path | None = None,
     out: str | Path | None = None,
     on_progress: OnProgress = say_nothing,
 ) -> PickedImages:
@@ -106,6 +107,7 @@ def pick_images(
         predictor: From `maskzoo.load`, run by PyTorch (`backend="eager"`).
         sources: Images, folders, patterns, `@LIST.txt`.
         count: How many are wanted.
+        images: A folder in which the pictures of lists may lie, beside those in a list's own folder.
         out: A text file for the paths, one a line, relative to its folder: `@FILE` names them to other verbs. It may be there.
         on_progress: Is called for each image.
 
@@ -124,7 +126,7 @@ def pick_images(
     target = None if out is None else Path(out)
     if target is not None:
         check_target(target)
-    paths = _find_paths([sources] if isinstance(sources, str | Path) else sources)
+    paths = _find_paths([sources] if isinstance(sources, str | Path) else sources, None if images is None else Path(images))
     looked, failed = _look(predictor, predictor.backend, paths, on_progress)
     kept, duplicates = _drop_duplicates(looked)
     picked = _pick(kept, count)
@@ -135,9 +137,9 @@ def pick_images(
     return PickedImages(len(paths), picked, duplicates, failed, target)
 
 
-def _find_paths(sources: Sequence[str | Path]) -> list[Path]:
+def _find_paths(sources: Sequence[str | Path], images: Path | None) -> list[Path]:
     paths = []
-    for found in find_sources([str(source) for source in sources]):
+    for found in find_sources([str(source) for source in sources], images):
         if not isinstance(found, Path):
             raise SourceError(f"{found.archive}: is an archive, whose images no list can name; expected files; unpack it first")
         paths.append(found)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
 
-from maskzoo.datasets.annotations import find_image_folder, look_for_images
+from maskzoo.datasets.annotations import bound_images, find_image_folder, look_for_images
 from maskzoo.datasets.class_edits import ClassEdits, edit_contents
 from maskzoo.datasets.coco_reader import read_json, sift, sift_sound
 from maskzoo.datasets.coco_writer import find_smallest_folder
@@ -21,6 +21,7 @@ from maskzoo.datasets.layout import find_splits
 from maskzoo.datasets.predictions import read_predictions
 from maskzoo.datasets.sifted import Sifted
 from maskzoo.errors import AnnotationsError, ArgumentError, MaskzooError, SourceError
+from maskzoo.images.bounds import Bounds
 from maskzoo.progress import OnProgress, ProgressEvent, say_nothing
 from maskzoo.system.files import check_folder, check_target, make_folder
 
@@ -60,8 +61,8 @@ class Exportable:
     notes: tuple[str, ...] = ()
 
 
-def find_in(folders: Iterable[Path], names: Iterable[str] = ()) -> Callable[[str], Path | None]:
-    """Return what finds a picture's name in one of the folders, by all of it.
+def find_in(folders: Iterable[Path], bounds: Bounds | None = None, names: Iterable[str] = ()) -> Callable[[str], Path | None]:
+    """Return what finds a picture's name in one of the folders, by all of it, unless it leads out of the `bounds`.
 
     Of `names`, those whose last part no other has are found by that too.
     """
@@ -71,7 +72,7 @@ def find_in(folders: Iterable[Path], names: Iterable[str] = ()) -> Callable[[str
     def find(name: str) -> Path | None:
         parts = [name] + ([last[name]] if counts[last.get(name, "")] == 1 else [])
         candidates = (folder / part for part in parts for folder in places)
-        return next((path for path in candidates if path.is_file()), None)
+        return next((path for path in candidates if path.is_file() and (bounds is None or bounds.hold(path))), None)
 
     return find
 
@@ -89,7 +90,8 @@ def read_coco_source(source: Path, images: Path | None, edits: ClassEdits | None
             folder = look_for_images(_list_names(sifted), str(paths[split]), None, split)[0]
         else:
             folder = find_image_folder(sifted.packed, images, split)
-        splits[split] = (sifted, find_in([] if folder is None else [folder]))
+        bounds = bound_images(paths[split], folder, images)
+        splits[split] = (sifted, find_in([] if folder is None else [folder], bounds))
     return Exportable(splits, notes=notes)
 
 
@@ -131,8 +133,12 @@ def read_prediction_source(
     names = _list_names(sifted)
     near = look_for_images(names, str(data or source), None, None)[0]
     folders = [folder for folder in (images, near, Path()) if folder is not None]
+    bounds = Bounds([images] if images is not None else [*bound_images(data or source, near, None).folders, Path()])
     return Exportable(
-        {"train": (sifted, find_in(folders, names if images else ()))}, model=source.stem, below_score=below, notes=notes
+        {"train": (sifted, find_in(folders, bounds, names if images else ()))},
+        model=source.stem,
+        below_score=below,
+        notes=notes,
     )
 
 
