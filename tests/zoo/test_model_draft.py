@@ -305,8 +305,8 @@ def test_classes_of_paddledetections_config_are_numbered_and_must_be_those_of_we
     [
         (("architecture: MaskRCNN", "architecture: FasterRCNN"), "architecture is 'FasterRCNN'"),
         (("backbone: ResNet", "backbone: SwinTransformer"), "SwinTransformer"),
-        (("depth: 50", "depth: 50, dcn_v2_stages: [1, 2, 3]"), "dcn_v2_stages"),
-        (("head: TwoFCHead", "head: XConvNormHead"), "XConvNormHead"),
+        (("depth: 50", "depth: 50, dcn_v2_stages: [0, 1]"), "dcn_v2_stages"),
+        (("head: TwoFCHead", "head: VitHead"), "VitHead"),
         (("interp: 2", "interp: 4"), "interp is 4"),
         (("target_size: [480, 640]", "target_size: big"), "target_size is 'big'"),
         (("keep_top_k: 30", "keep_top_k: many"), "keep_top_k is 'many'"),

@@ -194,7 +194,7 @@ class PaddleReader(ShapeReader):
         for key, value, shown in self.find_backbone([self._count(stage, c4) for stage in (2, 3, 4, 5)], first, stem):
             settings[key] = (value, shown)
         offset = "backbone.res{stage}.res{stage}a.branch2b.conv_offset.weight"
-        stages = tuple(f"res{stage}" for stage in (3, 4, 5) if offset.format(stage=stage) in arrays)
+        stages = [f"res{stage}" for stage in (3, 4, 5) if offset.format(stage=stage) in arrays]
         settings["network.backbone.deformable"] = (stages, f"{', '.join(stages) or 'no stage'} with conv_offset")
         name = "mask_head.head.upsample.conv5_mask.weight"
         settings["network.channels"] = (self.shape_of(name, 4)[1], f"{name} {list(self.shape(name))}")
