@@ -114,7 +114,7 @@ def test_a_large_mask_becomes_a_polygon_of_few_points_that_is_near_enough(centre
     exact = sum(len(polygon) // 2 for polygon in trace(mask))
     points = sum(len(shape["points"]) for shape in shapes)
     assert points <= exact
-    if mask.sum() > 1000 and bend < 0.1:
+    if exact > 60 and bend < 0.1:  # a round outline, much of which is in the picture
         assert points < exact / 2
 
 
