@@ -64,15 +64,23 @@ def test_a_dropped_photo_has_the_objects_that_the_predictor_finds(page, expected
 
 
 def test_the_masks_are_drawn_where_the_objects_are(page, expected):
-    assert count_colours(page) > 100
+    assert wait_for_colours(page, 100) > 100
     for part in ("masks", "labels"):
         page.click(f"#show-{part}")
     expect(page.locator("#show-masks")).to_have_attribute("aria-pressed", "false")
     page.wait_for_timeout(100)
     without = count_colours(page)
     page.click("#show-boxes")
-    page.wait_for_timeout(100)
-    assert count_colours(page) > without
+    assert wait_for_colours(page, without) > without
+
+
+def wait_for_colours(page, least):
+    """Wait, 10 seconds at most, until more than `least` pixels have the first object's colour: masks come bit by bit."""
+    for _ in range(100):
+        if (found := count_colours(page)) > least:
+            break
+        page.wait_for_timeout(100)
+    return found
 
 
 def count_colours(page):

@@ -69,7 +69,7 @@ def _is_there(device: torch.device) -> bool:
 
 
 def _name_choices() -> str:
-    return f"auto or one of {', '.join(list_devices())}"
+    return f"one of auto, {', '.join(list_devices())}"
 
 
 @contextmanager

@@ -99,7 +99,7 @@ def open_source(source: VideoSource) -> Any:
     options = {"protocol_whitelist": "file", "format_whitelist": _FORMATS} if source.file else {}
     if source.address.lower().startswith("rtsp"):
         options["rtsp_transport"] = "tcp"  # whole pictures, later, rather than torn ones at once
-    if source.live and source.format is None and not _ADDRESS.match(source.address):
+    if source.live and not source.file and source.format is None and not _ADDRESS.match(source.address):
         raise SourceError(f"{source.name}: cameras are opened on Linux and macOS; pass its frames as arrays to predict()")
     try:
         return av.open(
