@@ -26,7 +26,7 @@ def detect(class_scores: Tensor, box_deltas: Tensor, proposals: Proposals, sizes
     numbers = (limits.score, limits.iou, limits.total, limits.min_side)
     outputs = (class_scores, box_deltas, proposals.boxes, proposals.valid, sizes)
     if limits.suppression == "soft":
-        return Detections(*_choose(*outputs, *numbers, soft=True))
+        return Detections(*_find(*outputs, *numbers, soft=True))
     find = torch.ops.maskzoo.detect if torch.compiler.is_compiling() else _find
     return Detections(*find(*outputs, *numbers))
 
@@ -41,24 +41,9 @@ def _find(
     iou: float,
     total: int,
     min_side: float,
+    soft: bool = False,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """The fields of `Detections`, from proposals `[B P 4]` and which of them are `valid` `[B P]`; suppression is hard."""
-    return _choose(class_scores, box_deltas, proposals, valid, sizes, least, iou, total, min_side, soft=False)
-
-
-def _choose(
-    class_scores: Tensor,
-    box_deltas: Tensor,
-    proposals: Tensor,
-    valid: Tensor,
-    sizes: Tensor,
-    least: float,
-    iou: float,
-    total: int,
-    min_side: float,
-    *,
-    soft: bool,
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """The fields of `Detections`, from proposals `[B P 4]` and which of them are `valid` `[B P]`."""
     batch, _, classes = box_deltas.shape[:3]
     probability = class_scores.float().softmax(dim=-1)[..., :classes]
     image, roi, label = ((probability > least) & valid[..., None]).nonzero(as_tuple=True)
@@ -82,7 +67,13 @@ def _choose(
     return _fill(box, score, label, roi, image, kept, batch, total)
 
 
-_operator = torch.library.custom_op("maskzoo::detect", _find, mutates_args=())
+_operator = torch.library.custom_op(
+    "maskzoo::detect",
+    _find,
+    mutates_args=(),
+    schema="(Tensor class_scores, Tensor box_deltas, Tensor proposals, Tensor valid, Tensor sizes, float least, float iou, "
+    "SymInt total, float min_side) -> (Tensor, Tensor, Tensor, Tensor, Tensor)",  # `soft` is not part of it
+)
 
 
 @_operator.register_fake
