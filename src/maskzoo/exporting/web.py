@@ -17,8 +17,8 @@ __all__ = ["NETWORK", "PAGE", "write_web"]
 PAGE, NETWORK, FACTS = "index.html", "model.onnx", "model.json"
 
 
-def write_web(folder: Path, config: ModelConfig, runtime: Mapping[str, bytes]) -> Path:
-    """Write what belongs to the network in `folder`: its facts, the page, and the files of the `runtime`. Returns the page.
+def write_web(folder: Path, config: ModelConfig, runtime: Mapping[str, bytes]) -> None:
+    """Write what belongs to the network in `folder`: its facts, the page, and the files of the `runtime`.
 
     The page comes last, so that a folder which is not whole shows nothing. Raises ExportError.
     """
@@ -31,7 +31,6 @@ def write_web(folder: Path, config: ModelConfig, runtime: Mapping[str, bytes]) -
         make_folder(folder / part, ExportError)
     for name, content in (files | {PAGE: _guard(text).encode()}).items():
         write_file(folder / name, content, ExportError)
-    return folder / PAGE
 
 
 def _describe(config: ModelConfig) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""Exports that are folders: a function of CVAT, a model repository of Triton."""
+"""Exports that are folders: a page for browsers, a function of CVAT, a model repository of Triton."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from maskzoo.errors import ExportError
 from maskzoo.exporting.onnx import Facts, write_onnx
 from maskzoo.exporting.program import Program
 from maskzoo.exporting.triton import MODEL, describe_model, make_client
+from maskzoo.exporting.web import NETWORK, PAGE
 from maskzoo.models.mask_rcnn import MaskRCNN
 from maskzoo.system.files import make_folder, write_file
 from maskzoo.weights.checkpoint import write_checkpoint
@@ -21,7 +22,7 @@ from maskzoo.zoo.cvat import describe_labels
 
 __all__ = ["FOLDERS", "list_files", "write_cvat", "write_triton"]
 
-FOLDERS = ("cvat", "triton")
+FOLDERS = ("web", "cvat", "triton")
 WEIGHTS = "model.safetensors"
 MAIN = '''"""A function of CVAT for nuclio: nuctl deploy --project-name cvat --path THIS_FOLDER --platform local
 
@@ -61,6 +62,8 @@ spec, detect = function.spec, function.detect
 
 def list_files(to: str, folder: Path, name: str) -> list[Path]:
     """Return the files that will be written; the first holds the network, the second shows its use."""
+    if to == "web":
+        return [folder / NETWORK, folder / PAGE]
     if to == "cvat":
         return [folder / one for one in (WEIGHTS, "auto_annotation.py", "main.py", "function.yaml")]
     inside = [f"{name}/1/{MODEL}", "client.py", "example.py", "example.json", f"{name}/config.pbtxt"]

@@ -18,7 +18,7 @@ from maskzoo.exporting.program import Program
 from maskzoo.exporting.torch_package import write_package
 from maskzoo.exporting.verify import Verification
 from maskzoo.exporting.verify import verify as hold_against
-from maskzoo.exporting.web import NETWORK, PAGE, write_web
+from maskzoo.exporting.web import write_web
 from maskzoo.images.find import find_images
 from maskzoo.progress import OnProgress, ProgressEvent, say_nothing
 from maskzoo.system.files import check_target, fit_name, make_folder, write_file
@@ -102,8 +102,10 @@ def export(
         raise ConfigError(f"{model}: is an exported file already; name the model that it was made from")
     given, model = Path(model), find_weights(model)
     stem = given.name if given.is_dir() else given.stem
-    path = _name_file(stem, out, to)
-    whole = list_files(to, path, stem) if to in FOLDERS else [path, *_name_examples(path, to)]
+    path = Path(f"{stem}{SUFFIXES[to]}" if out is None else out)
+    if to not in FOLDERS and path.suffix != SUFFIXES[to]:
+        raise ArgumentError(f"out (--out): found {str(path)!r}; expected a name that ends in {SUFFIXES[to]}")
+    whole = list_files(to, path, stem) if to in FOLDERS else [path, *(_name_example(path, ending) for ending in EXAMPLES[to])]
     for target in whole:
         check_target(target, force=force, kind=ExportError)
     make_folder(path if to in FOLDERS else path.parent)
@@ -125,8 +127,11 @@ def export(
     }
     facts = Facts(config, canvas, provenance, preprocess)
     on_progress(ProgressEvent(f"Exporting {model}: {'several minutes' if to == 'torch' else 'a minute or two'}"))
-    if to in ("onnx", "web"):
+    if to == "onnx":
         write_onnx(Program(network), facts, path)
+    elif to == "web":
+        write_onnx(Program(network), facts, whole[0])
+        write_web(path, config, browser)
     elif to == "torch":
         write_package(Program(network), facts, path)
     elif to == "cvat":
@@ -136,9 +141,7 @@ def export(
     else:
         photos = None if calibrate is None else read_calibration(calibrate, config.input, preprocess)
         write_openvino(Program(network), facts, path, photos)
-    if to == "web":
-        write_web(path.parent, config, browser)
-    elif to not in FOLDERS:
+    if to not in FOLDERS:
         _write_example(path, config, preprocess)
     path, example, *_ = whole
     if verify is None:
@@ -152,16 +155,6 @@ def _round_up(side: int) -> int:
     if side < 1:
         raise ArgumentError(f"fixed (--fixed): found a side of {side} pixels; expected 1 or more")
     return -(-side // CANVAS_MULTIPLE) * CANVAS_MULTIPLE
-
-
-def _name_file(stem: str, out: str | Path | None, to: str) -> Path:
-    """Return the file to write, or for CVAT and Triton the folder, from what a caller names."""
-    path = Path(f"{stem}{SUFFIXES[to]}" if out is None else out)
-    if to == "web":
-        return path / NETWORK
-    if to not in FOLDERS and path.suffix != SUFFIXES[to]:
-        raise ArgumentError(f"out (--out): found {str(path)!r}; expected a name that ends in {SUFFIXES[to]}")
-    return path
 
 
 def _check_arguments(to: str, dtype: str, calibrate: Any, canvas: Any, preprocess: bool, verify: Any, runtime: Any) -> None:
@@ -190,10 +183,6 @@ def _write_example(path: Path, config: ModelConfig, preprocess: bool) -> None:
     """Write the example's files beside the exported one."""
     for ending, text in make_example(path.name, config, preprocess).items():
         write_file(_name_example(path, ending), text.encode())
-
-
-def _name_examples(path: Path, to: str) -> list[Path]:
-    return [path.parent / PAGE] if to == "web" else [_name_example(path, ending) for ending in EXAMPLES[to]]
 
 
 def _name_example(path: Path, ending: str) -> Path:
