@@ -62,7 +62,7 @@ class PackedConv(_Packed):
         return super().__getstate__() | {"_transformed": {}}
 
     def forward(self, x: Tensor, add: Tensor | None = None) -> Tensor:
-        """Return relu(conv(x) + add), each step where the layer has it. `x` `[B C H W]`."""
+        """Return relu(conv(x) + add), each step where the layer has it; `add` may be overwritten. `x` `[B C H W]`."""
         if self.norm is None:
             return self._convolve(x, add, self.relu)
         return finish(self.norm(self._convolve(x, None, False)), add, self.relu)
@@ -100,9 +100,8 @@ class PackedConv(_Packed):
         geometry = (self._packed, self.bias, padding, stride, dilation, self.groups)
         if add is None:
             out: Tensor = ops._convolution_pointwise(x, *geometry, "relu" if relu else "none", [], "")
-        else:
-            unary = "relu" if relu else None
-            out = ops._convolution_pointwise.binary(x, add, *geometry, "add", 1.0, unary, [], None)
+        else:  # onto `add`, in whose place fresh memory would cost more than the product
+            out = ops._convolution_pointwise_.binary(add, x, *geometry, "add", 1.0, "relu" if relu else None, [], None)
         return out
 
     def _pack(self, shape: list[int]) -> None:

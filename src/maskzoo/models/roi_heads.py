@@ -52,6 +52,13 @@ class MaskPredictor(nn.Module):
 
     def forward(self, features: Tensor, labels: Tensor) -> Tensor:
         """Return the logits `[N 2m 2m]` of class `labels` `[N]` from features `[N F m m]`; no other is computed."""
+        if features.device.type != "cpu" or torch.is_grad_enabled() or torch.compiler.is_compiling():
+            return self._predict(features, labels)
+        # A few at a time: what is widened stays in the processor's cache.
+        parts = zip(features.split(GRAIN), labels.split(GRAIN), strict=True)
+        return torch.cat([self._predict(*part) for part in parts])
+
+    def _predict(self, features: Tensor, labels: Tensor) -> Tensor:
         hidden = self.widen(features)
         count, side, classes = features.shape[0], features.shape[2], self.logits
         assert classes.bias is not None  # built with one
