@@ -148,7 +148,7 @@ class Reader:
         """End the server as Ctrl-C does: after what it has accepted, and without an error."""
         if self.server is not None:
             self.server.terminate()
-            assert self.server.wait(60) == 0
+            assert self.server.wait(60) == 0 or sys.platform == "win32"  # which has no signal to end it kindly
             self.server = None
 
 
