@@ -15,6 +15,7 @@ from pages import SLOW, read_blocks, reading
 from shared_data import ROOT
 from stand_ins import lay_out, write_home, write_rows
 
+pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")  # huggingface_hub's own
 AT_THE_ROOT = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "CODE_OF_CONDUCT.md")
 ENGLISH = [page for page in sorted((ROOT / "docs").glob("*.md")) if not page.name.endswith(".zh.md")]
 CHINESE = [ROOT / "README.zh.md", *sorted((ROOT / "docs").glob("*.zh.md"))]
