@@ -78,7 +78,7 @@ dist: $(STAMP)
 	$(BIN)/python -m twine check --strict dist/*.whl dist/*.tar.gz
 	$(BIN)/python -m cyclonedx_py environment --output-file dist/sbom.json $(BIN)/python
 
-EXTRAS := int8 serve hub video cvat
+EXTRAS := int8 serve hub video cvat tiff track
 # Not torch: which build fits is the machine's matter. Install it first, then: pip install --no-deps --require-hashes -r this.
 lock: $(STAMP)
 	$(BIN)/python -m piptools compile --quiet --generate-hashes --strip-extras --no-header --no-annotate --no-emit-index-url \

@@ -43,6 +43,26 @@ THIN = (
     "input.short_side=64",
     "input.long_side=96",
 )
+# The config of a training by mmdetection, with two classes, which its checkpoints hold.
+MMDET = """
+model = dict(type='MaskRCNN',
+    data_preprocessor=dict(type='DetDataPreprocessor', mean=[103.53, 116.28, 123.675], std=[1.0, 1.0, 1.0],
+                           bgr_to_rgb=False, pad_size_divisor=32),
+    backbone=dict(type='ResNet', depth=50, frozen_stages=1, norm_cfg=dict(type='BN', requires_grad=False), style='STYLE'),
+    neck=dict(type='FPN', num_outs=5),
+    rpn_head=dict(type='RPNHead', anchor_generator=dict(type='AnchorGenerator', scales=[8], ratios=[0.5, 1.0, 2.0],
+                                                        strides=[4, 8, 16, 32, 64])),
+    roi_head=dict(type='StandardRoIHead',
+        bbox_roi_extractor=dict(type='SingleRoIExtractor', roi_layer=dict(type='RoIAlign', output_size=7, sampling_ratio=0),
+                                featmap_strides=[4, 8, 16, 32]),
+        bbox_head=dict(type='Shared2FCBBoxHead', num_classes=2),
+        mask_roi_extractor=dict(type='SingleRoIExtractor', roi_layer=dict(type='RoIAlign', output_size=14, sampling_ratio=0),
+                                featmap_strides=[4, 8, 16, 32]),
+        mask_head=dict(type='FCNMaskHead', num_classes=2)),
+    test_cfg=dict(rpn=dict(nms_pre=100, max_per_img=50, nms=dict(type='nms', iou_threshold=0.7)),
+                  rcnn=dict(score_thr=0.01, nms=dict(type='nms', iou_threshold=0.5), max_per_img=20)))
+test_pipeline = [dict(type='Resize', scale=(96, 64), keep_ratio=True)]
+"""
 
 
 def read_row_of(arch: str, *overrides: str) -> ModelConfig:

@@ -12,6 +12,7 @@ import zipfile
 import pytest
 import yaml
 
+import maskzoo
 from shared_data import ROOT
 
 sys.path.append(str(ROOT / "tools"))
@@ -80,6 +81,12 @@ def test_the_lock_has_hashes_and_the_versions_that_are_tested():
     tested = {re.sub(r"[-_.]+", "-", name).lower(): version for name, version in tested.items()}
     assert len(entries) > 20 and all("--hash=sha256:" in rest for _, _, rest in entries)
     assert {name: version for name, version, _ in entries if tested.get(name, version) != version} == {}
+
+
+def test_the_version_stands_in_one_place():
+    assert maskzoo.__version__ == PROJECT["version"]
+    written = [path for path in (ROOT / "src").rglob("*.py") if f'"{PROJECT["version"]}"' in path.read_text()]
+    assert written == []
 
 
 def test_the_metadata_says_who_where_and_for_what():

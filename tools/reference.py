@@ -1,9 +1,12 @@
 """The reference pages: the command line from the commands themselves, the Python API from the public names.
 
-python tools/reference.py > tests/public_options.txt      the options of every verb, a line each
+python tools/reference.py > tests/public_options.txt          the options of every verb, a line each
+python tools/reference.py names > tests/public_names.txt      the signatures of the public names, a line each
 """
 
 import inspect
+import re
+import sys
 from collections.abc import Iterator
 from enum import Enum
 from typing import Any
@@ -14,6 +17,7 @@ from rich.text import Text
 import maskzoo
 from maskzoo.cli import app
 
+TYPES = ("ModelConfig", "OnProgress")  # by a schema, and of a function: without a signature
 COMMANDS_INTRODUCTION = """# The command line
 
 Made from the commands by `make docs`; `maskzoo VERB --help` prints the same. What the exit codes mean stands in
@@ -43,6 +47,30 @@ def list_options() -> list[str]:
         for words, command in walk_commands()
         for parameter in command.params
     ]
+
+
+def list_signatures() -> list[str]:
+    """Return a line for each public function, class and public method."""
+    public = {name: getattr(maskzoo, name) for name in maskzoo.__all__ if name not in TYPES}
+    return [line for name, value in public.items() if not is_plain_error(value) for line in tell_signatures(name, value)]
+
+
+def is_plain_error(value: Any) -> bool:
+    """Whether it is an error that takes a message and nothing else."""
+    return inspect.isclass(value) and issubclass(value, Exception) and "__init__" not in vars(value)
+
+
+def tell_signatures(name: str, value: Any) -> Iterator[str]:
+    yield f"{name}{tell_signature(value)}"
+    for method, function in sorted(vars(value).items()) if inspect.isclass(value) else ():
+        if inspect.isfunction(function) and not method.startswith("_"):
+            yield f"{name}.{method}{tell_signature(function)}"
+
+
+def tell_signature(value: Any) -> str:
+    text = str(inspect.signature(value)).replace("<factory>", "...")
+    text = re.sub(r"""(: |-> )(?:'([^']*)'|"([^"]*)")""", r"\1\2\3", text)  # annotations are texts
+    return re.sub(r"<function ([\w.<>]+) at 0x\w+>", r"\1", text)
 
 
 def tell_commands() -> str:
@@ -97,4 +125,4 @@ def tell_api() -> str:
 
 
 if __name__ == "__main__":
-    print("\n".join(list_options()))
+    print("\n".join(list_signatures() if sys.argv[1:] == ["names"] else list_options()))

@@ -181,7 +181,8 @@ def recipes() -> str:
     lines = [
         "\n## Recipes\n",
         "SGD, momentum 0.9, weight decay 0.0001 (0.00004 for LSJ). Other rows than PaddleDetection's name no ImageNet weights:",
-        "begin with `--from` a row.\n",
+        "begin with `--from` a row. `torchvision/maskrcnn_resnet50_fpn_v2` has the recipe of the row before it here; what was",
+        "published is of 400 epochs of large-scale jitter (`--recipe lsj`).\n",
         "| model | epochs | learning rate | images a step | / 10 after | short sides | warm-up | ImageNet weights |",
         "|---|---|---|---|---|---|---|---|",
     ]

@@ -242,6 +242,10 @@ choose_waiting()  # before anything here imports torch
 
 def __getattr__(name: str) -> Any:
     """Import a public name at its first use: torch takes seconds, and not every use of the package needs it."""
+    if name == "__version__":
+        from maskzoo.system.machine import find_version
+
+        return find_version("maskzoo") or "0+unknown"  # a source tree that runs without being installed
     if name not in _HOMES:
         raise AttributeError(f"module 'maskzoo' has no attribute {name!r}")
     value = getattr(import_module(f"maskzoo.{_HOMES[name]}"), name)

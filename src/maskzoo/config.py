@@ -37,6 +37,7 @@ __all__ = [
 ]
 
 COCO_VAL = "COCO val2017"
+FPN_MULTIPLE = 32  # the stride of res5, above which the pyramid's levels are doubled and added
 PasteRule = Literal["sampled", "whole_pixels"]
 ResizeRule = Literal["one_factor", "rounded", "pillow", "opencv", "float"]
 
@@ -299,6 +300,12 @@ class ModelConfig(Section):
             raise ValueError(
                 f"training.boxes.later_ious has {len(ious)} values; network.box_stages {stages} needs {stages - 1}, one for "
                 "each box head after the first"
+            )
+        multiple = self.input.canvas_multiple
+        if self.network.heads == "fpn" and multiple % FPN_MULTIPLE:
+            raise ValueError(
+                f"input.canvas_multiple is {multiple}; fpn heads need a multiple of {FPN_MULTIPLE}, since each level has half "
+                f"the side of the one before: set input.canvas_multiple={FPN_MULTIPLE}"
             )
         return self
 

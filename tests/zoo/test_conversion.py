@@ -10,7 +10,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 import maskzoo
-from elsewhere_files import ROWS, THIN, make_thin, read_row_of, write_library_file
+from elsewhere_files import MMDET, ROWS, THIN, make_thin, read_row_of, write_library_file
 from library_files import to_paddle
 from maskzoo.cli import main
 from maskzoo.errors import ArgumentError, ConfigError, WeightsError
@@ -183,27 +183,6 @@ def test_a_published_files_name_says_which_row_it_is(tmp_path):
     assert done.config.network.backbone.stride_in_1x1 and done.config.input.order == "bgr"
 
 
-MMDET = """
-model = dict(type='MaskRCNN',
-    data_preprocessor=dict(type='DetDataPreprocessor', mean=[103.53, 116.28, 123.675], std=[1.0, 1.0, 1.0],
-                           bgr_to_rgb=False, pad_size_divisor=32),
-    backbone=dict(type='ResNet', depth=50, frozen_stages=1, norm_cfg=dict(type='BN', requires_grad=False), style='STYLE'),
-    neck=dict(type='FPN', num_outs=5),
-    rpn_head=dict(type='RPNHead', anchor_generator=dict(type='AnchorGenerator', scales=[8], ratios=[0.5, 1.0, 2.0],
-                                                        strides=[4, 8, 16, 32, 64])),
-    roi_head=dict(type='StandardRoIHead',
-        bbox_roi_extractor=dict(type='SingleRoIExtractor', roi_layer=dict(type='RoIAlign', output_size=7, sampling_ratio=0),
-                                featmap_strides=[4, 8, 16, 32]),
-        bbox_head=dict(type='Shared2FCBBoxHead', num_classes=2),
-        mask_roi_extractor=dict(type='SingleRoIExtractor', roi_layer=dict(type='RoIAlign', output_size=14, sampling_ratio=0),
-                                featmap_strides=[4, 8, 16, 32]),
-        mask_head=dict(type='FCNMaskHead', num_classes=2)),
-    test_cfg=dict(rpn=dict(nms_pre=100, max_per_img=50, nms=dict(type='nms', iou_threshold=0.7)),
-                  rcnn=dict(score_thr=0.01, nms=dict(type='nms', iou_threshold=0.5), max_per_img=20)))
-test_pipeline = [dict(type='Resize', scale=(96, 64), keep_ratio=True)]
-"""
-
-
 @pytest.mark.parametrize("style", ["caffe", "pytorch"])
 def test_an_mmdetection_checkpoint_says_all_in_its_meta(style, tmp_path):
     meta = {
@@ -266,6 +245,7 @@ def paddle(tmp_path):
     (tmp_path / "my.yml").write_text(
         "_BASE_: ['base.yml']\nnum_classes: 7\nTestReader:\n  sample_transforms:\n  - Decode: {}\n"
         "  - Resize: {target_size: [64, 160], keep_ratio: True, interp: 2}\n"
+        "  batch_transforms: [PadBatch: {pad_to_stride: 32}]\n"
     )
     return tmp_path / "best_model.pdparams"
 

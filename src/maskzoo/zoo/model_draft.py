@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from maskzoo.zoo.class_names import find_class_names, set_class_names, set_class
 from maskzoo.zoo.detectron2_config import translate_detectron2
 from maskzoo.zoo.mmdetection_config import translate_mmdetection
 from maskzoo.zoo.paddledetection_config import translate_paddledetection
+from maskzoo.zoo.rows import FOLDER
 from maskzoo.zoo.toolkit_configs import parse_python_config, read_python_config, read_yaml_config
 from maskzoo.zoo.torchvision_options import translate_torchvision
 
@@ -104,8 +104,7 @@ def _find_published(name: str) -> str | None:
     """Return the row whose published file has this name."""
     if not name.endswith((".pth", ".pkl")) or name.startswith("model_final.") or len(name) < 12:
         return None
-    folder = Path(str(files("maskzoo.zoo").joinpath("models")))
-    for path in sorted(folder.glob("*/*.yml")):
+    for path in sorted(FOLDER.glob("*/*.yml")):
         if f"/{name}\n" in path.read_text(encoding="utf-8"):
             return f"{path.parent.name}/{path.stem}"
     return None
@@ -150,8 +149,7 @@ def _choose_paddle_row(shape: Mapping[str, Any]) -> str:
 
 
 def _read_row(name: str) -> ModelConfig:
-    text = files("maskzoo.zoo").joinpath("models", *f"{name}.yml".split("/")).read_text(encoding="utf-8")
-    return parse_config(text, name)
+    return parse_config((FOLDER / f"{name}.yml").read_text(encoding="utf-8"), name)
 
 
 # What only the library's kind tells

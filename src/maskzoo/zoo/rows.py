@@ -38,6 +38,7 @@ __all__ = [
 WEIGHTS = (".pdparams", ".pdiparams", ".pdmodel", ".pdopt", ".pth", ".pt", ".pkl", ".json")
 
 
+FOLDER = Path(str(files("maskzoo.zoo").joinpath("models")))
 BENCHMARK_SIZE = (800, 1216)  # a 4:3 .. 3:2 photo at the published test size, padded
 # Who trained and published a row, by the folder that its name begins with; PaddleDetection's twelve Mask R-CNNs have none.
 # The project's own rows are small networks for a CPU, which nobody has trained.
@@ -112,7 +113,7 @@ def names() -> list[str]:
 
 @cache  # the rows are part of the package
 def _list_names() -> tuple[str, ...]:
-    found = [path.relative_to(_folder()).with_suffix("").as_posix() for path in _folder().rglob("*.yml")]
+    found = [path.relative_to(FOLDER).with_suffix("").as_posix() for path in FOLDER.rglob("*.yml")]
     return tuple(sorted(found, key=lambda row: (GROUPS.index(name_group(row)), _rank(row.rpartition("/")[2]))))
 
 
@@ -180,7 +181,7 @@ def row_text(name: str, augmentation: str | None = None) -> str:
         alike = [known for known in names() if known.rpartition("/")[2] == name]  # its library was left out
         hint = suggest(name, alike or [*names(), *PADDLEX]) or "`maskzoo models` lists the names."
         raise ConfigError(f"{name}: no such model; {hint} A model file of your own is given by its path (my.yml)")
-    text = _folder().joinpath(f"{row}.yml").read_text(encoding="utf-8")
+    text = FOLDER.joinpath(f"{row}.yml").read_text(encoding="utf-8")
     if augmentation is None:
         return text
     entries = parse_config(text, name, [f"training.augmentation={augmentation}"]).training.augmentation
@@ -297,7 +298,3 @@ def to_markdown(rows: Sequence[RowSummary]) -> str:
 
 def _mark(measure: str, row: RowSummary) -> str:
     return " *" if measure in row.best else ""
-
-
-def _folder() -> Path:
-    return Path(str(files("maskzoo.zoo").joinpath("models")))
