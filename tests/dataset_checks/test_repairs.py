@@ -125,7 +125,7 @@ def test_a_size_that_no_file_gives_is_that_of_the_masks(folder):
         (lambda name: f"elsewhere/images/{name}", "images/{}"),
         (lambda name: name.upper(), "images/{}"),
         (lambda name: f"é %20{name}", "images/e\u0301  {}"),
-        (lambda name: name, "one/two/{}"),
+        (lambda name: f"set/{name}", "one/two/{}"),
     ],
 )
 def test_a_name_written_elsewhere_is_that_of_the_one_file_that_fits(folder, write, files):
@@ -224,6 +224,29 @@ def test_what_all_objects_have_in_common_is_judged_once_they_can_be_read(folder,
     write_truth(folder, content)
     after, report = fix(folder)
     assert read_objects(after) == list_truth() and report.after.judgements == ()
+
+
+@pytest.mark.parametrize("shift", [1, -1])
+def test_objects_that_count_their_categories_from_another_number_keep_their_classes(folder, shift):
+    content = make_truth()
+    for row in content["categories"]:
+        row["id"] -= 1 if shift == 1 else 0
+    for row in content["annotations"]:
+        row["category_id"] += 0 if shift == 1 else -1
+    write_truth(folder, content)
+    after, report = fix(folder)
+    assert read_objects(after) == list_truth() and report.errors
+    assert [one.code for one in report.judgements] == ["ids-shifted"]
+
+
+@pytest.mark.parametrize("field", ["filename", "path", "name"])
+def test_a_file_that_is_named_in_another_field_is_found(folder, field):
+    content = make_truth()
+    for row in content["images"]:
+        row[field] = row.pop("file_name")
+    write_truth(folder, content)
+    after, report = fix(folder)
+    assert read_objects(after) == list_truth() and not report.errors
 
 
 def test_a_large_id_is_told_with_the_limit(folder):

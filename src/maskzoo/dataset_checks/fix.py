@@ -17,6 +17,7 @@ from maskzoo.dataset_checks.repairs import REPAIRS, Evidence, Outline, drop, mea
 from maskzoo.dataset_checks.report import Change, DatasetReport, Fixed, SplitFacts
 from maskzoo.dataset_checks.rewrites import LARGEST_COMMON, Row, rewrite_tables
 from maskzoo.dataset_checks.split_checks import Contents, check_annotations, check_contents
+from maskzoo.dataset_checks.table_checks import find_spelt
 from maskzoo.dataset_checks.tally import count_rows
 from maskzoo.dataset_checks.whole_repairs import repair_whole, rescale
 from maskzoo.datasets.coco_reader import TABLES, find_first, sift
@@ -53,6 +54,7 @@ def fix_splits(
     looks = {} if looks is None else looks
     cleaners = _clean(report, contents, looks, crowds)
     whole = {split: cleaner for split, cleaner in cleaners.items() if not cleaner.reason}
+    _spell_alike(whole)
     _share_categories(whole)
     fixed = {split: Fixed(files[split], one.changes, (), {}, one.reason) for split, one in cleaners.items() if one.reason}
     if not whole:
@@ -248,6 +250,16 @@ class _Cleaner:
         while self._last_id in self._taken:
             self._last_id += 1
         return self._last_id
+
+
+def _spell_alike(cleaners: Mapping[str, _Cleaner]) -> None:
+    """Name classes as the first split does where they are only spelt otherwise."""
+    names = [{row["id"]: row["name"] for row in one.tables["categories"]} for one in cleaners.values()]
+    for cleaner, own in zip(cleaners.values(), names, strict=True):
+        spelt = find_spelt(names[0], own)
+        rows = cleaner.tables["categories"]
+        cleaner.tables["categories"] = [row | {"name": names[0][row["id"]]} if row["id"] in spelt else row for row in rows]
+        cleaner.changes += Counter({Change("categories", "classes-spelt", "name written as in the first split"): len(spelt)})
 
 
 def _share_categories(cleaners: Mapping[str, _Cleaner]) -> None:

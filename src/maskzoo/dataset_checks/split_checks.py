@@ -12,9 +12,9 @@ from maskzoo.dataset_checks.codes import CODES, rank
 from maskzoo.dataset_checks.image_checks import ImageFiles, Looks, check_images
 from maskzoo.dataset_checks.judgements import judge_splits
 from maskzoo.dataset_checks.report import DatasetReport, SplitFacts
-from maskzoo.datasets.annotations import look_for_images
 from maskzoo.datasets.class_edits import ClassEdits, edit_contents
 from maskzoo.datasets.coco_reader import read_json, sift
+from maskzoo.datasets.image_folders import look_for_images
 from maskzoo.datasets.image_places import ImagePlaces, find_places
 from maskzoo.datasets.sifted import Sifted
 from maskzoo.errors import AnnotationsError
