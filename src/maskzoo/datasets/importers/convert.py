@@ -206,10 +206,11 @@ def _name_files(drafts: Mapping[str, DatasetBuilder], source: Path, out: Path, f
 
 
 def _refuse_nothing(drafts: Mapping[str, DatasetBuilder], source: Path) -> None:
-    if not any(draft.pictures for draft in drafts.values()):
-        reasons = [str(row) for draft in drafts.values() for row in draft.skipped]
+    reasons = [str(row) for draft in drafts.values() for row in draft.skipped]
+    pictures = any(draft.pictures for draft in drafts.values())
+    if not pictures or (reasons and not any(draft.annotations for draft in drafts.values())):
         reasons += [note for draft in drafts.values() for note in draft.notes]
-        nothing = f"{source}: no picture of the source can be used, so nothing was written"
+        nothing = f"{source}: no {'object' if pictures else 'picture'} of the source can be used, so nothing was written"
         reasons = reasons or [count_files(source) if source.is_dir() else "it names no picture"]
         raise SourceError(list_some([nothing, *reasons], 21, "\n  "))
 
