@@ -147,6 +147,27 @@ def test_a_mask_with_soft_edges_is_left_out_with_its_evidence_and_a_threshold_ma
     assert [row["bbox"] for row in draft.annotations] == [[12, 14, 60, 80]] and draft.skipped == []
 
 
+def test_the_threshold_that_is_advised_is_half_of_what_the_mask_has(tmp_path):
+    small = np.zeros((50, 60), np.float32)
+    small[6:40, 5:30] = 65535
+    soft = np.asarray(Image.fromarray(small).resize((143, 117), Image.Resampling.BILINEAR)).astype(np.uint16)
+    (skipped,) = read_mask_pngs(make_set(tmp_path, [soft]), ImportOptions())[""].skipped
+    assert "--threshold 32767 takes" in skipped.reason
+
+
+def test_masks_that_look_inverted_are_told(tmp_path):
+    masks = [255 - make_binary(1), 255 - make_binary(1)]
+    draft = read_mask_pngs(make_set(tmp_path, masks), ImportOptions(parts="one"))[""]
+    assert "2 masks of 2 pictures" in draft.notes[0] and "invert the masks" in draft.notes[0]
+
+
+def test_black_masks_with_transparent_pixels_around_have_their_objects(tmp_path):
+    alpha = make_binary(1)
+    source = make_set(tmp_path, [np.dstack([np.zeros((*alpha.shape, 3), np.uint8), alpha])])
+    (row,) = read_mask_pngs(source, ImportOptions())[""].annotations
+    assert row["area"] == np.count_nonzero(alpha)
+
+
 @pytest.mark.parametrize("below", ["", "val"])
 def test_masks_of_one_object_each_lie_in_a_folder_for_each_photo(tmp_path, below):
     for photo, boxes in (("p1", [(1, 2), (9, 3)]), ("p2", [(5, 5)])):

@@ -129,7 +129,8 @@ def convert_dataset(
         return export(read_drafts(drafts, str(source), target, renamed), name, target, writing)
     files = _name_files(drafts, source, out, force)
     about = [note for draft in drafts.values() for note in draft.notes]
-    notes = tuple(dict.fromkeys([*renamed, *about, *_write(drafts, files, out, force)]))
+    empty = [] if any(draft.annotations for draft in drafts.values()) else [f"{source}: no picture has an object"]
+    notes = tuple(dict.fromkeys([*renamed, *about, *empty, *_write(drafts, files, out, force)]))
     splits = {
         split or "train": ConvertedSplit(
             files[split], len(draft.pictures), draft.count_empty(), len(draft.annotations), tuple(draft.skipped)

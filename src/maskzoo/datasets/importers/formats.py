@@ -148,6 +148,11 @@ def _explain(source: Path) -> str:
     file, name, advice = found
     if advice != CONVERT:
         return f"{file} is {name}; {advice}"
+    with suppress(OSError):
+        try:
+            read_content(source / file if source.is_dir() else source) if file.lower().endswith(".json") else None
+        except (AnnotationsError, SourceError) as error:
+            return f"{file} is {name}, and cannot be read: {error}"
     inner = next(filter(_recognise, (source / file).parents[: file.count("/")]), None)
     if inner is not None:
         return f"{file} is {name}; name its folder: {inner}"

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from maskzoo.datasets.importers.builder import SPLITS, DatasetBuilder, ImportOptions
 from maskzoo.datasets.importers.class_lists import find_class_list
 from maskzoo.datasets.importers.mask_files import (
@@ -40,6 +42,9 @@ class _Folders(NamedTuple):
     images: Path
     masks: Path
     of_one_photo: bool = False
+
+
+MOST_FRAMED = 0.8  # share of the pictures whose masks look inverted
 
 
 @dataclass(slots=True)
@@ -165,6 +170,7 @@ def _choose_names(source: Path, given: Sequence[str] | None) -> list[str]:
 
 def _read_split(draft: DatasetBuilder, folders: Sequence[_Folders], options: ImportOptions, known: _Parts | Table) -> None:
     pairs = {picture: masks for one in folders for picture, masks in _pair(draft, one).items()}
+    framed: list[Path] = []
     for path, size in draft.measure(list(pairs), options.on_progress):
         read: list[tuple[MaskPicture, list[NumberedObject]]] = []
         for mask in pairs[path]:
@@ -178,12 +184,25 @@ def _read_split(draft: DatasetBuilder, folders: Sequence[_Folders], options: Imp
             image = draft.add_image(path, size)
             if isinstance(known, _Parts):
                 known.told_apart |= sum(len(objects) for _, objects in read) > 1
+            framed += [picture.path for picture, _ in read if _is_framed(picture)]
             for picture, objects in read:
                 for one in objects:
                     if isinstance(known, _Parts):
                         _add(draft, image, picture, one, options, known)
                     else:
                         _add_known(draft, image, picture, one, known.get((picture.path, one.number)))
+
+    if len(framed) > 1 and len(framed) >= MOST_FRAMED * len(draft.pictures):
+        draft.notes.append(
+            f"{count_words(len(framed), 'mask')} of {count_words(len(draft.pictures), 'picture')}, such as {framed[0]}, have "
+            "one number that lies along all four edges: if background and object are exchanged there, invert the masks"
+        )
+
+
+def _is_framed(mask: MaskPicture) -> bool:
+    """Say whether the one number of a mask lies along all its edges, as the background does."""
+    edges = np.concatenate([mask.numbers[[0, -1]].ravel(), mask.numbers[:, [0, -1]].ravel()])
+    return bool(edges.min() > 0 and edges.min() == edges.max() and (mask.numbers == 0).any())
 
 
 def _add(
@@ -258,8 +277,11 @@ def _read_objects(
     """Read a mask and its objects; one that is not `alone` is the mask of one object; `named` numbers are surely objects."""
     mask = read_mask(path, size, threshold)
     if not named and (evidence := find_soft_edges(mask)):
+        most = 255 if mask.colours else int(mask.numbers.max())
+        half = 127 if 127 < most <= 255 else most // 2
         raise ImageError(
-            f"{path}: {evidence}; --threshold 127 takes what is above 127 for objects; or export the masks without smoothing"
+            f"{path}: {evidence}; --threshold {half} takes what is above {half} for objects; or export the masks without "
+            "smoothing"
         )
     objects = list(trace_objects(mask.numbers))
     if not alone and len(objects) != 1:
