@@ -21,9 +21,11 @@ __all__ = [
     "choose_classes",
     "find_class_list",
     "is_background",
+    "is_colour_list",
     "is_no_class",
     "pack_colour",
     "parse_class_list",
+    "strip_numbers",
     "voc_colour",
 ]
 
@@ -81,9 +83,8 @@ def find_class_list(folders: Sequence[Path]) -> ClassList | None:
 def parse_class_list(lines: Sequence[str], origin: str) -> ClassList:
     """Return the classes that the lines of a list name. Raises SourceError that begins with `origin` if they make no sense."""
     rows = [line.strip() for line in lines if line.strip()]
-    coloured = [row for row in rows if not row.startswith("#") and (row.count(":") == 3 or _COLOUR.fullmatch(row))]
-    if coloured and all(row.startswith("#") or row in coloured for row in rows):
-        return _parse_labelmap(coloured, origin)
+    if is_colour_list(rows):
+        return _parse_labelmap([row for row in rows if not row.startswith("#")], origin)
     while rows and rows[0].strip(" _").casefold() == "ignore":  # labelme's number -1
         del rows[0]
     if len(rows) == 1 and "," in rows[0]:
@@ -97,19 +98,30 @@ def parse_class_list(lines: Sequence[str], origin: str) -> ClassList:
     return _make(rows, dict(enumerate(rows, max(first, 1))), {}, origin)
 
 
-def _take_numbers(rows: list[str], origin: str) -> tuple[int, list[str]]:
-    """Return the number of the first name, and the names without the numbers that may stand before all of them."""
+def is_colour_list(rows: Sequence[str]) -> bool:
+    """Say whether all lines but comments are those of a labelmap."""
+    named = [row for row in rows if not row.startswith("#")]
+    return bool(named) and all(row.count(":") == 3 or _COLOUR.fullmatch(row) for row in named)
+
+
+def strip_numbers(rows: Sequence[str]) -> tuple[int, list[str]]:
+    """Return the number of the first name, and names without the numbers from 0 or 1 on that stand before all of them."""
     found = [match.groups() for match in map(_NUMBERED.fullmatch, rows) if match]
     numbers, names = [int(number) for number, _ in found], [name for _, name in found]
-    if len(found) < max(2, len(rows)) or numbers[0] > 1 or numbers != [*range(numbers[0], numbers[0] + len(rows))]:
-        return 0, rows
-    if len(set(names)) < len(names):
-        return 0, rows  # 1 cent, 2 cent
-    if numbers[0] == 0 and not is_background(names[0]) and not is_no_class(names[0]):
+    whole = len(found) == len(rows) > 1 and numbers[0] <= 1 and numbers == [*range(numbers[0], numbers[0] + len(rows))]
+    if not whole or len(set(names)) < len(names):  # 1 cent, 2 cent
+        return 0, list(rows)
+    return numbers[0], names
+
+
+def _take_numbers(rows: list[str], origin: str) -> tuple[int, list[str]]:
+    """Return what `strip_numbers` does, unless number 0, the background in masks, is a class."""
+    first, names = strip_numbers(rows)
+    if names != rows and first == 0 and not is_background(names[0]) and not is_no_class(names[0]):
         raise SourceError(
             f"{origin}: names {names[0]!r:.60} number 0, which is the background in masks; expected classes from number 1 on"
         )
-    return numbers[0], names
+    return first, names
 
 
 def _parse_labelmap(rows: Sequence[str], origin: str) -> ClassList:

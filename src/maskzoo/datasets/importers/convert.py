@@ -19,19 +19,11 @@ from maskzoo.datasets.exporters.export import (
     read_drafts,
     read_prediction_source,
 )
-from maskzoo.datasets.importers.builder import (
-    BOXES,
-    PARTS,
-    Boxes,
-    DatasetBuilder,
-    ImportOptions,
-    Parts,
-    read_text,
-)
+from maskzoo.datasets.importers.builder import BOXES, PARTS, Boxes, DatasetBuilder, ImportOptions, Parts
+from maskzoo.datasets.importers.class_names import read_class_names
 from maskzoo.datasets.importers.formats import FORMATS, choose_source
 from maskzoo.datasets.known_formats import count_files
 from maskzoo.errors import ArgumentError, SourceError, list_some
-from maskzoo.model_file import parse_yaml
 from maskzoo.progress import OnProgress, say_nothing
 from maskzoo.system.files import check_target, make_folder, write_file
 
@@ -174,22 +166,6 @@ def _refuse_boxes(rows: Sequence[str]) -> None:
             "learnt from boxes; --boxes masks takes each for a rectangular object, --boxes crowds for a region that "
             "training leaves out, --boxes skip leaves it out"
         )
-
-
-def read_class_names(given: str | Path | Sequence[str]) -> list[str]:
-    listed: Sequence[str]
-    if not isinstance(given, str | Path):
-        listed = given
-    elif Path(given).suffix.lower() in (".yml", ".yaml"):
-        listed = parse_yaml(read_text(Path(given)), str(given))
-    elif Path(given).is_file():
-        listed = read_text(Path(given)).splitlines()
-    else:
-        listed = str(given).split(",")
-    names = [name for name in (str(name).strip() for name in listed) if name]
-    if not names or len(set(names)) != len(names):
-        raise ArgumentError(f"classes are {given!r:.80}; expected names, each once (--classes)")
-    return names
 
 
 def _name_files(drafts: Mapping[str, DatasetBuilder], source: Path, out: Path, force: bool) -> dict[str, Path]:
