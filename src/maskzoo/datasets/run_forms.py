@@ -16,6 +16,7 @@ from maskzoo.datasets.sifted import is_number
 __all__ = ["fit_box", "mend_runs", "unwrap_runs"]
 
 Integers = NDArray[np.int64]
+_BYTES = ("b'", 'b"')  # how Python's notation of bytes begins
 NEAR = 2.0  # pixels by which a box may differ from that of its mask
 
 
@@ -44,6 +45,13 @@ def mend_runs(outline: Any, size: Sequence[int], bbox: Any) -> dict[str, Any] | 
         bbox: x, y, width and height of its box, if it has one.
     """
     runs, (height, width) = unwrap_runs(outline), size
+    if (
+        runs is outline
+        and isinstance(runs, dict)
+        and runs.get("size") == [height, width]
+        and _is_compressed(runs.get("counts"))
+    ):
+        return None  # nearly always
     counts = _read_counts(runs["counts"], height * width) if isinstance(runs, dict) and "counts" in runs else None
     if counts is None:
         return None
@@ -67,10 +75,14 @@ def mend_runs(outline: Any, size: Sequence[int], bbox: Any) -> dict[str, Any] | 
     return None if found == outline and all(type(count) is not float for count in outline["counts"]) else found
 
 
+def _is_compressed(counts: Any) -> bool:
+    return isinstance(counts, str) and counts[:1] != "[" and counts[:2] not in _BYTES
+
+
 def _read_text(text: str) -> Any:
     """Return what a text of counts stands for: a list, Python's bytes, else compressed run lengths."""
     try:
-        value = ast.literal_eval(text) if text[:2] in ("b'", 'b"') else json.loads(text) if text[:1] == "[" else text
+        value = ast.literal_eval(text) if text[:2] in _BYTES else json.loads(text) if text[:1] == "[" else text
     except (ValueError, SyntaxError, RecursionError, MemoryError):
         return text
     return value.decode("ascii", "replace") if isinstance(value, bytes) else value
