@@ -239,6 +239,41 @@ def test_objects_that_count_their_categories_from_another_number_keep_their_clas
     assert [one.code for one in report.judgements] == ["ids-shifted"]
 
 
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda content: [content],
+        lambda content: {"data": content},
+        lambda content: content | {"images": {str(row["id"]): row for row in content["images"]}},
+        lambda content: content | {"images": {row.pop("id"): row for row in copy.deepcopy(content["images"])}},
+        lambda content: content | {"annotations": [[row] for row in content["annotations"]]},
+        lambda content: content | {"annotations": by_image(content["annotations"])},
+        lambda content: content | {"categories": {"1": "scratch", "2": "dent"}},
+        lambda content: content | {"categories": {"dent": 2, "scratch": 1}},
+        lambda content: content | {"categories": ["scratch", "dent"]},
+    ],
+)
+def test_tables_in_another_form_are_lists_again(folder, write):
+    write_truth(folder, write(make_truth()))
+    after, report = fix(folder)
+    assert sorted(read_objects(after)) == sorted(list_truth()) and report.count() == {"odd-table": 1}
+    assert report.after.problems == () and (rows(report).dropped, rows(report).left) == (0, 0)
+
+
+def by_image(annotations):
+    """Return objects by the ids of their images, which the rows themselves lack."""
+    found = {}
+    for row in copy.deepcopy(annotations):
+        found.setdefault(row.pop("image_id"), []).append(row)
+    return found
+
+
+def test_names_alone_that_may_be_numbered_from_0_or_1_are_not_guessed(folder):
+    content = make_truth() | {"categories": ["scratch", "dent", "hole"]}
+    write_truth(folder, content)
+    assert fix(folder)[0] is None
+
+
 @pytest.mark.parametrize("field", ["filename", "path", "name"])
 def test_a_file_that_is_named_in_another_field_is_found(folder, field):
     content = make_truth()

@@ -29,6 +29,7 @@ _LOOK = "look at it, correct it where it was made"
 CODES: dict[str, Code] = {
     "unreadable-file": Code("error", "annotation file that cannot be read", "get or export the file again"),
     "bad-table": Code("error", "list that is missing or empty", "export the file again as COCO instances"),
+    "odd-table": Code("error", "list that has another form", "--fix OUT writes a list of rows"),
     "classes-differ": Code("error", "classes that disagree between splits", "give all splits the same categories"),
     "nothing-to-learn": Code("error", "split without an object that trains", "annotate its images, or leave the split out"),
     "bad-row": Code("error", "row that is not an object", _FIX),
