@@ -4,7 +4,7 @@ import copy
 
 import pytest
 
-from maskzoo.dataset_checks.rewrites import rewrite_tables
+from maskzoo.dataset_checks.rewrites import rewrite_runs, rewrite_tables
 from truth_set import make_truth
 
 
@@ -123,9 +123,12 @@ def test_run_lengths_in_another_notation_are_written_as_coco_has_them():
     runs = {"size": size, "counts": [20 * 120 + 20, 60, 120 * 160 - 20 * 120 - 80]}
     for row in content["annotations"]:
         row["segmentation"] = [runs]
-    after, changes = rewrite(content)
-    assert all(row["segmentation"] == runs for row in after["annotations"])
-    assert changes == {"run lengths that do not fit the image: written as COCO has them": 5}
+    changed = rewrite_runs(content, {})
+    assert sorted(changed) == [*range(5)] and all(row["segmentation"] == runs for row in changed.values())
+    for row in content["images"]:
+        row |= {"width": 120, "height": 160}  # exchanged: the files say so
+    assert rewrite_runs(content, dict.fromkeys(range(3), (120, 160))) == changed
+    assert rewrite_runs(content, dict.fromkeys(range(3), (60, 80))).keys() == set()  # of smaller copies
 
 
 @pytest.mark.parametrize("write", [lambda name: name, str.upper, lambda name: f" {name} "])

@@ -15,7 +15,7 @@ from maskzoo.dataset_checks.judgement import Judgement
 from maskzoo.dataset_checks.judgements import judge_splits
 from maskzoo.dataset_checks.repairs import REPAIRS, Evidence, Outline, drop, measure_sound
 from maskzoo.dataset_checks.report import Change, DatasetReport, Fixed, SplitFacts
-from maskzoo.dataset_checks.rewrites import LARGEST_COMMON, Row, rewrite_tables
+from maskzoo.dataset_checks.rewrites import LARGEST_COMMON, Row, rewrite_runs, rewrite_tables
 from maskzoo.dataset_checks.split_checks import Contents, check_annotations, check_contents
 from maskzoo.dataset_checks.table_checks import find_spelt
 from maskzoo.dataset_checks.tally import count_rows
@@ -123,7 +123,11 @@ class _Cleaner:
             self._put(table, changed[table])
         self._taken = set(find_first(self.tables["annotations"]))
         self._last_id = max((number for number in self._taken if 0 <= number < LARGEST_COMMON), default=0)
-        self._repair(self._look_at_files(looks))
+        faults = self._look_at_files(looks)
+        runs = rewrite_runs(self.tables, self._sizes)
+        self._put("annotations", runs)
+        self.changes += Counter({Change("annotations", "bad-runs", "written as COCO has them"): len(runs)})
+        self._repair(faults)
         self._sizes = {}
 
     def clean(self, judgements: Sequence[Judgement], crowds: bool) -> None:

@@ -13,10 +13,10 @@ from maskzoo.dataset_checks.report import Change
 from maskzoo.datasets.coco_reader import LARGEST_ID
 from maskzoo.datasets.nesting import describe_nesting, join_columns, nest
 from maskzoo.datasets.picture_names import split_address
-from maskzoo.datasets.run_forms import mend_runs
+from maskzoo.datasets.run_forms import has_pixels, is_usual, mend_runs
 from maskzoo.faults import NOUNS
 
-__all__ = ["LARGEST_COMMON", "Row", "rewrite_tables"]
+__all__ = ["LARGEST_COMMON", "Row", "rewrite_runs", "rewrite_tables"]
 
 Row = dict[str, Any]
 Raw = tuple[type, Any]  # a value and its type: 1, 1.0, True and '1' are four
@@ -37,6 +37,29 @@ def rewrite_tables(tables: Mapping[str, Sequence[Any]]) -> tuple[dict[str, dict[
     return rewriter.changed, rewriter.changes
 
 
+def rewrite_runs(tables: Mapping[str, Sequence[Any]], sizes: Mapping[int, tuple[int, int]]) -> dict[int, Row]:
+    """Return the objects, by place, whose run lengths are written otherwise than a COCO file has them, rewritten.
+
+    `sizes` are height and width of images' files, by the images' places; where they do not fit, what the rows say counts.
+    """
+    known: dict[int, list[tuple[int, int]]] = {}
+    for place, row in enumerate(tables["images"]):
+        if isinstance(row, dict) and type(row.get("id")) is int:
+            said = _read_size(row)
+            known[row["id"]] = list(dict.fromkeys(size for size in (sizes.get(place), said) if size is not None))
+    changed = {}
+    for place, row in enumerate(tables["annotations"]):
+        if not isinstance(row, dict) or type(row.get("image_id")) is not int:
+            continue
+        outline, all_sizes = row.get("segmentation"), known.get(row["image_id"], [])
+        if any(is_usual(outline, size) for size in all_sizes):
+            continue
+        size = next((size for size in all_sizes if has_pixels(outline, size)), None)
+        if size is not None and (runs := mend_runs(outline, size, row.get("bbox"))) is not None:
+            changed[place] = {**row, "segmentation": runs}
+    return changed
+
+
 class _Rewriter:
     def __init__(self, tables: Mapping[str, Sequence[Any]]) -> None:
         self.tables = tables
@@ -44,7 +67,6 @@ class _Rewriter:
         self.changes: Counter[Change] = Counter()
         self.ids: dict[str, dict[Raw, int]] = {}  # what an id of a table means, as it is written
         self.names: dict[str, dict[str, int]] = {}
-        self.sizes: dict[int, tuple[int, int]] = {}  # height and width of images, by their ids
         self._counted: set[tuple[int, Change]] = set()
 
     def rewrite(self) -> None:
@@ -57,7 +79,6 @@ class _Rewriter:
         for place, row in self._list("images"):
             self._write(place, "images", row, _read_wholes(row, ("width", "height")), "number", "rewritten")
         self.names = {"images": self._name_images(), "categories": self._name_categories()}
-        self.sizes = {row["id"]: size for _, row in self._list("images") if (size := _read_size(row)) is not None}
         for place, row in self._list("annotations"):
             self._rewrite_object(place, row)
 
@@ -194,10 +215,7 @@ class _Rewriter:
 
     def _rewrite_outline(self, place: int, row: Row) -> None:
         outline, bbox = row.get("segmentation"), row.get("bbox")
-        size = self.sizes.get(number) if type(number := row.get("image_id")) is int else None
-        if size is not None and (runs := mend_runs(outline, size, bbox)) is not None:
-            self._write(place, "annotations", row, {"segmentation": runs}, "bad-runs", "written as COCO has them")
-        elif (columns := join_columns(outline, bbox)) is not None:
+        if (columns := join_columns(outline, bbox)) is not None:
             self._write(place, "annotations", row, {"segmentation": columns}, "bad-nesting", "x and y put together")
         elif describe_nesting(outline) is not None and (polygons := nest(outline)) is not None:
             self._write(place, "annotations", row, {"segmentation": polygons}, "bad-nesting", "nested as polygons")

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from maskzoo.datasets.rle import encode_mask, measure_runs, read_counts
 from maskzoo.datasets.sifted import is_number
 
-__all__ = ["fit_box", "mend_runs", "unwrap_runs"]
+__all__ = ["fit_box", "has_pixels", "is_usual", "mend_runs", "unwrap_runs"]
 
 Integers = NDArray[np.int64]
 _BYTES = ("b'", 'b"')  # how Python's notation of bytes begins
@@ -45,13 +45,8 @@ def mend_runs(outline: Any, size: Sequence[int], bbox: Any) -> dict[str, Any] | 
         bbox: x, y, width and height of its box, if it has one.
     """
     runs, (height, width) = unwrap_runs(outline), size
-    if (
-        runs is outline
-        and isinstance(runs, dict)
-        and runs.get("size") == [height, width]
-        and _is_compressed(runs.get("counts"))
-    ):
-        return None  # nearly always
+    if is_usual(outline, size):
+        return None
     counts = _read_counts(runs["counts"], height * width) if isinstance(runs, dict) and "counts" in runs else None
     if counts is None:
         return None
@@ -75,7 +70,17 @@ def mend_runs(outline: Any, size: Sequence[int], bbox: Any) -> dict[str, Any] | 
     return None if found == outline and all(type(count) is not float for count in outline["counts"]) else found
 
 
-def _is_compressed(counts: Any) -> bool:
+def has_pixels(outline: Any, size: Sequence[int]) -> bool:
+    """Say whether an outline is run lengths of as many pixels as an image of height, width `size` has."""
+    runs = unwrap_runs(outline)
+    return isinstance(runs, dict) and "counts" in runs and _read_counts(runs["counts"], size[0] * size[1]) is not None
+
+
+def is_usual(outline: Any, size: Sequence[int]) -> bool:
+    """Say whether an outline is compressed run lengths with an image's size, as nearly all are: nothing is to be put right."""
+    if not isinstance(outline, dict) or outline.get("size") != [*size]:
+        return False
+    counts = outline.get("counts")
     return isinstance(counts, str) and counts[:1] != "[" and counts[:2] not in _BYTES
 
 
@@ -116,8 +121,9 @@ def _bound(counts: Integers, side: int) -> Integers:
 
 
 def fit_box(bounds: ArrayLike, bbox: Any) -> bool:
-    """Say whether a box is that of bounds x1 y1 x2 y2; False if there is no box."""
+    """Say whether a box is that of bounds x1 y1 x2 y2, also if it is written as corners; False if there is no box."""
     if not (isinstance(bbox, list) and len(bbox) == 4 and all(map(is_number, bbox))):
         return False
     x, y, width, height = bbox
-    return bool(np.abs(np.subtract(bounds, [x, y, x + width, y + height])).max() <= NEAR)
+    ways = np.array([[x, y, x + width, y + height], bbox], dtype=np.float64)
+    return bool((np.abs(ways - np.asarray(bounds)).max(axis=1) <= NEAR).any())
