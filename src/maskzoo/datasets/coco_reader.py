@@ -77,7 +77,8 @@ def sift(data: Any, source: str, split: str = "") -> Sifted:
     """
     if not isinstance(data, dict) or not any(name in data for name in TABLES):
         found = Words("an object with none of the tables") if isinstance(data, dict) else data
-        raise _refuse(source, found, "a COCO instances file: an object with the tables images, annotations and categories")
+        expected = "a COCO instances file: an object with the tables images, annotations and categories"
+        raise _refuse(source, found, f"{expected}; `maskzoo data check FILE --fix OUT` takes these out of something else")
     _name_files(data["images"] if isinstance(data.get("images"), list) else [])
     return _Sifter(source, split).sift(data)
 
