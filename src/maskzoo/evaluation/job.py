@@ -169,6 +169,8 @@ def evaluate(
             tell(ProgressEvent("Evaluating", note=f"{edits.origin}: {edited}"))
         for note in judge_before(data, {"": annotations}, learning=False):
             tell(ProgressEvent("Evaluating", note=note))
+        if not sum(annotations.count_objects()):
+            tell(ProgressEvent("Evaluating", note=f"{annotations.source}: has no object to find, so nothing is measured"))
         kept = None if limit is None else choose_images(annotations, all_images=all_images, limit=limit)
         chosen = annotations if kept is None else annotations.select(kept)
         folder, found = None, None
