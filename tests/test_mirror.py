@@ -65,6 +65,7 @@ TESTED_BY = {
     "inference/backends.py": "inference/test_predictor.py",
     "datasets/importers/labelled_pictures.py": "datasets/importers/test_labelled.py",
     "dataset_checks/table_forms.py": "dataset_checks/test_repairs.py",
+    "datasets/importers/mask_folders.py": "datasets/importers/test_mask_pngs.py",
     "datasets/image_folders.py": "datasets/test_image_places.py",
     "inference/folder_share.py": "inference/test_folder_run.py",
     "inference/journal.py": "inference/test_folder_run.py",

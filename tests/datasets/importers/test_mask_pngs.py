@@ -6,7 +6,8 @@ import pytest
 from PIL import Image
 
 from maskzoo.datasets.importers.builder import ImportOptions
-from maskzoo.datasets.importers.mask_pngs import is_mask_pngs, read_mask_pngs
+from maskzoo.datasets.importers.mask_folders import is_mask_pngs
+from maskzoo.datasets.importers.mask_pngs import read_mask_pngs
 from maskzoo.errors import SourceError
 
 
@@ -153,6 +154,19 @@ def test_the_threshold_that_is_advised_is_half_of_what_the_mask_has(tmp_path):
     soft = np.asarray(Image.fromarray(small).resize((143, 117), Image.Resampling.BILINEAR)).astype(np.uint16)
     (skipped,) = read_mask_pngs(make_set(tmp_path, [soft]), ImportOptions())[""].skipped
     assert "--threshold 32767 takes" in skipped.reason
+
+
+@pytest.mark.parametrize("name", ["labels", "gt", "annotations", "masks"])
+def test_masks_may_lie_in_a_folder_for_labels_and_in_splits_inside_of_it(tmp_path, name):
+    for split, stem in (("train", "a"), ("train", "b"), ("valid", "c")):
+        save(tmp_path / "images" / split / f"{stem}.png", np.zeros((20, 30, 3), np.uint8))
+        save(tmp_path / name / split / f"{stem}.png", make_binary(1))
+    assert is_mask_pngs(tmp_path)
+    drafts = read_mask_pngs(tmp_path, ImportOptions())
+    assert {split: len(draft.annotations) for split, draft in drafts.items()} == {"train": 2, "val": 1}
+    if name != "masks":
+        (tmp_path / name / "train" / "a.txt").write_text("0 0.1 0.1 0.2 0.2 0.3 0.1")  # YOLO's
+        assert not is_mask_pngs(tmp_path)
 
 
 def test_masks_that_look_inverted_are_told(tmp_path):

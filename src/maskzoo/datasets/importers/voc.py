@@ -29,7 +29,7 @@ from maskzoo.datasets.importers.mask_files import (
     read_mask,
     trace_objects,
 )
-from maskzoo.datasets.importers.mask_pngs import IMAGE_FOLDERS
+from maskzoo.datasets.importers.mask_folders import IMAGE_FOLDERS
 from maskzoo.datasets.layout import name_split
 from maskzoo.datasets.picture_names import split_address
 from maskzoo.errors import ImageError, SourceError, count_words, list_some
