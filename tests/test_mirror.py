@@ -66,6 +66,7 @@ TESTED_BY = {
     "datasets/importers/labelled_pictures.py": "datasets/importers/test_labelled.py",
     "dataset_checks/table_forms.py": "dataset_checks/test_repairs.py",
     "datasets/importers/mask_folders.py": "datasets/importers/test_mask_pngs.py",
+    "dataset_checks/run_rewrites.py": "dataset_checks/test_rewrites.py",
     "datasets/image_folders.py": "datasets/test_image_places.py",
     "inference/folder_share.py": "inference/test_folder_run.py",
     "inference/journal.py": "inference/test_folder_run.py",

@@ -4,7 +4,8 @@ import copy
 
 import pytest
 
-from maskzoo.dataset_checks.rewrites import rewrite_runs, rewrite_tables
+from maskzoo.dataset_checks.rewrites import rewrite_tables
+from maskzoo.dataset_checks.run_rewrites import rewrite_runs
 from truth_set import make_truth
 
 

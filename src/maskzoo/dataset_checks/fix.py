@@ -15,7 +15,8 @@ from maskzoo.dataset_checks.judgement import Judgement
 from maskzoo.dataset_checks.judgements import judge_splits
 from maskzoo.dataset_checks.repairs import REPAIRS, Evidence, Outline, drop, measure_sound
 from maskzoo.dataset_checks.report import Change, DatasetReport, Fixed, SplitFacts
-from maskzoo.dataset_checks.rewrites import LARGEST_COMMON, Row, rewrite_runs, rewrite_tables
+from maskzoo.dataset_checks.rewrites import LARGEST_COMMON, Row, rewrite_tables
+from maskzoo.dataset_checks.run_rewrites import rewrite_runs
 from maskzoo.dataset_checks.split_checks import Contents, check_annotations, check_contents
 from maskzoo.dataset_checks.table_checks import find_spelt
 from maskzoo.dataset_checks.tally import count_rows
@@ -54,7 +55,6 @@ def fix_splits(
     looks = {} if looks is None else looks
     cleaners = _clean(report, contents, looks, crowds)
     whole = {split: cleaner for split, cleaner in cleaners.items() if not cleaner.reason}
-    _spell_alike(whole)
     _share_categories(whole)
     fixed = {split: Fixed(files[split], one.changes, (), {}, one.reason) for split, one in cleaners.items() if one.reason}
     if not whole:
@@ -268,6 +268,7 @@ def _spell_alike(cleaners: Mapping[str, _Cleaner]) -> None:
 
 def _share_categories(cleaners: Mapping[str, _Cleaner]) -> None:
     """Add to each split the categories that only others have, unless an id or a name means something else there."""
+    _spell_alike(cleaners)
     own = {split: {row["id"]: row["name"] for row in one.tables["categories"]} for split, one in cleaners.items()}
     known: dict[int, tuple[Row, str]] = {}  # and the split that it is from
     for split, cleaner in cleaners.items():

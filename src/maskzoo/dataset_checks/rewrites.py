@@ -13,10 +13,9 @@ from maskzoo.dataset_checks.report import Change
 from maskzoo.datasets.coco_reader import LARGEST_ID
 from maskzoo.datasets.nesting import describe_nesting, join_columns, nest
 from maskzoo.datasets.picture_names import split_address
-from maskzoo.datasets.run_forms import has_pixels, is_usual, mend_runs
 from maskzoo.faults import NOUNS
 
-__all__ = ["LARGEST_COMMON", "Row", "rewrite_runs", "rewrite_tables"]
+__all__ = ["LARGEST_COMMON", "Row", "rewrite_tables"]
 
 Row = dict[str, Any]
 Raw = tuple[type, Any]  # a value and its type: 1, 1.0, True and '1' are four
@@ -35,29 +34,6 @@ def rewrite_tables(tables: Mapping[str, Sequence[Any]]) -> tuple[dict[str, dict[
     rewriter = _Rewriter(tables)
     rewriter.rewrite()
     return rewriter.changed, rewriter.changes
-
-
-def rewrite_runs(tables: Mapping[str, Sequence[Any]], sizes: Mapping[int, tuple[int, int]]) -> dict[int, Row]:
-    """Return the objects, by place, whose run lengths are written otherwise than a COCO file has them, rewritten.
-
-    `sizes` are height and width of images' files, by the images' places; where they do not fit, what the rows say counts.
-    """
-    known: dict[int, list[tuple[int, int]]] = {}
-    for place, row in enumerate(tables["images"]):
-        if isinstance(row, dict) and type(row.get("id")) is int:
-            said = _read_size(row)
-            known[row["id"]] = list(dict.fromkeys(size for size in (sizes.get(place), said) if size is not None))
-    changed = {}
-    for place, row in enumerate(tables["annotations"]):
-        if not isinstance(row, dict) or type(row.get("image_id")) is not int:
-            continue
-        outline, all_sizes = row.get("segmentation"), known.get(row["image_id"], [])
-        if any(is_usual(outline, size) for size in all_sizes):
-            continue
-        size = next((size for size in all_sizes if has_pixels(outline, size)), None)
-        if size is not None and (runs := mend_runs(outline, size, row.get("bbox"))) is not None:
-            changed[place] = {**row, "segmentation": runs}
-    return changed
 
 
 class _Rewriter:
@@ -252,13 +228,6 @@ def _read_name(row: Row, field: str) -> dict[str, str]:
         (value,) = value
     value = str(value) if type(value) is int else value
     return {field: value} if isinstance(value, str) and value != row.get(field) else {}
-
-
-def _read_size(image: Row) -> tuple[int, int] | None:
-    height, width = image.get("height"), image.get("width")
-    if type(image.get("id")) is int and type(height) is int and type(width) is int and min(height, width) > 0:
-        return height, width
-    return None
 
 
 def _belongs(one: Row, image: Row) -> bool:

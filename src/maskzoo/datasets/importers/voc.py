@@ -81,8 +81,7 @@ def read_voc(source: Path, options: ImportOptions) -> dict[str, DatasetBuilder]:
     pictures = _index(folder, ("JPEGImages", *IMAGE_FOLDERS), IMAGE_SUFFIXES)
     classes, note = _choose_classes(folder, source, kinds, options.classes)
     drafts, listed = {}, set[str]()
-    lists = folder / "ImageSets"
-    splits = list_splits(lists / "Segmentation") or list_splits(lists / "Main")
+    splits = next(filter(None, (list_splits(folder / "ImageSets" / name) for name in ("Segmentation", "Main"))), {})
     splits = splits or {"": {stem: (path, "") for stem, path in objects.items()}}
     for split, stems in splits.items():
         draft = drafts[split] = DatasetBuilder(list(classes.names), notes=[note] if note else [])
