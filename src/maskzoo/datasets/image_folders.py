@@ -67,7 +67,7 @@ def bound_images(source: Path, folder: Path | None, given: Path | None) -> Bound
 def _is_part(folder: Path) -> bool:
     """Say whether a folder holds a part of a data set, by its name: annotations, or a split."""
     return (
-        folder.name.lower() in ("annotations", "annotation", "labels", "json")
+        folder.name.lower() in ("annotations", "annotation", "ann", "anns", "labels", "json", "jsons")
         or name_split(folder.name, whole=True) is not None
     )
 

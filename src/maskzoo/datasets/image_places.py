@@ -97,7 +97,8 @@ def find_places(
 def _choose_top(paths: Sequence[Path], folder: Path | None, usual: Sequence[Path], roots: Sequence[Path]) -> Path:
     """Return the deepest usual folder that has all the files, and those of `folder`."""
     whole = [*paths, *([folder / "any"] if folder is not None else [])]
-    fitting = [place for place in (*usual, *roots) if all(path.is_relative_to(place) for path in whole)]
+    known = [*usual, *roots, *([folder] if folder is not None else [])]
+    fitting = [place for place in known if all(path.is_relative_to(place) for path in whole)]
     chosen = max(fitting, key=lambda place: len(place.parts), default=roots[0])
     return folder if folder is not None and len(folder.parts) == len(chosen.parts) else chosen
 
