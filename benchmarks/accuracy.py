@@ -20,9 +20,9 @@ from scripts import make_parser
 
 import maskzoo
 from maskzoo.bench.processes import describe_machine, write_result
-from maskzoo.datasets.annotations import find_image_folder
 from maskzoo.datasets.classes import ClassMap, match_classes
 from maskzoo.datasets.coco_reader import read_annotations
+from maskzoo.datasets.image_folders import find_image_folder
 from maskzoo.evaluation.collect import choose_images
 from maskzoo.evaluation.metrics import compute_metrics
 from maskzoo.evaluation.results import Results

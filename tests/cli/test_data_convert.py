@@ -9,9 +9,9 @@ from PIL import Image
 from coco_files import make_data, write
 from labelled_sets import make_pictures, write_set
 from maskzoo.cli import main
-from maskzoo.datasets.annotations import find_image_folder
 from maskzoo.datasets.coco_reader import read_annotations
 from maskzoo.datasets.exporters.formats import EXPORTERS
+from maskzoo.datasets.image_folders import find_image_folder
 
 
 @pytest.fixture

@@ -326,11 +326,18 @@ def test_a_set_of_crowds_alone_says_why_there_is_nothing_to_score_and_what_helps
     assert code == 0 and sum(row["objects"] for row in json.loads(out)["classes"]) == len(data["annotations"])
 
 
-def test_images_that_are_elsewhere_need_their_folder(run, model, data, tmp_path):
-    (tmp_path / "images").rename(tmp_path / "elsewhere")
+def test_a_set_without_an_object_says_that_nothing_is_measured(run, model, data, tmp_path):
+    data["annotations"] = []
+    write(tmp_path / "val.json", data)
+    code, _, err = run(model, "val.json")
+    assert code == 0 and "val.json: has no object to find, so nothing is measured" in err
+
+
+def test_images_that_are_elsewhere_need_their_folder(run, model, data, tmp_path, tmp_path_factory):
+    elsewhere = (tmp_path / "images").rename(tmp_path_factory.mktemp("away") / "elsewhere")
     code, _, err = run(model, "val.json")
     assert code == 1 and "--images" in err
-    assert run(model, "val.json", "--images", "elsewhere", "--limit", "1")[0] == 0
+    assert run(model, "val.json", "--images", str(elsewhere), "--limit", "1")[0] == 0
     code, _, err = run(model, "val.json", "--images", "nowhere")
     assert code == 1 and "nowhere" in err
 

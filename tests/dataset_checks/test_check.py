@@ -8,6 +8,7 @@ import pytest
 import maskzoo
 from faulty_data import make_faulty, make_sound, rewrite
 from five_objects import HEIGHT, WIDTH, write_pictures
+from truth_set import make_truth, write_truth
 
 
 @pytest.fixture
@@ -116,3 +117,13 @@ def test_names_that_a_page_cannot_write_are_told(tmp_path):
     notes = []
     maskzoo.check_dataset(file, page=tmp_path / "page.html", on_progress=lambda event: notes.append(event.note))
     assert any(note and "1 class name cannot be written" in note for note in notes)
+
+
+def test_a_folder_of_any_name_that_is_a_link_to_elsewhere_is_outside_and_not_missing(tmp_path, tmp_path_factory):
+    store = tmp_path_factory.mktemp("store")
+    write_truth(store, make_truth())
+    (tmp_path / "train.json").write_text((store / "train.json").read_text())
+    (tmp_path / "photos").symlink_to(store)
+    report = maskzoo.check_dataset(tmp_path)
+    assert report.count()["outside-image"] == 3 and "missing-image" not in report.count()
+    assert not maskzoo.check_dataset(tmp_path, images=tmp_path / "photos").errors

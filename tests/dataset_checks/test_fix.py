@@ -203,11 +203,19 @@ def test_categories_that_are_only_numbered_otherwise_are_not_doubled(tmp_path):
 def test_names_that_disagree_are_left_to_the_person(tmp_path):
     train, _ = make_sound(tmp_path, "train")
     val, data = make_sound(tmp_path, "val", first=50)
-    data["categories"][1]["name"] = "Dog"
+    data["categories"][1]["name"] = "cow"
     after, fixed = fix({"train": train, "val": rewrite(val, data)})["val"]
     (problem,) = fixed.left
-    assert (problem.code, problem.found) == ("classes-differ", "Dog")
+    assert (problem.code, problem.found) == ("classes-differ", "cow")
     assert after == data
+
+
+def test_names_that_are_only_spelt_otherwise_are_written_as_in_train(tmp_path):
+    train, sound = make_sound(tmp_path, "train")
+    val, data = make_sound(tmp_path, "val", first=50)
+    data["categories"][0]["name"], data["categories"][1]["name"] = "Cat ", "DOG"
+    after, fixed = fix({"train": train, "val": rewrite(val, data)})["val"]
+    assert not fixed.left and after["categories"] == sound["categories"] and after["annotations"] == data["annotations"]
 
 
 @pytest.mark.parametrize("table", ["images", "annotations", "categories"])

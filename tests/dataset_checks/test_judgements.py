@@ -84,6 +84,28 @@ def test_crowds_as_rare_as_in_coco_are_not_judged():
 # --- coordinates
 
 
+@pytest.mark.parametrize("few", [2, 5])
+def test_a_few_objects_inside_the_first_pixel_are_parts_of_the_image_among_others_in_pixels(few):
+    data = make_set(images=40)
+    changed = change(data, few / len(data["annotations"]), segmentation=scale_outline(1, 1), bbox=scale_box(1, 1))
+    one = judge(train=changed)["parts-of-image", ""]
+    assert one.certain and one.evidence["within"] == few
+    slivers = [[0, 0, 0.7, 0, 0.4, 0.6]], [0, 0, 0.7, 0.6]  # what is left of objects that were cut off
+    for row in (data := make_set(images=40))["annotations"][:few]:
+        row["segmentation"], row["bbox"] = slivers
+    assert ("parts-of-image", "") not in judge(train=data)
+
+
+def test_objects_that_keep_away_from_the_edges_of_small_images_are_no_percent():
+    data = make_set(images=40)
+    for row in data["images"]:
+        row["width"] = row["height"] = 115
+    for place, row in enumerate(data["annotations"]):
+        x, y = 1.5 + place % 60, 1.5 + place * 7 % 60
+        row["segmentation"], row["bbox"] = [[x, y, x + 35, y, x + 20, y + 35]], [x, y, 35, 35]
+    assert judge(train=data) == {}
+
+
 @pytest.mark.parametrize("share", [0.8, 0.9, 1])
 @pytest.mark.parametrize("count", [2, 5, 400])
 def test_coordinates_from_0_to_1_are_certain(share, count):
@@ -297,6 +319,26 @@ def test_the_same_class_in_two_splits_is_not_alike():
 @pytest.mark.parametrize("names", [("a", "A"), ("+", "-"), ("cat", "dog"), ("cat", "cats")])
 def test_names_that_are_not_alike_are_left_alone(names):
     assert judge(train=make_set(classes=names)) == {}
+
+
+@pytest.mark.parametrize(("first", "start"), [(0, 1), (1, 0)])
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_objects_numbered_otherwise_than_the_categories_are_told(first, start, count):
+    data = make_set()
+    data["categories"] = [{"id": first + place, "name": f"c{place}"} for place in range(count)]
+    for place, row in enumerate(data["annotations"]):
+        row["category_id"] = start + place % count
+    found = judge_raw(data)
+    one = found["ids-shifted"]
+    assert one.certain and f"numbered from {first}, and objects from {start}" in str(one)
+    assert "empty-classes" not in found
+    if count > 2:  # one class has no object: perhaps it is another that is missing
+        for row in data["annotations"]:
+            row["category_id"] = start if row["category_id"] == start + 1 else row["category_id"]
+        assert not judge_raw(data)["ids-shifted"].certain
+    for row in data["annotations"]:
+        row["category_id"] += first - start
+    assert "ids-shifted" not in judge_raw(data)
 
 
 @pytest.mark.parametrize("name", ["_background_", "background", "__ignore__", "Background", "BG", "void"])

@@ -125,7 +125,7 @@ def test_a_size_that_no_file_gives_is_that_of_the_masks(folder):
         (lambda name: f"elsewhere/images/{name}", "images/{}"),
         (lambda name: name.upper(), "images/{}"),
         (lambda name: f"é %20{name}", "images/e\u0301  {}"),
-        (lambda name: name, "one/two/{}"),
+        (lambda name: f"set/{name}", "one/two/{}"),
     ],
 )
 def test_a_name_written_elsewhere_is_that_of_the_one_file_that_fits(folder, write, files):
@@ -224,6 +224,64 @@ def test_what_all_objects_have_in_common_is_judged_once_they_can_be_read(folder,
     write_truth(folder, content)
     after, report = fix(folder)
     assert read_objects(after) == list_truth() and report.after.judgements == ()
+
+
+@pytest.mark.parametrize("shift", [1, -1])
+def test_objects_that_count_their_categories_from_another_number_keep_their_classes(folder, shift):
+    content = make_truth()
+    for row in content["categories"]:
+        row["id"] -= 1 if shift == 1 else 0
+    for row in content["annotations"]:
+        row["category_id"] += 0 if shift == 1 else -1
+    write_truth(folder, content)
+    after, report = fix(folder)
+    assert read_objects(after) == list_truth() and report.errors
+    assert [one.code for one in report.judgements] == ["ids-shifted"]
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda content: [content],
+        lambda content: {"data": content},
+        lambda content: content | {"images": {str(row["id"]): row for row in content["images"]}},
+        lambda content: content | {"images": {row.pop("id"): row for row in copy.deepcopy(content["images"])}},
+        lambda content: content | {"annotations": [[row] for row in content["annotations"]]},
+        lambda content: content | {"annotations": by_image(content["annotations"])},
+        lambda content: content | {"categories": {"1": "scratch", "2": "dent"}},
+        lambda content: content | {"categories": {"dent": 2, "scratch": 1}},
+        lambda content: content | {"categories": ["scratch", "dent"]},
+    ],
+)
+def test_tables_in_another_form_are_lists_again(folder, write):
+    write_truth(folder, write(make_truth()))
+    after, report = fix(folder)
+    assert sorted(read_objects(after)) == sorted(list_truth()) and report.count() == {"odd-table": 1}
+    assert report.after.problems == () and (rows(report).dropped, rows(report).left) == (0, 0)
+
+
+def by_image(annotations):
+    """Return objects by the ids of their images, which the rows themselves lack."""
+    found = {}
+    for row in copy.deepcopy(annotations):
+        found.setdefault(row.pop("image_id"), []).append(row)
+    return found
+
+
+def test_names_alone_that_may_be_numbered_from_0_or_1_are_not_guessed(folder):
+    content = make_truth() | {"categories": ["scratch", "dent", "hole"]}
+    write_truth(folder, content)
+    assert fix(folder)[0] is None
+
+
+@pytest.mark.parametrize("field", ["filename", "path", "name"])
+def test_a_file_that_is_named_in_another_field_is_found(folder, field):
+    content = make_truth()
+    for row in content["images"]:
+        row[field] = row.pop("file_name")
+    write_truth(folder, content)
+    after, report = fix(folder)
+    assert read_objects(after) == list_truth() and not report.errors
 
 
 def test_a_large_id_is_told_with_the_limit(folder):

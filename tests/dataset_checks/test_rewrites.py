@@ -5,6 +5,7 @@ import copy
 import pytest
 
 from maskzoo.dataset_checks.rewrites import rewrite_tables
+from maskzoo.dataset_checks.run_rewrites import rewrite_runs
 from truth_set import make_truth
 
 
@@ -93,7 +94,7 @@ def test_a_number_keeps_its_id_before_a_text_of_the_same():
     assert [row["image_id"] for row in after["annotations"]] == [4, 4, 2, 2, 3]
 
 
-@pytest.mark.parametrize("name", ["a1.jpg", "a1"])
+@pytest.mark.parametrize("name", ["a1.jpg", "a1", "C:\\set\\a1.jpg", "https://x.org/set/a1.jpg?v=2"])
 def test_an_image_is_found_by_its_name(name):
     content = make_truth()
     content["images"][0]["file_name"] = "photos/a1.jpg"
@@ -104,6 +105,31 @@ def test_an_image_is_found_by_its_name(name):
     assert changes == {"object of an unknown image: found by its name": 2}
     content["images"][1]["file_name"] = "more/a1.jpg"  # then nobody knows
     assert rewrite(content)[0]["annotations"][0]["image_id"] == name
+
+
+def test_ids_and_names_in_lists_of_one_and_names_that_are_numbers_are_read():
+    content = make_truth()
+    for row in content["annotations"]:
+        row |= {"image_id": [row["image_id"]], "category_id": [row["category_id"]]}
+    for row in content["images"]:
+        row["file_name"] = [row["file_name"]]
+    content["categories"][0]["name"] = 7
+    after, changes = rewrite(content)
+    assert (after["images"], after["annotations"]) == (make_truth()["images"], make_truth()["annotations"])
+    assert after["categories"][0]["name"] == "7" and changes["category without a name: written as text"] == 1
+
+
+def test_run_lengths_in_another_notation_are_written_as_coco_has_them():
+    content, size = make_truth(), [120, 160]
+    runs = {"size": size, "counts": [20 * 120 + 20, 60, 120 * 160 - 20 * 120 - 80]}
+    for row in content["annotations"]:
+        row["segmentation"] = [runs]
+    changed = rewrite_runs(content, {})
+    assert sorted(changed) == [*range(5)] and all(row["segmentation"] == runs for row in changed.values())
+    for row in content["images"]:
+        row |= {"width": 120, "height": 160}  # exchanged: the files say so
+    assert rewrite_runs(content, dict.fromkeys(range(3), (120, 160))) == changed
+    assert rewrite_runs(content, dict.fromkeys(range(3), (60, 80))).keys() == set()  # of smaller copies
 
 
 @pytest.mark.parametrize("write", [lambda name: name, str.upper, lambda name: f" {name} "])

@@ -65,10 +65,12 @@ def test_no_code_is_left_untested():
     apart = {
         "unreadable-file",
         "bad-table",
+        "odd-table",
         "no-images-folder",
         "nothing-to-learn",
         "classes-renumbered",
         "classes-joined",
+        "classes-spelt",
         "outside-image",
     } | FAULTY_SPLITS
     assert set(FAULTY_OBJECTS) | FAULTY_TABLES | apart | {"bad-score"} == set(CODES)  # that one is of results
@@ -126,17 +128,26 @@ def test_images_of_two_splits_are_compared(tmp_path):
 def test_classes_that_disagree_are_errors_and_other_numbers_a_warning(tmp_path):
     train, _ = make_sound(tmp_path, "train")
     val, data = make_sound(tmp_path, "val", first=50)
-    data["categories"][1]["name"] = "Dog"
+    data["categories"][1]["name"] = "Hund"
     data["categories"].append({"id": 9, "name": "cow"})
     data["annotations"].append(make_object(900, 51, x=30, category_id=9))
     report = check({"train": train, "val": rewrite(val, data)})
     assert [(p.code, p.name_row(), p.found) for p in report.problems] == [
-        ("classes-differ", "category 2", "Dog"),
+        ("classes-differ", "category 2", "Hund"),
         ("classes-differ", "category 9", "cow"),
     ]
     data["categories"] = [{"id": 1, "name": "dog"}, {"id": 2, "name": "cat"}]
     data["annotations"].pop()
     assert check({"train": train, "val": rewrite(val, data)}).count() == {"classes-renumbered": 1}
+
+
+def test_a_class_that_is_only_spelt_otherwise_is_a_warning_for_training_takes_it(tmp_path):
+    train, _ = make_sound(tmp_path, "train")
+    val, data = make_sound(tmp_path, "val", first=50)
+    data["categories"][1]["name"] = " Dog"
+    report = check({"train": train, "val": rewrite(val, data)})
+    assert [(p.code, p.name_row(), p.found) for p in report.problems] == [("classes-spelt", "category 2", " Dog")]
+    assert not report.errors
 
 
 def test_a_class_that_one_split_lacks_is_a_warning_for_training_adds_it(tmp_path):

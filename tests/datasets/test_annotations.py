@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from coco_files import make_data, write
-from maskzoo.datasets.annotations import Ragged, find_image_folder, find_trainable, select_for_training
+from maskzoo.datasets.annotations import Ragged, find_trainable, select_for_training
 from maskzoo.datasets.coco_reader import pack_annotations, read_annotations
+from maskzoo.datasets.image_folders import find_image_folder
 from maskzoo.errors import ConfigError, SourceError
 
 

@@ -113,6 +113,13 @@ def test_no_class_in_common_is_an_error_that_lists_both():
         assert part in str(error.value)
 
 
+def test_a_name_that_the_data_have_again_under_another_id_is_not_left_out_in_silence():
+    with pytest.raises(ConfigError, match=r"val.json has more than one class called 'dog'"):
+        match_classes(ClassMap((1, 2), ("cat", "dog")), ClassMap((1, 2, 3), ("cat", "dog", "dog")), "net", "val.json")
+    twice = ClassMap((1, 2), ("mouse", "mouse"))
+    assert match_classes(twice, twice, "net", "val.json").labels.tolist() == [0, 1]
+
+
 @pytest.mark.parametrize(
     ("ours", "theirs"), [(("a", "a"), ("a", "a")), (("a", "b"), ("a", "a")), (("dog", "b"), ("Dog", "DOG"))], ids=str
 )

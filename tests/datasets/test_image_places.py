@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from maskzoo.datasets.annotations import look_for_images
+from maskzoo.datasets.image_folders import look_for_images
 from maskzoo.datasets.image_places import find_places
 
 
@@ -49,6 +49,9 @@ def matched(folder, *names, **options):
         (" a1.jpg", "composed"),
         ("a1", "ending"),
         ("a1.png", "ending"),
+        ("a1.jpg.jpg", "ending"),
+        ("a1_jpg.rf.0123456789abcdef0123456789abcdef.jpg", "Roboflow"),
+        ("a001.jpg", "zeros"),
     ],
 )
 def test_a_name_of_another_place_leads_to_the_one_file_that_fits(tmp_path, name, how):
@@ -61,6 +64,11 @@ def test_a_name_of_another_place_leads_to_the_one_file_that_fits(tmp_path, name,
     ("name", "file"),
     [
         ("a b.jpg", "a%20b.jpg"),
+        ("a+b.jpg", "a b.jpg"),
+        ("a1.jpg", "a1_png.rf.0123456789abcdef0123456789abcdef.jpg"),
+        ("foto_Ã©1.jpg", "foto_é1.jpg"),  # UTF-8 read as Windows' letters
+        ("фото.jpg", "фото.jpg".encode().decode("latin-1")),
+        ("a ñ.jpg", "a ñ.jpg".encode().decode("cp437")),  # and as those of its archives
         ("1a2b3c4d-a_b_1.jpg", "A b (1).jpg"),
         ("a%20b.jpg", "a b.jpg"),
         ("a1.jpg", "0c1d2e3f-a1.jpg"),
@@ -153,6 +161,19 @@ def test_the_folder_of_images_is_found_by_any_of_their_names(tmp_path):
     make(tmp_path, *(f"images/{number}.jpg" for number in range(500, 503)))
     names = [f"{number}.jpg" for number in range(503)]
     assert look_for_images(names, str(tmp_path / "train.json"), None, "train")[0] == tmp_path / "images"
+
+
+def test_a_folder_of_any_name_is_found_by_what_it_holds(tmp_path):
+    make(tmp_path, "deep/in/raw/1.jpg", "deep/in/raw/2.jpg", "deep/other/1.jpg", "deep/masks/1.jpg", "deep/masks/2.jpg")
+    source = str(tmp_path / "annotations" / "train.json")
+    assert look_for_images(["1.jpg", "2.jpg"], source, None, "train")[0] == tmp_path / "deep" / "in" / "raw"
+    assert look_for_images(["raw/1.jpg", "raw/2.jpg"], source, None, "train")[0] == tmp_path / "deep" / "in"
+    assert look_for_images(["1.jpg"], source, None, "train")[0] is None  # which one?
+    make(tmp_path, "Deep/Val/1.jpg", "Deep/Train/1.jpg")
+    assert look_for_images(["1.jpg"], source, None, "val")[0] == tmp_path / "Deep" / "Val"
+    make(tmp_path, "photos/Test/4.jpg")
+    assert look_for_images(["4.jpg"], source, None, "val")[0] is None  # it is another split's
+    assert look_for_images(["1.jpg", "3.jpg"], source, None, "val")[0] is None
 
 
 def test_the_folder_with_most_of_the_images_is_theirs(tmp_path):

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from maskzoo.datasets.nesting import describe_nesting, nest
+from maskzoo.datasets.nesting import describe_nesting, join_columns, nest
 
 FLAT = [20, 20, 70, 25, 60, 80]
 PAIRS = [[20, 20], [70, 25], [60, 80]]
@@ -35,6 +35,16 @@ POINTS = [{"x": x, "y": y} for x, y in PAIRS]
         ({"all_points_x": FLAT[::2], "all_points_y": FLAT[1::2]}, [FLAT], "lists of x and y"),
         ([*PAIRS, PAIRS[0]], [FLAT], "a list of points"),
         ([[*PAIRS, PAIRS[0]]], [FLAT], "polygons of points"),
+        ("20,20,70,25,60,80", [FLAT], "a text"),
+        ("20 20; 70 25; 60 80", [FLAT], "a text"),
+        (["20, 20, 70, 25, 60, 80", "5 5 9 5 9 9 5 9"], [FLAT, OTHER], "a flat list of numbers"),
+        ("M20,20 L70,25 L60,80 Z M5 5 L9 5 L9 9 L5 9 Z", [FLAT, OTHER], "a text"),
+        ("POLYGON((20 20, 70 25, 60 80, 20 20))", [FLAT], "a text"),
+        ("MULTIPOLYGON(((20 20, 70 25, 60 80)), ((5 5, 9 5, 9 9, 5 9)))", [FLAT, OTHER], "a text"),
+        ([[point] for point in PAIRS], [FLAT], "polygons of points"),  # a contour of OpenCV
+        ([[[point] for point in PAIRS], [[point] for point in OTHER_PAIRS]], [FLAT, OTHER], "polygons nested too deep"),
+        ({"type": "Polygon", "coordinates": [[*PAIRS, PAIRS[0]]]}, [FLAT], "GeoJSON's geometry"),
+        ({"type": "MultiPolygon", "coordinates": [[PAIRS], [OTHER_PAIRS]]}, [FLAT, OTHER], "GeoJSON's geometry"),
     ],
     ids=str,
 )
@@ -63,11 +73,32 @@ def test_a_nesting_is_named_and_made_right(outline, polygons, name):
         [True, False],
         [{"x": 1}],
         ["a", "b"],
+        "20,20,70",
+        "7",
+        "M20,20 l5,5 5,0 Z",  # from point to point
+        "POLYGON((0 0, 9 0, 9 9, 0 9), (2 2, 4 2, 4 4))",  # with a hole
+        {"type": "Polygon", "coordinates": [PAIRS, OTHER_PAIRS]},
+        {"type": "Point", "coordinates": [1, 2]},
     ],
     ids=str,
 )
 def test_what_is_right_or_means_nothing_has_no_name(outline):
     assert describe_nesting(outline) is None
+
+
+@pytest.mark.parametrize("outline", [{"size": [9, 9], "counts": [81]}, {"counts": "abc"}])
+def test_run_lengths_in_a_list_or_a_text_are_called_so(outline):
+    assert describe_nesting([outline]) == "run lengths in a list"
+    assert describe_nesting(json.dumps(outline)) == "run lengths in a text" and describe_nesting(outline) is None
+
+
+def test_all_x_beside_all_y_are_told_from_two_polygons_by_the_box():
+    xs, ys, bbox = [20, 70, 60, 25], [20, 25, 80, 70], [20, 20, 50, 60]
+    assert join_columns([xs, ys], bbox) == [[20, 20, 70, 25, 60, 80, 25, 70]]
+    assert join_columns([xs[:3], ys[:3]], bbox) == [FLAT]
+    for other in (None, [0, 0, 9, 9], [20, 20, 60, 70]):
+        assert join_columns([xs, ys], other) is None
+    assert join_columns([FLAT, OTHER], [5, 5, 65, 75]) is None and join_columns([FLAT], [20, 20, 50, 60]) is None
 
 
 def test_a_deep_nest_ends():

@@ -11,8 +11,8 @@ from PIL import Image
 
 import maskzoo
 from coco_files import make_data
-from maskzoo.datasets.annotations import find_image_folder
 from maskzoo.datasets.coco_reader import read_annotations
+from maskzoo.datasets.image_folders import find_image_folder
 from maskzoo.images.sources import find_sources
 
 LAYOUTS = {  # where the annotation file is, and the pictures

@@ -101,7 +101,15 @@ def test_the_weights_of_a_training_are_chosen_and_the_rest_is_told(zipped, tmp_p
         read_tensors(path, "teacher")
 
 
-@pytest.mark.parametrize("wrap", [lambda state: {"state_dict": state}, lambda state: {"model": {"state_dict": state}}])
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda state: {"state_dict": state},
+        lambda state: {"model": {"state_dict": state}},
+        lambda state: {"checkpoint": {"model": {"state_dict": state}}},
+        lambda state: {"my_network": state, "optimizer": {"state": {}, "param_groups": []}},
+    ],
+)
 def test_wrappers_and_prefixes_are_taken_off(wrap, tmp_path):
     state = make_module().state_dict()
     wrapped = {f"module._orig_mod.{name}": tensor for name, tensor in state.items()}

@@ -193,6 +193,8 @@ torch.save({"a": torch.ones(1)}, TORCH_OLD, _use_new_zipfile_serialization=False
     [
         (b"", "is empty"),
         (b"\n<!DOCTYPE html><html><title>404", "looks like an HTML page"),
+        (b"\x89HDF\r\n\x1a\n" + bytes(40), "an HDF5 file, as Keras writes them"),
+        (b"\x08\x07\x12\x07pytorch\x1a\x051.9.0", "an ONNX model"),
         (b'<?xml version="1.0"?><Error>', "looks like an HTML page: expected weights; if it was downloaded"),
         (b'{"base_code":{"magic":"pir","version":1},"program"', "exported (inference.json), which holds no weights"),
         (b'{\n "base_code": {\n "trainable": true, "magic" : "pir"', "looks like a network that PaddlePaddle exported"),
@@ -266,7 +268,7 @@ def test_a_truncated_file_is_refused_wherever_it_ends(protocol, tmp_path):
 
 @pytest.mark.parametrize("path", ["none.pdparams", ".", "/dev/zero"])
 def test_a_path_without_a_file_is_named(path, tmp_path):
-    with pytest.raises(WeightsError, match="no such file"):
+    with pytest.raises(WeightsError, match="is a folder" if path == "." else "no such file"):
         read_pdparams(tmp_path / path)
 
 

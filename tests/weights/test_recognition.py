@@ -99,6 +99,22 @@ def test_what_is_no_weight_is_counted_by_reason():
     np.testing.assert_allclose(found.statistics["pixel_mean"], [103.53, 116.28, 123.675], rtol=1e-6)
 
 
+@pytest.mark.parametrize("prefix", ["model.", "net.", "detector.model.", "model._orig_mod.", "_fsdp_wrapped_module."])
+@pytest.mark.parametrize("arch", ["tv_r50_fpn", "d2_r50_fpn", "mm_r50_fpn"])
+def test_what_wraps_the_network_is_taken_off_and_what_stands_beside_it_is_counted(arch, prefix):
+    _, _, state = make_thin(arch)
+    wrapped = {prefix + name: array for name, array in state.items()} | {"loss.weight": np.ones(3, np.float32)}
+    found = recognise(wrapped, "it")
+    assert found.arrays.keys() == recognise(state, "it").arrays.keys()
+    assert found.left_out == {f"outside of {prefix!r}, where the network is": ["loss.weight"]}
+
+
+def test_two_networks_in_one_file_are_refused_with_their_names():
+    _, _, state = make_thin("mm_r50_fpn")
+    both = {f"{whose}.{name}": array for whose in ("student", "teacher") for name, array in state.items()}
+    refuse(both, "holds 2 networks, under 'student.', 'teacher.'; expected one")
+
+
 @pytest.mark.parametrize(
     ("arch", "entry", "words"),
     [
@@ -117,6 +133,10 @@ def test_what_is_no_weight_is_counted_by_reason():
         ("tv_r50_fpn", "roi_heads.box.feature_extractor.fc6.weight", "maskrcnn-benchmark"),
         ("mm_r50_fpn", "roi_head.mask_iou_head.convs.0.weight", "Mask Scoring"),
         ("d2_r50_fpn", "sem_seg_head.p2.0.weight", "semantic"),
+        ("d2_r50_fpn", "sem_seg_head.predictor.query_feat.weight", "Mask2Former"),
+        ("mm_r50_fpn", "panoptic_head.pixel_decoder.input_convs.0.conv.weight", "Mask2Former"),
+        ("d2_r50_fpn", "roi_heads.keypoint_head.conv_fcn1.weight", "a keypoint head"),
+        ("mm_r50_fpn", "backbone.stages.0.blocks.0.attn.w_msa.qkv.weight", "a Swin transformer"),
     ],
 )
 def test_networks_that_are_not_computed_are_refused_by_what_shows_it(arch, entry, words):

@@ -248,6 +248,14 @@ def test_what_mmdetections_config_asks_for_and_is_not_computed_is_refused(change
         translate_mmdetection(merge(MMDETECTION.replace(*change, 1), VERSION_3), "my.py", draft_of("mm_r50_fpn"))
 
 
+@pytest.mark.parametrize(
+    "text", ["with read_base():\n    from .base import *\n", "model = {{_base_.model}}\n", "model = build()\n"]
+)
+def test_a_config_of_mmdetection_whose_model_only_a_program_knows_is_refused_with_what_to_do(text):
+    with pytest.raises(ConfigError, match=r"my\.py: has no plain `model = dict\(\.\.\.\)`.*work_dirs"):
+        translate_mmdetection(parse_python_config(text, "my.py"), "my.py", draft_of("mm_r50_fpn"))
+
+
 def test_sides_that_vary_and_a_missing_mean_are_refused():
     for change, words in (
         (("scale=(640, 480)", "scale=[(640, 480), (800, 600)]"), "expected one pair of sides"),

@@ -62,6 +62,13 @@ def test_yaml_that_wants_objects_is_refused_and_nothing_runs(tmp_path, monkeypat
     assert not (tmp_path / "ran").exists()
 
 
+def test_a_base_may_be_written_with_the_slashes_of_windows(tmp_path):
+    (tmp_path / "base").mkdir()
+    (tmp_path / "base" / "b.yaml").write_text("A: 1\n")
+    (tmp_path / "a.yaml").write_text("_BASE_: base\\b.yaml\nB: 2\n")
+    assert read_yaml_config(tmp_path / "a.yaml") == {"A": 1, "B": 2}
+
+
 def test_bases_that_are_missing_circular_or_no_paths_are_refused(tmp_path):
     write(
         tmp_path,

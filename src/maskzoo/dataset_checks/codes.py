@@ -29,6 +29,7 @@ _LOOK = "look at it, correct it where it was made"
 CODES: dict[str, Code] = {
     "unreadable-file": Code("error", "annotation file that cannot be read", "get or export the file again"),
     "bad-table": Code("error", "list that is missing or empty", "export the file again as COCO instances"),
+    "odd-table": Code("error", "list that has another form", "--fix OUT writes a list of rows"),
     "classes-differ": Code("error", "classes that disagree between splits", "give all splits the same categories"),
     "nothing-to-learn": Code("error", "split without an object that trains", "annotate its images, or leave the split out"),
     "bad-row": Code("error", "row that is not an object", _FIX),
@@ -42,9 +43,15 @@ CODES: dict[str, Code] = {
         "error", "image id given twice", "give each image its own id; --fix OUT drops both unless they are one file"
     ),
     "duplicate-annotation-id": Code("error", "annotation id given twice", "--fix OUT gives new ids"),
-    "bad-category-name": Code("error", "category without a name", "name it; --fix OUT calls it by its id"),
+    "bad-category-name": Code(
+        "error", "category without a name", "name it; --fix OUT takes a number as a text, or calls it by its id"
+    ),
     "bad-size": Code("error", "image size that is not valid", "--fix OUT takes it from the file"),
-    "bad-file-name": Code("error", "image without a file name", "name its file, or --fix OUT drops the image"),
+    "bad-file-name": Code(
+        "error",
+        "image without a file name",
+        "name its file; --fix OUT takes a number or a list of one as a text, and drops the image else",
+    ),
     "no-images-folder": Code("error", "images that were not found at all", "give their folder with --images"),
     "misnamed-image": Code("error", "image whose name leads to no file", "--fix OUT writes the name of the one file that fits"),
     "missing-image": Code("error", "image file that is missing", "put it there, or --fix OUT drops the image"),
@@ -83,7 +90,14 @@ CODES: dict[str, Code] = {
     "far-polygon": Code("error", "polygon that goes far outside the image", _FIX),
     "outline-outside": Code("error", "outline wholly outside the image", f"{_LOOK}, or --fix OUT drops the object"),
     "outline-without-area": Code("error", "outline without area", "draw it, or --fix OUT drops the object"),
-    "bad-runs": Code("error", "run lengths that do not fit the image", "encode the mask again, or --fix OUT drops it"),
+    "bad-runs": Code(
+        "error",
+        "run lengths that do not fit the image",
+        "encode the mask again; --fix OUT reads other notations of it, and drops it else",
+    ),
+    "classes-spelt": Code(
+        "warning", "class that train spells otherwise", "training takes the two as one; --fix OUT spells them alike"
+    ),
     "classes-joined": Code("warning", "class that another split lacks", "training adds it; --fix OUT adds it too"),
     "classes-renumbered": Code("warning", "classes numbered differently from train", "number them alike; names decide"),
     "same-image-across": Code("warning", "same image in two splits", "keep it in one: it makes the evaluation too good"),

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from maskzoo.dataset_checks.annotation_checks import Objects
 from maskzoo.dataset_checks.judgement import Judgement
 from maskzoo.dataset_checks.whole_set import WholeSet
+from maskzoo.datasets.classes import fold_name
 from maskzoo.datasets.sifted import Sifted
 from maskzoo.faults import Fault, Words
 
-__all__ = ["judge_classes", "judge_crowds", "judge_names", "judge_shapes", "judge_shared_images"]
+__all__ = ["judge_classes", "judge_crowds", "judge_names", "judge_numbering", "judge_shapes", "judge_shared_images"]
 
 Bools = NDArray[np.bool_]
 MANY_CROWDS = 0.1  # of the objects; COCO has 1 %
@@ -48,17 +49,43 @@ def judge_classes(whole: WholeSet) -> Iterator[Judgement]:
     if not total:
         return
     name, most = counts.most_common(1)[0]
-    empty = [one for one, count in counts.items() if not count]
+    full = {fold_name(one) for one, count in counts.items() if count}
+    empty = [one for one, count in counts.items() if not count and fold_name(one) not in full]
     if len(counts) - len(empty) > 1 and total >= ENOUGH and most >= NEARLY_EVERYTHING * total:
         evidence: dict[str, Any] = {"name": name, "objects": most, "total": total, "share": Words(f"{most / total:.1%}")}
         yield Judgement("one-class", False, evidence, whole.split)
-    if whole.split:
-        return  # a class that another split has is no fault of the set
+    if whole.split or [*judge_numbering(whole)]:
+        return  # a class that another split has is no fault of the set, and one that is numbered otherwise has objects
     above = [one for one in empty if one in unused]
     rest = [one for one in empty if one not in unused]
     for code, names in (("unused-supercategory", above), ("empty-classes", rest)):
         if names:
             yield Judgement(code, False, {"names": names, "empty": len(names), "classes": len(counts)})
+
+
+def judge_numbering(whole: WholeSet) -> Iterator[Judgement]:
+    """Say that objects count their categories from 1 and the file from 0, or the other way round."""
+    tables = [part.sifted.tables for part in whole.parts]
+    known = [{row["id"] for row in _list_numbered(table["categories"], "id")} for table in tables]
+    used = Counter(row["category_id"] for table in tables for row in _list_numbered(table["annotations"], "category_id"))
+    ids = sorted(known[0])
+    if (
+        whole.split
+        or not ids
+        or any(one != known[0] for one in known)
+        or ids not in ([*range(len(ids))], [*range(1, len(ids) + 1)])
+    ):
+        return
+    shift = 1 if ids[0] == 0 else -1
+    wanted = {number + shift for number in ids}
+    beyond = next(iter(wanted - known[0]))  # that no category has
+    if beyond in used and used.keys() <= wanted:
+        evidence = {"known": ids, "used": sorted(used), "objects": used.total(), "first": ids[0], "start": ids[0] + shift}
+        yield Judgement("ids-shifted", used.keys() == wanted, evidence | {"shift": shift})
+
+
+def _list_numbered(rows: Iterable[Any], field: str) -> list[dict[str, Any]]:
+    return [row for row in rows if isinstance(row, dict) and type(row.get(field)) is int]
 
 
 def _count_classes(sifted: Sifted) -> dict[str, int]:

@@ -30,7 +30,7 @@ def judge_file_sizes(parts: Mapping[str, Objects], faults: Iterable[Fault]) -> I
     for fault in faults:
         if fault.code == "size-differs" and fault.image is not None and isinstance(fault.expected, Words):
             (width, height), true = fault.found.values[:2], fault.expected.values[:2]
-            if is_same_shape((width, height), true):
+            if min(width, height) > 1 and is_same_shape((width, height), true):  # 1 x 1 is no size that somebody noted
                 differ[fault.split][fault.image] = (width, height, *true)
                 examples[fault.split].append(fault)
     for split, sizes in differ.items():

@@ -16,7 +16,9 @@ from maskzoo.dataset_checks.judgements import judge_splits
 from maskzoo.dataset_checks.repairs import REPAIRS, Evidence, Outline, drop, measure_sound
 from maskzoo.dataset_checks.report import Change, DatasetReport, Fixed, SplitFacts
 from maskzoo.dataset_checks.rewrites import LARGEST_COMMON, Row, rewrite_tables
+from maskzoo.dataset_checks.run_rewrites import rewrite_runs
 from maskzoo.dataset_checks.split_checks import Contents, check_annotations, check_contents
+from maskzoo.dataset_checks.table_checks import find_spelt
 from maskzoo.dataset_checks.tally import count_rows
 from maskzoo.dataset_checks.whole_repairs import repair_whole, rescale
 from maskzoo.datasets.coco_reader import TABLES, find_first, sift
@@ -121,7 +123,11 @@ class _Cleaner:
             self._put(table, changed[table])
         self._taken = set(find_first(self.tables["annotations"]))
         self._last_id = max((number for number in self._taken if 0 <= number < LARGEST_COMMON), default=0)
-        self._repair(self._look_at_files(looks))
+        faults = self._look_at_files(looks)
+        runs = rewrite_runs(self.tables, self._sizes)
+        self._put("annotations", runs)
+        self.changes += Counter({Change("annotations", "bad-runs", "written as COCO has them"): len(runs)})
+        self._repair(faults)
         self._sizes = {}
 
     def clean(self, judgements: Sequence[Judgement], crowds: bool) -> None:
@@ -250,8 +256,19 @@ class _Cleaner:
         return self._last_id
 
 
+def _spell_alike(cleaners: Mapping[str, _Cleaner]) -> None:
+    """Name classes as the first split does where they are only spelt otherwise."""
+    names = [{row["id"]: row["name"] for row in one.tables["categories"]} for one in cleaners.values()]
+    for cleaner, own in zip(cleaners.values(), names, strict=True):
+        spelt = find_spelt(names[0], own)
+        rows = cleaner.tables["categories"]
+        cleaner.tables["categories"] = [row | {"name": names[0][row["id"]]} if row["id"] in spelt else row for row in rows]
+        cleaner.changes += Counter({Change("categories", "classes-spelt", "name written as in the first split"): len(spelt)})
+
+
 def _share_categories(cleaners: Mapping[str, _Cleaner]) -> None:
     """Add to each split the categories that only others have, unless an id or a name means something else there."""
+    _spell_alike(cleaners)
     own = {split: {row["id"]: row["name"] for row in one.tables["categories"]} for split, one in cleaners.items()}
     known: dict[int, tuple[Row, str]] = {}  # and the split that it is from
     for split, cleaner in cleaners.items():

@@ -21,6 +21,7 @@ Doubles = NDArray[np.float64]
 MOST, NEARLY_ALL = 0.8, 0.95  # share of the objects that a judgement needs
 BESIDE = 0.05  # a part of the image may lie a little outside of 0 to 1
 LEAST_SIDE = 8  # pixels of an image in which nothing sound lies within one pixel
+MARGIN = 30  # pixels at the images' edges that may be empty in a sound set
 CHANCE = 0.05  # that objects lie in a corner by chance, each anywhere in its image
 MANY_OUTSIDE = 0.1  # share of the objects that exchanged axes put outside of images that are not nearly square
 SAMPLE = 20_000  # boxes by which the way is found that all of them are written
@@ -35,7 +36,12 @@ LAYOUTS: dict[str, tuple[tuple[int, ...], str]] = {
     "centre y, centre x, height, width": ((1, 0, 3, 2), "centre"),
     "x y width height": ((0, 1, 2, 3), "start"),
 }
-UNITS = {"": 0.0, " in parts of the image (0 to 1)": 1.0, " in percent of the image": 100.0}
+UNITS = {
+    "": 0.0,
+    " in parts of the image (0 to 1)": 1.0,
+    " in percent of the image": 100.0,
+    " in thousandths of the image": 1000.0,
+}
 
 
 def judge_geometry(whole: WholeSet) -> Iterator[Judgement]:
@@ -59,13 +65,17 @@ def _judge_coordinates(whole: WholeSet) -> Iterator[Judgement]:
         parts, shown = find_parts(corners) & boxed, "boxes"
     elif parts.any() and (find_parts(whole.bbox) & boxed)[parts].mean() > MOST:
         shown = "outlines and boxes"
-    total = int(chosen.sum())
-    if total and parts.sum() >= MOST * total and _has_fractions(corners_of[parts]):
+    total, most = int(chosen.sum()), parts.sum() >= MOST * chosen.sum()
+    # Nothing sound lies within one pixel; what touches the image's corner may be the rest of an object that was cut off.
+    inside = int((parts & (corners_of[:, :2] > 0).all(axis=1)).sum())
+    some = inside and len(whole.parts) == 1  # of several splits, each is told by itself
+    if total and (most or some) and _has_fractions(corners_of[parts]):
         evidence = {"objects": total, "within": int(parts.sum()), "what": Words(shown)}
-        field = "bbox" if shown == "boxes" else "segmentation"
-        expected = "pixels"
-        yield Judgement("parts-of-image", parts.sum() > 1, evidence, whole.split, whole.show(parts, field, expected))
-    elif total:
+        examples = whole.show(parts, "bbox" if shown == "boxes" else "segmentation", "pixels")
+        certain = parts.sum() > 1 or inside > 0 if most else inside > 1
+        yield Judgement("parts-of-image", bool(certain), evidence, whole.split, examples)
+        chosen = chosen & ~parts
+    if not most and chosen.any():
         yield from _judge_extent(whole, chosen, corners_of)
 
 
@@ -117,7 +127,7 @@ def _judge_corner(whole: WholeSet, chosen: Bools, corners: Doubles) -> Iterator[
     reach = values[:, 2:].max(axis=0)
     within = np.asarray((values <= 102).all(axis=1))
     percent = within.all() and (reach >= 75).all() and (side > 105).all() and _has_fractions(values)
-    likely = percent and np.log(1e4 / side.prod(axis=1)).sum() < np.log(CHANCE)
+    likely = percent and (side.max(axis=1) > 100 + MARGIN).all() and np.log(1e4 / side.prod(axis=1)).sum() < np.log(CHANCE)
     proved = within & _prove_percent(whole, chosen, values, side / 100)
     certain = proved.sum() > 1 and proved.mean() >= MOST
     if certain or likely:

@@ -38,7 +38,7 @@ LOOKS: dict[str, Look] = {
         "coordinates that are parts of the image",
         "the {what} of {within} of {objects} objects lie within the first pixel of their images",
         "coordinates that are parts of the image's width and height (0 to 1), not pixels",
-        "--fix OUT multiplies them by the width and height, and takes boxes and areas from the outlines",
+        "--fix OUT multiplies them by the width and height, if it is certain, and takes boxes and areas from the outlines",
         _BOXES | {"area-differs", "no-area", "outline-without-area", "polygon-without-area"},
     ),
     "percent-of-image": Look(
@@ -90,6 +90,13 @@ LOOKS: dict[str, Look] = {
         "objects drawn with a brush, as CVAT writes them: each one as a crowd",
         f"nothing is left to learn or to measure; {_TAKEN}",
         frozenset({"crowd", "crowd-polygons", "nothing-to-learn"}),
+    ),
+    "ids-shifted": Look(
+        "objects that are numbered otherwise than the categories",
+        "the categories have the ids {known}, and the {objects} objects name {used}",
+        "categories that are numbered from {first}, and objects from {start}",
+        "--fix OUT gives the objects the ids of their categories, if it is certain; else look at some with `maskzoo data show`",
+        frozenset({"unknown-category", "category-without-objects"}),
     ),
     "specks": Look(
         "objects that are specks",

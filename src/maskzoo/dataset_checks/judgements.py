@@ -11,6 +11,7 @@ from maskzoo.dataset_checks.content_judgements import (
     judge_classes,
     judge_crowds,
     judge_names,
+    judge_numbering,
     judge_shapes,
     judge_shared_images,
 )
@@ -31,6 +32,7 @@ JUDGES: tuple[Callable[[WholeSet], Iterator[Judgement]], ...] = (
     judge_shapes,
     judge_classes,
     judge_names,
+    judge_numbering,
 )
 
 
@@ -43,6 +45,8 @@ def judge_splits(parts: Mapping[str, Objects], faults: Iterable[Fault] = ()) -> 
     if any(one.split and one.certain and one.code == "boxes-otherwise" for one in found):
         # Doubts about the whole set are about these boxes and about single ones, which are told of their splits.
         found = [one for one in found if one.split or one.certain or not one.code.startswith("boxes-")]
+    sure = {one.code for one in found if one.certain}  # what is certain of a split is no doubt about the whole set
+    found = [one for one in found if one.split or one.certain or one.code not in sure]
     general = {judgement.code: judgement.certain for judgement in found if not judgement.split}
     kept = [one for one in found if not one.split or general.get(one.code, -1) < one.certain]
     faults = list(faults)

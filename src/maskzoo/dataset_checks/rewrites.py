@@ -11,7 +11,8 @@ from typing import Any
 from maskzoo.dataset_checks.annotation_checks import SLIGHT_PIXELS
 from maskzoo.dataset_checks.report import Change
 from maskzoo.datasets.coco_reader import LARGEST_ID
-from maskzoo.datasets.nesting import describe_nesting, nest
+from maskzoo.datasets.nesting import describe_nesting, join_columns, nest
+from maskzoo.datasets.picture_names import split_address
 from maskzoo.faults import NOUNS
 
 __all__ = ["LARGEST_COMMON", "Row", "rewrite_tables"]
@@ -45,7 +46,9 @@ class _Rewriter:
         self._counted: set[tuple[int, Change]] = set()
 
     def rewrite(self) -> None:
-        for table in ("images", "categories"):
+        for table, field, why in (("images", "file_name", "bad-file-name"), ("categories", "name", "bad-category-name")):
+            for place, row in self._list(table):
+                self._write(place, table, row, _read_name(row, field), why, "written as text")
             self._join_rows(table)
             self._number(table)
         self._tell_apart()
@@ -184,13 +187,19 @@ class _Rewriter:
         odd = [field for field in ("iscrowd", "ignore") if field in row and row[field] not in (0, 1)]
         flags: dict[str, Any] = {field: value for field in odd if (value := _to_flag(row[field])) is not None}
         row = self._write(place, "annotations", row, flags, "bad-flag", "read as 0 or 1")
-        if describe_nesting(row.get("segmentation")) is not None:
-            self._write(
-                place, "annotations", row, {"segmentation": nest(row["segmentation"])}, "bad-nesting", "nested as polygons"
-            )
+        self._rewrite_outline(place, row)
+
+    def _rewrite_outline(self, place: int, row: Row) -> None:
+        outline, bbox = row.get("segmentation"), row.get("bbox")
+        if (columns := join_columns(outline, bbox)) is not None:
+            self._write(place, "annotations", row, {"segmentation": columns}, "bad-nesting", "x and y put together")
+        elif describe_nesting(outline) is not None and (polygons := nest(outline)) is not None:
+            self._write(place, "annotations", row, {"segmentation": polygons}, "bad-nesting", "nested as polygons")
 
     def _find(self, table: str, value: Any) -> int | None:
         """Return the id of the row that a value names: as it is written, as a number, or by the row's name."""
+        if isinstance(value, list) and len(value) == 1:
+            (value,) = value
         if not isinstance(value, str | int | float):
             return None
         ids = self.ids[table]
@@ -201,8 +210,8 @@ class _Rewriter:
             return found
         if not isinstance(value, str):
             return None
-        found = self.names[table].get(value)
-        return self.names[table].get(value.strip().casefold()) if found is None and table == "categories" else found
+        other = value.strip().casefold() if table == "categories" else "".join(split_address(value)[-1:])
+        return self.names[table].get(value, self.names[table].get(other))
 
     def _find_class(self, row: Row) -> str | None:
         """Return the one class that an object without a category names elsewhere, as VIA's attributes do."""
@@ -210,6 +219,15 @@ class _Rewriter:
         said = {place[field] for place in places for field in CLASS_FIELDS if isinstance(place.get(field), str)}
         known = {name for name in said if self._find("categories", name) is not None}
         return known.pop() if len(known) == 1 else None
+
+
+def _read_name(row: Row, field: str) -> dict[str, str]:
+    """Return a name that is a number, or stands alone in a list, as a text."""
+    value = row.get(field)
+    if isinstance(value, list) and len(value) == 1:
+        (value,) = value
+    value = str(value) if type(value) is int else value
+    return {field: value} if isinstance(value, str) and value != row.get(field) else {}
 
 
 def _belongs(one: Row, image: Row) -> bool:

@@ -12,9 +12,10 @@ from maskzoo.dataset_checks.codes import CODES, rank
 from maskzoo.dataset_checks.image_checks import ImageFiles, Looks, check_images
 from maskzoo.dataset_checks.judgements import judge_splits
 from maskzoo.dataset_checks.report import DatasetReport, SplitFacts
-from maskzoo.datasets.annotations import look_for_images
+from maskzoo.dataset_checks.table_forms import list_tables
 from maskzoo.datasets.class_edits import ClassEdits, edit_contents
 from maskzoo.datasets.coco_reader import read_json, sift
+from maskzoo.datasets.image_folders import look_for_images
 from maskzoo.datasets.image_places import ImagePlaces, find_places
 from maskzoo.datasets.sifted import Sifted
 from maskzoo.errors import AnnotationsError
@@ -47,7 +48,9 @@ def check_splits(
     for number, (split, file) in enumerate(splits.items()):
         on_progress(ProgressEvent("Reading annotations", number, len(splits), "files"))
         try:
-            contents[split] = read_json(file)
+            contents[split], odd = list_tables(read_json(file))
+            expected = "an object with images, annotations and categories, each a list of rows"
+            faults += [Fault("odd-table", str(file), field, Words(form), expected, split=split) for field, form in odd]
         except AnnotationsError as error:
             faults += [replace(fault, split=split) for fault in error.faults]
     if edits is not None:

@@ -8,12 +8,13 @@ from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any
 
 from maskzoo.datasets.annotations import find_trainable
+from maskzoo.datasets.classes import fold_name
 from maskzoo.datasets.coco_reader import find_first
 from maskzoo.datasets.sifted import Sifted
 from maskzoo.errors import list_some
 from maskzoo.faults import Fault, Words, quote
 
-__all__ = ["CHECKS", "check_classes", "check_trainable"]
+__all__ = ["CHECKS", "check_classes", "check_trainable", "find_spelt"]
 
 UNUSED = Words("no object"), "one at least"
 
@@ -65,9 +66,13 @@ def check_classes(splits: Mapping[str, Sifted]) -> Iterator[Fault]:
         first = parts[0]
         expected, found = first.packed.classes, other.packed.classes
         ours, theirs = expected.to_classes(), found.to_classes()
+        for number in sorted(find_spelt(ours, theirs)):
+            wanted = Words("{}, as in {} ({})", ours[number], Words(first.split), first.packed.source)
+            yield other.name_file("classes-spelt", "name", theirs[number], wanted, table="categories", row=number)
+            theirs[number] = ours[number]
         if ours == theirs:
             continue
-        if len(set(expected.names)) == len(expected.names) and sorted(expected.names) == sorted(found.names):
+        if len(set(expected.names)) == len(expected.names) and sorted(expected.names) == sorted(theirs.values()):
             moved = [f"{number} {quote(name)}" for number, name in theirs.items() if ours.get(number) != name]
             wanted = Words("the ids of {} ({})", Words(first.split), first.packed.source)
             yield other.name_file("classes-renumbered", "categories", Words(list_some(moved)), wanted)
@@ -79,6 +84,15 @@ def check_classes(splits: Mapping[str, Sifted]) -> Iterator[Fault]:
             wanted = Words("{}, as in {} ({})", _name(ours.get(number)), Words(first.split), first.packed.source)
             found_name = _name(theirs.get(number))
             yield other.name_file(code, "name", found_name, wanted, table="categories", row=number)
+
+
+def find_spelt(ours: Mapping[int, str], theirs: Mapping[int, str]) -> set[int]:
+    """Return the ids under which two splits have one class, in other capitals, or with other spaces, `-` and `_`."""
+    return {
+        number
+        for number, name in theirs.items()
+        if ours.get(number, name) != name and fold_name(ours[number]) == fold_name(name) and ours[number] not in theirs.values()
+    }
 
 
 def _find_lacking(ours: dict[int, str], theirs: dict[int, str]) -> tuple[dict[int, str], dict[int, str]] | None:

@@ -65,9 +65,19 @@ def repair_whole(
         changes[Change("annotations", LOOKS[code].title, ACTIONS.get(code, ""))] += len(changed)
         wanted = whose if code == "boxes-otherwise" else changed
         _measure_anew(rows, {place: whose[place] for place in wanted}, code, changes)
+    if "ids-shifted" in certain:
+        _shift_ids(rows, certain["ids-shifted"]["shift"], changes)
     if crowds:
         _take_crowds(rows, whose, changes)
     return rows, +changes
+
+
+def _shift_ids(rows: list[Any], shift: int, changes: Counter[Change]) -> None:
+    """Give objects that are numbered otherwise the ids of their categories, in place."""
+    for place, row in enumerate(rows):
+        if isinstance(row, dict) and type(row.get("category_id")) is int:
+            rows[place] = {**row, "category_id": row["category_id"] - shift}
+            changes[Change("annotations", LOOKS["ids-shifted"].title, "category_id of its class")] += 1
 
 
 def _take_crowds(rows: list[Any], whose: Mapping[int, Row], changes: Counter[Change]) -> None:

@@ -160,6 +160,9 @@ def _pair(ours: ClassMap, theirs: ClassMap, our_name: str, their_name: str) -> l
     """Return the label in `theirs` of each of our classes, or -1: first by id and name, then by name, then `fold_name`."""
     places = {pair: place for place, pair in enumerate(theirs.to_pairs())}
     labels = [places.get(pair, -1) for pair in ours.to_pairs()]
+    met = {ours.names[place] for place, label in enumerate(labels) if label >= 0}
+    if again := [name for label, name in enumerate(theirs.names) if label not in set(labels) and name in met]:
+        raise _refuse_twice(their_name, again[0])
     keys: tuple[Callable[[str], str], ...] = (str, fold_name)
     for key in keys:
         left = [place for place, label in enumerate(labels) if label < 0]
@@ -171,14 +174,18 @@ def _pair(ours: ClassMap, theirs: ClassMap, our_name: str, their_name: str) -> l
         both = {name for _, name in sides[0][1]} & {name for _, name in sides[1][1]}
         for side, classes in sides:
             if twice := [name for name, count in Counter(name for _, name in classes).items() if count > 1 and name in both]:
-                raise ConfigError(
-                    f"{side} has more than one class called {twice[0]!r}, capitals and spaces aside; expected each once; join "
-                    "or rename them: --classes map.yml joins those of one name, as does `maskzoo data check DATA --fix OUT`"
-                )
+                raise _refuse_twice(side, twice[0])
         found = {name: label for label, name in sides[1][1]}
         for place, name in sides[0][1]:
             labels[place] = found.get(name, -1)
     return labels
+
+
+def _refuse_twice(side: str, name: str) -> ConfigError:
+    return ConfigError(
+        f"{side} has more than one class called {name!r}, capitals and spaces aside; expected each once; join "
+        "or rename them: --classes map.yml joins those of one name, as does `maskzoo data check DATA --fix OUT`"
+    )
 
 
 def _note_spelling(ours: ClassMap, theirs: ClassMap, shared: Sequence[tuple[int, int]]) -> list[str]:

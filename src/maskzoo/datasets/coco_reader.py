@@ -17,12 +17,14 @@ from maskzoo.datasets.sifted import Sifted, check_numbers, is_number, pack_rows
 from maskzoo.datasets.sound_reader import read_sound
 from maskzoo.errors import AnnotationsError, tell_plainly
 from maskzoo.faults import NOUNS, Fault, Words
+from maskzoo.images.find import IMAGE_SUFFIXES
 from maskzoo.images.read import MAX_PIXELS
 from maskzoo.system.json_text import parse_json
 
 __all__ = ["TABLES", "find_first", "pack_annotations", "read_annotations", "read_json", "sift", "sift_sound"]
 
 TABLES = ("images", "annotations", "categories")
+NAME_FIELDS = ("filename", "fileName", "image_name", "image_path", "path", "file", "name", "image")  # for file_name
 LARGEST_ID = 2**63 - 1  # ids are kept in 64 bits
 
 
@@ -75,16 +77,28 @@ def sift(data: Any, source: str, split: str = "") -> Sifted:
     """
     if not isinstance(data, dict) or not any(name in data for name in TABLES):
         found = Words("an object with none of the tables") if isinstance(data, dict) else data
-        raise _refuse(source, found, "a COCO instances file: an object with the tables images, annotations and categories")
-    _name_by_address(data["images"] if isinstance(data.get("images"), list) else [])
+        expected = "a COCO instances file: an object with the tables images, annotations and categories"
+        raise _refuse(source, found, f"{expected}; `maskzoo data check FILE --fix OUT` takes these out of something else")
+    _name_files(data["images"] if isinstance(data.get("images"), list) else [])
     return _Sifter(source, split).sift(data)
 
 
-def _name_by_address(images: Sequence[Any]) -> None:
-    """Name images that have only an address, as LVIS's have: folder and file (`val2017/000000000139.jpg`) are its end."""
+def _name_files(images: Sequence[Any]) -> None:
+    """Name images whose file stands elsewhere in their row: in another tool's field, or at the end of LVIS's address.
+
+    Of an address (`.../val2017/000000000139.jpg`) folder and file are taken.
+    """
     for row in images:
-        if isinstance(row, dict) and "file_name" not in row and isinstance(row.get("coco_url"), str):
-            row["file_name"] = "/".join(row["coco_url"].split("/")[-2:])
+        if isinstance(row, dict) and row.get("file_name") in (None, ""):
+            named = next((name for field in NAME_FIELDS if _names_picture(name := row.get(field))), None)
+            if named is not None:
+                row["file_name"] = named
+            elif isinstance(row.get("coco_url"), str):
+                row["file_name"] = "/".join(row["coco_url"].split("/")[-2:])
+
+
+def _names_picture(value: Any) -> bool:
+    return isinstance(value, str) and Path(value).suffix.lower() in IMAGE_SUFFIXES
 
 
 class _Sifter:

@@ -10,7 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from maskzoo.datasets.annotations import AnnotationSet, find_image_folder
+from maskzoo.datasets.annotations import AnnotationSet
+from maskzoo.datasets.image_folders import find_image_folder
 from maskzoo.errors import MaskzooError, SourceError
 from maskzoo.system.files import check_target, make_folder, write_file
 

@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from maskzoo.datasets.annotations import AnnotationSet, find_image_folder
+from maskzoo.datasets.annotations import AnnotationSet
 from maskzoo.datasets.coco_reader import read_annotations
 from maskzoo.datasets.contact_sheet import Cell, draw_sheet
 from maskzoo.datasets.drawn_objects import read_annotated_photo
+from maskzoo.datasets.image_folders import find_image_folder
 from maskzoo.datasets.layout import find_splits, pick_split
 from maskzoo.drawing.fonts import check_font, explain_unwritten
 from maskzoo.drawing.picture_file import MARK, encode_picture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
@@ -10,21 +11,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote
 
-from maskzoo.datasets.annotations import bound_images, is_part, list_places
+from maskzoo.datasets.image_folders import NO_PHOTOS, bound_images, find_root, list_places
 from maskzoo.datasets.layout import name_split
-from maskzoo.datasets.picture_names import drop_upload, fold_name, is_address, plain_name, split_address
+from maskzoo.datasets.picture_names import (
+    drop_export,
+    drop_upload,
+    fold_name,
+    is_address,
+    mend_letters,
+    plain_name,
+    split_address,
+)
 from maskzoo.errors import SourceError
 from maskzoo.images.bounds import Bounds
 from maskzoo.images.find import IMAGE_SUFFIXES, find_pictures
 
 __all__ = ["ImagePlaces", "Match", "find_places"]
-
-# Folders, in small letters, whose pictures have the names of photos and are none.
-NO_PHOTOS = frozenset([
-    "mask", "masks", "label", "labels", "annotations", "segmentationclass", "segmentationobject", "segmentationclasspng",
-    "segmentationobjectpng", "segmentationclassvisualization", "segmentationobjectvisualization", "gtfine", "groundtruth",
-    "thumbs", "thumbnails",
-])  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,16 +97,16 @@ def find_places(
 def _choose_top(paths: Sequence[Path], folder: Path | None, usual: Sequence[Path], roots: Sequence[Path]) -> Path:
     """Return the deepest usual folder that has all the files, and those of `folder`."""
     whole = [*paths, *([folder / "any"] if folder is not None else [])]
-    fitting = [place for place in (*usual, *roots) if all(path.is_relative_to(place) for path in whole)]
+    known = [*usual, *roots, *([folder] if folder is not None else [])]
+    fitting = [place for place in known if all(path.is_relative_to(place) for path in whole)]
     chosen = max(fitting, key=lambda place: len(place.parts), default=roots[0])
     return folder if folder is not None and len(folder.parts) == len(chosen.parts) else chosen
 
 
 def _list_roots(source: Path) -> list[Path]:
     """Return the folder whose tree is looked through: the annotation file's, or the one above a folder for annotations."""
-    own = source.absolute().parent
-    root = own.parent if is_part(own) else own
-    return [] if root in (Path.home(), Path(root.anchor)) else [root]  # these hold all kinds of things
+    root = find_root(source)
+    return [] if root is None else [root]
 
 
 def _is_file(path: Path) -> bool:
@@ -119,9 +121,9 @@ def _read(part: str) -> str:
     return unicodedata.normalize("NFC", unquote(part)).strip()
 
 
-def _drop_ending(name: str) -> str:
+def _drop_endings(name: str) -> str:
     stem, point, ending = name.rpartition(".")
-    return stem if point + ending in IMAGE_SUFFIXES else name
+    return _drop_endings(stem) if point + ending in IMAGE_SUFFIXES else name
 
 
 # What a name and a file have in common, from the strictest on, and what differs then.
@@ -132,7 +134,14 @@ _KEYS: tuple[tuple[Callable[[str], str], str], ...] = (
     (lambda part: fold_name(_read(part)), "the capitals differ"),
     (lambda part: drop_upload(fold_name(_read(part))), "one has the prefix of an upload"),
     (lambda part: plain_name(drop_upload(fold_name(_read(part)))), "an upload changed its signs"),
-    (lambda part: _drop_ending(fold_name(_read(part))), "the ending differs"),
+    (lambda part: fold_name(_read(part.replace("+", " "))), "the spaces are written as +"),
+    (lambda part: fold_name(mend_letters(part)), "its letters were read in another encoding"),
+    (lambda part: drop_export(fold_name(_read(part))), "Roboflow's export added to the name"),
+    (lambda part: _drop_endings(fold_name(_read(part))), "the ending differs"),
+    (
+        lambda part: re.sub(r"(?<!\d)0+(?=\d)", "", _drop_endings(fold_name(_read(part)))),
+        "the number has other zeros before it",
+    ),
 )
 
 

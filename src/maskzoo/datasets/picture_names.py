@@ -8,10 +8,11 @@ from contextlib import suppress
 from pathlib import PureWindowsPath
 from urllib.parse import parse_qs, unquote, urlsplit
 
-__all__ = ["drop_upload", "fold_name", "is_address", "plain_name", "split_address"]
+__all__ = ["drop_export", "drop_upload", "fold_name", "is_address", "mend_letters", "plain_name", "split_address"]
 
 # Label Studio puts eight digits before the name of an uploaded file.
 _UPLOAD = re.compile(r"[0-9a-f]{6,36}-(?=.)")
+_EXPORT = re.compile(r"(.+)_(?:jpe?g|png|bmp|webp|tiff?)\.rf\.\w{8,}(\.\w+)")  # what Roboflow makes of `a.jpg`
 
 
 def is_address(named: str) -> bool:
@@ -40,6 +41,19 @@ def fold_name(name: str) -> str:
 def plain_name(name: str) -> str:
     """Return a name as a server keeps it that writes `_` for spaces and drops other signs (Django's `get_valid_filename`)."""
     return re.sub(r"[^-\w.]", "", fold_name(name).strip().replace(" ", "_"))
+
+
+def mend_letters(name: str) -> str:
+    """Return a name of which each letter became two or three, for it was read in another encoding, as it was."""
+    for encoding in () if name.isascii() else ("cp1252", "latin-1", "cp437"):  # of Windows, and of its archives
+        with suppress(UnicodeError):
+            return name.encode(encoding).decode("utf-8")
+    return name
+
+
+def drop_export(name: str) -> str:
+    """Return a name without what Roboflow's export adds to it."""
+    return _EXPORT.sub(r"\1\2", name)
 
 
 def drop_upload(name: str) -> str:

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from maskzoo.datasets.annotations import find_image_folder
 from maskzoo.datasets.coco_reader import pack_annotations, read_json
 from maskzoo.datasets.coco_writer import advise_on_images, write_coco
+from maskzoo.datasets.image_folders import find_image_folder
 from maskzoo.datasets.layout import find_splits
 from maskzoo.errors import ArgumentError, ConfigError, MaskzooError, SourceError
 from maskzoo.progress import OnProgress, ProgressEvent, say_nothing

@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 
 from maskzoo.config import ModelConfig
 from maskzoo.dataset_checks.before_use import judge_before, take_crowds
-from maskzoo.datasets.annotations import AnnotationSet, find_image_folder
+from maskzoo.datasets.annotations import AnnotationSet
 from maskzoo.datasets.class_edits import GivenClasses, read_class_edits
 from maskzoo.datasets.classes import ClassMap, ClassMatch, match_classes
 from maskzoo.datasets.coco_reader import read_annotations
 from maskzoo.datasets.coco_writer import to_coco
+from maskzoo.datasets.image_folders import find_image_folder
 from maskzoo.datasets.layout import find_splits, pick_split
 from maskzoo.errors import ArgumentError
 from maskzoo.evaluation.analysis import Analysis, analyze
@@ -168,6 +169,8 @@ def evaluate(
             tell(ProgressEvent("Evaluating", note=f"{edits.origin}: {edited}"))
         for note in judge_before(data, {"": annotations}, learning=False):
             tell(ProgressEvent("Evaluating", note=note))
+        if not sum(annotations.count_objects()):
+            tell(ProgressEvent("Evaluating", note=f"{annotations.source}: has no object to find, so nothing is measured"))
         kept = None if limit is None else choose_images(annotations, all_images=all_images, limit=limit)
         chosen = annotations if kept is None else annotations.select(kept)
         folder, found = None, None

@@ -29,6 +29,7 @@ from maskzoo.errors import ImageError
 from maskzoo.images.find import describe_video
 from maskzoo.images.held import Order, from_array, is_tensor, read_open_file
 from maskzoo.images.jpeg_scans import check_scans
+from maskzoo.images.other_kinds import describe_kind
 from maskzoo.system.files import describe_address, expand_home
 
 if TYPE_CHECKING:
@@ -193,6 +194,8 @@ def _from_stream(stream: IO[bytes], name: str, max_pixels: int, make: Callable[[
     if kind is None:
         if video := describe_video(Path(name), prefix):
             raise ImageError(video)
+        if known := describe_kind(prefix):
+            raise ImageError(f"{name}: not an image that maskzoo reads: it is {known}")
         raise ImageError(
             f"{name}: not an image that maskzoo reads: it begins with {prefix!r}; "
             f"expected one of {', '.join(FORMATS)}; save it as one of these"

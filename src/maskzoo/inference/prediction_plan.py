@@ -110,8 +110,8 @@ def find_photos(
             f"{sets[0]}: a data set beside other sources, whose ids would meet its own; expected it alone; predict them "
             "one after the other, each with an --out of its own"
         )
-    from maskzoo.datasets.annotations import find_image_folder
     from maskzoo.datasets.coco_reader import read_annotations
+    from maskzoo.datasets.image_folders import find_image_folder
 
     annotations = read_annotations(Path(sets[0]))
     folder = find_image_folder(annotations, images)

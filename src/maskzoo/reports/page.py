@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from maskzoo.datasets.annotations import AnnotationSet, find_image_folder
+from maskzoo.datasets.annotations import AnnotationSet
+from maskzoo.datasets.image_folders import find_image_folder
 from maskzoo.drawing.fonts import explain_unwritten
 from maskzoo.errors import ArgumentError, SourceError
 from maskzoo.evaluation.analysis import Analysis

@@ -10,10 +10,11 @@ from typing import Any
 
 from maskzoo.config import ModelConfig, RunSettings
 from maskzoo.dataset_checks.before_use import take_crowds
-from maskzoo.datasets.annotations import AnnotationSet, find_image_folder, select_for_training
+from maskzoo.datasets.annotations import AnnotationSet, select_for_training
 from maskzoo.datasets.coco_reader import pack_annotations, read_annotations
 from maskzoo.datasets.contact_sheet import Cell, draw_sheet
 from maskzoo.datasets.draw import check_sheet, choose_images, find_split, write_sheet
+from maskzoo.datasets.image_folders import find_image_folder
 from maskzoo.drawing.fonts import explain_unwritten
 from maskzoo.errors import SourceError
 from maskzoo.model_file import parse_settings

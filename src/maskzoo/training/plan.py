@@ -9,10 +9,11 @@ from typing import Any
 
 from maskzoo.config import ModelConfig, RunSettings
 from maskzoo.dataset_checks.before_use import judge_before, take_crowds
-from maskzoo.datasets.annotations import AnnotationSet, find_image_folder
+from maskzoo.datasets.annotations import AnnotationSet
 from maskzoo.datasets.class_edits import EditedClasses, GivenClasses, read_class_edits
 from maskzoo.datasets.classes import ClassMap, join_classes
 from maskzoo.datasets.coco_reader import read_annotations
+from maskzoo.datasets.image_folders import find_image_folder
 from maskzoo.datasets.layout import find_splits
 from maskzoo.errors import ArgumentError, TrainingError
 from maskzoo.model_file import parse_settings

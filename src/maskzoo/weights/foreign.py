@@ -31,6 +31,7 @@ PARTS = (
 )
 PREFIXES = ("module.", "_orig_mod.")  # of DataParallel, and of torch.compile
 TOLD = 5  # names in a note
+DEEPEST = 3  # wrappers in each other
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +119,7 @@ def _choose(container: str, content: Any, part: str | None) -> ForeignFile:
     found = {name: arrays for name, arrays in _list_parts(content) if arrays}
     if part is not None and part not in found:
         raise WeightsError(f"has no weights under {part!r}; found them under {list_some(map(repr, found)) or 'no key'}")
-    chosen = part or next((name for name in (*PARTS, "") if name in found), None)
+    chosen = part or next((name for name in (*PARTS, "", *found) if name in found), None)
     if chosen is None:
         keys = list_some(repr(key) for key in content)
         raise WeightsError(f"holds no weights; found the entries {keys}; expected tensors by name, or 'model' or 'state_dict'")
@@ -141,6 +142,11 @@ def _list_parts(content: dict[Any, Any]) -> Iterator[tuple[str, dict[str, Array]
     arrays = _take_arrays(content)
     if len(arrays) * 2 > len(content):
         yield "", arrays
+    for name in content:  # of one's own training
+        if isinstance(name, str) and name not in PARTS and (inner := _find_dict(content, name)) is not None:
+            arrays = _take_arrays(inner)
+            if any("." in key for key in arrays) and len(arrays) * 2 > len(inner):
+                yield name, arrays
 
 
 def _find_dict(content: dict[Any, Any], name: str) -> dict[Any, Any] | None:
@@ -148,8 +154,10 @@ def _find_dict(content: dict[Any, Any], name: str) -> dict[Any, Any] | None:
     value = content.get(name) if name else content
     if type(value) is not dict:
         return None
-    inner = next((value[key] for key in ("state_dict", "model") if type(value.get(key)) is dict), None) if name else None
-    return value if inner is None else inner
+    for _ in range(DEEPEST if name else 0):
+        inner = next((value[key] for key in ("state_dict", "model") if type(value.get(key)) is dict), None)
+        value = value if inner is None else inner
+    return value
 
 
 def _take_arrays(content: dict[Any, Any]) -> dict[str, Array]:

@@ -26,13 +26,18 @@ _SIGNS = tuple(
             r"^roi_heads\.box_(head|predictor)\.[0-2]\.(fc|cls|bbox|conv)|^roi_head\.(bbox|mask)_head\.\d+\.",
             "the heads of another library's Cascade R-CNN",
         ),
-        (r"point_head|coarse_head", "PointRend's mask head"),
+        (r"(?<!key)point_head|coarse_head", "PointRend's mask head"),
         (r"keypoint", "a keypoint head"),
         (r"mask_iou_head|maskiou", "Mask Scoring R-CNN's head"),
+        (
+            r"^sem_seg_head\.(pixel_decoder|predictor)\.|^panoptic_head\.(pixel|transformer)_decoder",
+            "the heads of a Mask2Former or MaskFormer",
+        ),
         (
             r"^(sem_seg_head|semantic_head|roi_head\.semantic_head|roi_head\.glbctx|panoptic)",
             "a head for semantic segmentation",
         ),
+        (r"relative_position_bias_table|\.w_msa\.", "a Swin transformer"),
         (r"relative_position|absolute_pos_embed|patch_embed|pos_embed|^transformer\.|^backbone\.net\.blocks", "a transformer"),
         (_STAGE + r"s\d\.b\d|" + _STAGE + r"(trunk_output|layer\d)\.block\d", "a RegNet backbone"),
         (_STAGE + r"layer\d\.\d+\.convs\.", "a Res2Net backbone"),
@@ -48,7 +53,7 @@ _SIGNS = tuple(
         (r"^neck\.(\d+\.|pafpn_convs|downsample_convs|bfp|refine)", "another pyramid than FPN (PAFPN, BFP, ...)"),
         (r"^(bbox_head|mask_head)\.(cls_convs|reg_convs|retina|feature_convs|kernel)", "the head of a network without regions"),
         (r"^head\.(cls_subnet|bbox_subnet|classification_head|regression_head)", "the head of a RetinaNet or FCOS"),
-        (r"^model\.\d+\.", "a YOLO network"),
+        (r"^(model\.)+\d+\.", "a YOLO network"),
     )
 )
 

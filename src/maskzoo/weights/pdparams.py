@@ -68,7 +68,8 @@ def looks_like_page(head: bytes) -> bool:
 def check_there(path: Path) -> None:
     """Raise WeightsError that says what is in the place of a file."""
     if not os.path.isfile(path):  # noqa: PTH113 - a folder, a device that never ends, a name too long
-        raise WeightsError(describe_address(path) or f"{path}: no such file; expected the path of a weights file")
+        found = "is a folder; name the weights file in it" if os.path.isdir(path) else "no such file"  # noqa: PTH112 - as above
+        raise WeightsError(describe_address(path) or f"{path}: {found}; expected the path of a weights file")
 
 
 def _read_bytes(path: Path) -> bytes:
@@ -98,7 +99,7 @@ def _refuse_foreign(head: bytes) -> None:
 def refuse_unreadable(head: bytes) -> None:
     """Refuse a file that begins so if no weights can be read from its kind, with what it seems to be and what to do."""
     if not head:
-        raise WeightsError(f"is empty; expected Paddle weights; {AGAIN}")
+        raise WeightsError(f"is empty; expected weights; {AGAIN}")
     if _EXPORTED.match(head):
         raise WeightsError(
             "looks like a network that PaddlePaddle exported (inference.json), which holds no weights; expected the weights "
@@ -109,6 +110,13 @@ def refuse_unreadable(head: bytes) -> None:
         raise WeightsError(f"looks like {kind}: expected weights; if it was downloaded, the address answered so: {AGAIN}")
     if head.startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"7z\xbc\xaf")) or head[257:262] == b"ustar":
         raise WeightsError("looks like a packed archive; expected Paddle weights (.pdparams): unpack it first")
+    if head.startswith(b"\x89HDF\r\n\x1a\n"):
+        raise WeightsError(
+            "is an HDF5 file, as Keras writes them (matterport's Mask R-CNN), whose network is not computed here; train one of "
+            "`maskzoo models` with the same data"
+        )
+    if re.match(rb"\x08[\x01-\x14]\x12.(?:pytorch|onnx|tf2onnx|keras2onnx|paddle)", head):
+        raise WeightsError("is an ONNX model, whose weights lack their layers' names; expected what it was exported from")
     if head.startswith(bytes(16)) and head[20:21] == b"\x08":  # versions 0, no levels; its description's length, then that
         raise WeightsError(
             "holds tensors without names, as Paddle's exported models have them (.pdiparams, __params__); expected the "

@@ -67,9 +67,11 @@ def recognise(arrays: Mapping[str, Array], origin: str) -> Recognised:
     Raises:
         WeightsError: It is no Mask R-CNN, or one that is not computed here; the message says what was found.
     """
+    arrays, outside = _take_network(arrays, origin)
     refuse_not_computed(arrays, origin)
     blobs = caffe2.is_caffe2(arrays)
     kept, left_out = _sort_out(caffe2.rename_blobs(arrays) if blobs else arrays)
+    left_out |= outside
     if blobs:
         gone = [name for name in arrays if name.endswith("_momentum")]
         left_out |= {"what the optimiser kept": gone} if gone else {}
@@ -90,6 +92,25 @@ def recognise(arrays: Mapping[str, Array], origin: str) -> Recognised:
         return list_layer_renames(network, names, origin)
 
     return Recognised(chosen, kept, settings, classes, anchors, left_out, statistics, list_table)
+
+
+def _take_network(arrays: Mapping[str, Array], origin: str) -> tuple[Mapping[str, Array], dict[str, list[str]]]:
+    """Return the entries of the network under its own names, and what stands outside of a wrapper's prefix for it.
+
+    A LightningModule, or a class of one's own, calls the network `model.`, `net.`, `detector.` or anything else.
+    """
+    prefixes = {name[: name.index("backbone.")] for name in arrays if re.search(r"(^|\.)backbone\.", name)}
+    if "" in prefixes or not prefixes:
+        return arrays, {}
+    if len(prefixes) > 1:
+        raise WeightsError(
+            f"{origin}: holds {len(prefixes)} networks, under {list_some(map(repr, sorted(prefixes)))}; expected one: save it "
+            "alone, torch.save(THE_ONE.state_dict(), 'weights.pth')"
+        )
+    (prefix,) = prefixes
+    outside = [name for name in arrays if not name.startswith(prefix)]
+    kept = {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+    return kept, {f"outside of {prefix!r}, where the network is": outside} if outside else {}
 
 
 def _sort_out(arrays: Mapping[str, Array]) -> tuple[dict[str, Array], dict[str, list[str]]]:

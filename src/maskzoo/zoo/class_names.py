@@ -16,15 +16,15 @@ from maskzoo.zoo.rows import read_row
 __all__ = ["find_class_names", "set_class_names", "set_classes"]
 
 COCO_ROW = "mask_rcnn_r50_fpn_1x_coco"  # whose classes are COCO's 80
-BACKGROUND = ("__background__", "background", "_background_", "bg")
 
 
 def set_class_names(draft: Draft, found: Recognised, given: str | Path | Sequence[str]) -> None:
     """Put given class names into a draft. Raises ConfigError if there are more or fewer than the weights have."""
-    from maskzoo.datasets.importers.convert import read_class_names
+    from maskzoo.datasets.importers.class_lists import is_background
+    from maskzoo.datasets.importers.class_names import read_class_names
 
     named = read_class_names(given)
-    if len(named) == found.classes + 1 and named[0].casefold() in BACKGROUND:
+    if len(named) == found.classes + 1 and is_background(named[0]):
         named = named[1:]
         draft.notes.append("the first class name is the background's and was left out")
     set_classes(draft, found, named, "--classes")

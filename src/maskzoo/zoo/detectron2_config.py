@@ -98,7 +98,10 @@ def translate_detectron2(values: Mapping[str, Any], origin: str, draft: Draft) -
     _check_levels(settings, draft.get("network.heads"))
     unused = settings.list_unused()
     if unused:
-        draft.notes.append(f"{origin}: not used, for they are about training or files: {list_some(sorted(unused), 12)}")
+        draft.notes.append(
+            f"{origin}: not used, for they are about training or files, are shown by the weights, or are not detectron2's own: "
+            f"{list_some(sorted(unused), 12)}"
+        )
 
 
 def _check_levels(settings: Settings, heads: str) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from maskzoo.config import ModelConfig
-from maskzoo.datasets.importers.convert import read_class_names
+from maskzoo.datasets.importers.class_names import read_class_names
 from maskzoo.model_file import dump_config
 from maskzoo.system.files import check_target, write_file
 from maskzoo.zoo.choices import Choice, Draft

@@ -58,6 +58,11 @@ def translate_mmdetection(values: Mapping[str, Any], origin: str, draft: Draft) 
     Raises:
         ConfigError: A setting is not computed here, makes no sense, or contradicts the weights.
     """
+    if not isinstance(values.get("model"), Mapping):
+        raise ConfigError(
+            f"{origin}: has no plain `model = dict(...)`, and nothing in a config is run (`with read_base():`, "
+            "`{{_base_.model}}`); expected the whole config that training wrote: the .py file in mmdetection's work_dirs"
+        )
     settings = Settings(_unify(values), origin, DEFAULTS, "mmdetection")
     settings.need("model.type", "MaskRCNN", "mmdet.MaskRCNN")
     _translate_backbone(settings, draft)

@@ -116,6 +116,11 @@ def translate_paddledetection(values: Mapping[str, Any], origin: str, draft: Dra
     shared = {"ResNet.norm_type": values["norm_type"]} if isinstance(values.get("norm_type"), str) else {}
     settings = Settings(name_steps(values, origin), origin, {**DEFAULTS, **shared}, "PaddleDetection")
     settings.used |= {"norm_type", "pretrain_weights"}
+    if settings.find("architecture") == "CascadeRCNN":
+        raise ConfigError(
+            f"{settings.tell('architecture')} is 'CascadeRCNN', whose config is not translated; take the network from its "
+            "weights without the config (`maskzoo convert model.pdparams mine.safetensors`), or a row of `maskzoo models`"
+        )
     settings.need("architecture", "MaskRCNN")
     for key, kind in PARTS.items():
         settings.need(key, kind, None)

@@ -102,6 +102,8 @@ def _read_with_bases(
 
 def _find_base(path: Path, base: str, key: str) -> Path:
     found = path.parent / Path(base).expanduser()
+    if not found.is_file() and "\\" in base:  # written on Windows
+        found = path.parent / base.replace("\\", "/")
     if not found.is_file():
         raise ConfigError(
             f"{path}: {key} names {base}, which is not there; expected {found}. Put it there, or give the whole config that "

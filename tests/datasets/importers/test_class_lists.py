@@ -14,6 +14,29 @@ def test_a_list_of_names_numbers_them_from_one_with_or_without_the_background(be
     assert listed.names == ("scratch", "dent") and listed.numbers == {1: "scratch", 2: "dent"} and listed.colours == {}
 
 
+@pytest.mark.parametrize(
+    ("lines", "numbers"),
+    [
+        (["BG", "scratch", "dent"], {1: "scratch", 2: "dent"}),
+        (["背景", "scratch", "dent"], {1: "scratch", 2: "dent"}),
+        (["0 _background_", "1 scratch", "2 dent"], {1: "scratch", 2: "dent"}),
+        (["0: background", "1: scratch", "2: dent"], {1: "scratch", 2: "dent"}),
+        (["1. scratch", "2. big dent"], {1: "scratch", 2: "big dent"}),
+        (["_background_,scratch, dent"], {1: "scratch", 2: "dent"}),
+        (["1 cent", "2 cent"], {1: "1 cent", 2: "2 cent"}),  # numbers that are a part of the names
+        (["3 wheels", "4 wheels", "car"], {1: "3 wheels", 2: "4 wheels", 3: "car"}),
+        (["dent", "BG"], {1: "dent", 2: "BG"}),
+    ],
+)
+def test_numbers_before_names_and_other_words_for_the_background_are_understood(lines, numbers):
+    assert parse_class_list(lines, "a.txt").numbers == numbers
+
+
+@pytest.mark.parametrize("form", ["{}:250,50,83", "{}: 250 50 83", "{}:#fa3253", "{}:250,50,83::"])
+def test_colours_may_be_written_in_other_ways(form):
+    assert parse_class_list([form.format("dent"), "background:0,0,0"], "a.txt").colours == {pack_colour(250, 50, 83): "dent"}
+
+
 def test_a_labelmap_gives_colours_and_numbers_and_its_own_place_of_the_background():
     listed = parse_class_list(LABELMAP, "labelmap.txt")
     assert listed.names == ("scratch", "dent")

@@ -88,5 +88,6 @@ def test_holes_are_cut_out_whichever_way_they_are_walked():
     for turned in (holes, [hole[::-1] for hole in holes], holes[::-1]):
         assert (rasterize_polygons([cut_holes(outline, turned)], (20, 20)) == expected).all()
     assert cut_holes(outline, []).tolist() == outline.ravel().tolist()
+    assert cut_holes(outline, [holes[0] + 30]).tolist() == outline.ravel().tolist()  # it takes nothing away
     with pytest.raises(ValueError, match="a hole of 2 points"):
         cut_holes(outline, [holes[0][:2]])

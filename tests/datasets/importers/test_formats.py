@@ -89,6 +89,14 @@ def test_a_format_that_is_not_imported_is_called_by_its_name(tmp_path, name, tex
             choose_format(tmp_path / name)
 
 
+def test_labels_in_another_encoding_are_called_so(tmp_path):
+    shapes = [{"label": "划痕很长的", "points": [[1, 1], [9, 1], [9, 9]]}]
+    text = json.dumps({"shapes": shapes, "imagePath": "a.jpg"}, ensure_ascii=False)
+    (tmp_path / "a.json").write_bytes(text.encode("gbk"))
+    with pytest.raises(SourceError, match=r"a\.json is LabelMe's format, and cannot be read: .*looks like GB18030 .*iconv"):
+        choose_format(tmp_path)
+
+
 def test_a_folder_of_coco_files_needs_no_conversion(tmp_path):
     make(tmp_path, {"annotations/instances_train.json": json.dumps(make_data())})
     with pytest.raises(SourceError, match=r"is COCO's format already \(instances_train.json\); use it as it is"):

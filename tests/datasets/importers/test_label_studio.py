@@ -12,7 +12,7 @@ from PIL import Image
 from brush_runs import encode_brush
 from five_objects import HEIGHT, OUTLINES, TRUTH, WIDTH, list_objects, write_pictures
 from maskzoo.datasets.importers.builder import ImportOptions
-from maskzoo.datasets.importers.label_studio import read_label_studio
+from maskzoo.datasets.importers.label_studio import is_label_studio, read_label_studio
 from maskzoo.errors import SourceError
 
 
@@ -180,6 +180,16 @@ def test_a_picture_that_was_resized_in_both_directions_keeps_its_objects_and_a_b
     draft = read_label_studio(tmp_path, ImportOptions())[""]
     assert list_objects(draft)[0] == ("a1.jpg", "scratch", [40, 40, 100, 120])
     assert ["found 320 x 120" in row.reason for row in draft.skipped] == [True]
+
+
+def test_one_task_alone_and_one_annotation_as_cloud_storage_gets_it_are_read(tmp_path):
+    (whole,) = read_label_studio(write(tmp_path / "list", make()[:1]), ImportOptions()).values()
+    (first, *_) = make()
+    stored = {"id": 3, "task": {key: value for key, value in first.items() if key != "annotations"}}
+    for name, content in (("task", first), ("stored", stored | {"result": first["annotations"][0]["result"]})):
+        (draft,) = read_label_studio(write(tmp_path / name, content), ImportOptions()).values()
+        assert list_objects(draft) == list_objects(whole) and is_label_studio(content)
+    assert not is_label_studio({"data": {"image": "a.jpg"}})
 
 
 def test_tasks_without_a_picture_and_other_files_are_named(tmp_path):

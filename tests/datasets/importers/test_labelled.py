@@ -8,7 +8,8 @@ from PIL import Image
 
 from five_objects import OUTLINES, TRUTH, list_objects, write_pictures
 from maskzoo.datasets.importers.builder import ImportOptions
-from maskzoo.datasets.importers.labelled import LabelledPicture, LabelledShape, Labels
+from maskzoo.datasets.importers.labelled import Labels
+from maskzoo.datasets.importers.labelled_pictures import LabelledPicture, LabelledShape
 from maskzoo.errors import SourceError
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from maskzoo.datasets.coco_reader import pack_annotations
 from maskzoo.datasets.importers.builder import ImportOptions
-from maskzoo.datasets.importers.labelme import read_labelme
+from maskzoo.datasets.importers.labelme import is_labelme, read_labelme
 from maskzoo.errors import SourceError
 
 
@@ -114,6 +114,25 @@ def test_a_picture_of_another_size_is_left_out_and_a_turned_one_is_called_so(tmp
     draft = read_labelme(tmp_path, ImportOptions())[""]
     assert [path.name for path in draft.pictures] == ["c.png"]
     assert "EXIF" in draft.skipped[0].reason and "60 x 41" in draft.skipped[1].reason
+
+
+def test_sizes_whose_sides_are_exchanged_are_the_pictures_where_outlines_show_it(tmp_path):
+    write(tmp_path, "a", [shape("leaf", TRIANGLE)], imageHeight=60, imageWidth=40)  # fits either
+    write(tmp_path, "b", [shape("leaf", [[5, 5], [55, 5], [55, 30]])], imageHeight=60, imageWidth=40)
+    draft = read_labelme(tmp_path, ImportOptions())[""]
+    assert len(draft.annotations) == 2 and draft.skipped == [] and "exchange the picture's width and height" in draft.notes[0]
+    write(tmp_path, "c", [shape("leaf", [[5, 5], [30, 5], [30, 55]])], imageHeight=60, imageWidth=40)
+    assert len(read_labelme(tmp_path, ImportOptions())[""].skipped) == 3  # they do not agree
+
+
+def test_files_without_the_pictures_name_and_labels_with_spaces_are_read(tmp_path):
+    write(tmp_path, "a", [shape("leaf ", TRIANGLE), shape("leaf", TRIANGLE)])
+    content = json.loads((tmp_path / "a.json").read_text())
+    del content["imagePath"]
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    assert is_labelme(content)
+    draft = read_labelme(tmp_path, ImportOptions())[""]
+    assert draft.names == ["leaf"] and len(draft.annotations) == 2
 
 
 def test_paths_of_another_machine_are_found_beside_the_file_and_none_leads_out(tmp_path):

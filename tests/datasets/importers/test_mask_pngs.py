@@ -6,7 +6,8 @@ import pytest
 from PIL import Image
 
 from maskzoo.datasets.importers.builder import ImportOptions
-from maskzoo.datasets.importers.mask_pngs import is_mask_pngs, read_mask_pngs
+from maskzoo.datasets.importers.mask_folders import is_mask_pngs
+from maskzoo.datasets.importers.mask_pngs import read_mask_pngs
 from maskzoo.errors import SourceError
 
 
@@ -145,6 +146,40 @@ def test_a_mask_with_soft_edges_is_left_out_with_its_evidence_and_a_threshold_ma
     assert "--threshold 127 takes what is above 127" in skipped.reason
     draft = read_mask_pngs(source, ImportOptions(threshold=127))[""]
     assert [row["bbox"] for row in draft.annotations] == [[12, 14, 60, 80]] and draft.skipped == []
+
+
+def test_the_threshold_that_is_advised_is_half_of_what_the_mask_has(tmp_path):
+    small = np.zeros((50, 60), np.float32)
+    small[6:40, 5:30] = 65535
+    soft = np.asarray(Image.fromarray(small).resize((143, 117), Image.Resampling.BILINEAR)).astype(np.uint16)
+    (skipped,) = read_mask_pngs(make_set(tmp_path, [soft]), ImportOptions())[""].skipped
+    assert "--threshold 32767 takes" in skipped.reason
+
+
+@pytest.mark.parametrize("name", ["labels", "gt", "annotations", "masks"])
+def test_masks_may_lie_in_a_folder_for_labels_and_in_splits_inside_of_it(tmp_path, name):
+    for split, stem in (("train", "a"), ("train", "b"), ("valid", "c")):
+        save(tmp_path / "images" / split / f"{stem}.png", np.zeros((20, 30, 3), np.uint8))
+        save(tmp_path / name / split / f"{stem}.png", make_binary(1))
+    assert is_mask_pngs(tmp_path)
+    drafts = read_mask_pngs(tmp_path, ImportOptions())
+    assert {split: len(draft.annotations) for split, draft in drafts.items()} == {"train": 2, "val": 1}
+    if name != "masks":
+        (tmp_path / name / "train" / "a.txt").write_text("0 0.1 0.1 0.2 0.2 0.3 0.1")  # YOLO's
+        assert not is_mask_pngs(tmp_path)
+
+
+def test_masks_that_look_inverted_are_told(tmp_path):
+    masks = [255 - make_binary(1), 255 - make_binary(1)]
+    draft = read_mask_pngs(make_set(tmp_path, masks), ImportOptions(parts="one"))[""]
+    assert "2 masks of 2 pictures" in draft.notes[0] and "invert the masks" in draft.notes[0]
+
+
+def test_black_masks_with_transparent_pixels_around_have_their_objects(tmp_path):
+    alpha = make_binary(1)
+    source = make_set(tmp_path, [np.dstack([np.zeros((*alpha.shape, 3), np.uint8), alpha])])
+    (row,) = read_mask_pngs(source, ImportOptions())[""].annotations
+    assert row["area"] == np.count_nonzero(alpha)
 
 
 @pytest.mark.parametrize("below", ["", "val"])

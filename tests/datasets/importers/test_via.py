@@ -83,11 +83,13 @@ def test_annotations_projects_and_regions_by_number_hold_the_same_objects(tmp_pa
         assert draft.skipped == [] and list_objects(draft) == TRUTH, name
 
 
-@pytest.mark.parametrize("first", ["filename", "#filename"])
-def test_a_csv_file_has_a_row_for_each_region(tmp_path, first):
+@pytest.mark.parametrize(
+    ("first", "separator"), [("filename", ","), ("#filename", ","), ("filename", ";"), ("#filename", "\t")]
+)
+def test_a_csv_file_has_a_row_for_each_region(tmp_path, first, separator):
     write_pictures(tmp_path)
     with (tmp_path / "via.csv").open("w", newline="") as file:
-        writer = csv.writer(file, quoting=csv.QUOTE_MINIMAL)
+        writer = csv.writer(file, quoting=csv.QUOTE_MINIMAL, delimiter=separator)
         columns = "file_size,file_attributes,region_count,region_id,region_shape_attributes,region_attributes"
         writer.writerow([first, *columns.split(",")])
         for name, rows in OUTLINES.items():

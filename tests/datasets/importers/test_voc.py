@@ -193,6 +193,20 @@ def test_lists_are_splits_by_their_names(names, splits):
     assert name_splits(names) == splits
 
 
+@pytest.mark.parametrize(
+    "line", ["{}", "{}.jpg", "JPEGImages/{0}.jpg SegmentationClass/{0}.png", "D:\\voc\\JPEGImages\\{}.jpg", "{}  1"]
+)
+def test_a_line_of_a_list_may_have_a_path_and_more_columns(source, line):
+    lists = source / "VOC2012/ImageSets/Segmentation"
+    before = {split: len(draft.annotations) for split, draft in read_voc(source, ImportOptions()).items()}
+    for path in lists.iterdir():
+        path.write_text("".join(f"{line.format(name)}\n" for name in path.read_text().split()))
+    drafts = read_voc(source, ImportOptions())
+    assert {split: len(draft.annotations) for split, draft in drafts.items()} == before
+    lists.rename(lists.parent / "Main")
+    assert {split: len(draft.annotations) for split, draft in read_voc(source, ImportOptions()).items()} == before
+
+
 def test_masks_in_no_list_are_counted_and_listed_ones_without_a_mask_are_named(source):
     (source / "VOC2012/ImageSets/Segmentation/val.txt").write_text("\n")
     drafts = read_voc(source, ImportOptions())

@@ -59,12 +59,12 @@ def test_the_data_file_itself_can_be_the_source_and_classes_can_be_renamed(sourc
         ("0 0.1 0.1 nan 0.5 0.5 0.1", "outside of 0 to 1"),
         ("0 0.1 0.1 1e300 0.5 0.5 0.1", "outside of 0 to 1"),
         ("0 0.1 0.1 1.5 0.5 0.5 0.1", "outside of 0 to 1"),
-        ("2 0.1 0.1 0.5 0.5 0.5 0.1", "from 0 to 1"),
+        ("7 0.1 0.1 0.5 0.5 0.5 0.1", "from 0 to 1"),
         ("nan 0.1 0.1 0.5 0.5 0.5 0.1", "from 0 to 1"),
         ("0.5 0.1 0.1 0.5 0.5 0.5 0.1", "from 0 to 1"),
         ("0 0.1 0.1 0.5 0.5 0.5", "6 numbers"),
         ("0 0.1 0.1 0.5 0.5 0.5 0.1 0.2", "8 numbers"),
-        ("cat 0.1 0.1 0.5 0.5 0.5 0.1", "expected numbers"),
+        ("hen 0.1 0.1 0.5 0.5 0.5 0.1", "expected numbers"),
         ("0 0.1 0.1 0.5 0.5 0.9 0.9", "no area"),
     ],
 )
@@ -127,6 +127,9 @@ def test_an_export_that_writes_a_path_from_elsewhere_is_found_beside_its_data_fi
         ("- cat\n", "expected a mapping"),
         ("names: {0: cat, 2: dog}\ntrain: images/train\n", "expected a list of names"),
         ("names: [cat]\n", "names no pictures"),
+        ("names: [cat, dog, cat]\ntrain: images/train\n", "'cat' twice"),
+        ("names: [cat, true]\ntrain: images/train\n", "expected a list of names"),
+        ("names: [cat]\ntrain: images/train\ntrain: images/val\n", "'train' is given twice"),
         ("names: [cat]\ntrain: nowhere\n", "nowhere"),
         ("names: [cat]\ntrain: 7\n", "expected a folder"),
     ],
@@ -160,6 +163,40 @@ def test_sizes_are_those_of_the_picture_turned_upright(source):
 def label(source, rows, name="labels/train/a.txt"):
     (source / name).write_text("\n".join(rows) + "\n")
     return read_yolo(source, ImportOptions())
+
+
+@pytest.mark.parametrize(
+    "rewrite",
+    [
+        lambda text: text.replace(" ", ","),
+        lambda text: text.replace(" ", ", "),
+        lambda text: text.replace(" ", ";"),
+        lambda text: text.replace(" ", "\t").replace(".", ","),
+        lambda text: text.replace("1 0.1", "dog 0.1").replace("0 0 0", "cat 0 0"),
+        lambda text: text.replace("\n", "\r\n").encode("utf-16"),
+    ],
+)
+def test_rows_may_be_parted_otherwise_and_name_their_class(source, rewrite):
+    before = read_yolo(source, ImportOptions())["train"].annotations
+    path = source / "labels/train/a.txt"
+    text = rewrite(path.read_text())
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    draft = read_yolo(source, ImportOptions())["train"]
+    assert draft.annotations == before and draft.skipped == []
+
+
+def test_classes_that_are_counted_from_1_are_refused_with_what_to_do(source):
+    (source / "labels/train/a.txt").write_text(f"{TRIANGLE}\n2{TRIANGLE[1:]}\n")
+    with pytest.raises(SourceError, match=r"classes from 1 to 2, and none has 0; .* --classes unused,cat,dog"):
+        read_yolo(source, ImportOptions())
+    assert len(read_yolo(source, ImportOptions(["unused", "cat", "dog"]))["train"].annotations) == 2
+
+
+def test_labels_that_none_can_be_read_of_are_refused(source, tmp_path):
+    for path in source.glob("labels/*/*.txt"):
+        path.write_text("1 0.1 0.2 0.5 0.2 0.5 0.6 0.9\n")
+    with pytest.raises(SourceError, match=r"no object of the source can be used(.|\n)*a score at the end"):
+        maskzoo.convert_dataset(source, tmp_path / "coco")
 
 
 @pytest.fixture

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
 
-from maskzoo.datasets.annotations import bound_images, find_image_folder, look_for_images
 from maskzoo.datasets.class_edits import ClassEdits, edit_contents
 from maskzoo.datasets.coco_reader import read_json, sift, sift_sound
 from maskzoo.datasets.coco_writer import find_smallest_folder
 from maskzoo.datasets.converted import ConvertedDataset, ConvertedSplit
 from maskzoo.datasets.exporters.content import ExportJob, ExportSplit, PictureMode
 from maskzoo.datasets.exporters.formats import EXPORTERS, Exporter
+from maskzoo.datasets.image_folders import bound_images, find_image_folder, look_for_images
 from maskzoo.datasets.importers.builder import DatasetBuilder, Skipped
 from maskzoo.datasets.importers.class_lists import is_no_class
 from maskzoo.datasets.layout import find_splits

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -277,13 +278,13 @@ def measure_pictures(
 
 
 def read_text(path: Path) -> str:
-    """Read a UTF-8 text file. Raises SourceError if it cannot be read or is absurdly large."""
+    """Read a UTF-8 text file, or one of UTF-16 that says so. Raises SourceError if it cannot be, or is absurdly large."""
     try:
         size = path.stat().st_size
         if size > LARGEST_TEXT:
             raise SourceError(f"{path}: {size:,} bytes; expected a text file of at most {LARGEST_TEXT:,}")
         content = path.read_bytes()
-        return content.decode("utf-8-sig")
+        return content.decode("utf-16" if content.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "utf-8-sig")
     except UnicodeDecodeError as error:
         raise SourceError(f"{path}: cannot be read as text: {describe_encoding(content, error)}") from error
     except OSError as error:

@@ -1,8 +1,8 @@
 """Lists of classes that lie beside a data set's masks, and which number or colour of a mask is which class.
 
 A list of names (`class_names.txt`, `classes.txt`, `labels.txt`: labelme's and others) numbers its lines; the background
-is number 0, with a line or without. `labelmap.txt` (CVAT's and Datumaro's VOC form) has lines `name:red,green,blue:parts:
-actions`; without a colour, VOC's colour of the line's number is meant.
+is number 0, with a line or without; lines may have the numbers themselves. `labelmap.txt` (CVAT's and Datumaro's VOC form)
+has lines `name:red,green,blue:parts:actions`; without a colour, VOC's colour of the line's number is meant.
 """
 
 from __future__ import annotations
@@ -20,14 +20,23 @@ __all__ = [
     "ClassList",
     "choose_classes",
     "find_class_list",
+    "is_background",
+    "is_colour_list",
     "is_no_class",
     "pack_colour",
     "parse_class_list",
+    "strip_numbers",
     "voc_colour",
 ]
 
 CLASS_FILES = ("labelmap.txt", "class_names.txt", "classes.txt", "labels.txt")
 BLACK = 0
+BACKGROUNDS = frozenset([
+    "background", "bg", "back ground", "背景", "배경", "фон", "hintergrund", "fondo", "fond", "arrière-plan", "sfondo", "fundo",
+    "tło",
+])  # fmt: skip
+_NUMBERED = re.compile(r"([0-9]{1,5})\s*[\s:.,;=)]\s*(\S.*)")
+_COLOUR = re.compile(r"[^:]+:\s*(?:[0-9]+\s*[,\s]\s*[0-9]+\s*[,\s]\s*[0-9]+|#[0-9a-fA-F]{6})\s*(?::.*)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +52,11 @@ class ClassList:
 def is_no_class(name: str) -> bool:
     """Say whether a label names what is no object: `_background_`, `background`, `__ignore__`, `ignore`."""
     return name.strip(" _").casefold() in ("background", "ignore")
+
+
+def is_background(name: str) -> bool:
+    """Say whether the first name of a list is what the background is called, in one of some languages."""
+    return name.strip(" _").casefold().replace("_", " ") in BACKGROUNDS
 
 
 def pack_colour(red: int, green: int, blue: int) -> int:
@@ -69,16 +83,45 @@ def find_class_list(folders: Sequence[Path]) -> ClassList | None:
 def parse_class_list(lines: Sequence[str], origin: str) -> ClassList:
     """Return the classes that the lines of a list name. Raises SourceError that begins with `origin` if they make no sense."""
     rows = [line.strip() for line in lines if line.strip()]
-    coloured = [row for row in rows if not row.startswith("#") and row.count(":") == 3]
-    if coloured and all(row.startswith("#") or row in coloured for row in rows):
-        return _parse_labelmap(coloured, origin)
+    if is_colour_list(rows):
+        return _parse_labelmap([row for row in rows if not row.startswith("#")], origin)
     while rows and rows[0].strip(" _").casefold() == "ignore":  # labelme's number -1
         del rows[0]
-    rows = rows[1:] if rows and is_no_class(rows[0]) else rows
+    if len(rows) == 1 and "," in rows[0]:
+        rows = [name for name in (name.strip() for name in rows[0].split(",")) if name]
+    first, rows = _take_numbers(rows, origin)
+    if rows and (is_no_class(rows[0]) or is_background(rows[0])):
+        first, rows = first + 1, rows[1:]
     for row in rows:
         if is_no_class(row):
             raise SourceError(f"{origin}: {row!r} stands after a class; expected it first, where it is number 0; move it there")
-    return _make(rows, dict(enumerate(rows, 1)), {}, origin)
+    return _make(rows, dict(enumerate(rows, max(first, 1))), {}, origin)
+
+
+def is_colour_list(rows: Sequence[str]) -> bool:
+    """Say whether all lines but comments are those of a labelmap."""
+    named = [row for row in rows if not row.startswith("#")]
+    return bool(named) and all(row.count(":") == 3 or _COLOUR.fullmatch(row) for row in named)
+
+
+def strip_numbers(rows: Sequence[str]) -> tuple[int, list[str]]:
+    """Return the number of the first name, and names without the numbers from 0 or 1 on that stand before all of them."""
+    found = [match.groups() for match in map(_NUMBERED.fullmatch, rows) if match]
+    numbers, names = [int(number) for number, _ in found], [name for _, name in found]
+    whole = len(found) == len(rows) > 1 and numbers[0] <= 1 and numbers == [*range(numbers[0], numbers[0] + len(rows))]
+    if not whole or len(set(names)) < len(names):  # 1 cent, 2 cent
+        return 0, list(rows)
+    return numbers[0], names
+
+
+def _take_numbers(rows: list[str], origin: str) -> tuple[int, list[str]]:
+    """Return what `strip_numbers` does, unless number 0, the background in masks, is a class."""
+    first, names = strip_numbers(rows)
+    if names != rows and first == 0 and not is_background(names[0]) and not is_no_class(names[0]):
+        raise SourceError(
+            f"{origin}: names {names[0]!r:.60} number 0, which is the background in masks; expected classes from number 1 on"
+        )
+    return first, names
 
 
 def _parse_labelmap(rows: Sequence[str], origin: str) -> ClassList:
@@ -86,11 +129,15 @@ def _parse_labelmap(rows: Sequence[str], origin: str) -> ClassList:
     colours: dict[int, str] = {}
     for place, row in enumerate(rows):
         name, text = (part.strip() for part in row.split(":")[:2])
-        parts = [int(part) if re.fullmatch(r"\s*[0-9]{1,3}\s*", part) else 256 for part in text.split(",")]
+        if re.fullmatch("#[0-9a-fA-F]{6}", text):
+            parts = [*bytes.fromhex(text[1:])]
+        else:
+            values = text.replace(",", " ").split() if "," in text or " " in text else [text]
+            parts = [int(part) if re.fullmatch(r"[0-9]{1,3}", part) else 256 for part in values]
         if text and (len(parts) != 3 or max(parts) > 255):
             raise SourceError(f"{origin}: the colour of {name!r:.60} is {text!r:.40}; expected red,green,blue from 0 to 255")
         colour = pack_colour(*parts) if text else voc_colour(place)
-        if is_no_class(name):
+        if is_no_class(name) or (is_background(name) and colour == BLACK):
             continue
         if colour in colours or colour == BLACK:
             other = colours.get(colour, "the background")

@@ -19,19 +19,11 @@ from maskzoo.datasets.exporters.export import (
     read_drafts,
     read_prediction_source,
 )
-from maskzoo.datasets.importers.builder import (
-    BOXES,
-    PARTS,
-    Boxes,
-    DatasetBuilder,
-    ImportOptions,
-    Parts,
-    read_text,
-)
+from maskzoo.datasets.importers.builder import BOXES, PARTS, Boxes, DatasetBuilder, ImportOptions, Parts
+from maskzoo.datasets.importers.class_names import read_class_names
 from maskzoo.datasets.importers.formats import FORMATS, choose_source
 from maskzoo.datasets.known_formats import count_files
 from maskzoo.errors import ArgumentError, SourceError, list_some
-from maskzoo.model_file import parse_yaml
 from maskzoo.progress import OnProgress, say_nothing
 from maskzoo.system.files import check_target, make_folder, write_file
 
@@ -129,7 +121,8 @@ def convert_dataset(
         return export(read_drafts(drafts, str(source), target, renamed), name, target, writing)
     files = _name_files(drafts, source, out, force)
     about = [note for draft in drafts.values() for note in draft.notes]
-    notes = tuple(dict.fromkeys([*renamed, *about, *_write(drafts, files, out, force)]))
+    empty = [] if any(draft.annotations for draft in drafts.values()) else [f"{source}: no picture has an object"]
+    notes = tuple(dict.fromkeys([*renamed, *about, *empty, *_write(drafts, files, out, force)]))
     splits = {
         split or "train": ConvertedSplit(
             files[split], len(draft.pictures), draft.count_empty(), len(draft.annotations), tuple(draft.skipped)
@@ -175,22 +168,6 @@ def _refuse_boxes(rows: Sequence[str]) -> None:
         )
 
 
-def read_class_names(given: str | Path | Sequence[str]) -> list[str]:
-    listed: Sequence[str]
-    if not isinstance(given, str | Path):
-        listed = given
-    elif Path(given).suffix.lower() in (".yml", ".yaml"):
-        listed = parse_yaml(read_text(Path(given)), str(given))
-    elif Path(given).is_file():
-        listed = read_text(Path(given)).splitlines()
-    else:
-        listed = str(given).split(",")
-    names = [name for name in (str(name).strip() for name in listed) if name]
-    if not names or len(set(names)) != len(names):
-        raise ArgumentError(f"classes are {given!r:.80}; expected names, each once (--classes)")
-    return names
-
-
 def _name_files(drafts: Mapping[str, DatasetBuilder], source: Path, out: Path, force: bool) -> dict[str, Path]:
     """Return the file of each split; refuse what is there before anything is written."""
     if out.suffix.lower() == ".json":
@@ -206,10 +183,11 @@ def _name_files(drafts: Mapping[str, DatasetBuilder], source: Path, out: Path, f
 
 
 def _refuse_nothing(drafts: Mapping[str, DatasetBuilder], source: Path) -> None:
-    if not any(draft.pictures for draft in drafts.values()):
-        reasons = [str(row) for draft in drafts.values() for row in draft.skipped]
+    reasons = [str(row) for draft in drafts.values() for row in draft.skipped]
+    pictures = any(draft.pictures for draft in drafts.values())
+    if not pictures or (reasons and not any(draft.annotations for draft in drafts.values())):
         reasons += [note for draft in drafts.values() for note in draft.notes]
-        nothing = f"{source}: no picture of the source can be used, so nothing was written"
+        nothing = f"{source}: no {'object' if pictures else 'picture'} of the source can be used, so nothing was written"
         reasons = reasons or [count_files(source) if source.is_dir() else "it names no picture"]
         raise SourceError(list_some([nothing, *reasons], 21, "\n  "))
 

@@ -20,7 +20,8 @@ import numpy as np
 from maskzoo.datasets.importers.builder import DatasetBuilder, ImportOptions
 from maskzoo.datasets.importers.class_lists import is_no_class
 from maskzoo.datasets.importers.drawn_shapes import Points, draw_ellipse, draw_rectangle
-from maskzoo.datasets.importers.labelled import LabelledPicture, LabelledShape, Labels, Size
+from maskzoo.datasets.importers.labelled import Labels
+from maskzoo.datasets.importers.labelled_pictures import LabelledPicture, LabelledShape, Size
 from maskzoo.datasets.importers.xml_files import list_xml, read_numbers, read_roots, read_size, read_whole
 from maskzoo.datasets.layout import name_split
 from maskzoo.datasets.mask_outlines import trace

@@ -17,7 +17,8 @@ import numpy as np
 
 from maskzoo.datasets.importers.builder import DatasetBuilder, ImportOptions
 from maskzoo.datasets.importers.drawn_shapes import Points, draw_ellipse, draw_rectangle, read_points
-from maskzoo.datasets.importers.labelled import LabelledPicture, LabelledShape, Labels, Size
+from maskzoo.datasets.importers.labelled import Labels
+from maskzoo.datasets.importers.labelled_pictures import LabelledPicture, LabelledShape, Size
 from maskzoo.datasets.layout import name_split
 from maskzoo.datasets.mask_outlines import trace
 from maskzoo.datasets.rle import decode_runs, measure_runs, read_runs

@@ -58,6 +58,8 @@ def cut_holes(outline: Points, holes: Sequence[Points]) -> Points:
     for hole in holes:
         if len(hole) < 3:
             raise ValueError(f"a hole of {len(hole)} points; expected 3 or more")
+        if (hole.max(axis=0) < outline.min(axis=0)).any() or (hole.min(axis=0) > outline.max(axis=0)).any():
+            continue  # it lies beside the outline, and takes nothing away
         inner = hole if _turn(hole) * _turn(outline) < 0 else hole[::-1]
         near = int(np.hypot(*(points - inner[0]).T).argmin())
         points = np.concatenate([points[: near + 1], inner, inner[:1], points[near:]])

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from maskzoo.datasets.importers.builder import DatasetBuilder, ImportOptions, is_within
 from maskzoo.datasets.importers.drawn_shapes import Points, draw_rectangle, read_base64, read_points
-from maskzoo.datasets.importers.labelled import LabelledPicture, LabelledShape, Labels, Size
+from maskzoo.datasets.importers.labelled import Labels
+from maskzoo.datasets.importers.labelled_pictures import LabelledPicture, LabelledShape, Size
 from maskzoo.datasets.layout import name_split
 from maskzoo.datasets.mask_outlines import trace
 from maskzoo.datasets.sifted import is_number

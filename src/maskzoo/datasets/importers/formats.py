@@ -24,7 +24,8 @@ from maskzoo.datasets.importers.label_studio import is_label_studio, read_label_
 from maskzoo.datasets.importers.labelbox import has_labelbox_rows, is_labelbox, read_labelbox
 from maskzoo.datasets.importers.labelled import read_content
 from maskzoo.datasets.importers.labelme import is_labelme, read_labelme
-from maskzoo.datasets.importers.mask_pngs import is_mask_pngs, read_mask_pngs
+from maskzoo.datasets.importers.mask_folders import is_mask_pngs
+from maskzoo.datasets.importers.mask_pngs import read_mask_pngs
 from maskzoo.datasets.importers.panoptic import is_panoptic, read_panoptic
 from maskzoo.datasets.importers.supervisely import is_supervisely, read_supervisely
 from maskzoo.datasets.importers.via import has_via_csv, read_via
@@ -148,6 +149,11 @@ def _explain(source: Path) -> str:
     file, name, advice = found
     if advice != CONVERT:
         return f"{file} is {name}; {advice}"
+    with suppress(OSError):
+        try:
+            read_content(source / file if source.is_dir() else source) if file.lower().endswith(".json") else None
+        except (AnnotationsError, SourceError) as error:
+            return f"{file} is {name}, and cannot be read: {error}"
     inner = next(filter(_recognise, (source / file).parents[: file.count("/")]), None)
     if inner is not None:
         return f"{file} is {name}; name its folder: {inner}"

@@ -13,7 +13,8 @@ from typing import Any
 
 from maskzoo.datasets.importers.builder import DatasetBuilder, ImportOptions
 from maskzoo.datasets.importers.drawn_shapes import Points, read_points
-from maskzoo.datasets.importers.labelled import IGNORED, LabelledPicture, LabelledShape, Labels, Size
+from maskzoo.datasets.importers.labelled import IGNORED, Labels
+from maskzoo.datasets.importers.labelled_pictures import LabelledPicture, LabelledShape, Size
 from maskzoo.datasets.mask_outlines import trace
 from maskzoo.datasets.rle import rasterize_polygons
 from maskzoo.datasets.sifted import is_number

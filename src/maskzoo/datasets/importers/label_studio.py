@@ -17,7 +17,8 @@ import numpy as np
 from maskzoo.datasets.importers.brush_mask import decode_brush
 from maskzoo.datasets.importers.builder import DatasetBuilder, ImportOptions
 from maskzoo.datasets.importers.drawn_shapes import Points, draw_ellipse, draw_mask, draw_rectangle, read_numbers, read_points
-from maskzoo.datasets.importers.labelled import LabelledPicture, LabelledShape, Labels, Size
+from maskzoo.datasets.importers.labelled import Labels
+from maskzoo.datasets.importers.labelled_pictures import LabelledPicture, LabelledShape, Size
 from maskzoo.datasets.mask_outlines import trace
 from maskzoo.datasets.picture_names import split_address
 from maskzoo.images.find import IMAGE_SUFFIXES
@@ -30,11 +31,21 @@ SHAPES = ("points", "rle", "radiusX", "imageDataURL", "x")  # each kind of regio
 
 def is_label_studio(content: Any) -> bool:
     """Say whether the content of a JSON file looks like Label Studio's, JSON or JSON-MIN."""
-    first = content[0] if isinstance(content, list) and content else None
+    content = _list_tasks(content)
+    first = content[0] if content else None
     if not isinstance(first, dict):
         return False
     whole = isinstance(first.get("data"), dict) and _list_annotations(first) is not None
     return whole or any(True for task in content[:20] if isinstance(task, dict) for _ in _list_short_results(task))
+
+
+def _list_tasks(content: Any) -> list[Any]:
+    """Return the tasks of a file, which is the list of them, one, or one annotation with its task as cloud storage gets it."""
+    if isinstance(content, dict) and isinstance(content.get("task"), dict) and isinstance(content.get("result"), list):
+        return [content["task"] | {"annotations": [content]}]
+    if isinstance(content, dict) and isinstance(content.get("data"), dict):
+        return [content]
+    return content if isinstance(content, list) else []
 
 
 def read_label_studio(source: Path, options: ImportOptions) -> dict[str, DatasetBuilder]:
@@ -50,7 +61,7 @@ def read_label_studio(source: Path, options: ImportOptions) -> dict[str, Dataset
         if not is_label_studio(content):
             labels.skip(path, "", "not a Label Studio file: it is no list of tasks; export JSON or JSON-MIN")
             continue
-        for place, task in enumerate(content):
+        for place, task in enumerate(_list_tasks(content)):
             row = f"task {task.get('id', place)}" if isinstance(task, dict) else f"place {place}"
             named = _find_address(task)
             if named is None:

@@ -16,7 +16,8 @@ import numpy as np
 
 from maskzoo.datasets.importers.builder import DatasetBuilder, ImportOptions, read_text
 from maskzoo.datasets.importers.drawn_shapes import Points, draw_rectangle, read_numbers
-from maskzoo.datasets.importers.labelled import LabelledPicture, LabelledShape, Labels, Size
+from maskzoo.datasets.importers.labelled import Labels
+from maskzoo.datasets.importers.labelled_pictures import LabelledPicture, LabelledShape, Size
 from maskzoo.errors import MaskzooError
 from maskzoo.system.json_text import parse_json
 

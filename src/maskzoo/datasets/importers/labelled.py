@@ -6,7 +6,7 @@ splits, joins the shapes of a group into one object, and tells what is left out.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PureWindowsPath
 from typing import Any
@@ -17,60 +17,20 @@ from maskzoo.datasets.coco_reader import read_json
 from maskzoo.datasets.importers.builder import SPLITS, DatasetBuilder, ImportOptions, measure_pictures
 from maskzoo.datasets.importers.class_lists import find_class_list
 from maskzoo.datasets.importers.drawn_shapes import Points
+from maskzoo.datasets.importers.labelled_pictures import LabelledPicture, LabelledShape, compare_size, prove_exchanged
 from maskzoo.datasets.importers.picture_index import FoundPicture, PictureIndex
 from maskzoo.datasets.picture_names import split_address
 from maskzoo.errors import AnnotationsError, ImageError, SourceError, list_some
 from maskzoo.images.find import find_pictures
 from maskzoo.images.read import read_image
 
-__all__ = ["IGNORED", "LabelledPicture", "LabelledShape", "Labels"]
+__all__ = ["IGNORED", "Labels"]
 
 # Words of LabelMe and ISAT for what is no object, in the spellings that users give them.
 IGNORED = frozenset(["__ignore__", "_ignore_", "_background_", "__background__"])
 SPLIT_FOLDERS = {split: split for split in SPLITS} | {"valid": "val", "validation": "val"}
 LABEL_FOLDERS = ("annotations", "ann")  # whose pictures lie beside it
 LARGEST_FILE = 1 << 29  # bytes: a file may hold its picture, as text
-ASPECT = 0.01  # that a picture's width to height may differ from its labels', where coordinates are parts of it
-Size = tuple[int, int]  # height, width
-
-
-@dataclass(slots=True)
-class LabelledShape:
-    """One drawn shape: its `label`, where it stands (`region 3`), and `draw`, which returns its outlines in pixels.
-
-    `draw` is called with the picture's height and width, and raises ValueError that says why there is no outline; of a box
-    it returns the four corners. Shapes of one label with the same `group` are one object. `fault` says why the label is
-    none that can be used.
-    """
-
-    label: Any
-    row: str
-    draw: Callable[[Size], list[Points]]
-    is_box: bool = False
-    crowd: bool = False
-    group: Hashable = None
-    attributes: dict[str, Any] = field(default_factory=dict)
-    fault: str = ""
-
-
-@dataclass(slots=True)
-class LabelledPicture:
-    """What a file says about one picture: its path as `named` there, its `size` (None where unsaid), its shapes.
-
-    `relative`: coordinates are parts of the picture, so that it may have another size. `stem` is the name that it has where
-    the file's own name tells it. `embedded` returns the picture's bytes, if the file holds them. `split` is for formats
-    that say it otherwise than by folders.
-    """
-
-    file: Path
-    row: str
-    named: Any
-    size: Size | None
-    shapes: list[LabelledShape]
-    relative: bool = False
-    stem: str | None = None
-    embedded: Callable[[], bytes] | None = None
-    split: str | None = None
 
 
 @dataclass
@@ -113,6 +73,8 @@ class Labels:
 
     def to_drafts(self, options: ImportOptions) -> dict[str, DatasetBuilder]:
         """Return a filled builder for each split. Raises SourceError, with all reasons, if there is no class or picture."""
+        for shape in (shape for picture in self.pictures for shape in picture.shapes if isinstance(shape.label, str)):
+            shape.label = shape.label.strip()
         names = self._choose_names(options)
         if not self.pictures:
             nothing = f"{self.source}: no {self.tool} file in it is about a picture"
@@ -124,13 +86,17 @@ class Labels:
         on_disk = dict.fromkeys(path for path, size in found if path is not None and size is None)
         sizes = dict(measure_pictures(list(on_disk), options.on_progress))
         seen: dict[Path, str] = {}
-        for picture, split, (path, size) in zip(self.pictures, splits, found, strict=True):
+        all_measured = [size if path is None or size is not None else sizes[path] for path, size in found]
+        exchanged = prove_exchanged([*zip(self.pictures, all_measured, strict=True)])
+        for picture, split, (path, size), measured in zip(self.pictures, splits, found, all_measured, strict=True):
             draft = drafts[split]
-            measured = size if path is None or size is not None else sizes[path]
             if path is None or not isinstance(measured, tuple):
                 draft.skip(picture.file, picture.row, str(measured))
                 continue
-            fault = _compare_size(picture, measured)
+            fault = compare_size(picture, measured)
+            if fault is not None and exchanged and picture.size == measured[::-1] and not picture.relative:
+                self.tell("Labels that exchange the picture's width and height, which their outlines do not", path.name)
+                fault = None
             if path in seen:
                 fault = f"is about {path.name}, as {seen[path]} is; expected one file for each picture"
             if fault is not None:
@@ -203,7 +169,7 @@ class Labels:
         found = FoundPicture(None, f"found {named!r:.80}; expected the name of a picture")
         if isinstance(named, str) and named:
             found = index.find(named, near)
-        if found.path is None and picture.stem is not None and picture.embedded is None:
+        if found.path is None and picture.stem is not None and (picture.embedded is None or not named):
             beside = index.find(picture.stem, near)
             if beside.path is not None:
                 found = FoundPicture(beside.path, "found by the name of the label file")
@@ -240,17 +206,6 @@ def read_content(path: Path) -> Any:
     if path.stat().st_size > LARGEST_FILE:
         raise SourceError(f"{path}: {path.stat().st_size:,} bytes; expected at most {LARGEST_FILE:,}")
     return read_json(path)
-
-
-def _compare_size(picture: LabelledPicture, size: Size) -> str | None:
-    """Return why the labels are not of a picture of this size, None if they may be; sizes below 1 say nothing."""
-    if picture.size is None or picture.size == size or min(picture.size) < 1:
-        return None
-    height, width = picture.size
-    if picture.relative and abs(height / width * size[1] / size[0] - 1) < ASPECT:
-        return None
-    turned = "; it was labelled before its EXIF orientation was applied" if (width, height) == size else ""
-    return f"says the picture is {width} x {height} pixels, found {size[1]} x {size[0]}{turned}; label it again"
 
 
 @dataclass(slots=True)

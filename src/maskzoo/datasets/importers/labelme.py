@@ -16,7 +16,8 @@ import numpy as np
 
 from maskzoo.datasets.importers.builder import DatasetBuilder, ImportOptions
 from maskzoo.datasets.importers.drawn_shapes import Points, draw_ellipse, draw_mask, read_base64, read_points
-from maskzoo.datasets.importers.labelled import LabelledPicture, LabelledShape, Labels, Size, read_content
+from maskzoo.datasets.importers.labelled import Labels, read_content
+from maskzoo.datasets.importers.labelled_pictures import LabelledPicture, LabelledShape, Size
 
 __all__ = ["is_labelme", "read_labelme"]
 
@@ -26,7 +27,10 @@ BOXES = ("rectangle", "rotation")
 
 def is_labelme(content: Any) -> bool:
     """Say whether the content of a JSON file looks like LabelMe's."""
-    return isinstance(content, dict) and isinstance(content.get("shapes"), list) and "imagePath" in content
+    if not isinstance(content, dict) or not isinstance(content.get("shapes"), list):
+        return False
+    first = next(iter(content["shapes"]), None)
+    return "imagePath" in content or (isinstance(first, dict) and {"label", "points"} <= first.keys())
 
 
 def read_labelme(source: Path, options: ImportOptions) -> dict[str, DatasetBuilder]:

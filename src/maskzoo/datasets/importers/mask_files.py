@@ -78,8 +78,8 @@ class NumberedObject(NamedTuple):
 def read_mask(path: Path, size: tuple[int, int] | None, threshold: int | None = None) -> MaskPicture:
     """Read a mask as stored: palette places, grey of 8, 16 or 32 bits, colours, or a NumPy file's whole numbers.
 
-    Colours that are greys are their grey. Transparent pixels are nothing. With a `threshold` the mask is 1 where the grey, or
-    the mean of the colour, is above it.
+    Colours that are greys are their grey. Transparent pixels are nothing; where all is black, the others are the object.
+    With a `threshold` the mask is 1 where the grey, or the mean of the colour, is above it.
 
     Raises ImageError if it cannot be read so, or is not of height, width `size`, if that is given.
     """
@@ -121,7 +121,9 @@ def _from_picture(path: Path, image: Image.Image) -> MaskPicture:
     grey = bool((red == green).all() and (green == blue).all())
     numbers = red if grey else pack_colour(1, 0, 0) * red + pack_colour(0, 1, 0) * green + blue
     if pixels.shape[2] == 4:
-        numbers = np.where(pixels[:, :, 3] > 0, numbers, 0)
+        alpha = pixels[:, :, 3]
+        shaped = not numbers.any() and alpha.min() < alpha.max()  # all black: the object is what is not transparent
+        numbers = alpha if shaped else np.where(alpha > 0, numbers, 0)
     return MaskPicture(path, numbers, not grey)
 
 

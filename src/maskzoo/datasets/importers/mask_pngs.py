@@ -5,13 +5,13 @@ Or each object has a picture of its own, in a folder for each photo (as the Data
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
-from maskzoo.datasets.importers.builder import SPLITS, DatasetBuilder, ImportOptions
+import numpy as np
+
+from maskzoo.datasets.importers.builder import DatasetBuilder, ImportOptions
 from maskzoo.datasets.importers.class_lists import find_class_list
 from maskzoo.datasets.importers.mask_files import (
     MASK_SUFFIXES,
@@ -21,25 +21,17 @@ from maskzoo.datasets.importers.mask_files import (
     read_mask,
     trace_objects,
 )
+from maskzoo.datasets.importers.mask_folders import ENDED, ENDINGS, IMAGE_FOLDERS, MASK_FOLDERS, MaskFolders, find_mask_folders
 from maskzoo.datasets.importers.object_table import TABLE, TableRow, read_object_table
 from maskzoo.errors import ImageError, SourceError, count_words, list_some
-from maskzoo.images.find import find_pictures, is_hidden
+from maskzoo.images.find import find_pictures
 
-__all__ = ["IMAGE_FOLDERS", "is_mask_pngs", "read_mask_pngs"]
+__all__ = ["read_mask_pngs"]
 
-IMAGE_FOLDERS = ("PNGImages", "images", "JPEGImages", "image", "imgs", "img")
-MASK_FOLDERS = ("PedMasks", "masks", "mask", "instances")
 Table = dict[tuple[Path, int], TableRow]
-ENDINGS = ("_mask", "_masks", "_instances", "_instance", "_label", "_seg", "_gt", "-mask")  # after the picture's name
-ENDED = re.compile(rf"(.+)({'|'.join(ENDINGS)})(?:_[0-9]+)?")
 
 
-class _Folders(NamedTuple):
-    """Folders of pictures and of their masks; those `of_one_photo` are beside others of the same kind."""
-
-    images: Path
-    masks: Path
-    of_one_photo: bool = False
+MOST_FRAMED = 0.8  # share of the pictures whose masks look inverted
 
 
 @dataclass(slots=True)
@@ -55,46 +47,6 @@ class _Parts:
         return bool(self.several) and (not self.told_apart or 2 * len(self.several) > self.numbers)
 
 
-def is_mask_pngs(source: Path) -> bool:
-    """Say whether a folder holds pictures and masks, in two folders or one; or its folders do, of splits or of each photo."""
-    return bool(_find_splits(source))
-
-
-def _find_splits(source: Path) -> dict[str, list[_Folders]]:
-    """Return the folders of pictures and of masks in each split, "" where there are none."""
-    alone = _find_folders(source)
-    if alone is not None:
-        return {"": [alone]}
-    inner = {split: folders for split in SPLITS if (folders := _find_folders(source / split)) is not None}
-    if inner:
-        return {split: [folders] for split, folders in inner.items()}
-    found = {split: _find_photo_folders(source / split) or _find_together(source / split) for split in ("", *SPLITS)}
-    return {split: folders for split, folders in found.items() if folders}
-
-
-def _find_folders(source: Path) -> _Folders | None:
-    """Find the folders of pictures and of masks in a folder, by their usual names; None without them."""
-    if not source.is_dir():
-        return None
-    inner = {path.name.casefold(): path for path in sorted(source.iterdir()) if path.is_dir()}
-    images = next((inner[name.casefold()] for name in IMAGE_FOLDERS if name.casefold() in inner), None)
-    masks = next((inner[name.casefold()] for name in MASK_FOLDERS if name.casefold() in inner), None)
-    return None if images is None or masks is None else _Folders(images, masks)
-
-
-def _find_photo_folders(source: Path) -> list[_Folders]:
-    inner = sorted(path for path in source.iterdir() if not is_hidden(path.name)) if source.is_dir() else []
-    return [folders._replace(of_one_photo=True) for path in inner if (folders := _find_folders(path)) is not None]
-
-
-def _find_together(source: Path) -> list[_Folders]:
-    """Find a folder that holds pictures and their masks, `a.jpg` and `a_mask.png`."""
-    files = [path for path in source.iterdir() if path.suffix.lower() in MASK_SUFFIXES] if source.is_dir() else []
-    stems = {path.stem for path in files if not is_hidden(path.name)}
-    ended = (ENDED.fullmatch(stem) for stem in stems)
-    return [_Folders(source, source)] if any(match[1] in stems for match in ended if match) else []
-
-
 def read_mask_pngs(source: Path, options: ImportOptions) -> dict[str, DatasetBuilder]:
     """Read pictures and their masks, from `source` or its folders train, val and test.
 
@@ -108,7 +60,7 @@ def read_mask_pngs(source: Path, options: ImportOptions) -> dict[str, DatasetBui
     Raises SourceError if numbers have several parts that may be one object or several, unless `parts` says it; and if several
     classes are named, so that the numbers may be these.
     """
-    splits = _find_splits(source)
+    splits = find_mask_folders(source)
     tables = {split: _read_table(folders) for split, folders in splits.items()}
     known = [table for table in tables.values() if table is not None]
     if known and len(known) == len(tables):
@@ -133,7 +85,7 @@ def read_mask_pngs(source: Path, options: ImportOptions) -> dict[str, DatasetBui
     return drafts
 
 
-def _read_table(folders: Sequence[_Folders]) -> Table | None:
+def _read_table(folders: Sequence[MaskFolders]) -> Table | None:
     """Return the table beside a folder of masks, by the masks' whole paths."""
     if len(folders) != 1 or folders[0].masks == folders[0].images:
         return None
@@ -163,8 +115,9 @@ def _choose_names(source: Path, given: Sequence[str] | None) -> list[str]:
     )
 
 
-def _read_split(draft: DatasetBuilder, folders: Sequence[_Folders], options: ImportOptions, known: _Parts | Table) -> None:
+def _read_split(draft: DatasetBuilder, folders: Sequence[MaskFolders], options: ImportOptions, known: _Parts | Table) -> None:
     pairs = {picture: masks for one in folders for picture, masks in _pair(draft, one).items()}
+    framed: list[Path] = []
     for path, size in draft.measure(list(pairs), options.on_progress):
         read: list[tuple[MaskPicture, list[NumberedObject]]] = []
         for mask in pairs[path]:
@@ -178,12 +131,25 @@ def _read_split(draft: DatasetBuilder, folders: Sequence[_Folders], options: Imp
             image = draft.add_image(path, size)
             if isinstance(known, _Parts):
                 known.told_apart |= sum(len(objects) for _, objects in read) > 1
+            framed += [picture.path for picture, _ in read if _is_framed(picture)]
             for picture, objects in read:
                 for one in objects:
                     if isinstance(known, _Parts):
                         _add(draft, image, picture, one, options, known)
                     else:
                         _add_known(draft, image, picture, one, known.get((picture.path, one.number)))
+
+    if len(framed) > 1 and len(framed) >= MOST_FRAMED * len(draft.pictures):
+        draft.notes.append(
+            f"{count_words(len(framed), 'mask')} of {count_words(len(draft.pictures), 'picture')}, such as {framed[0]}, have "
+            "one number that lies along all four edges: if background and object are exchanged there, invert the masks"
+        )
+
+
+def _is_framed(mask: MaskPicture) -> bool:
+    """Say whether the one number of a mask lies along all its edges, as the background does."""
+    edges = np.concatenate([mask.numbers[[0, -1]].ravel(), mask.numbers[:, [0, -1]].ravel()])
+    return bool(edges.min() > 0 and edges.min() == edges.max() and (mask.numbers == 0).any())
 
 
 def _add(
@@ -210,7 +176,7 @@ def _add_known(draft: DatasetBuilder, image: int, mask: MaskPicture, one: Number
     draft.add_object(image, label, one.polygons, origin, area=len(one.pixels), attributes=row.attributes)
 
 
-def _pair(draft: DatasetBuilder, folders: _Folders) -> dict[Path, list[Path]]:
+def _pair(draft: DatasetBuilder, folders: MaskFolders) -> dict[Path, list[Path]]:
     """Return the masks of each picture; skip the pictures and masks that stand alone."""
     images, masks, of_one_photo = folders
     files, pictures = find_pictures(masks, MASK_SUFFIXES), find_pictures(images)
@@ -258,8 +224,11 @@ def _read_objects(
     """Read a mask and its objects; one that is not `alone` is the mask of one object; `named` numbers are surely objects."""
     mask = read_mask(path, size, threshold)
     if not named and (evidence := find_soft_edges(mask)):
+        most = 255 if mask.colours else int(mask.numbers.max())
+        half = 127 if 127 < most <= 255 else most // 2
         raise ImageError(
-            f"{path}: {evidence}; --threshold 127 takes what is above 127 for objects; or export the masks without smoothing"
+            f"{path}: {evidence}; --threshold {half} takes what is above {half} for objects; or export the masks without "
+            "smoothing"
         )
     objects = list(trace_objects(mask.numbers))
     if not alone and len(objects) != 1:

@@ -18,7 +18,8 @@ import numpy as np
 
 from maskzoo.datasets.importers.builder import DatasetBuilder, ImportOptions
 from maskzoo.datasets.importers.drawn_shapes import Points, draw_ellipse, draw_rectangle, read_base64, read_numbers, read_points
-from maskzoo.datasets.importers.labelled import LabelledPicture, LabelledShape, Labels, Size
+from maskzoo.datasets.importers.labelled import Labels
+from maskzoo.datasets.importers.labelled_pictures import LabelledPicture, LabelledShape, Size
 from maskzoo.datasets.importers.via_forms import ViaContent, is_via, is_via_csv, read_csv, read_via_content
 from maskzoo.errors import MaskzooError, SourceError, count_words, list_some
 

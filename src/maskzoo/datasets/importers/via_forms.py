@@ -66,9 +66,13 @@ def is_via_csv(path: Path) -> bool:
         return False
     with path.open("rb") as file:
         first = file.read(1000).decode("utf-8", "replace").lstrip("\ufeff").splitlines()[:1]
-    return bool(first) and (
-        set(first[0].lstrip("#").replace('"', "").split(",")) >= CSV_COLUMNS or "VGG Image Annotator" in first[0]
-    )
+    columns = first[0].lstrip("#").replace('"', "").split(_find_separator(first[0])) if first else []
+    return bool(first) and (set(columns) >= CSV_COLUMNS or "VGG Image Annotator" in first[0])
+
+
+def _find_separator(header: str) -> str:
+    """Return what parts the columns: a comma, or what a spreadsheet wrote in its place."""
+    return max(",;\t", key=header.count)
 
 
 def read_via_content(content: dict[str, Any]) -> ViaContent:
@@ -145,7 +149,7 @@ def read_csv(path: Path) -> ViaContent:
     text = read_text(path)
     if text.startswith("# "):
         raise SourceError(f"{path}: VIA 3's CSV has the numbers of options, not their names; export the project as JSON")
-    rows = csv.DictReader(io.StringIO(text.lstrip("#")))
+    rows = csv.DictReader(io.StringIO(text.lstrip("#")), delimiter=_find_separator(text.partition("\n")[0]))
     if not set(rows.fieldnames or ()) >= CSV_COLUMNS:
         raise SourceError(f"{path}: found the columns {rows.fieldnames!r:.200}; expected {', '.join(sorted(CSV_COLUMNS))}")
     files: dict[str, dict[str, Any]] = {}

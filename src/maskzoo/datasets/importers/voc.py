@@ -29,8 +29,9 @@ from maskzoo.datasets.importers.mask_files import (
     read_mask,
     trace_objects,
 )
-from maskzoo.datasets.importers.mask_pngs import IMAGE_FOLDERS
+from maskzoo.datasets.importers.mask_folders import IMAGE_FOLDERS
 from maskzoo.datasets.layout import name_split
+from maskzoo.datasets.picture_names import split_address
 from maskzoo.errors import ImageError, SourceError, count_words, list_some
 from maskzoo.images.find import IMAGE_SUFFIXES, find_pictures, is_hidden
 
@@ -79,24 +80,37 @@ def read_voc(source: Path, options: ImportOptions) -> dict[str, DatasetBuilder]:
     kinds = _index(folder, CLASSES, MASK_SUFFIXES)
     pictures = _index(folder, ("JPEGImages", *IMAGE_FOLDERS), IMAGE_SUFFIXES)
     classes, note = _choose_classes(folder, source, kinds, options.classes)
-    drafts = {}
-    splits = list_splits(folder / "ImageSets" / "Segmentation") or {"": {stem: (path, "") for stem, path in objects.items()}}
+    drafts, listed = {}, set[str]()
+    splits = next(filter(None, (list_splits(folder / "ImageSets" / name) for name in ("Segmentation", "Main"))), {})
+    splits = splits or {"": {stem: (path, "") for stem, path in objects.items()}}
     for split, stems in splits.items():
         draft = drafts[split] = DatasetBuilder(list(classes.names), notes=[note] if note else [])
         found = {}
         for stem, origin in stems.items():
-            if stem in pictures:
-                found[pictures[stem]] = stem
+            if (name := _find_name(stem, pictures)) is not None:
+                found[pictures[name]] = name
+                listed.add(name)
             else:
                 draft.skip(*origin, f"{stem!r:.80}: no such picture in {folder / 'JPEGImages'}")
         for path, size in draft.measure(list(found), options.on_progress):
             _read_image(draft, (path, size), (objects.get(found[path]), kinds.get(found[path])), classes, found[path])
-    unlisted = len(objects.keys() - {stem for stems in splits.values() for stem in stems})
+    unlisted = len(objects.keys() - listed - {stem for stems in splits.values() for stem in stems})
     if unlisted:
         drafts[next(iter(drafts))].notes.append(
             f"{count_words(unlisted, 'mask')} in no list of {folder / 'ImageSets'}: left out"
         )
     return drafts
+
+
+def _find_name(line: str, pictures: Files) -> str | None:
+    """Return the picture that a line of a list names, which may have a path, and more columns (masks, -1 or 1)."""
+    for named in (line, *line.split()[:1]):
+        suffix = Path(named).suffix
+        parts = split_address(named.removesuffix(suffix) if suffix.lower() in IMAGE_SUFFIXES else named)
+        for first in range(len(parts) if ".." not in parts else 0):
+            if (name := "/".join(parts[first:])) in pictures:
+                return name
+    return None
 
 
 def _index(folder: Path, names: Sequence[str], suffixes: frozenset[str]) -> Files:

@@ -14,7 +14,8 @@ import numpy as np
 
 from maskzoo.datasets.importers.builder import DatasetBuilder, ImportOptions
 from maskzoo.datasets.importers.drawn_shapes import Points
-from maskzoo.datasets.importers.labelled import LabelledPicture, LabelledShape, Labels, Size
+from maskzoo.datasets.importers.labelled import Labels
+from maskzoo.datasets.importers.labelled_pictures import LabelledPicture, LabelledShape, Size
 from maskzoo.datasets.importers.voc import is_voc, list_splits
 from maskzoo.datasets.importers.xml_files import list_xml, read_numbers, read_roots, read_size
 from maskzoo.errors import SourceError, count_words

@@ -10,7 +10,8 @@ from typing import Any, BinaryIO
 from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
 
-from maskzoo.datasets.importers.labelled import Labels, Size
+from maskzoo.datasets.importers.labelled import Labels
+from maskzoo.datasets.importers.labelled_pictures import Size
 from maskzoo.datasets.known_formats import name_format
 from maskzoo.errors import SourceError
 from maskzoo.images.find import find_pictures

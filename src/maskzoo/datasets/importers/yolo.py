@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from maskzoo.datasets.importers.builder import DatasetBuilder, ImportOptions, read_text
 from maskzoo.datasets.importers.yolo_data import CLASS_LISTS, YoloData, find_data_file, read_data
+from maskzoo.datasets.importers.yolo_labels import NO_LABELS, LabelFiles, has_picture
 from maskzoo.datasets.layout import SPLITS
 from maskzoo.errors import MaskzooError, SourceError, count_words, list_some
-from maskzoo.images.find import IMAGE_SUFFIXES, find_pictures, is_hidden
+from maskzoo.images.find import find_pictures, is_hidden
 
 __all__ = ["is_yolo", "read_yolo"]
 
@@ -23,7 +24,7 @@ ROUNDING = 1e-3  # of a normalised coordinate: writers round, so that 1.0000001 
 LONGEST_ROW = 1 << 20  # bytes of a row that are looked at to recognise it
 LOOKED_INTO = 500  # label files that are looked at together before they are read
 FEWEST_POSES = 3  # rows of points without a third number that can be told from outlines
-NO_LABELS = (*CLASS_LISTS, "train.txt", "val.txt", "valid.txt", "test.txt", "README.dataset.txt", "README.roboflow.txt")
+_DECIMAL_COMMAS = re.compile(r"\s*\S+(\s+-?[0-9]+(,[0-9]+)?)+\s*")
 
 
 def is_yolo(source: Path) -> bool:
@@ -37,11 +38,7 @@ def is_yolo(source: Path) -> bool:
         return False
     places = [source / place / "labels" for place in ("", *(name for names in SPLITS.values() for name in names))]
     texts = [text for place in places if place.is_dir() for text in _find_texts(place)]
-    return any(map(_looks_like_labels, texts[:LOOKED_INTO] or filter(_has_picture, _find_texts(source))))
-
-
-def _has_picture(text: Path) -> bool:
-    return any(text.with_suffix(suffix).is_file() for suffix in IMAGE_SUFFIXES)
+    return any(map(_looks_like_labels, texts[:LOOKED_INTO] or filter(has_picture, _find_texts(source))))
 
 
 def _find_texts(folder: Path) -> list[Path]:
@@ -51,8 +48,15 @@ def _find_texts(folder: Path) -> list[Path]:
 def _looks_like_labels(path: Path) -> bool:
     """Say whether the first row of a text is numbers after a whole one, as every row of YOLO's is; True if it is empty."""
     with path.open("rb") as stream:
-        row = stream.readline(LONGEST_ROW).split()
-    return not row or (row[0].isdigit() and re.fullmatch(rb"[-+.\de]+", b"".join(row[1:5])) is not None)
+        row = _split_row(stream.readline(LONGEST_ROW).decode("utf-8-sig", "replace"))
+    return not row or (row[0].isdigit() and re.fullmatch(r"[-+.\de]+", "".join(row[1:5]), re.ASCII) is not None)
+
+
+def _split_row(line: str) -> list[str]:
+    """Return a row's fields. Commas and semicolons part them, or commas stand for points where spaces part them."""
+    if "," in line and _DECIMAL_COMMAS.fullmatch(line):
+        return line.replace(",", ".").split()
+    return line.replace(",", " ").replace(";", " ").split()
 
 
 def read_yolo(source: Path, options: ImportOptions) -> dict[str, DatasetBuilder]:
@@ -70,18 +74,22 @@ def read_yolo(source: Path, options: ImportOptions) -> dict[str, DatasetBuilder]
             f"{CLASS_LISTS[1]} beside the data; or give them in order: --classes cat,dog"
         )
     pictures = [path for split in data.splits.values() for path in split]
-    _check_labels(pictures, data)
+    labels = LabelFiles()
+    files = {path: labels.find(path) for path in pictures}
+    _check_labels(files, data)
     drafts: dict[str, DatasetBuilder] = {}
     for split, paths in data.splits.items():
         draft = drafts[split] = DatasetBuilder(names, options.boxes)
         reader = _Reader(draft)
         for path, size in draft.measure(paths, options.on_progress):
-            reader.read_labels(_find_label_file(path), draft.add_image(path, size))
-        _skip_orphans(draft, paths)
+            reader.read_labels(files[path], draft.add_image(path, size))
+        _skip_orphans(draft, {files[path] for path in paths})
     first = next(iter(drafts.values()))
     for path, reason in data.obstacles.items():
         first.skip(path, "", reason)
-    first.notes += [*data.notes, *_note_unused(names, drafts)]
+    moved = [f"{label} is of {picture.name}" for label, picture in labels.told.items()]
+    found = [f"labels found under another name than the pictures': {list_some(moved, 3)}"] if moved else []
+    first.notes += [*data.notes, *found, *_note_unused(names, drafts)]
     return drafts
 
 
@@ -92,29 +100,19 @@ def _note_unused(names: Sequence[str], drafts: dict[str, DatasetBuilder]) -> lis
     return [f"classes without an object: {list_some(unused)}"] if used and unused else []
 
 
-def _find_label_file(picture: Path) -> Path:
-    """Return where a picture's labels are: in `labels` where the picture is in the last `images`, or beside it."""
-    parts = list(picture.parts)
-    for place in range(len(parts) - 2, -1, -1):
-        if parts[place].lower() == "images":
-            parts[place] = {"IMAGES": "LABELS", "Images": "Labels"}.get(parts[place], "labels")
-            break
-    apart, beside = Path(*parts).with_suffix(".txt"), picture.with_suffix(".txt")
-    return beside if beside.is_file() and not apart.is_file() else apart
-
-
-def _check_labels(pictures: Sequence[Path], data: YoloData) -> None:
+def _check_labels(labels: Mapping[Path, Path], data: YoloData) -> None:
     """Refuse pictures without any labels, which lie where nobody looks, and labels that are of another kind as a whole."""
-    files = [path for path in map(_find_label_file, pictures) if path.is_file()]
-    if pictures and not files:
+    files = [path for path in labels.values() if path.is_file()]
+    if labels and not files:
         raise SourceError(
-            f"{_find_label_file(pictures[0])}: no such file, and none for any other of {len(pictures)} pictures; expected "
+            f"{next(iter(labels.values()))}: no such file, and none for any other of {len(labels)} pictures; expected "
             "labels in a folder `labels` like the pictures' `images`, or beside the pictures"
         )
     rows = [(row, file) for file in files[:LOOKED_INTO] for row in _read_numbers(file)]
     if not rows:
         return
     found = f"{rows[0][1]}: all of {count_words(len(rows), 'row')} looked at"
+    _check_numbering({float(row[0]) for row, _ in rows}, data, found)
     if _are_poses([row for row, _ in rows]):
         raise SourceError(
             f"{found} are a box and key points (YOLO-pose), no outlines; expected YOLO's segmentation labels; "
@@ -133,6 +131,16 @@ def _check_labels(pictures: Sequence[Path], data: YoloData) -> None:
         )
 
 
+def _check_numbering(used: Set[float], data: YoloData, found: str) -> None:
+    """Refuse labels that count the classes from 1: the last class would be unknown, and each other one the next."""
+    names = data.names or []
+    if names and max(used) == len(names) and min(used) >= 1:
+        raise SourceError(
+            f"{found} have classes from 1 to {len(names)}, and none has 0; expected numbers from 0 to {len(names) - 1} for the "
+            f"{count_words(len(names), 'name')}; subtract 1 from each, or name class 0 too: --classes unused,{','.join(names)}"
+        )
+
+
 def _read_numbers(file: Path) -> Iterator[NDArray[np.float64]]:
     """Give the rows of a label file that are numbers."""
     try:
@@ -141,7 +149,7 @@ def _read_numbers(file: Path) -> Iterator[NDArray[np.float64]]:
         return
     for line in lines:
         try:
-            row = np.array([float(value) for value in line.split()])
+            row = np.array([float(value) for value in _split_row(line)])
         except ValueError:
             continue
         if len(row) >= 5 and np.isfinite(row).all():
@@ -178,9 +186,8 @@ def _stands_apart(rows: NDArray[np.float64]) -> NDArray[np.bool_]:
     return np.asarray(((second < low - side) | (second > high + side)).any(axis=1))
 
 
-def _skip_orphans(draft: DatasetBuilder, pictures: Sequence[Path]) -> None:
+def _skip_orphans(draft: DatasetBuilder, expected: Set[Path]) -> None:
     """Note the label files of no picture: their objects would vanish in silence."""
-    expected = {_find_label_file(path) for path in pictures}
     for folder in sorted({path.parent for path in expected}):
         for path in sorted(folder.glob("*.txt")):
             if path not in expected and path.name not in NO_LABELS and not is_hidden(path.name):
@@ -204,12 +211,14 @@ class _Reader:
         for number, line in enumerate(lines, 1):
             if line.strip():
                 try:
-                    self._read_row(line.split(), image, (path, f"line {number}"))
+                    self._read_row(_split_row(line), image, (path, f"line {number}"))
                 except ValueError as error:
                     self.draft.skip(path, f"line {number}", error)
 
     def _read_row(self, fields: list[str], image: int, origin: tuple[Path, str]) -> None:
         """Raises ValueError that says why a row makes no sense."""
+        if fields[0] in self.draft.names and not fields[0].isdecimal():
+            fields = [str(self.draft.names.index(fields[0])), *fields[1:]]
         try:
             values = np.array([float(field) for field in fields])
         except ValueError:

@@ -5,12 +5,11 @@ From data.yaml, from darknet's obj.data, or from the usual folders and a list of
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PureWindowsPath
 from typing import Any
-
-import yaml
 
 from maskzoo.datasets.importers.builder import SPLITS, is_within, read_text
 from maskzoo.datasets.known_formats import name_format
@@ -18,6 +17,7 @@ from maskzoo.datasets.layout import SPLITS as SYNONYMS
 from maskzoo.datasets.layout import name_split
 from maskzoo.errors import SourceError, count_words, list_some
 from maskzoo.images.find import IMAGE_SUFFIXES, find_pictures, is_hidden
+from maskzoo.system.yaml_text import parse_yaml_text
 
 __all__ = ["CLASS_LISTS", "YoloData", "find_data_file", "read_data"]
 
@@ -82,6 +82,10 @@ def read_data(source: Path, names: Sequence[str] | None = None) -> YoloData:
             "export the data set for instance segmentation"
         )
     data.names = data.names or _read_names(content, file)
+    if data.names is not None and (twice := [name for name, count in Counter(data.names).items() if count > 1]):
+        raise SourceError(
+            f"{file}: names has {list_some(map(repr, twice), 5)} twice; expected each class once; or --classes cat,dog"
+        )
     if names is None and data.names is not None and content.get("nc", len(data.names)) != len(data.names):
         data.note(f"{file}: nc is {content['nc']!r:.20}, but there are {count_words(len(data.names), 'name')}; took the names")
     _list_named(data, content, file)
@@ -92,11 +96,8 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     try:
         if path.stat().st_size > LARGEST_DATA_FILE:
             raise SourceError(f"{path}: {path.stat().st_size:,} bytes; expected at most {LARGEST_DATA_FILE:,}")
-        text = read_text(path)
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.SafeLoader)):
-            raise SourceError(f"{path}: holds an alias (*name), which can nest into gigabytes; write the value out")
-        content = yaml.safe_load(text)
-    except (OSError, yaml.YAMLError, RecursionError, ValueError) as error:  # ValueError: a date that does not exist
+        content = parse_yaml_text(read_text(path))
+    except (OSError, ValueError) as error:
         raise SourceError(f"{path}: not valid YAML: {error}") from error
     if not isinstance(content, dict):
         raise SourceError(f"{path}: found {type(content).__name__}; expected a mapping with names, train and val")
@@ -125,7 +126,7 @@ def _read_names(content: dict[str, Any], file: Path) -> list[str] | None:
         names = [names[number] for number in range(len(names))]
     if isinstance(names, dict) and sorted(names, key=str) == sorted(map(str, range(len(names)))):
         names = [names[str(number)] for number in range(len(names))]
-    if not isinstance(names, list) or not names or not all(isinstance(name, str | int) and str(name) for name in names):
+    if not isinstance(names, list) or not names or not all(type(name) in (str, int) and str(name) for name in names):
         raise SourceError(f"{file}: names is {names!r:.80}; expected a list of names, or 0: name, 1: name ...")
     return [str(name) for name in names]
 
@@ -172,6 +173,8 @@ def _list_named(data: YoloData, content: dict[str, Any], file: Path) -> None:
     for split in SPLITS:
         value = content.get(split)
         values = value if isinstance(value, list) else [value] if value else []
+        if not values and (split in content or split == "train"):
+            data.note(f"{file}: names no pictures for {split}, which was left out")
         if not all(isinstance(value, str) and "\0" not in value for value in values):
             raise SourceError(f"{file}: {split} is {value!r:.80}; expected a folder, a list file, or a list of them")
         places = [_find(value, root, data, f"{file}: {split}") for value in values]
