@@ -16,6 +16,7 @@ from maskzoo.errors import (
     ExportError,
     ImageError,
     MaskzooError,
+    MissingPackageError,
     RequestError,
     SnapshotError,
     SourceError,
@@ -102,6 +103,7 @@ __all__ = [
     "LabelStudio",
     "Masks",
     "MaskzooError",
+    "MissingPackageError",
     "ModelConfig",
     "OnProgress",
     "PhotoComparison",
@@ -244,7 +246,12 @@ def __getattr__(name: str) -> Any:
     """Import a public name at its first use: torch takes seconds, and not every use of the package needs it."""
     if name not in _HOMES:
         raise AttributeError(f"module 'maskzoo' has no attribute {name!r}")
-    value = getattr(import_module(f"maskzoo.{_HOMES[name]}"), name)
+    try:
+        value = getattr(import_module(f"maskzoo.{_HOMES[name]}"), name)
+    except ImportError as error:
+        from maskzoo.system.packages import explain_missing
+
+        raise explain_missing(error) from None
     globals()[name] = value
     return value
 

@@ -17,6 +17,7 @@ from maskzoo.errors import ImageError, RequestError
 from maskzoo.images.read import read_image
 from maskzoo.inference.choice import SCORE
 from maskzoo.inference.prediction import Masks, Prediction
+from maskzoo.system.packages import import_extra
 
 if TYPE_CHECKING:
     import httpx
@@ -30,8 +31,8 @@ class Client:
     """A connection to a server of `maskzoo serve`; use it in a `with` block, or `close` it.
 
     `address` is the server's, as `http://127.0.0.1:8000`; `model` one of its models, None the first; `token` what it asks
-    for. A server that is busy is asked again for `patience` seconds, at the times that it names. Raises RequestError if httpx
-    is not installed.
+    for. A server that is busy is asked again for `patience` seconds, at the times that it names. Raises
+    MissingPackageError if httpx is not installed.
     """
 
     def __init__(
@@ -43,10 +44,7 @@ class Client:
         timeout: float = 120.0,
         patience: float = 60.0,
     ) -> None:
-        try:
-            import httpx
-        except ImportError as error:
-            raise RequestError("httpx is not installed: pip install 'maskzoo[serve]'") from error
+        httpx = import_extra("httpx")
         self.address, self.model, self.patience = address.rstrip("/"), model, patience
         headers = {} if token is None else {"Authorization": f"Bearer {token}"}
         # trust_env: a proxy that the environment names is for the internet, and would see the photos.

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from maskzoo.errors import ImageError, MaskzooError, SourceError
+from maskzoo.errors import ImageError, SourceError
 from maskzoo.images.find import VIDEO_SUFFIXES, describe_video
 from maskzoo.system.files import STREAMS, expand_home
+from maskzoo.system.packages import import_extra
 
-__all__ = ["VideoSource", "import_av", "is_video", "open_source"]
+__all__ = ["VideoSource", "is_video", "open_source"]
 
 WAIT = (10.0, 15.0)  # seconds that an address may take to answer, and then be silent
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
@@ -84,18 +85,9 @@ def is_video(source: str) -> bool:
     return describe_video(path, prefix) is not None
 
 
-def import_av() -> Any:
-    """Return PyAV. Raises MaskzooError with the command that installs it."""
-    try:
-        import av
-    except ImportError as error:
-        raise MaskzooError(f"{error.name} is not installed, and videos need it: pip install 'maskzoo[video]'") from error
-    return av
-
-
 def open_source(source: VideoSource) -> Any:
     """Return PyAV's container of a source. Raises SourceError if it cannot be reached, ImageError if it is no video."""
-    av = import_av()
+    av = import_extra("av")
     options = {"protocol_whitelist": "file", "format_whitelist": _FORMATS} if source.file else {}
     if source.address.lower().startswith("rtsp"):
         options["rtsp_transport"] = "tcp"  # whole pictures, later, rather than torn ones at once

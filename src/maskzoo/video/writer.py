@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from maskzoo.drawing.picture_file import MARK
 from maskzoo.errors import MaskzooError
 from maskzoo.system.files import explained, replacing
+from maskzoo.system.packages import import_extra
 from maskzoo.video.reader import VideoReader
-from maskzoo.video.source import VideoSource, explain, import_av, open_source
+from maskzoo.video.source import VideoSource, explain, open_source
 
 __all__ = ["FORMATS", "VideoWriter", "is_drawn_video", "write_video"]
 
@@ -37,7 +38,7 @@ def write_video(path: Path, source: VideoReader) -> Iterator[VideoWriter]:
 
     Sound is copied from the source's file, as it is. Raises MaskzooError if it cannot be written, or PyAV is missing.
     """
-    av = import_av()
+    av = import_extra("av")
     with explained(path), replacing(path) as (part, _):
         try:
             with ExitStack() as stack:
@@ -63,7 +64,7 @@ class VideoWriter:
     """Encodes pictures; `note` says what of the source's sound the file cannot hold."""
 
     def __init__(self, path: Path, part: Path, source: VideoReader, stack: ExitStack) -> None:
-        av = import_av()
+        av = import_extra("av")
         self.note, self._source, self._finished = "", source, False
         kind = FORMATS[path.suffix.lower()]
         self._container = stack.enter_context(av.open(f"file:{part}", "w", format=kind))
@@ -78,7 +79,7 @@ class VideoWriter:
 
     def write(self, pixels: NDArray[np.uint8], time: float) -> None:
         """Add a picture, RGB uint8 `[H W 3]`, at its time in seconds; all get the first one's size."""
-        av = import_av()
+        av = import_extra("av")
         height, width = pixels.shape[:2]
         if height % EVEN or width % EVEN:
             pixels = np.pad(pixels, ((0, height % EVEN), (0, width % EVEN), (0, 0)), mode="edge")
@@ -153,5 +154,5 @@ class _Sound:
         """Return the next packet that has a time; None at the end, or where the sound is damaged."""
         try:
             return next((packet for packet in self._packets if packet.dts is not None), None)
-        except import_av().error.FFmpegError:
+        except import_extra("av").error.FFmpegError:
             return None  # the reader of the pictures meets the same damage, and tells of it
