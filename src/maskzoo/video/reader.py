@@ -124,7 +124,7 @@ class VideoReader:
                 break
             try:
                 yield from packet.decode()
-            except av.error.InvalidDataError as error:
+            except av.error.FFmpegError as error:  # of damage some decoders say that an argument is wrong, or not permitted
                 damaged, first = damaged + 1, first or explain(error)
         if damaged:
             self.fault = f"{self.name}: {count_words(damaged, 'piece')} cannot be decoded: {first}; copy or download it again"

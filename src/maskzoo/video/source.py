@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from maskzoo.images.find import VIDEO_SUFFIXES, describe_video
 from maskzoo.system.files import STREAMS, expand_home
 from maskzoo.system.packages import import_extra
 
-__all__ = ["VideoSource", "is_video", "open_source"]
+__all__ = ["VideoSource", "explain", "is_video", "open_source"]
 
 WAIT = (10.0, 15.0)  # seconds that an address may take to answer, and then be silent
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
@@ -101,12 +102,12 @@ def open_source(source: VideoSource) -> Any:
             timeout=None if source.file else WAIT,
             metadata_errors="replace",
         )
-    except av.error.InvalidDataError as error:
-        raise ImageError(
-            f"{source.name}: cannot be read as a video: {explain(error)}; expected a whole file that FFmpeg reads; "
-            "copy or download it again, or make it anew: ffmpeg -i IN OUT.mp4"
-        ) from error
     except (av.error.FFmpegError, OSError) as error:
+        if isinstance(error, av.error.InvalidDataError) or (source.file and os.access(source.file, os.R_OK)):
+            raise ImageError(  # whatever FFmpeg calls it: damage has many names there
+                f"{source.name}: cannot be read as a video: {explain(error)}; expected a whole file that FFmpeg reads; "
+                "copy or download it again, or make it anew: ffmpeg -i IN OUT.mp4"
+            ) from error
         if source.file:
             advice = "check its permissions"
         elif source.format:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from fractions import Fraction
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maskzoo.drawing.picture_file import MARK
-from maskzoo.errors import MaskzooError
+from maskzoo.errors import MaskzooError, count_words
 from maskzoo.system.files import explained, replacing
 from maskzoo.system.packages import import_extra
 from maskzoo.video.reader import VideoReader
@@ -103,6 +104,10 @@ class VideoWriter:
             self._container.mux(self._pictures.encode(None))
             if not cut:
                 self._sound.copy(until=None)
+            if self._sound.damaged and not self._source.fault:
+                self._source.fault = (
+                    f"{self._source.name}: {count_words(self._sound.damaged, 'piece')} of its sound cannot be copied"
+                )
 
     def _begin(self, height: int, width: int) -> None:
         context = self._pictures.codec_context
@@ -116,12 +121,13 @@ class VideoWriter:
 class _Sound:
     """Copies the packets of sound, undecoded, beside the pictures: as far as these are, so that neither waits in memory.
 
-    `lost` names the codecs that the file's format cannot hold.
+    `lost` names the codecs that the file's format cannot hold, `damaged` counts packets that it refuses.
     """
 
     def __init__(self, source: VideoReader, output: Any, stack: ExitStack) -> None:
         self._output, self._start = output, source.start
         self.lost: list[str] = []
+        self.damaged = 0
         self._targets: dict[int, Any] = {}
         self._packets: Iterator[Any] = iter(())
         self._waiting: Any = None
@@ -129,16 +135,17 @@ class _Sound:
             return
         container = stack.enter_context(open_source(source.source))
         for stream in container.streams.audio:
-            try:
+            if _can_hold(output.format.name, stream):
                 self._targets[stream.index] = output.add_stream_from_template(stream)
-            except ValueError:
-                self.lost.append(stream.codec_context.name)
+            else:
+                self.lost.append(stream.codec_context.name if stream.codec_context else "an unknown codec")
         if self._targets:
             self._packets = container.demux([container.streams[index] for index in self._targets])
             self._waiting = self._take()
 
     def copy(self, until: float | None) -> None:
         """Copy what begins up to a time in seconds; all that is left if None."""
+        error = import_extra("av").error
         while self._waiting is not None:
             packet = self._waiting
             if until is not None and packet.dts * packet.time_base - self._start > until:
@@ -147,7 +154,10 @@ class _Sound:
             packet.dts -= shift
             packet.pts = packet.dts if packet.pts is None else packet.pts - shift
             packet.stream = self._targets[packet.stream.index]
-            self._output.mux(packet)
+            try:
+                self._output.mux(packet)
+            except (error.ArgumentError, error.InvalidDataError, error.PatchWelcomeError):  # no fault of the new file's
+                self.damaged += 1
             self._waiting = self._take()
 
     def _take(self) -> Any:
@@ -156,3 +166,15 @@ class _Sound:
             return next((packet for packet in self._packets if packet.dts is not None), None)
         except import_extra("av").error.FFmpegError:
             return None  # the reader of the pictures meets the same damage, and tells of it
+
+
+def _can_hold(kind: str, stream: Any) -> bool:
+    """Return whether a file of FFmpeg's format `kind` takes this sound, which some say only when they write their beginning."""
+    av = import_extra("av")
+    try:
+        with av.open(io.BytesIO(), "w", format=kind) as trial:
+            trial.add_stream_from_template(stream)
+            trial.start_encoding()
+    except (ValueError, av.error.FFmpegError):
+        return False
+    return True
