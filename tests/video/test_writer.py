@@ -7,7 +7,7 @@ import av
 import numpy as np
 import pytest
 
-from maskzoo.errors import MaskzooError
+from maskzoo.errors import ImageError, MaskzooError
 from maskzoo.video.reader import VideoReader
 from maskzoo.video.source import VideoSource
 from maskzoo.video.writer import FORMATS, is_drawn_video, write_video
@@ -85,18 +85,40 @@ def test_sound_of_an_unknown_codec_is_left_out_and_that_is_told(tmp_path):
     assert "cannot hold an unknown codec" in copy(clip, tmp_path / "out.mp4")
 
 
-def test_damaged_sound_is_counted_and_the_pictures_are_written(tmp_path):
-    """Where a format refuses a packet of it; what goes wrong for the pictures stays theirs."""
-    content, kinds = Path(write_clip(tmp_path / "clip.mp4", sound="aac")).read_bytes(), set()
+class Strict:
+    """A container that refuses the first packets, as FFmpeg does where their times are damaged."""
+
+    def __init__(self, container, refused):
+        self.container, self.refused = container, refused
+
+    def mux(self, packet):
+        if self.refused:
+            self.refused -= 1
+            raise av.error.ArgumentError(22, "Invalid argument", "av_interleaved_write_frame")
+        self.container.mux(packet)
+
+
+def test_sound_that_is_refused_packet_by_packet_is_counted_and_the_rest_is_written(tmp_path):
+    clip, out = write_clip(tmp_path / "clip.mkv", sound="aac"), tmp_path / "out.mp4"
+    with VideoReader(VideoSource.parse(clip)) as reader, write_video(out, reader) as writer:
+        writer._sound._output = Strict(writer._container, 3)
+        for frame in reader.frames():
+            writer.write(frame.pixels, frame.time)
+    assert reader.fault == f"{clip}: 3 pieces of its sound cannot be copied"
+    assert len(read_times(out)) == 10 and len(read_packets(out)) == len(read_packets(clip)) - 3
+
+
+def test_damaged_sound_does_not_end_the_pictures(tmp_path):
+    clip, written = tmp_path / "clip.mkv", 0
+    content = Path(write_clip(clip, sound="aac")).read_bytes()
     for seed in range(100):
-        (tmp_path / "damaged.mp4").write_bytes(damage(content, seed))
+        clip.write_bytes(damage(content, seed))
         try:
-            copy(tmp_path / "damaged.mp4", tmp_path / "out.mov")
-            kinds.add("copied")
-        except MaskzooError as error:
-            kinds.add(type(error).__name__)
-            assert "make room" not in str(error)
-    assert kinds == {"copied", "ImageError"}
+            copy(clip, tmp_path / "out.mp4")
+        except ImageError:
+            continue
+        written += len(read_times(tmp_path / "out.mp4")) > 0
+    assert written > 10
 
 
 def test_odd_sides_grow_by_a_row_and_a_column(tmp_path):
