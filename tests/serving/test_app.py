@@ -3,6 +3,7 @@ import io
 import json
 import logging
 import statistics
+import subprocess
 import sys
 import threading
 import time
@@ -271,6 +272,30 @@ def test_the_log_has_a_line_of_each_request_under_its_id(http, caplog):
     fields = [record.fields for record in caplog.records if record.fields.get("id") == found]
     assert len(fields) == 1 and fields[0]["status"] == 200 and fields[0]["model"] == "small" and fields[0]["objects"] > 0
     json.dumps(fields)
+
+
+def test_a_form_that_cannot_be_read_leaves_no_line_in_the_log_that_is_no_json():
+    """The reader of forms warns of each by itself, where nobody has said how."""
+    program = """if True:
+        import asyncio, logging
+        from starlette.requests import Request
+        from maskzoo.errors import RequestError
+        from maskzoo.serving.limits import Limits
+        from maskzoo.serving.metrics import log_as_json, write_log
+        from maskzoo.serving.uploads import read_photos
+
+        async def receive():
+            return {"type": "http.request", "body": b"--b\\r\\nbroken", "more_body": False}
+
+        log_as_json()
+        headers = [(b"content-type", b"multipart/form-data; boundary=b")]
+        try:
+            asyncio.run(read_photos(Request({"type": "http", "headers": headers}, receive), Limits()))
+        except RequestError as error:
+            write_log("refused", logging.WARNING, status=error.status)
+    """
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert [json.loads(line)["status"] for line in ran.stderr.splitlines()] == [422]
 
 
 def test_fastapi_reports_nothing_whatever_the_environment_names(monkeypatch):
