@@ -1,5 +1,6 @@
 """A package that is missing is told in one way, wherever it is needed."""
 
+import ast
 import re
 import subprocess
 import sys
@@ -38,6 +39,26 @@ def test_every_extra_that_is_named_is_one_of_the_project(pytestconfig):
     text = (pytestconfig.rootpath / PYPROJECT).read_text()
     extras = set(re.findall(r"maskzoo\[(\w+)\]", " ".join(map(describe_need, _NEEDS))))
     assert extras and all(re.search(rf"^{extra} = \[", text, re.MULTILINE) for extra in extras)
+
+
+REQUIRED = {"PIL", "cv2", "filelock", "hotcoco", "jinja2", "markupsafe", "msgspec", "numpy", "pydantic", "requests", "rich"}
+REQUIRED |= {"safetensors", "torch", "typer", "urllib3", "yaml"}
+PROGRAMS = {"triton_client.py", "example_script.py"}  # written out, for users without maskzoo
+
+
+def test_every_package_that_is_imported_is_required_or_told_where_it_is_missing(pytestconfig):
+    """An extra may bring packages by way of others, as the server's does h11: it is their import that fails first."""
+    imported = set()
+    for path in (pytestconfig.rootpath / "src" / "maskzoo").rglob("*.py"):
+        if path.name in PROGRAMS:
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                imported |= {one.name for one in node.names}
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                imported.add(node.module or "")
+    others = {name.partition(".")[0] for name in imported} - REQUIRED - sys.stdlib_module_names - {"maskzoo"}
+    assert "h11" in others and others <= _NEEDS.keys()
 
 
 def test_what_is_installed_and_broken_is_not_called_missing(monkeypatch, tmp_path):
@@ -89,7 +110,7 @@ def test_readers_of_files_say_so(monkeypatch, tmp_path):
         pass
 
 
-@pytest.mark.parametrize("name", ["uvicorn", "fastapi", "python_multipart", "prometheus_client"])
+@pytest.mark.parametrize("name", ["uvicorn", "fastapi", "starlette", "h11", "python_multipart", "prometheus_client"])
 def test_the_server_says_so_in_python(name):
     """`maskzoo.serve` is imported at its first use."""
     program = f"import sys; sys.modules[{name!r}] = None; import maskzoo; maskzoo.serve"
