@@ -49,7 +49,7 @@ def hub_server(monkeypatch):
     from hub_server import serve_hub
     from maskzoo.system.packages import import_extra
 
-    import_extra("huggingface_hub", "the tests", "maskzoo[hub]")
+    import_extra("huggingface_hub")
     # Its other protocol for large files speaks to other servers, from a library of its own.
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_XET", True)
     monkeypatch.setenv("HF_TOKEN", "hf_mine")

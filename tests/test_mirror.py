@@ -89,7 +89,6 @@ TESTED_BY = {
     "serving/openapi.py": "serving/test_app.py",
     "serving/service.py": "serving/test_app.py",
     "serving/uploads.py": "serving/test_app.py",
-    "system/packages.py": "integrations/test_sahi.py",
     "training/auto_recipe/decisions.py": "training/auto_recipe/test_plan_training.py",
     "training/auto_recipe/facts.py": "training/auto_recipe/test_plan_training.py",
     "training/auto_recipe/trial.py": "training/auto_recipe/test_plan_training.py",

@@ -103,3 +103,18 @@ def read_packets(path: Path) -> list[bytes]:
     """Return the packets of sound as they lie in the file."""
     with av.open(str(path)) as container:
         return [bytes(packet) for packet in container.demux(audio=0) if packet.size]
+
+
+def damage(content: bytes, seed: int) -> bytes:
+    """Return a file that was cut off, blanked for a while, or of which some bytes were changed."""
+    random = np.random.default_rng(seed)
+    place = int(random.integers(len(content)))
+    if seed % 3 == 0:
+        return content[:place]
+    changed = bytearray(content)
+    if seed % 3 == 1:
+        changed[place : place + 200] = bytes(len(changed[place : place + 200]))
+    else:
+        for at in random.integers(0, len(content), (1, 3, 30)[seed // 3 % 3]):
+            changed[at] = int(random.integers(256))
+    return bytes(changed)

@@ -16,6 +16,7 @@ from maskzoo.errors import (
     ExportError,
     ImageError,
     MaskzooError,
+    MissingPackageError,
     RequestError,
     SnapshotError,
     SourceError,
@@ -102,6 +103,7 @@ __all__ = [
     "LabelStudio",
     "Masks",
     "MaskzooError",
+    "MissingPackageError",
     "ModelConfig",
     "OnProgress",
     "PhotoComparison",
@@ -248,7 +250,12 @@ def __getattr__(name: str) -> Any:
         return find_version("maskzoo") or "0+unknown"  # a source tree that runs without being installed
     if name not in _HOMES:
         raise AttributeError(f"module 'maskzoo' has no attribute {name!r}")
-    value = getattr(import_module(f"maskzoo.{_HOMES[name]}"), name)
+    try:
+        value = getattr(import_module(f"maskzoo.{_HOMES[name]}"), name)
+    except ImportError as error:
+        from maskzoo.system.packages import explain_missing
+
+        raise explain_missing(error) from None
     globals()[name] = value
     return value
 

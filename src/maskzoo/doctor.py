@@ -28,6 +28,7 @@ from maskzoo.system.machine import (
     name_own_version,
 )
 from maskzoo.system.memory import SWITCH, find_allocator
+from maskzoo.system.packages import describe_need
 from maskzoo.system.waiting import OWN, Waiting, choose_waiting
 from maskzoo.zoo.backend_choice import choose_backend
 
@@ -49,11 +50,7 @@ __all__ = [
 Judgement = Literal["ok", "hint", "problem"]
 THREAD_SETTINGS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 OTHER_SETTINGS = ("KMP_AFFINITY", "OMP_PROC_BIND", "GOMP_CPU_AFFINITY", "CUDA_VISIBLE_DEVICES", "ONEDNN_MAX_CPU_ISA")
-EXTRAS = {
-    "tensorboard": "curves of a training run: pip install 'maskzoo[track]'",
-    "av": "videos, cameras and streams: pip install 'maskzoo[video]'",
-    "huggingface_hub": "models in Hugging Face repositories: pip install 'maskzoo[hub]'",
-}
+EXTRAS = ("tensorboard", "av", "huggingface_hub")
 LEAST_MEMORY = 2 << 30  # a photo of 800 x 1333 through ResNet-50-FPN peaks at 1.2 GB, with Python and torch
 LEAST_SPACE = 1 << 30  # the largest published weights have 0.5 GB
 
@@ -252,9 +249,9 @@ def _list_versions(torch_version: str) -> list[Finding]:
 
 def _list_extras() -> list[Finding]:
     findings = []
-    for package, purpose in EXTRAS.items():
+    for package in EXTRAS:
         number = find_version(package)
-        findings.append(Finding(package, number) if number else Finding(package, "absent", "hint", purpose))
+        findings.append(Finding(package, number) if number else Finding(package, "absent", "hint", describe_need(package)))
     return findings
 
 

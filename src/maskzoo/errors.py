@@ -20,6 +20,7 @@ __all__ = [
     "ExportError",
     "ImageError",
     "MaskzooError",
+    "MissingPackageError",
     "RequestError",
     "SnapshotError",
     "SourceError",
@@ -83,7 +84,7 @@ class TransientError(DownloadError):
 
 
 class ExportError(MaskzooError):
-    """A network cannot be written for a runtime, the runtime is not installed, or a file was not exported by maskzoo."""
+    """A network cannot be written for a runtime, or a file cannot be read by one or was not exported by maskzoo."""
 
 
 class ImageError(MaskzooError):
@@ -92,6 +93,10 @@ class ImageError(MaskzooError):
 
 class SourceError(MaskzooError):
     """A path, folder or pattern names no image."""
+
+
+class MissingPackageError(MaskzooError, ImportError):
+    """A package of an extra is not installed, or cannot be imported; the message has the command that installs it."""
 
 
 class RequestError(MaskzooError):

@@ -169,19 +169,38 @@ def test_the_saved_coco_file_has_the_predictors_masks(page, expected):
     assert np.allclose([row["bbox"] for row in saved["annotations"]], np.c_[boxes[:, :2], boxes[:, 2:] - boxes[:, :2]])
 
 
-def test_the_outlines_for_labelme_enclose_the_masks(page, expected):
+def test_the_outlines_for_labelme_have_exactly_the_masks_pixels(page, expected):
     saved = read_saved(page, "#save-labelme")
     assert saved["imagePath"] == "street.png" and (saved["imageHeight"], saved["imageWidth"]) == (120, 160)
     parts = {}
     for number, shape in enumerate(saved["shapes"]):
         key = shape["group_id"] or f"alone {number}"
         parts.setdefault(key, []).append(np.array(shape["points"]).ravel().tolist())
-    masks = expected.masks.dense()
-    filled = [rasterize_polygons(rings, (120, 160)) for rings in parts.values()]
-    whole = [mask for mask in masks if mask.any()]
-    assert len(filled) == len(whole)
-    for found, mask in zip(filled, whole, strict=True):
-        assert not (mask & ~found.astype(bool)).any()
+    drawn = [rasterize_polygons(rings, (120, 160)) > 0 for rings in parts.values()]
+    whole = [mask for mask in expected.masks.dense() if mask.any()]
+    assert len(drawn) == len(whole) and all(map(np.array_equal, drawn, whole))
+
+
+def test_holes_and_parts_of_any_mask_reach_labelme(page):
+    """Holes in holes, parts that touch at a corner, one-pixel frames, noise: also where LabelMe itself would draw them."""
+    random = np.random.default_rng(0)
+    masks = [random.random((12, 15)) < share for share in (0.3, 0.5, 0.7, 0.9) for _ in range(25)]
+    nested = np.zeros((12, 15), np.bool_)
+    for ring in range(0, 6, 2):
+        nested[ring : 12 - ring, ring : 15 - ring] = True
+        nested[ring + 1 : 11 - ring, ring + 1 : 14 - ring] = False
+    masks = [*masks, nested, ~nested]
+    found = page.evaluate(
+        """async (masks) => {
+            const { cutHoles, traceRings } = await import("./page/masks.js");
+            const frame = { x: 2, y: 1, width: 15, height: 12 };
+            return masks.map((bits) => cutHoles(traceRings({ ...frame, bits: Uint8Array.from(bits) })));
+        }""",
+        [mask.ravel().astype(int).tolist() for mask in masks],
+    )
+    for mask, outlines in zip(masks, found, strict=True):
+        drawn = rasterize_polygons([np.ravel(points).tolist() for points in outlines], (14, 18)) > 0
+        assert np.array_equal(drawn, np.pad(mask, ((1, 1), (2, 1))))
 
 
 def test_cut_outs_are_transparent_around_the_objects(page, expected):

@@ -1,13 +1,10 @@
 """The same number for the same thing: moving, unsure for a while, hidden for a while, beside things of other classes."""
 
-import builtins
 from dataclasses import replace
 
 import numpy as np
-import pytest
 
 from maskzoo.drawing.colours import pick_color
-from maskzoo.errors import MaskzooError
 from maskzoo.inference.identities import IdentityTracker
 from maskzoo.inference.prediction import make_prediction
 
@@ -81,16 +78,3 @@ def test_some_of_the_objects_keep_their_numbers_and_they_stand_in_the_plain_valu
         at = some.identities.tolist().index(2)
         left, _, _, bottom = some.boxes[at].astype(int).tolist()
         assert tuple(np.asarray(some.draw(photo))[bottom - 1, left + 20]) == pick_color(2)
-
-
-def test_the_missing_tracker_is_told_with_the_command_that_installs_it(monkeypatch):
-    importing = builtins.__import__
-
-    def refuse(name, *rest):
-        if name.startswith("edgefirst"):
-            raise ImportError(name)
-        return importing(name, *rest)
-
-    monkeypatch.setattr(builtins, "__import__", refuse)
-    with pytest.raises(MaskzooError, match=r"edgefirst-tracker is not installed, .* pip install 'maskzoo\[video\]'"):
-        IdentityTracker(0.5, 0.04)

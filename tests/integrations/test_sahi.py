@@ -8,7 +8,7 @@ import pytest
 
 from found_objects import CLASSES, make_found
 from labelled_sets import measure_iou
-from maskzoo.errors import MaskzooError
+from maskzoo.errors import MissingPackageError
 from maskzoo.inference.prediction import make_prediction
 from maskzoo.integrations.sahi import make_model
 
@@ -77,5 +77,5 @@ def test_holes_are_the_only_thing_that_sahis_polygons_lose():
 def test_without_it_the_error_says_what_to_install(monkeypatch):
     for name in ("sahi", "sahi.models.base"):
         monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(MaskzooError, match=r"sahi.models.base is not installed, and its adapter needs it: pip install 'sahi'"):
+    with pytest.raises(MissingPackageError, match=r"sahi is not installed.*: pip install 'sahi'"):
         make_model(Bright())

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from found_objects import make_found
-from maskzoo.errors import MaskzooError
+from maskzoo.errors import MissingPackageError
 
 
 def test_boxes_masks_scores_and_names_arrive():
@@ -30,5 +30,5 @@ def test_nothing_found_is_empty_there_too():
 
 def test_without_it_the_error_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "supervision", None)
-    with pytest.raises(MaskzooError, match="supervision is not installed, and to_supervision needs it: pip install"):
+    with pytest.raises(MissingPackageError, match=r"supervision is not installed.*: pip install 'supervision'"):
         make_found().to_supervision()

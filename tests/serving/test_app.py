@@ -3,11 +3,14 @@ import io
 import json
 import logging
 import statistics
+import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
 import schemathesis
@@ -24,6 +27,7 @@ from schemathesis.specs.openapi.checks import (
 
 from maskzoo import LabelStudio
 from maskzoo.errors import ArgumentError
+from maskzoo.serving import app
 from maskzoo.serving.app import create_app
 from maskzoo.serving.gate import hash_tokens
 from maskzoo.serving.metrics import LOG
@@ -144,6 +148,74 @@ def test_a_poisoned_photo_of_a_batch_fails_alone(http):
     assert [row["name"] for row in found[2]["detections"]] == list(expected.names)
 
 
+def test_a_photo_of_a_batch_that_breaks_the_network_fails_alone(server, http, monkeypatch, caplog):
+    good = [some_photo(64, 64, seed) for seed in range(7)]
+    expected = http.post("/v1/predict/batch?score=0", files=[("image", one) for one in good]).json()["results"]
+    predictor, seen = server.service.models["small"], []
+    predict = predictor.predict_prepared
+
+    def choke(photos):
+        seen.append(len(photos))
+        if any((photo.pixels == 255).all() for photo in photos):
+            raise RuntimeError("/secret/path: white")
+        return predict(photos)
+
+    monkeypatch.setattr(predictor, "predict_prepared", choke)
+    content = [*good[:3], encode(np.full((64, 64, 3), 255, np.uint8)), *good[3:]]
+    answer = http.post("/v1/predict/batch?score=0", files=[("image", one) for one in content])
+    found = answer.json()["results"]
+    bad = found.pop(3)
+    assert answer.status_code == 200 and "secret" not in answer.text
+    assert (bad["status"], bad["id"]) == (500, answer.headers["x-request-id"])
+    for one, right in zip(found, expected, strict=True):
+        assert [row["name"] for row in one["detections"]] == [row["name"] for row in right["detections"]] != []
+        boxes = [[row["box"] for row in some["detections"]] for some in (one, right)]
+        assert np.allclose(*boxes, atol=1e-3)
+    logged = [record for record in caplog.records if record.fields.get("id") == bad["id"] and record.exc_info]
+    assert len(logged) == 1 and "/secret/path" in str(logged[0].exc_info[1])
+
+
+def test_an_answer_with_a_number_that_is_none_fails_alone(http, monkeypatch):
+    """JSON has no NaN: the photo whose answer would have one is told as a failure, its neighbours are answered."""
+    make = app.make_answer
+    broken = some_photo(50, 50)
+
+    def break_one(prediction, *rest):
+        answer = make(prediction, *rest)
+        return answer | {"scale": [float("nan"), 1.0]} if prediction.size == (50, 50) else answer
+
+    monkeypatch.setattr(app, "make_answer", break_one)
+    found = http.post("/v1/predict/batch", files=[("image", some_photo()), ("image", broken)]).json()["results"]
+    assert "detections" in found[0] and found[1]["status"] == 500
+
+
+def test_what_a_sender_has_left_is_not_computed(server, monkeypatch):
+    """Eight photos wait for a slow network; their sender leaves after the first batch has begun, and no other begins."""
+    predictor, seen, begun = server.service.models["small"], [], threading.Event()
+    predict = predictor.predict_prepared
+
+    def slow(photos):
+        seen.append(len(photos))
+        begun.set()
+        time.sleep(1)
+        return predict(photos)
+
+    monkeypatch.setattr(predictor, "predict_prepared", slow)
+    files = [("image", some_photo(64, 64 if number % 2 else 96, number)) for number in range(8)]
+    request = httpx.Request("POST", f"{server.address}/v1/predict/batch", files=files)
+    body = request.read()
+    head = "".join(f"{name}: {value}\r\n" for name, value in request.headers.items())
+    with server.connect() as connection:
+        connection.sendall(f"POST /v1/predict/batch HTTP/1.1\r\n{head}\r\n".encode() + body)
+        assert begun.wait(30)
+    deadline = time.monotonic() + 30
+    while server.service.slots.taken and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert server.service.slots.taken == 0
+    time.sleep(1.5)
+    assert len(seen) == 1
+
+
 @pytest.mark.parametrize(
     ("content", "headers", "status", "words"),
     [
@@ -202,12 +274,36 @@ def test_the_log_has_a_line_of_each_request_under_its_id(http, caplog):
     json.dumps(fields)
 
 
+def test_a_form_that_cannot_be_read_leaves_no_line_in_the_log_that_is_no_json():
+    """The reader of forms warns of each by itself, where nobody has said how."""
+    program = """if True:
+        import asyncio, logging
+        from starlette.requests import Request
+        from maskzoo.errors import RequestError
+        from maskzoo.serving.limits import Limits
+        from maskzoo.serving.metrics import log_as_json, write_log
+        from maskzoo.serving.uploads import read_photos
+
+        async def receive():
+            return {"type": "http.request", "body": b"--b\\r\\nbroken", "more_body": False}
+
+        log_as_json()
+        headers = [(b"content-type", b"multipart/form-data; boundary=b")]
+        try:
+            asyncio.run(read_photos(Request({"type": "http", "headers": headers}, receive), Limits()))
+        except RequestError as error:
+            write_log("refused", logging.WARNING, status=error.status)
+    """
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert [json.loads(line)["status"] for line in ran.stderr.splitlines()] == [422]
+
+
 def test_fastapi_reports_nothing_whatever_the_environment_names(monkeypatch):
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
     with running() as server, server.http() as http:
         assert http.get("/live").status_code == 200
-    app = create_app({"small": small_predictor()})[0]._app
-    assert not any(app._telemetry[name] for name in ("auto_configure", "tracing", "metrics", "logs"))
+    inner = create_app({"small": small_predictor()})[0]._app
+    assert not any(inner._telemetry[name] for name in ("auto_configure", "tracing", "metrics", "logs"))
 
 
 def test_a_failure_of_the_server_tells_its_id_and_nothing_else(server, http, monkeypatch, caplog):

@@ -1,5 +1,7 @@
 import asyncio
+import threading
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -82,3 +84,32 @@ def test_an_announcement_ends_with_its_block():
         return batcher._coming
 
     assert asyncio.run(work()) == 0
+
+
+def test_a_photo_whose_request_was_cancelled_is_not_computed_again():
+    """The batch fails while it is computed; of its photos only those that somebody still waits for are tried alone."""
+    recorder, started, go_on = Recorder(), threading.Event(), threading.Event()
+
+    def predict(photos):
+        if len(photos) > 1:
+            started.set()
+            assert go_on.wait(30)
+        return Recorder.predict_prepared(recorder, photos)
+
+    async def leave_one():
+        batcher = Batcher(SimpleNamespace(predict_prepared=predict), Limits(max_batch=3), lambda size, seconds: None)
+        batcher.start()
+        white = np.full((64, 96, 3), 255, np.uint8)
+        photos = [recorder.prepare(one) for one in (white, make_photo(64, 96, 1), make_photo(64, 96, 2))]
+        tasks = [asyncio.ensure_future(batcher.predict(one)) for one in photos]
+        await asyncio.to_thread(started.wait, 30)
+        tasks[1].cancel()
+        await asyncio.sleep(0)
+        go_on.set()
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+        await batcher.close()
+        return results
+
+    white, left, other = asyncio.run(leave_one())
+    assert isinstance(white, RuntimeError) and isinstance(left, asyncio.CancelledError) and len(other)
+    assert [len(batch) for batch in recorder.batches] == [3, 1, 1]

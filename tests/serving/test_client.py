@@ -1,10 +1,12 @@
 import threading
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from maskzoo import Client, ImageError, RequestError
+from maskzoo import ArgumentError, Client, ImageError, RequestError
 from networks import make_photo, small_predictor
 from servers import encode, running
 
@@ -94,3 +96,70 @@ def test_a_busy_server_is_asked_again_when_it_says(server, client):
     slots.seconds_each = 0.0
     threading.Timer(0.3, slots.give_back, (slots.most,)).start()
     assert len(client.predict(make_photo(60, 80))) > 0
+
+
+@contextmanager
+def stranger(status, body, **headers):
+    """The address of a server that is none of ours and gives everybody the same answer."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name.replace("_", "-"), value)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_POST = do_GET  # noqa: N815
+
+        def log_message(self, *_):
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.mark.parametrize(
+    "body", [b"<html>hello</html>", b"\xff\xfe", b"[]", b"null", b'{"models": 3, "detections": [{}]}', b""]
+)
+def test_an_answer_of_something_else_is_told_and_no_traceback(body):
+    with stranger(200, body) as address, Client(address) as client:
+        for ask in (client.models, lambda: client.predict(make_photo(60, 80))):
+            with pytest.raises(RequestError, match=f"{address}: its answer is not that of a maskzoo server"):
+                ask()
+
+
+@pytest.mark.parametrize("wait", ["Wed, 21 Oct 2026 07:28:00 GMT", "-1", "1.5", "9" * 400, "soon"])
+def test_a_proxys_retry_after_that_is_no_number_of_seconds_is_as_good_as_none(wait):
+    refused = pytest.raises(RequestError, match="status 503 from something that is no maskzoo server")
+    with stranger(503, b"busy", Retry_After=wait) as address, Client(address) as client, refused:
+        client.models()
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1:port", "http://a\x00b"])
+def test_what_is_no_address_is_an_argument_error(address):
+    with pytest.raises(ArgumentError, match=r"address is .*expected one like http"):
+        Client(address)
+
+
+@pytest.mark.parametrize("address", ["", "http://[bad", "127.0.0.1:8000", "localhost:8000", "ftp://127.0.0.1", "photo.jpg"])
+def test_an_address_of_another_kind_gives_no_answer(address):
+    with Client(address) as client, pytest.raises(RequestError, match="no answer"):
+        client.models()
+
+
+def test_a_token_may_end_with_its_line_and_is_never_told(server):
+    with Client(server.address, token=f"  {TOKEN}\r\n") as client:
+        assert client.models()[0]["name"] == "small"
+    for wrong in ("geheimes-süßes-wort", "two\nlines-of-a-file"):
+        with pytest.raises(ArgumentError) as refused:
+            Client(server.address, token=wrong)
+        assert wrong not in str(refused.value)

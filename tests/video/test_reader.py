@@ -11,7 +11,7 @@ from PIL import Image
 from maskzoo.errors import ImageError
 from maskzoo.video.reader import VideoReader, turn_upright
 from maskzoo.video.source import VideoSource
-from videos import CORNER, RATE, find_number, make_frame, write_clip
+from videos import CORNER, RATE, damage, find_number, make_frame, write_clip
 
 
 def read(path: Path, every: int = 1):
@@ -159,3 +159,29 @@ def test_what_holds_no_pictures_is_refused_by_what_it_holds(tmp_path):
     (tmp_path / "list.m3u8").write_text("#EXTM3U\n#EXTINF:1,\n/etc/passwd\n#EXT-X-ENDLIST\n")
     with pytest.raises(ImageError, match=r"list\.m3u8: cannot be read as a video"):
         read(tmp_path / "list.m3u8")
+
+
+@pytest.mark.parametrize(
+    ("suffix", "codec"),
+    [("mp4", "libx264"), ("mkv", "mpeg4"), ("webm", "libvpx"), ("gif", "gif"), ("flv", "flv1"), ("ts", "libx264")],
+)
+def test_whatever_is_damaged_is_told_as_a_fault_of_the_file(suffix, codec, tmp_path):
+    """FFmpeg's decoders say of damage what they like: a wrong argument, no permission, no memory, no decoder."""
+    clip = tmp_path / f"clip.{suffix}"
+    content = Path(write_clip(clip, 6, codec=codec, pix_fmt="rgb8" if codec == "gif" else "yuv420p")).read_bytes()
+    told = []
+    for seed in range(120):
+        clip.write_bytes(damage(content, seed))
+        try:
+            with VideoReader(VideoSource.parse(clip)) as reader:
+                told += [reader.fault] if list(reader.frames()) else []
+        except ImageError as error:
+            told.append(str(error))
+    assert len(told) == 120 and any(told) and all(str(clip) in one for one in told if one)
+
+
+def test_pictures_of_an_unknown_codec_are_told(tmp_path):
+    clip = tmp_path / "clip.mp4"
+    clip.write_bytes(Path(write_clip(clip, 6)).read_bytes().replace(b"avc1", b"zzzz"))
+    with pytest.raises(ImageError, match=r"clip\.mp4: .*(cannot be decoded|holds no frame|no pictures)"):
+        read(clip)

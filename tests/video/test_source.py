@@ -1,11 +1,8 @@
 """What is a video by its look, what it is called, and what is said of one that cannot be opened."""
 
-import builtins
-from pathlib import Path
-
 import pytest
 
-from maskzoo.errors import MaskzooError, SourceError
+from maskzoo.errors import SourceError
 from maskzoo.video.source import VideoSource, is_video, open_source
 from videos import write_clip
 
@@ -60,17 +57,3 @@ def test_what_is_not_there_is_told_by_name(tmp_path):
     ) as told:
         open_source(VideoSource.parse("tcp://user:secret@127.0.0.1:9"))
     assert "secret" not in str(told.value)
-
-
-def test_the_missing_package_is_told_with_the_command_that_installs_it(tmp_path, monkeypatch):
-    clip = write_clip(tmp_path / "clip.mp4", 2)
-    importing = builtins.__import__
-
-    def refuse(name, *rest):
-        if name.partition(".")[0] == "av":
-            raise ImportError("no av", name="av")
-        return importing(name, *rest)
-
-    monkeypatch.setattr(builtins, "__import__", refuse)
-    with pytest.raises(MaskzooError, match=r"av is not installed, and videos need it: pip install 'maskzoo\[video\]'"):
-        open_source(VideoSource.parse(Path(clip)))

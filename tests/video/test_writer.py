@@ -1,16 +1,17 @@
 """Videos that are written against what went in: pictures, times, sound; and no file where something goes wrong."""
 
 from fractions import Fraction
+from pathlib import Path
 
 import av
 import numpy as np
 import pytest
 
-from maskzoo.errors import MaskzooError
+from maskzoo.errors import ImageError, MaskzooError
 from maskzoo.video.reader import VideoReader
 from maskzoo.video.source import VideoSource
 from maskzoo.video.writer import FORMATS, is_drawn_video, write_video
-from videos import CORNER, RATE, find_number, make_frame, read_packets, read_sound, read_times, write_clip
+from videos import CORNER, RATE, damage, find_number, make_frame, read_packets, read_sound, read_times, write_clip
 
 
 def copy(source, target, every=1, most=None):
@@ -64,6 +65,60 @@ def test_sound_that_a_format_cannot_hold_is_left_out_and_that_is_told(tmp_path):
     note = copy(write_clip(tmp_path / "clip.mp4", 5, sound="aac"), tmp_path / "out.webm")
     assert "out.webm: its sound is left out, because webm cannot hold aac; choose .mkv" in note
     assert len(read_times(tmp_path / "out.webm")) == 5
+
+
+@pytest.mark.parametrize("sound", ["libopus", "flac", "mp3", "ac3", "pcm_s16le", "aac"])
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_every_sound_goes_into_every_format_or_is_told(suffix, sound, tmp_path):
+    """Some formats refuse a sound only when their beginning is written: opus in .mov, which .mp4 takes."""
+    clip, out = write_clip(tmp_path / "clip.mkv", sound=sound), tmp_path / f"out{suffix}"
+    note = copy(clip, out)
+    with av.open(str(out)) as container:
+        assert len(container.streams.audio) == (0 if "sound is left out" in note else 1)
+    if suffix == ".mkv":
+        assert note == ""
+
+
+def test_sound_of_an_unknown_codec_is_left_out_and_that_is_told(tmp_path):
+    clip = tmp_path / "clip.mkv"
+    clip.write_bytes(Path(write_clip(clip, sound="aac")).read_bytes().replace(b"A_AAC", b"A_ZZZ"))
+    assert "cannot hold an unknown codec" in copy(clip, tmp_path / "out.mp4")
+
+
+class Strict:
+    """A container that refuses the first packets, as FFmpeg does where their times are damaged."""
+
+    def __init__(self, container, refused):
+        self.container, self.refused = container, refused
+
+    def mux(self, packet):
+        if self.refused:
+            self.refused -= 1
+            raise av.error.ArgumentError(22, "Invalid argument", "av_interleaved_write_frame")
+        self.container.mux(packet)
+
+
+def test_sound_that_is_refused_packet_by_packet_is_counted_and_the_rest_is_written(tmp_path):
+    clip, out = write_clip(tmp_path / "clip.mkv", sound="aac"), tmp_path / "out.mp4"
+    with VideoReader(VideoSource.parse(clip)) as reader, write_video(out, reader) as writer:
+        writer._sound._output = Strict(writer._container, 3)
+        for frame in reader.frames():
+            writer.write(frame.pixels, frame.time)
+    assert reader.fault == f"{clip}: 3 pieces of its sound cannot be copied"
+    assert len(read_times(out)) == 10 and len(read_packets(out)) == len(read_packets(clip)) - 3
+
+
+def test_damaged_sound_does_not_end_the_pictures(tmp_path):
+    clip, written = tmp_path / "clip.mkv", 0
+    content = Path(write_clip(clip, sound="aac")).read_bytes()
+    for seed in range(100):
+        clip.write_bytes(damage(content, seed))
+        try:
+            copy(clip, tmp_path / "out.mp4")
+        except ImageError:
+            continue
+        written += len(read_times(tmp_path / "out.mp4")) > 0
+    assert written > 10
 
 
 def test_odd_sides_grow_by_a_row_and_a_column(tmp_path):

@@ -10,7 +10,8 @@ import typer
 from maskzoo.cli.options import BackendName, BackendOption, DeviceOption, Dtype, DtypeOption, Weights, load_predictor
 from maskzoo.cli.progress import show_progress
 from maskzoo.cli.terminal import open_stderr
-from maskzoo.errors import ArgumentError, MaskzooError
+from maskzoo.errors import ArgumentError
+from maskzoo.system.packages import explain_missing
 
 __all__ = ["serve"]
 
@@ -80,7 +81,7 @@ def serve(
         from maskzoo.serving.server import check_start
         from maskzoo.serving.server import serve as run
     except ImportError as error:
-        raise MaskzooError(f"{error.name} is not installed, and the server needs it: pip install 'maskzoo[serve]'") from error
+        raise explain_missing(error) from None
     check_start(host, token_file, open_to_all)  # before minutes of loading
     settings = LabelStudio(images, label_studio_url, label_studio_token_file, score)
     if not label_studio and settings != LabelStudio():

@@ -17,10 +17,10 @@ import torch
 from maskzoo.config import ModelConfig
 from maskzoo.errors import ExportError
 from maskzoo.exporting.onnx_preprocessing import add_preprocessing
-from maskzoo.exporting.packages import import_package
 from maskzoo.exporting.program import INPUTS, OUTPUTS, Program, trace
 from maskzoo.model_file import dump_config, parse_config
 from maskzoo.system.files import write_file
+from maskzoo.system.packages import import_extra
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -85,7 +85,7 @@ class Facts:
 def write_onnx(program: Program, facts: Facts, out: Path) -> None:
     """Write the program as one ONNX file with its `facts` in the metadata.
 
-    Raises ExportError if the packages that write ONNX are missing, or the file cannot be written.
+    Raises MissingPackageError if the packages that write ONNX are missing, ExportError if the file cannot be written.
     """
     write_file(out, to_onnx(program, facts).SerializeToString(), ExportError)
 
@@ -93,7 +93,7 @@ def write_onnx(program: Program, facts: Facts, out: Path) -> None:
 def to_onnx(program: Program, facts: Facts) -> ModelProto:
     """Return the program as an ONNX model; every axis that may change has a name."""
     for package in ("onnx", "onnxscript"):
-        import_package(package)
+        import_extra(package)
     from maskzoo.exporting.onnx_operators import list_onnx_operators
 
     with _quiet():
@@ -120,7 +120,7 @@ def to_onnx(program: Program, facts: Facts) -> ModelProto:
 
 def read_facts(path: Path) -> Facts:
     """Read the metadata of an exported ONNX file. Raises ExportError."""
-    onnx = import_package("onnx")
+    onnx = import_extra("onnx")
     try:
         model = onnx.load(path, load_external_data=False)
     except Exception as error:  # protobuf's own errors share no base

@@ -16,12 +16,12 @@ import torch
 from numpy.typing import NDArray
 
 from maskzoo.config import Input
-from maskzoo.exporting.packages import import_package
 from maskzoo.exporting.program import INPUTS, PHOTO
 from maskzoo.images.batch import batch_resized
 from maskzoo.images.resize import resize_photo
 from maskzoo.inference.backends import Backend
 from maskzoo.structures import Detections, ImageBatch
+from maskzoo.system.packages import import_extra
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -94,7 +94,7 @@ class PreprocessingBackend:
     """
 
     def __init__(self, backend: Backend, settings: Input) -> None:
-        runtime = import_package("onnxruntime")
+        runtime = import_extra("onnxruntime")
         self.name, self.dtype = backend.name, backend.dtype
         self._backend, self._settings = backend, settings
         self._session = runtime.InferenceSession(make_preprocessing(settings).SerializeToString())

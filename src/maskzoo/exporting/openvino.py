@@ -11,9 +11,9 @@ from typing import Any
 
 from maskzoo.errors import ExportError
 from maskzoo.exporting.onnx import FACTS, Facts, read_facts, write_onnx
-from maskzoo.exporting.packages import import_package
 from maskzoo.exporting.program import Inputs, Program
 from maskzoo.system.files import write_file
+from maskzoo.system.packages import import_extra
 
 __all__ = ["convert_onnx", "read_openvino_facts", "write_openvino"]
 
@@ -27,7 +27,7 @@ SECTION = "maskzoo"  # where our metadata stand among OpenVINO's
 def write_openvino(program: Program, facts: Facts, out: Path, calibration: Iterable[Inputs] | None = None) -> None:
     """Write the program as `out`, a `.xml` file, and its weights beside it; in int8 where there is `calibration`.
 
-    Raises ExportError if the packages that write it are missing, or the files cannot be written.
+    Raises MissingPackageError if the packages that write it are missing, ExportError if the files cannot be written.
     """
     with tempfile.TemporaryDirectory() as folder:
         between = Path(folder) / "network.onnx"
@@ -37,7 +37,7 @@ def write_openvino(program: Program, facts: Facts, out: Path, calibration: Itera
 
 def convert_onnx(source: Path, out: Path, calibration: Iterable[Inputs] | None = None) -> None:
     """Write an exported ONNX file as OpenVINO's `out` (.xml), facts included; otherwise as `write_openvino`."""
-    runtime = import_package("openvino")
+    runtime = import_extra("openvino")
     facts = read_facts(source)
     model = runtime.Core().read_model(source)  # convert_model does the same and reports its use to Intel
     if calibration is not None:
@@ -56,7 +56,7 @@ def convert_onnx(source: Path, out: Path, calibration: Iterable[Inputs] | None =
 
 def read_openvino_facts(path: Path) -> Facts:
     """Read the metadata of an exported `.xml` file. Raises ExportError."""
-    runtime = import_package("openvino")
+    runtime = import_extra("openvino")
     try:
         model = runtime.Core().read_model(path)
     except RuntimeError as error:
@@ -70,7 +70,7 @@ def read_openvino_facts(path: Path) -> Facts:
 
 def _quantize(model: Any, calibration: Iterable[Inputs]) -> Any:
     """Turn weights and activations into int8 by NNCF, with ranges from the calibration's photos."""
-    nncf = import_package("nncf")
+    nncf = import_extra("nncf")
     logging.getLogger("nncf").setLevel(logging.ERROR)
     photos = list(calibration)
     with _silent():

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from maskzoo.errors import ExportError
-from maskzoo.exporting.packages import import_package
 from maskzoo.exporting.program import INPUTS, OUTPUTS, PHOTO, Inputs, to_inputs
 from maskzoo.models.packing import has_fast_bfloat16
 from maskzoo.structures import Detections, ImageBatch
+from maskzoo.system.packages import import_extra
 
 __all__ = ["RUNTIMES", "OnnxRuntime", "OpenVino", "TorchPackage"]
 
@@ -69,7 +69,7 @@ class OnnxRuntime(_Exported):
     name = "onnxruntime"
 
     def __init__(self, path: Path, dtype: str = "float32") -> None:
-        runtime = import_package("onnxruntime")
+        runtime = import_extra("onnxruntime")
         options = runtime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
         for name, value in SESSION.items():
@@ -91,7 +91,7 @@ class OpenVino(_Exported):
     name = "openvino"
 
     def __init__(self, path: Path, dtype: str = "float32") -> None:
-        runtime = import_package("openvino")
+        runtime = import_extra("openvino")
         self.path, self.dtype = path, dtype
         # int8 lies in the file; this is about what it leaves in floating point. OpenVINO keeps coordinates in float32.
         reduced = dtype == "bfloat16" or (dtype == "int8" and has_fast_bfloat16())

@@ -9,7 +9,7 @@ from typing import Any
 
 from maskzoo.config import ModelConfig
 from maskzoo.exporting.example import make_example
-from maskzoo.exporting.packages import import_package
+from maskzoo.system.packages import import_extra
 
 __all__ = ["MODEL", "describe_model", "make_client"]
 
@@ -27,9 +27,9 @@ def describe_model(name: str, path: Path, prepares: bool) -> str:
     """Return the `config.pbtxt` of an exported file, its tensors as onnxruntime reads them: -1 is a size that may change.
 
     Images that fill the same canvas are computed together; a file that prepares photos itself takes one at a time. Raises
-    ExportError if onnxruntime is not installed.
+    MissingPackageError if onnxruntime is not installed.
     """
-    runtime = import_package("onnxruntime")
+    runtime = import_extra("onnxruntime")
     session = runtime.InferenceSession(path, providers=["CPUExecutionProvider"])
     first = 0 if prepares else 1  # Triton adds the batch itself
     lines = [

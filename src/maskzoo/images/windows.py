@@ -15,6 +15,7 @@ from maskzoo.errors import ImageError
 from maskzoo.images.held import Order
 from maskzoo.images.read import MAX_PIXELS, ImageSource, read_image
 from maskzoo.system.files import expand_home
+from maskzoo.system.packages import import_extra
 
 __all__ = ["DecodedImage", "ImageWindows", "open_windows", "shrink_image"]
 
@@ -118,16 +119,14 @@ def open_windows(source: ImageSource, order: Order = "RGB") -> Iterator[ImageWin
     else, and a TIFF whose pixels stand in one piece, is decoded as a whole, at most `MAX_PIXELS` of it.
 
     Raises:
-        ImageError: as `read_image`; also for a TIFF, if tifffile is not installed.
+        ImageError: as `read_image`.
+        MissingPackageError: tifffile is not installed, and the image is a TIFF.
     """
     path = expand_home(Path(source)) if isinstance(source, str | Path) else None
     if path is None or not _is_tiff(path):
         yield DecodedImage(read_image(source, order=order))
         return
-    try:
-        import tifffile
-    except ImportError:
-        raise ImageError(f"{path}: tifffile is not installed, and a TIFF is read by it: pip install 'maskzoo[tiff]'") from None
+    tifffile = import_extra("tifffile")
     try:
         file = tifffile.TiffFile(path)
         page = file.pages.first

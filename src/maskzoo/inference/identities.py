@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from maskzoo.errors import MaskzooError
 from maskzoo.inference.prediction import Prediction
+from maskzoo.system.packages import import_extra
 
 __all__ = ["LEAST_SCORE", "IdentityTracker"]
 
@@ -22,19 +22,14 @@ class IdentityTracker:
     """Gives the objects of a video's frames identities, 1, 2 ... in the order in which they are first seen.
 
     Each class is followed by itself, so that nothing takes over the number of another thing that passes before it. An
-    identity begins with a `score`; `interval` is the time in seconds from a frame to the next. Raises MaskzooError with
+    identity begins with a `score`; `interval` is the time in seconds from a frame to the next. Raises MissingPackageError with
     the command that installs the tracker, if that is missing.
     """
 
     def __init__(self, score: float, interval: float) -> None:
-        try:
-            from edgefirst.tracker import ByteTrack
-        except ImportError as error:
-            raise MaskzooError(
-                "edgefirst-tracker is not installed, and --track needs it: pip install 'maskzoo[video]'"
-            ) from error
+        make = import_extra("edgefirst.tracker").ByteTrack
         lifespan = round((REMEMBERED + interval) * NANOSECONDS)
-        self._trackers: defaultdict[int, Any] = defaultdict(lambda: ByteTrack(high_conf=score, lifespan_ns=lifespan))
+        self._trackers: defaultdict[int, Any] = defaultdict(lambda: make(high_conf=score, lifespan_ns=lifespan))
         self._numbers: dict[str, int] = {}
         self._count = 0
 

@@ -197,7 +197,7 @@ class Prediction:
         return [find_polygons(*self.masks.crop(i), tolerance) for i in range(len(self))]
 
     def to_supervision(self) -> Any:
-        """Return supervision's `Detections`, with masks and names. Raises MaskzooError if supervision is not installed."""
+        """Return supervision's `Detections`, with masks and names. Raises MissingPackageError without supervision."""
         return to_detections(self)
 
     def draw(

@@ -17,9 +17,9 @@ def to_detections(prediction: Found) -> Any:
 
     FiftyOne stretches a mask to its box, so that the box is the mask's own, in whole pixels; an object without a pixel keeps
     the predicted box and has no mask. FiftyOne reports nothing from this process on, unless it was imported before.
-    Raises MaskzooError if it is not installed.
+    Raises MissingPackageError if it is not installed.
     """
-    fiftyone = import_extra("fiftyone", "its converter", "fiftyone")
+    fiftyone = import_extra("fiftyone")
     return fiftyone.Detections(
         detections=[fiftyone.Detection(**_describe(prediction, place)) for place in range(len(prediction))]
     )

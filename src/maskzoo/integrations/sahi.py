@@ -14,11 +14,11 @@ def make_model(predictor: Finder, score: float = 0.5) -> Any:
     """Return a `sahi.models.base.DetectionModel` for `get_prediction` and `get_sliced_prediction`.
 
     Objects count from `score` on. Category ids are the data set's, as in COCO results. Masks become SAHI's polygons, which
-    have no holes. Raises MaskzooError if SAHI is not installed.
+    have no holes. Raises MissingPackageError if SAHI is not installed.
     """
-    base = import_extra("sahi.models.base", "its adapter", "sahi").DetectionModel
-    prediction = import_extra("sahi.prediction", "its adapter", "sahi")
-    cv = import_extra("sahi.utils.cv", "its adapter", "sahi")
+    base = import_extra("sahi.models.base").DetectionModel
+    prediction = import_extra("sahi.prediction")
+    cv = import_extra("sahi.utils.cv")
 
     class Model(base):  # type: ignore[misc, valid-type]
         """What SAHI calls; the names are its own."""

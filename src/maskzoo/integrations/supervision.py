@@ -15,9 +15,9 @@ __all__ = ["to_detections"]
 def to_detections(prediction: Found) -> Any:
     """Return `supervision.Detections`: boxes, dense masks, scores, labels 0 to C-1, and the names as `class_name`.
 
-    Raises MaskzooError if supervision is not installed.
+    Raises MissingPackageError if supervision is not installed.
     """
-    supervision = import_extra("supervision", "to_supervision", "supervision")
+    supervision = import_extra("supervision")
     return supervision.Detections(
         xyxy=prediction.boxes.copy(),
         mask=prediction.masks.dense(),

@@ -68,7 +68,7 @@ def push(
         ArgumentError: It is no name of a repository, or the model is none that can be pushed.
         WeightsError: The file is damaged, or no checkpoint of maskzoo.
         DownloadError: The hub refused or cannot be reached, or MASKZOO_OFFLINE forbids asking it.
-        MaskzooError: huggingface_hub is not installed.
+        MissingPackageError: huggingface_hub is not installed.
     """
     name = HubName.parse(repository)
     if "@" in repository:
@@ -82,7 +82,7 @@ def push(
     card = write_card(name.repository, checkpoint.config, checkpoint.provenance, numbers, sha256)
     on_progress(ProgressEvent(f"Pushing {file.stat().st_size / 1e6:.0f} MB to {name}"))
     with explained_hub(name):
-        hub, api = import_extra("huggingface_hub", "the hub", "maskzoo[hub]"), open_hub()
+        hub, api = import_extra("huggingface_hub"), open_hub()
         hub.utils.disable_progress_bars()  # they would be drawn over ours
         api.create_repo(name.repository, private=not public, exist_ok=True)
         kept = not new_card and api.file_exists(name.repository, CARD)

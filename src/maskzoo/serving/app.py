@@ -18,7 +18,7 @@ from maskzoo.browser.page_files import KINDS, POLICY, read_page
 from maskzoo.errors import ImageError, RequestError, list_some
 from maskzoo.inference.choice import SCORE, Choice
 from maskzoo.inference.predictor import Predictor
-from maskzoo.serving.gate import FAILED, PAGE, Gate, describe_problem, hash_tokens, make_problem
+from maskzoo.serving.gate import PAGE, Gate, describe_problem, hash_tokens, make_problem
 from maskzoo.serving.labelling.label_studio import add_label_studio
 from maskzoo.serving.labelling.pictures import LabelStudio
 from maskzoo.serving.labelling.x_anylabeling import add_x_anylabeling
@@ -35,7 +35,7 @@ from maskzoo.serving.schema import (
     draw_answer,
     make_answer,
 )
-from maskzoo.serving.service import Service
+from maskzoo.serving.service import FAILED, Service, fail_alone
 from maskzoo.serving.uploads import read_photo, read_photos
 from maskzoo.system.machine import name_own_version
 
@@ -169,20 +169,23 @@ async def _predict_batch(
     name = service.choose(model)
     choice = service.choose_objects(name, score, classes or ())
 
-    async def predict(content: bytes) -> dict[str, Any]:
-        try:
-            prediction = await service.predict(name, content, choice)
-        except ImageError as error:
-            return describe_problem(RequestError(str(error), 422), request.state.id)
+    async def predict(content: bytes) -> bytes:
+        prediction = await service.predict(name, content, choice)
         with service.measure(name, "encode"):
-            return await service.run(make_answer, prediction, masks, request.state.id, name)
+            return await service.run(lambda: service.to_json(make_answer(prediction, masks, request.state.id, name)))
 
     with service.slots.hold() as held:
         photos = await read_photos(request, service.limits)
         held.add(len(photos) - 1)
-        request.scope["state"]["facts"] = {"model": name, "photos": held.number}
-        results = await while_present(request, asyncio.gather(*map(predict, photos)))
-        body = await service.run(service.to_json, {"id": request.state.id, "results": results})
+        work = asyncio.gather(*(fail_alone(predict(one), request.state.id) for one in photos))
+        results = await while_present(request, work)
+        failed = sum(isinstance(one, RequestError) for one in results)
+        request.scope["state"]["facts"] = {"model": name, "photos": held.number, "failed": failed}
+        told = [
+            service.to_json(describe_problem(one, request.state.id)) if isinstance(one, RequestError) else one
+            for one in results
+        ]
+        body = b'{"id":%b,"results":[%b]}' % (service.to_json(request.state.id), b",".join(told))
         return Response(body, media_type="application/json")
 
 

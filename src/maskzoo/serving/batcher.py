@@ -82,7 +82,7 @@ class Batcher:
             if not group:  # whoever waited has left
                 continue
             start = loop.time()
-            results = await loop.run_in_executor(self._thread, self._compute, [one.photo for one in group])
+            results = await loop.run_in_executor(self._thread, self._compute, group)
             self._on_batch(len(group), loop.time() - start)
             for one, result in zip(group, results, strict=True):
                 if one.result.done():  # its request was cancelled
@@ -108,10 +108,11 @@ class Batcher:
         self._queue = [one for one in self._queue if one not in group]
         return group
 
-    def _compute(self, photos: Sequence[Photo]) -> list[Result]:
+    def _compute(self, group: Sequence[_Waiting]) -> list[Result]:
         try:
-            return list(self.predictor.predict_prepared(photos))
+            return list(self.predictor.predict_prepared([one.photo for one in group]))
         except Exception as error:
-            if len(photos) == 1:
+            if len(group) == 1:
                 return [error]
-            return [result for photo in photos for result in self._compute([photo])]  # one that fails, fails alone
+            # One that fails, fails alone; whose request was cancelled meanwhile is not computed again.
+            return [error if one.result.done() else self._compute([one])[0] for one in group]

@@ -5,18 +5,19 @@ from __future__ import annotations
 import base64
 import io
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import numpy as np
 from PIL import Image
 
-from maskzoo.errors import ImageError, RequestError
+from maskzoo.errors import ArgumentError, ImageError, RequestError
 from maskzoo.images.read import read_image
 from maskzoo.inference.choice import SCORE
 from maskzoo.inference.prediction import Masks, Prediction
+from maskzoo.system.packages import import_extra
 
 if TYPE_CHECKING:
     import httpx
@@ -25,13 +26,15 @@ if TYPE_CHECKING:
 
 __all__ = ["Client"]
 
+Made = TypeVar("Made")
+
 
 class Client:
     """A connection to a server of `maskzoo serve`; use it in a `with` block, or `close` it.
 
     `address` is the server's, as `http://127.0.0.1:8000`; `model` one of its models, None the first; `token` what it asks
-    for. A server that is busy is asked again for `patience` seconds, at the times that it names. Raises RequestError if httpx
-    is not installed.
+    for. A server that is busy is asked again for `patience` seconds, at the times that it names. Raises
+    MissingPackageError if httpx is not installed, ArgumentError for what is no address or token.
     """
 
     def __init__(
@@ -43,14 +46,18 @@ class Client:
         timeout: float = 120.0,
         patience: float = 60.0,
     ) -> None:
-        try:
-            import httpx
-        except ImportError as error:
-            raise RequestError("httpx is not installed: pip install 'maskzoo[serve]'") from error
-        self.address, self.model, self.patience = address.rstrip("/"), model, patience
-        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
-        # trust_env: a proxy that the environment names is for the internet, and would see the photos.
-        self._http = httpx.Client(base_url=self.address, headers=headers, timeout=timeout, trust_env=False)
+        httpx = import_extra("httpx")
+        self.address, self.model, self.patience = address.strip().rstrip("/"), model, patience
+        secret = (token or "").strip()  # of a file it ends with its line
+        if not (secret.isascii() and secret.isprintable()):
+            raise ArgumentError(
+                "token has letters outside ASCII, or several lines; expected one line of the server's token file"
+            )
+        headers = {"Authorization": f"Bearer {secret}"} if secret else {}
+        try:  # trust_env: a proxy that the environment names is for the internet, and would see the photos
+            self._http = httpx.Client(base_url=self.address, headers=headers, timeout=timeout, trust_env=False)
+        except httpx.InvalidURL as error:
+            raise ArgumentError(f"address is {address!r:.80}: {error}; expected one like http://127.0.0.1:8000") from error
 
     def __enter__(self) -> Self:
         return self
@@ -77,12 +84,11 @@ class Client:
         image = None if isinstance(source, str | Path) else read_image(source)
         if image is not None and isinstance(source, np.ndarray) and np.may_share_memory(image, source):
             image = image.copy()
-        return _to_prediction(answer.json(), str(source) if image is None else None, image)
+        return self._read(answer, lambda found: _to_prediction(found, str(source) if image is None else None, image))
 
     def models(self) -> list[dict[str, Any]]:
         """Return the server's models: name, classes, backend and so on. Raises RequestError."""
-        found: list[dict[str, Any]] = self._ask("GET", "/v1/models").json()["models"]
-        return found
+        return self._read(self._ask("GET", "/v1/models"), lambda found: list(found["models"]))
 
     def is_ready(self) -> bool:
         """Say whether the server takes requests."""
@@ -102,13 +108,29 @@ class Client:
             except (httpx.HTTPError, httpx.InvalidURL) as error:
                 why = str(error) or type(error).__name__
                 raise RequestError(f"{self.address}: no answer: {why}; is this its address, and does it run?") from error
-            wait = int(answer.headers.get("retry-after", "0") or 0)
+            wait = _read_wait(answer) or 0
             if answer.status_code != 503 or not wait or time.monotonic() + wait > end:
                 break
             time.sleep(wait)
         if answer.is_success:
             return answer
         raise _to_error(answer, self.address)
+
+    def _read(self, answer: httpx.Response, make: Callable[[Any], Made]) -> Made:
+        """Return what `make` makes of an answer's JSON. Raises RequestError if it is not that of a maskzoo server."""
+        try:
+            return make(answer.json())
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            raise RequestError(
+                f"{self.address}: its answer is not that of a maskzoo server of this version; is this the right address?",
+                answer.status_code,
+            ) from error
+
+
+def _read_wait(answer: httpx.Response) -> int | None:
+    """Return the seconds after which to ask again; a date, which a proxy may send, is as good as none."""
+    wait = answer.headers.get("retry-after", "")
+    return int(wait) if wait.isdecimal() and len(wait) < 10 else None
 
 
 def _to_error(answer: httpx.Response, address: str) -> RequestError | ImageError:
@@ -121,9 +143,8 @@ def _to_error(answer: httpx.Response, address: str) -> RequestError | ImageError
         )
     if answer.status_code in (413, 422) and detail.startswith("image of "):
         return ImageError(detail)
-    wait = answer.headers.get("retry-after", "")
     message = f"{address}: {detail} (status {answer.status_code}, request {request_id})"
-    return RequestError(message, answer.status_code, int(wait) if wait.isdecimal() else None)
+    return RequestError(message, answer.status_code, _read_wait(answer))
 
 
 def _to_bytes(source: Source) -> bytes:

@@ -22,15 +22,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from maskzoo.errors import ArgumentError, RequestError, list_some
 from maskzoo.serving.metrics import write_log
 from maskzoo.serving.schema import Problem
-from maskzoo.serving.service import Service
+from maskzoo.serving.service import FAILED, Service
 
-__all__ = ["FAILED", "PAGE", "PROBLEM", "Gate", "describe_problem", "hash_tokens", "make_problem"]
+__all__ = ["PAGE", "PROBLEM", "Gate", "describe_problem", "hash_tokens", "make_problem"]
 
 PROBLEM = "application/problem+json"
 PAGE = "/page/"  # what the page at / refers to
 OPEN = frozenset({"/", "/live", "/ready"})  # what asks for these, and for the page's files, has no token
 ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
-FAILED = "the server failed; its log has the reason under this id"
 LINGER = 2.0  # seconds for a refused sender to finish, so that it reads the answer instead of a broken connection
 READER = 120.0  # seconds that a reader of an answer may pause
 

@@ -67,9 +67,10 @@ def write_log(event: str, level: int = logging.INFO, *, error: BaseException | N
 
 
 def log_as_json() -> None:
-    """Send the log, and what uvicorn says, to standard error; for the process of `maskzoo serve`."""
+    """Send the log, and what uvicorn and the reader of forms say, to standard error; for the process of `maskzoo serve`."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_JsonLines())
-    for logger, level in ((LOG, logging.INFO), (logging.getLogger("uvicorn"), logging.WARNING)):
+    form = logging.getLogger("python_multipart")  # a warning for each damaged form, of which the request's own line tells
+    for logger, level in ((LOG, logging.INFO), (logging.getLogger("uvicorn"), logging.WARNING), (form, logging.ERROR)):
         logger.handlers, logger.propagate = [handler], False
         logger.setLevel(level)

@@ -4,27 +4,43 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import numpy as np
 
-from maskzoo.errors import ArgumentError, RequestError, list_some, suggest
+from maskzoo.errors import ArgumentError, ImageError, RequestError, list_some, suggest
 from maskzoo.inference.choice import Choice
 from maskzoo.inference.prediction import Prediction
 from maskzoo.inference.predictor import Predictor
 from maskzoo.serving.batcher import Batcher
 from maskzoo.serving.decoders import Decoders
 from maskzoo.serving.limits import Limits, Slots
-from maskzoo.serving.metrics import Metrics
+from maskzoo.serving.metrics import Metrics, write_log
 from maskzoo.serving.schema import ModelFacts, ModelList
 
-__all__ = ["Service"]
+__all__ = ["FAILED", "Service", "fail_alone"]
 
 Made = TypeVar("Made")
+
+FAILED = "the server failed; its log has the reason under this id"
+
+
+async def fail_alone(work: Awaitable[Made], request_id: str) -> Made | RequestError:
+    """Return what the work on one of several photos gives, or why it gives nothing: the others go on."""
+    try:
+        return await work
+    except RequestError as error:
+        return error
+    except ImageError as error:
+        return RequestError(str(error), 422)
+    except Exception as error:
+        write_log("failed", logging.ERROR, error=error, id=request_id)
+        return RequestError(FAILED, 500)
 
 
 class Service:

@@ -14,6 +14,9 @@ from starlette.requests import Request
 
 from maskzoo.errors import ImageError, RequestError, list_some
 from maskzoo.serving.limits import Limits, read_body
+from maskzoo.system.packages import import_extra
+
+import_extra("python_multipart")  # Starlette misses it only when the first form is read
 
 __all__ = ["FIELD", "decode_data_uri", "read_json", "read_photo", "read_photos"]
 

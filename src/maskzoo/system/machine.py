@@ -18,6 +18,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from maskzoo.system.packages import find_install
 from maskzoo.system.telemetry import import_silenced
 
 __all__ = [
@@ -206,7 +207,7 @@ def _inspect_compile(number: str, devices: tuple[str, ...]) -> BackendFacts:
 
 def _inspect_runtime(name: str, distributions: tuple[str, ...], list_places: Callable[[Any], Iterable[str]]) -> BackendFacts:
     number = next(filter(None, map(find_version, distributions)), None)
-    install = "pip install 'maskzoo[export]'"
+    install = find_install(name)
     if number is None:
         return BackendFacts(name, None, remedy=install)
     try:

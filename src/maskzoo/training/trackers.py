@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from maskzoo.errors import ArgumentError, MaskzooError, TrainingError
 from maskzoo.system.files import explained
-from maskzoo.system.telemetry import import_silenced
+from maskzoo.system.packages import import_extra
 
 __all__ = ["TRACKERS", "Tracker", "check_trackers", "open_trackers"]
 
@@ -29,6 +29,7 @@ class Tracker(Protocol):
 
 class _TensorBoard:
     def __init__(self, folder: Path, settings: Mapping[str, Any]) -> None:
+        import_extra("tensorboard")
         from torch.utils.tensorboard import SummaryWriter
 
         self.writer: Any = SummaryWriter(str(folder / "tensorboard"))
@@ -45,7 +46,7 @@ class _WeightsAndBiases:
     def __init__(self, folder: Path, settings: Mapping[str, Any]) -> None:
         os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # else its faults go to its maker, offline too
         os.environ.setdefault("WANDB_CACHE_DIR", str(folder.absolute() / "wandb" / "cache"))  # else in the user's home
-        wandb = import_silenced("wandb")
+        wandb = import_extra("wandb")
         quiet: dict[str, Any] = dict.fromkeys(("silent", "disable_git", "disable_job_creation"), True)
         quiet |= {"x_disable_stats": True, "x_disable_meta": True, "save_code": False, "console": "off"}
         mode = os.environ.get("WANDB_MODE", "offline")
@@ -62,7 +63,7 @@ class _WeightsAndBiases:
 
 class _MLflow:
     def __init__(self, folder: Path, settings: Mapping[str, Any]) -> None:
-        mlflow = import_silenced("mlflow")
+        mlflow = import_extra("mlflow")
         address = os.environ.get("MLFLOW_TRACKING_URI")
         if address is None:
             os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")  # a folder, which needs no database
@@ -83,8 +84,8 @@ class _MLflow:
         self.client.set_terminated(self.run)
 
 
-TRACKERS: Mapping[str, tuple[Callable[[Path, Mapping[str, Any]], Tracker], str]] = {
-    "tensorboard": (_TensorBoard, "track"), "wandb": (_WeightsAndBiases, "wandb"), "mlflow": (_MLflow, "mlflow"),
+TRACKERS: Mapping[str, Callable[[Path, Mapping[str, Any]], Tracker]] = {
+    "tensorboard": _TensorBoard, "wandb": _WeightsAndBiases, "mlflow": _MLflow,
 }  # fmt: skip
 
 
@@ -98,16 +99,13 @@ def check_trackers(names: Sequence[str]) -> None:
 def open_trackers(names: Sequence[str], folder: Path, settings: Mapping[str, Any]) -> list[Tracker]:
     """Open the trackers of a run, whose `folder` and `settings` (name -> plain value) they are told.
 
-    Raises TrainingError if one is not installed, its files cannot be written, or its server refuses.
+    Raises MissingPackageError if one is not installed, TrainingError if its files cannot be written or its server refuses.
     """
     opened: list[Tracker] = []
     for name in names:
-        make, extra = TRACKERS[name]
         try:
             with explained(folder, TrainingError):
-                opened.append(make(folder, settings))
-        except ImportError:
-            raise TrainingError(f"--track {name}: {name} is not installed; pip install 'maskzoo[{extra}]'") from None
+                opened.append(TRACKERS[name](folder, settings))
         except MaskzooError:
             raise
         except Exception as error:  # each has errors of its own, and none is worth an import to name it

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from maskzoo.errors import ArgumentError, ImageError, count_words
 from maskzoo.images.read import MAX_PIXELS
-from maskzoo.video.source import VideoSource, explain, import_av, open_source
+from maskzoo.system.packages import import_extra
+from maskzoo.video.source import VideoSource, explain, open_source
 
 __all__ = ["Frame", "VideoReader"]
 
@@ -111,7 +112,7 @@ class VideoReader:
 
     def _decode(self) -> Iterator[Any]:
         """Yield the decoded frames; damage ends at the next packet, a broken connection ends the video."""
-        av, damaged, first = import_av(), 0, ""
+        av, damaged, first = import_extra("av"), 0, ""
         packets = self._container.demux(self._stream)
         while True:
             try:
@@ -123,7 +124,7 @@ class VideoReader:
                 break
             try:
                 yield from packet.decode()
-            except av.error.InvalidDataError as error:
+            except av.error.FFmpegError as error:  # of damage some decoders say that an argument is wrong, or not permitted
                 damaged, first = damaged + 1, first or explain(error)
         if damaged:
             self.fault = f"{self.name}: {count_words(damaged, 'piece')} cannot be decoded: {first}; copy or download it again"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from dataclasses import dataclass
@@ -9,11 +10,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from maskzoo.errors import ImageError, MaskzooError, SourceError
+from maskzoo.errors import ImageError, SourceError
 from maskzoo.images.find import VIDEO_SUFFIXES, describe_video
 from maskzoo.system.files import STREAMS, expand_home
+from maskzoo.system.packages import import_extra
 
-__all__ = ["VideoSource", "import_av", "is_video", "open_source"]
+__all__ = ["VideoSource", "explain", "is_video", "open_source"]
 
 WAIT = (10.0, 15.0)  # seconds that an address may take to answer, and then be silent
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
@@ -84,18 +86,9 @@ def is_video(source: str) -> bool:
     return describe_video(path, prefix) is not None
 
 
-def import_av() -> Any:
-    """Return PyAV. Raises MaskzooError with the command that installs it."""
-    try:
-        import av
-    except ImportError as error:
-        raise MaskzooError(f"{error.name} is not installed, and videos need it: pip install 'maskzoo[video]'") from error
-    return av
-
-
 def open_source(source: VideoSource) -> Any:
     """Return PyAV's container of a source. Raises SourceError if it cannot be reached, ImageError if it is no video."""
-    av = import_av()
+    av = import_extra("av")
     options = {"protocol_whitelist": "file", "format_whitelist": _FORMATS} if source.file else {}
     if source.address.lower().startswith("rtsp"):
         options["rtsp_transport"] = "tcp"  # whole pictures, later, rather than torn ones at once
@@ -109,12 +102,12 @@ def open_source(source: VideoSource) -> Any:
             timeout=None if source.file else WAIT,
             metadata_errors="replace",
         )
-    except av.error.InvalidDataError as error:
-        raise ImageError(
-            f"{source.name}: cannot be read as a video: {explain(error)}; expected a whole file that FFmpeg reads; "
-            "copy or download it again, or make it anew: ffmpeg -i IN OUT.mp4"
-        ) from error
     except (av.error.FFmpegError, OSError) as error:
+        if isinstance(error, av.error.InvalidDataError) or (source.file and os.access(source.file, os.R_OK)):
+            raise ImageError(  # whatever FFmpeg calls it: damage has many names there
+                f"{source.name}: cannot be read as a video: {explain(error)}; expected a whole file that FFmpeg reads; "
+                "copy or download it again, or make it anew: ffmpeg -i IN OUT.mp4"
+            ) from error
         if source.file:
             advice = "check its permissions"
         elif source.format:

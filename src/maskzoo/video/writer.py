@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from fractions import Fraction
@@ -12,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maskzoo.drawing.picture_file import MARK
-from maskzoo.errors import MaskzooError
+from maskzoo.errors import MaskzooError, count_words
 from maskzoo.system.files import explained, replacing
+from maskzoo.system.packages import import_extra
 from maskzoo.video.reader import VideoReader
-from maskzoo.video.source import VideoSource, explain, import_av, open_source
+from maskzoo.video.source import VideoSource, explain, open_source
 
 __all__ = ["FORMATS", "VideoWriter", "is_drawn_video", "write_video"]
 
@@ -37,7 +39,7 @@ def write_video(path: Path, source: VideoReader) -> Iterator[VideoWriter]:
 
     Sound is copied from the source's file, as it is. Raises MaskzooError if it cannot be written, or PyAV is missing.
     """
-    av = import_av()
+    av = import_extra("av")
     with explained(path), replacing(path) as (part, _):
         try:
             with ExitStack() as stack:
@@ -63,7 +65,7 @@ class VideoWriter:
     """Encodes pictures; `note` says what of the source's sound the file cannot hold."""
 
     def __init__(self, path: Path, part: Path, source: VideoReader, stack: ExitStack) -> None:
-        av = import_av()
+        av = import_extra("av")
         self.note, self._source, self._finished = "", source, False
         kind = FORMATS[path.suffix.lower()]
         self._container = stack.enter_context(av.open(f"file:{part}", "w", format=kind))
@@ -78,7 +80,7 @@ class VideoWriter:
 
     def write(self, pixels: NDArray[np.uint8], time: float) -> None:
         """Add a picture, RGB uint8 `[H W 3]`, at its time in seconds; all get the first one's size."""
-        av = import_av()
+        av = import_extra("av")
         height, width = pixels.shape[:2]
         if height % EVEN or width % EVEN:
             pixels = np.pad(pixels, ((0, height % EVEN), (0, width % EVEN), (0, 0)), mode="edge")
@@ -102,6 +104,10 @@ class VideoWriter:
             self._container.mux(self._pictures.encode(None))
             if not cut:
                 self._sound.copy(until=None)
+            if self._sound.damaged and not self._source.fault:
+                self._source.fault = (
+                    f"{self._source.name}: {count_words(self._sound.damaged, 'piece')} of its sound cannot be copied"
+                )
 
     def _begin(self, height: int, width: int) -> None:
         context = self._pictures.codec_context
@@ -115,12 +121,13 @@ class VideoWriter:
 class _Sound:
     """Copies the packets of sound, undecoded, beside the pictures: as far as these are, so that neither waits in memory.
 
-    `lost` names the codecs that the file's format cannot hold.
+    `lost` names the codecs that the file's format cannot hold, `damaged` counts packets that it refuses.
     """
 
     def __init__(self, source: VideoReader, output: Any, stack: ExitStack) -> None:
         self._output, self._start = output, source.start
         self.lost: list[str] = []
+        self.damaged = 0
         self._targets: dict[int, Any] = {}
         self._packets: Iterator[Any] = iter(())
         self._waiting: Any = None
@@ -128,16 +135,17 @@ class _Sound:
             return
         container = stack.enter_context(open_source(source.source))
         for stream in container.streams.audio:
-            try:
+            if _can_hold(output.format.name, stream):
                 self._targets[stream.index] = output.add_stream_from_template(stream)
-            except ValueError:
-                self.lost.append(stream.codec_context.name)
+            else:
+                self.lost.append(stream.codec_context.name if stream.codec_context else "an unknown codec")
         if self._targets:
             self._packets = container.demux([container.streams[index] for index in self._targets])
             self._waiting = self._take()
 
     def copy(self, until: float | None) -> None:
         """Copy what begins up to a time in seconds; all that is left if None."""
+        error = import_extra("av").error
         while self._waiting is not None:
             packet = self._waiting
             if until is not None and packet.dts * packet.time_base - self._start > until:
@@ -146,12 +154,27 @@ class _Sound:
             packet.dts -= shift
             packet.pts = packet.dts if packet.pts is None else packet.pts - shift
             packet.stream = self._targets[packet.stream.index]
-            self._output.mux(packet)
+            try:
+                self._output.mux(packet)
+            except (error.ArgumentError, error.InvalidDataError, error.PatchWelcomeError):  # no fault of the new file's
+                self.damaged += 1
             self._waiting = self._take()
 
     def _take(self) -> Any:
         """Return the next packet that has a time; None at the end, or where the sound is damaged."""
         try:
             return next((packet for packet in self._packets if packet.dts is not None), None)
-        except import_av().error.FFmpegError:
+        except import_extra("av").error.FFmpegError:
             return None  # the reader of the pictures meets the same damage, and tells of it
+
+
+def _can_hold(kind: str, stream: Any) -> bool:
+    """Return whether a file of FFmpeg's format `kind` takes this sound, which some say only when they write their beginning."""
+    av = import_extra("av")
+    try:
+        with av.open(io.BytesIO(), "w", format=kind) as trial:
+            trial.add_stream_from_template(stream)
+            trial.start_encoding()
+    except (ValueError, av.error.FFmpegError):
+        return False
+    return True

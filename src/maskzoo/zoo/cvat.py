@@ -15,10 +15,11 @@ import numpy as np
 from PIL import Image
 
 from maskzoo.datasets.exporters.outlines import draw_polygons, join_parts
-from maskzoo.errors import ArgumentError, ExportError
+from maskzoo.errors import ArgumentError
 from maskzoo.inference.choice import SCORE
 from maskzoo.inference.outlined import list_objects
 from maskzoo.inference.predictor import Predictor
+from maskzoo.system.packages import import_extra
 from maskzoo.zoo.load import load
 
 __all__ = ["Function", "answer", "create", "describe_labels"]
@@ -27,7 +28,7 @@ __all__ = ["Function", "answer", "create", "describe_labels"]
 def create(model: str = "mask_rcnn_r50_fpn_1x_coco", **options: Any) -> Function:
     """Return the function that `cvat-cli` and CVAT's agents call; `model` and options as for `load`.
 
-    Raises ExportError if cvat-sdk is not installed, MaskzooError as `load` does.
+    Raises MissingPackageError if cvat-sdk is not installed, MaskzooError as `load` does.
     """
     return Function(load(model, **options))
 
@@ -41,10 +42,7 @@ class Function:
     """The detection function of a predictor, by the interface of `cvat_sdk.auto_annotation`: `spec` and `detect`."""
 
     def __init__(self, predictor: Predictor) -> None:
-        try:
-            import cvat_sdk.auto_annotation as cvat
-        except ImportError as error:
-            raise ExportError("cvat-sdk is not installed, and CVAT's functions need it: pip install 'maskzoo[cvat]'") from error
+        cvat = import_extra("cvat_sdk.auto_annotation")
         self._predictor, self._cvat = predictor, cvat
         labels = [cvat.label_spec(**label) for label in describe_labels(predictor.config.classes)]
         self.spec = cvat.DetectionFunctionSpec(labels=labels)

@@ -109,7 +109,7 @@ def pull(repository: str, *, on_progress: OnProgress = say_nothing) -> Pulled:
         ArgumentError: It is no name of a repository.
         WeightsError: A revision is not what it was when it was pulled, or the file is no model of maskzoo's.
         DownloadError: The repository cannot be reached or holds no such file, or MASKZOO_OFFLINE forbids asking it.
-        MaskzooError: huggingface_hub is not installed.
+        MissingPackageError: huggingface_hub is not installed.
     """
     name = HubName.parse(repository)
     if is_offline():
@@ -134,8 +134,8 @@ def is_offline() -> bool:
 
 
 def open_hub() -> Any:
-    """Return huggingface_hub's client for the hub at HF_ENDPOINT. Raises MaskzooError if it is not installed."""
-    hub = import_extra("huggingface_hub", "the hub", "maskzoo[hub]")
+    """Return huggingface_hub's client for the hub at HF_ENDPOINT. Raises MissingPackageError if it is not installed."""
+    hub = import_extra("huggingface_hub")
     return hub.HfApi(endpoint=os.environ.get("HF_ENDPOINT") or None, library_name="maskzoo")
 
 
@@ -242,7 +242,7 @@ def _read_here(name: HubName) -> Pulled | None:
 def _report(on_progress: OnProgress) -> Any:
     """Return a progress bar for huggingface_hub that draws nothing and passes the bytes on."""
 
-    class Bar(import_extra("tqdm", "the hub", "maskzoo[hub]").tqdm):  # type: ignore[misc]
+    class Bar(import_extra("tqdm").tqdm):  # type: ignore[misc]
         def __init__(self, *arguments: Any, **options: Any) -> None:
             known = {key: value for key, value in options.items() if key != "name"}
             super().__init__(*arguments, **known | {"disable": True})

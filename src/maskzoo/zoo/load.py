@@ -86,7 +86,8 @@ def load(
         ConfigError: No such model, or what was asked for does not go together.
         WeightsError: The weights are damaged, or belong to another network.
         DownloadError: The weights are not here and cannot be fetched.
-        ExportError: A runtime is not installed or cannot read the file.
+        ExportError: A runtime cannot read the file.
+        MissingPackageError: A runtime is not installed.
         MaskzooError: This process was forked after a network was loaded.
     """
     check_threads(torch_alone=True)

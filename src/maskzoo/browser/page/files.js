@@ -1,7 +1,7 @@
 /** What the page saves: JSON in the forms of others, pictures, cut-outs. A photo is `{name, width, height, bitmap}`. */
 
 import { drawDetections, drawPhoto } from "./drawing.js";
-import { isOutline, toRunLengths } from "./masks.js";
+import { cutHoles, toRunLengths } from "./masks.js";
 import { makeZip } from "./zip.js";
 
 const SHOWN = 900; // pixels of the shorter side at which a saved picture's strokes look as on the screen
@@ -40,10 +40,10 @@ export function toCoco(found) {
   return { images, annotations, categories: [...categories.values()].sort((one, other) => one.id - other.id) };
 }
 
-/** Return a photo's file for LabelMe. Its polygons have no holes; the parts of one object share a group. */
+/** Return a photo's file for LabelMe. Holes are cut out of their polygon; the parts of one object share a group. */
 export function toLabelMe(photo, detections) {
   const shapes = detections.flatMap(({ name, score, rings, index }) => {
-    const outlines = rings.filter(isOutline);
+    const outlines = cutHoles(rings);
     return outlines.map((points) => ({
       label: name,
       score,

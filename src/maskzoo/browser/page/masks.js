@@ -171,11 +171,37 @@ function followRing(edges, pitch, startX, startY, mask) {
   return ring;
 }
 
-/** Say whether a ring goes around the object, and not around a hole in it. */
-export function isOutline(ring) {
+/**
+ * Return an outline for each part of what `traceRings` gives, for forms whose polygons know no holes: a line to each hole
+ * is walked both ways, so that it encloses nothing and the hole is outside.
+ */
+export function cutHoles(rings) {
+  const parts = rings.map((ring) => ({ ring, area: measureRing(ring), points: ring }));
+  const outlines = parts.filter(({ area }) => area > 0).sort((one, other) => one.area - other.area);
+  for (const { ring: hole, area } of parts) {
+    if (area > 0) continue;
+    const [x, y] = hole[0]; // below and right of it lies a pixel of the part that the hole is in
+    const around = outlines.find(({ ring }) => encloses(ring, x + 0.5, y + 0.5));
+    const distances = around.points.map(([left, top]) => Math.hypot(left - x, top - y));
+    const near = distances.indexOf(Math.min(...distances));
+    around.points = [...around.points.slice(0, near + 1), ...hole, hole[0], ...around.points.slice(near)];
+  }
+  return outlines.map(({ points }) => points);
+}
+
+/** Return the area in a ring, negative around a hole. */
+function measureRing(ring) {
   const twice = ring.reduce((sum, [x, y], index) => {
     const [nextX, nextY] = ring[(index + 1) % ring.length];
     return sum + x * nextY - nextX * y;
   }, 0);
-  return twice > 0;
+  return twice / 2;
+}
+
+/** Say whether a point off the edges of pixels lies in a ring along them. */
+function encloses(ring, x, y) {
+  return ring.reduce((inside, [left, top], index) => {
+    const [nextLeft, nextTop] = ring[(index + 1) % ring.length];
+    return left === nextLeft && left > x && Math.min(top, nextTop) < y && y < Math.max(top, nextTop) ? !inside : inside;
+  }, false);
 }

@@ -18,7 +18,7 @@ from maskzoo.serving.labelling.controls import Controls, read_controls
 from maskzoo.serving.labelling.pictures import LabelStudio, Pictures
 from maskzoo.serving.openapi import POSTED, Docs, describe_json
 from maskzoo.serving.presence import while_present
-from maskzoo.serving.service import Service
+from maskzoo.serving.service import Service, fail_alone
 from maskzoo.serving.uploads import read_json
 
 __all__ = ["add_label_studio", "make_results"]
@@ -59,7 +59,7 @@ class _Predicted(BaseModel):
 class _Answer(BaseModel):
     results: list[_Predicted] = Field(description="One for each task, in their order.")
     left_out: int = Field(description="Objects of classes that the interface does not have, and such without a pixel.")
-    failed: int = Field(description="Tasks whose picture could not be read.")
+    failed: int = Field(description="Tasks that have an error.")
     note: str | None = Field(default=None, description="What the model and the interface do not share.")
 
 
@@ -98,7 +98,7 @@ class _Backend:
             controls = await self._read_controls(asked.label_config)
             together = max(1, min(len(asked.tasks), service.limits.max_batch, service.limits.max_queue))
             held.add(together - 1)
-            answer = await while_present(request, self._predict_all(asked.tasks, controls, together))
+            answer = await while_present(request, self._predict_all(asked.tasks, controls, together, request.state.id))
         facts = {"model": self._name, "photos": len(asked.tasks), "left_out": answer.left_out, "failed": answer.failed}
         request.scope["state"]["facts"] = facts | ({"note": controls.note} if controls.note else {})
         return Response(answer.model_dump_json(exclude_none=True), media_type="application/json")
@@ -109,25 +109,28 @@ class _Backend:
         except (ConfigError, SourceError) as error:
             raise RequestError(str(error), 422) from error
 
-    async def _predict_all(self, tasks: Sequence[_Task], controls: Controls, together: int) -> _Answer:
+    async def _predict_all(self, tasks: Sequence[_Task], controls: Controls, together: int, request_id: str) -> _Answer:
         """Predict as many tasks at once as there are places for; others wait."""
-        found: list[tuple[_Predicted, int]] = []
+        results: list[_Predicted] = []
+        left_out = failed = 0
         for start in range(0, len(tasks), together):
-            found += await asyncio.gather(*(self._predict_one(one, controls) for one in tasks[start : start + together]))
-        results = [one for one, _ in found]
-        failed = sum(one.error is not None for one in results)
-        return _Answer(results=results, left_out=sum(number for _, number in found), failed=failed, note=controls.note)
+            some = tasks[start : start + together]
+            for found in await asyncio.gather(*(fail_alone(self._predict_one(one, controls), request_id) for one in some)):
+                if isinstance(found, RequestError):
+                    failed += 1
+                    results.append(_Predicted(model_version=self._name, error=str(found)))
+                else:
+                    left_out += found[1]
+                    results.append(found[0])
+        return _Answer(results=results, left_out=left_out, failed=failed, note=controls.note)
 
     async def _predict_one(self, task: _Task, controls: Controls) -> tuple[_Predicted, int]:
-        """Return what a task gets, and how many objects were left out."""
+        """Return what a task gets, and how many objects were left out. Raises ImageError if its picture cannot be read."""
         service, named = self._service, task.data.get(controls.field)
-        try:
-            if not isinstance(named, str):
-                raise ImageError(f"the task has no picture in its field {controls.field!r}, which the interface shows")
-            content = await self._pictures.read(named)
-            prediction = await service.predict(self._name, content, service.choose_objects(self._name, self._score, ()))
-        except ImageError as error:
-            return _Predicted(model_version=self._name, error=str(error)), 0
+        if not isinstance(named, str):
+            raise ImageError(f"the task has no picture in its field {controls.field!r}, which the interface shows")
+        content = await self._pictures.read(named)
+        prediction = await service.predict(self._name, content, service.choose_objects(self._name, self._score, ()))
         with service.measure(self._name, "encode"):
             rows = await service.run(make_results, prediction, controls)
         score = sum(row["score"] for row in rows) / len(rows) if rows else 0.0
