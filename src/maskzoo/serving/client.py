@@ -104,7 +104,7 @@ class Client:
         end = time.monotonic() + (self.patience if patience is None else patience)
         while True:
             try:
-                answer = self._http.request(method, path, **options)
+                answer: httpx.Response = self._http.request(method, path, **options)
             except (httpx.HTTPError, httpx.InvalidURL) as error:
                 why = str(error) or type(error).__name__
                 raise RequestError(f"{self.address}: no answer: {why}; is this its address, and does it run?") from error
