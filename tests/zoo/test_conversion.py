@@ -183,8 +183,8 @@ def test_a_published_files_name_says_which_row_it_is(tmp_path):
     assert done.config.network.backbone.stride_in_1x1 and done.config.input.order == "bgr"
 
 
-@pytest.mark.parametrize("style", ["caffe", "pytorch"])
-def test_an_mmdetection_checkpoint_says_all_in_its_meta(style, tmp_path):
+def write_mmdetection(folder, style):
+    """A user's training of mmdetection: two classes, with `meta` and averaged weights."""
     meta = {
         "cfg": MMDET.replace("STYLE", style),
         "dataset_meta": {"classes": ("cat", "dog"), "palette": [(1, 2, 3)]},
@@ -192,7 +192,17 @@ def test_an_mmdetection_checkpoint_says_all_in_its_meta(style, tmp_path):
     }
     state = tensors(thin("mm_r50_fpn_caffe", 2))
     averaged = {"steps": torch.tensor(3), **{f"module.{name}": tensor for name, tensor in state.items()}}
-    path = save(tmp_path / "epoch_12.pth", {"meta": meta, "state_dict": state, "ema_state_dict": averaged})
+    return save(folder / "epoch_12.pth", {"meta": meta, "state_dict": state, "ema_state_dict": averaged})
+
+
+@pytest.fixture
+def mmdetection(tmp_path):
+    return write_mmdetection(tmp_path, "pytorch")
+
+
+@pytest.mark.parametrize("style", ["caffe", "pytorch"])
+def test_an_mmdetection_checkpoint_says_all_in_its_meta(style, tmp_path):
+    path = write_mmdetection(tmp_path, style)
     done = convert(path, tmp_path / "mine.safetensors")
     assert list(done.config.classes.values()) == ["cat", "dog"]
     assert source_of(done, "classes") == "file: meta.dataset_meta.classes"
@@ -262,11 +272,24 @@ def test_a_paddledetection_config_with_a_base_and_seven_classes_predicts(paddle,
     assert alone.config.network == done.config.network and len(prediction)
 
 
+USERS = {
+    "detectron2": {"config": "config.yaml", "classes": "cat,dog,hen"},
+    "torchvision": {"classes": "a", "overrides": SMALL},
+    "mmdetection": {},
+    "paddle": {"config": "my.yml", "classes": "a,b,c,d,e,f,g"},
+}
+
+
 @pytest.mark.slow
-def test_a_converted_model_is_exported_and_trains_on(torchvision, tmp_path):
-    convert(torchvision, tmp_path / "mine.safetensors", classes="a", overrides=SMALL)
-    exported = maskzoo.export(tmp_path / "mine.safetensors", tmp_path / "mine.onnx")
-    assert exported.file.is_file()
+@pytest.mark.parametrize("user", USERS)
+def test_a_users_model_predicts_is_exported_and_trains_on(user, request, tmp_path):
+    source, mine, options = request.getfixturevalue(user), tmp_path / "mine.safetensors", dict(USERS[user])
+    if "config" in options:
+        options["config"] = tmp_path / options["config"]
+    config = convert(source, mine, **options).config
+    predict(mine, tmp_path)
+    exported = maskzoo.export(mine, tmp_path / "mine.onnx")
+    assert set(maskzoo.load(exported.file).predict(make_photo(60, 90), score=0).names) <= set(config.classes.values())
     write_data(tmp_path / "data")
     overrides = [
         "training.short_sides=[64]",
@@ -274,11 +297,8 @@ def test_a_converted_model_is_exported_and_trains_on(torchvision, tmp_path):
         "training.proposals.total=30",
         "training.images_per_batch=4",
     ]
-    run = maskzoo.train(
-        tmp_path / "mine.safetensors", tmp_path / "data", tmp_path / "run", source=tmp_path / "mine.safetensors", epochs=1,
-        overrides=overrides,
-    )  # fmt: skip
-    assert read_checkpoint(run.best_weights).config.input == read_checkpoint(tmp_path / "mine.safetensors").config.input
+    run = maskzoo.train(mine, tmp_path / "data", tmp_path / "run", source=mine, epochs=1, overrides=overrides)
+    assert read_checkpoint(run.best_weights).config.input == config.input
 
 
 def test_options_that_belong_to_another_library_are_refused(detectron2, torchvision, tmp_path):
