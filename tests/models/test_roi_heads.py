@@ -101,11 +101,14 @@ def test_the_mask_predictor_gives_the_channel_of_the_asked_class():
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         predictor = MaskPredictor(6, CLASSES, hidden=5).requires_grad_(False)
-    features = torch.randn(4, 6, 7, 7, generator=torch.Generator().manual_seed(1))
+    features = torch.randn(6, 6, 7, 7, generator=torch.Generator().manual_seed(1))
     widened = F.relu(F.conv_transpose2d(features, predictor.upsample.weight, predictor.upsample.bias, stride=2))
     every = predictor.logits(widened)
-    labels = torch.tensor([2, 0, 1, 2])
-    assert torch.allclose(predictor(features, labels), every[torch.arange(4), labels], atol=1e-5)
+    labels = torch.tensor([2, 0, 1, 2, 1, 0])
+    assert torch.allclose(predictor(features, labels), every[torch.arange(6), labels], atol=1e-5)
+    with torch.inference_mode():  # some at a time
+        assert torch.allclose(predictor(features, labels), every[torch.arange(6), labels], atol=1e-5)
+        assert predictor(features[:0], labels[:0]).shape == (0, 14, 14)
 
 
 def test_the_box_head_of_a_pyramid_reads_cells_outermost_and_channels_innermost():
