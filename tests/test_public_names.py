@@ -18,8 +18,8 @@ from reference import TYPES, list_signatures
 
 SOURCE = Path(maskzoo.__file__).parent
 ERRORS = [
-    "ArgumentError", "ConfigError", "DownloadError", "ExportError", "ImageError", "MaskzooError", "SnapshotError",
-    "SourceError", "TrainingError", "WeightsError",
+    "ArgumentError", "ConfigError", "DownloadError", "ExportError", "ImageError", "MaskzooError", "MissingPackageError",
+    "SnapshotError", "SourceError", "TrainingError", "WeightsError",
 ]  # fmt: skip
 # A line each. A change that breaks a promise shows here; one that is meant is written into this file.
 SIGNATURES = Path(__file__).with_name("public_names.txt")

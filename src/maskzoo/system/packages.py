@@ -55,10 +55,10 @@ def import_extra(name: str) -> Any:
 def explain_missing(error: ImportError, name: str | None = None) -> ImportError:
     """Return the error that says what to install for a failed import, that of `name` or of what `error` names.
 
-    It is `error` itself if that is of no package that is an extra.
+    It is `error` itself if that is of no package that is an extra, or says so already.
     """
     package = (name or error.name or "").partition(".")[0]
-    if package not in _NEEDS:
+    if package not in _NEEDS or isinstance(error, MissingPackageError):
         return error
     absent = isinstance(error, ModuleNotFoundError) and (error.name or package).partition(".")[0] == package
     found = "is not installed" if absent else f"cannot be imported ({error})"
