@@ -238,12 +238,7 @@ def test_mmdetection_without_meta_needs_its_style(tmp_path):
 @pytest.fixture
 def paddle(tmp_path):
     """A user's training of PaddleDetection with seven classes, its config over a base."""
-    config = small_config(
-        "mask_rcnn_r50_fpn_1x_coco",
-        "classes={1: a, 2: b, 3: c, 4: d, 5: e, 6: f, 7: g}",
-        *THIN[:3],
-        "network.backbone.group_width=64",
-    )
+    config = small_config("mask_rcnn_r50_fpn_1x_coco", *SEVEN)
     arrays = to_paddle(list_renames(config.network), small_network(config).state_dict())
     write_pdparams(tmp_path / "best_model.pdparams", arrays)
     (tmp_path / "base.yml").write_text(

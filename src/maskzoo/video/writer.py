@@ -65,10 +65,10 @@ class VideoWriter:
     """Encodes pictures; `note` says what of the source's sound the file cannot hold."""
 
     def __init__(self, path: Path, part: Path, source: VideoReader, stack: ExitStack) -> None:
-        av = import_extra("av")
+        self._av = import_extra("av")
         self.note, self._source, self._finished = "", source, False
         kind = FORMATS[path.suffix.lower()]
-        self._container = stack.enter_context(av.open(f"file:{part}", "w", format=kind))
+        self._container = stack.enter_context(self._av.open(f"file:{part}", "w", format=kind))
         self._container.metadata["comment"] = MARK.decode()
         self._pictures = self._container.add_stream(
             self._container.default_video_codec, rate=source.rate.limit_denominator(1001)
@@ -80,14 +80,13 @@ class VideoWriter:
 
     def write(self, pixels: NDArray[np.uint8], time: float) -> None:
         """Add a picture, RGB uint8 `[H W 3]`, at its time in seconds; all get the first one's size."""
-        av = import_extra("av")
         height, width = pixels.shape[:2]
         if height % EVEN or width % EVEN:
             pixels = np.pad(pixels, ((0, height % EVEN), (0, width % EVEN), (0, 0)), mode="edge")
         if self._last < 0:
             self._begin(pixels.shape[0], pixels.shape[1])
         context = self._pictures.codec_context
-        frame = av.VideoFrame.from_ndarray(pixels, "rgb24").reformat(
+        frame = self._av.VideoFrame.from_ndarray(pixels, "rgb24").reformat(
             context.width, context.height, "yuv420p", dst_colorspace="ITU709", dst_color_range=LIMITED
         )
         base = context.time_base
@@ -125,7 +124,7 @@ class _Sound:
     """
 
     def __init__(self, source: VideoReader, output: Any, stack: ExitStack) -> None:
-        self._output, self._start = output, source.start
+        self._output, self._start, self._error = output, source.start, import_extra("av").error
         self.lost: list[str] = []
         self.damaged = 0
         self._targets: dict[int, Any] = {}
@@ -145,7 +144,6 @@ class _Sound:
 
     def copy(self, until: float | None) -> None:
         """Copy what begins up to a time in seconds; all that is left if None."""
-        error = import_extra("av").error
         while self._waiting is not None:
             packet = self._waiting
             if until is not None and packet.dts * packet.time_base - self._start > until:
@@ -156,7 +154,11 @@ class _Sound:
             packet.stream = self._targets[packet.stream.index]
             try:
                 self._output.mux(packet)
-            except (error.ArgumentError, error.InvalidDataError, error.PatchWelcomeError):  # no fault of the new file's
+            except (
+                self._error.ArgumentError,
+                self._error.InvalidDataError,
+                self._error.PatchWelcomeError,
+            ):  # no fault of the new file's
                 self.damaged += 1
             self._waiting = self._take()
 
@@ -164,7 +166,7 @@ class _Sound:
         """Return the next packet that has a time; None at the end, or where the sound is damaged."""
         try:
             return next((packet for packet in self._packets if packet.dts is not None), None)
-        except import_extra("av").error.FFmpegError:
+        except self._error.FFmpegError:
             return None  # the reader of the pictures meets the same damage, and tells of it
 
 

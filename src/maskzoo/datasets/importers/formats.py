@@ -149,9 +149,10 @@ def _explain(source: Path) -> str:
     file, name, advice = found
     if advice != CONVERT:
         return f"{file} is {name}; {advice}"
-    with suppress(OSError):
+    if file.lower().endswith(".json"):
         try:
-            read_content(source / file if source.is_dir() else source) if file.lower().endswith(".json") else None
+            with suppress(OSError):
+                read_content(source / file if source.is_dir() else source)
         except (AnnotationsError, SourceError) as error:
             return f"{file} is {name}, and cannot be read: {error}"
     inner = next(filter(_recognise, (source / file).parents[: file.count("/")]), None)

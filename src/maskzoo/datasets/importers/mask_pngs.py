@@ -29,8 +29,6 @@ from maskzoo.images.find import find_pictures
 __all__ = ["read_mask_pngs"]
 
 Table = dict[tuple[Path, int], TableRow]
-
-
 MOST_FRAMED = 0.8  # share of the pictures whose masks look inverted
 
 
