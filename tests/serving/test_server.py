@@ -83,6 +83,19 @@ def test_what_is_no_http_is_a_problem_too():
         assert json.loads(answer.partition(b"\r\n\r\n")[2])["status"] == 400
 
 
+def test_a_body_follows_its_header_at_once():
+    waits = []
+    with running() as server, server.connect() as socket:
+        for _ in range(20):  # the first answers are confirmed at once
+            socket.sendall(b"GET /live HTTP/1.1\r\nHost: a\r\n\r\n")
+            answer = socket.recv(65536)
+            start = time.perf_counter()
+            while not answer.partition(b"\r\n\r\n")[2]:
+                answer += socket.recv(65536)
+            waits.append(time.perf_counter() - start)
+    assert min(waits[10:]) < 0.02  # a kernel that waits for the confirmation waits 40 ms each time
+
+
 def test_what_was_accepted_is_answered_when_the_server_is_told_to_stop(monkeypatch):
     predictor = small_predictor()
     predict = predictor.predict_prepared
