@@ -14,6 +14,7 @@ import httpx
 import numpy as np
 import pytest
 import schemathesis
+import torch
 from hypothesis import HealthCheck, given, settings
 from PIL import Image
 from schemathesis.checks import not_a_server_error
@@ -410,6 +411,22 @@ def test_a_full_queue_refuses_within_a_moment(monkeypatch):
                 times.append(time.perf_counter() - start)
             assert first.result().status_code == 200
         assert statistics.median(times) < 0.05
+
+
+def test_the_network_has_all_of_torchs_threads_and_what_is_beside_it_one():
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        with running() as server:
+            pools = (server.service._network, server.service._threads)
+            assert [pool.submit(torch.get_num_threads).result() for pool in pools] == [3, 1]
+        after = []
+        later = threading.Thread(target=lambda: after.append(torch.get_num_threads()))
+        later.start()
+        later.join()
+        assert after == [3]
+    finally:
+        torch.set_num_threads(before)
 
 
 @pytest.mark.parametrize("token", ["short", "with a blank in between", "nicht-ascii-süß-genug"])

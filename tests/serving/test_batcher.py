@@ -1,6 +1,7 @@
 import asyncio
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,6 +10,8 @@ import pytest
 from maskzoo.serving.batcher import Batcher
 from maskzoo.serving.limits import Limits
 from networks import make_photo, small_predictor
+
+THREAD = ThreadPoolExecutor(1)
 
 
 class Recorder:
@@ -32,7 +35,7 @@ def run(photos, *, expected=0, **limits):
     recorder, sizes = Recorder(), []
 
     async def all_of_it():
-        batcher = Batcher(recorder, Limits(**limits), lambda size, seconds: sizes.append(size))
+        batcher = Batcher(recorder, Limits(**limits), THREAD, lambda size, seconds: sizes.append(size))
         batcher.start()
         batcher._coming += expected
         tasks = [batcher.predict(recorder.prepare(photo)) for photo in photos]
@@ -77,7 +80,7 @@ def test_a_photo_that_breaks_the_network_fails_alone():
 
 def test_an_announcement_ends_with_its_block():
     async def work():
-        batcher = Batcher(small_predictor(), Limits(), lambda size, seconds: None)
+        batcher = Batcher(small_predictor(), Limits(), THREAD, lambda size, seconds: None)
         with pytest.raises(ZeroDivisionError), batcher.expect():
             assert batcher._coming == 1
             raise ZeroDivisionError
@@ -97,7 +100,7 @@ def test_a_photo_whose_request_was_cancelled_is_not_computed_again():
         return Recorder.predict_prepared(recorder, photos)
 
     async def leave_one():
-        batcher = Batcher(SimpleNamespace(predict_prepared=predict), Limits(max_batch=3), lambda size, seconds: None)
+        batcher = Batcher(SimpleNamespace(predict_prepared=predict), Limits(max_batch=3), THREAD, lambda size, seconds: None)
         batcher.start()
         white = np.full((64, 96, 3), 255, np.uint8)
         photos = [recorder.prepare(one) for one in (white, make_photo(64, 96, 1), make_photo(64, 96, 2))]

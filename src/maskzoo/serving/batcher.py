@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
@@ -27,12 +27,11 @@ class _Waiting:
 class Batcher:
     """One model's queue. Batches never change a result: only photos that fill the same canvas share one.
 
-    `on_batch` is called with the size of each batch and the seconds that it took.
+    It computes in `thread`. `on_batch` is called with the size of each batch and the seconds that it took.
     """
 
-    def __init__(self, predictor: Predictor, limits: Limits, on_batch: Callable[[int, float], None]) -> None:
-        self.predictor, self._limits, self._on_batch = predictor, limits, on_batch
-        self._thread = ThreadPoolExecutor(1, "network")
+    def __init__(self, predictor: Predictor, limits: Limits, thread: Executor, on_batch: Callable[[int, float], None]) -> None:
+        self.predictor, self._limits, self._thread, self._on_batch = predictor, limits, thread, on_batch
         self._queue: list[_Waiting] = []
         self._coming = 0
         self._changed = asyncio.Event()
@@ -48,7 +47,6 @@ class Batcher:
             self._task.cancel()
             with suppress(asyncio.CancelledError):
                 await self._task
-        self._thread.shutdown()
 
     @contextmanager
     def expect(self) -> Iterator[None]:

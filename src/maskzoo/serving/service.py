@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import numpy as np
+import torch
 
 from maskzoo.errors import ArgumentError, ImageError, RequestError, list_some, suggest
 from maskzoo.inference.choice import Choice
@@ -22,6 +23,7 @@ from maskzoo.serving.decoders import Decoders
 from maskzoo.serving.limits import Limits, Slots
 from maskzoo.serving.metrics import Metrics, write_log
 from maskzoo.serving.schema import ModelFacts, ModelList
+from maskzoo.system.waiting import release_team
 
 __all__ = ["FAILED", "Service", "fail_alone"]
 
@@ -50,9 +52,12 @@ class Service:
         self.limits, self.metrics, self.slots = limits, Metrics(), Slots(limits.max_queue)
         self.models = dict(models)
         self.ready = self.draining = False
-        self._batchers = {name: Batcher(one, limits, self._count_batches(name)) for name, one in models.items()}
+        # One thread has all of torch's for itself, whichever model is asked; the others share out the photos instead.
+        self._torch_threads = torch.get_num_threads()
+        self._network = ThreadPoolExecutor(1, "network", torch.set_num_threads, (self._torch_threads,))
+        self._threads = ThreadPoolExecutor(decoders + 1, "encode", torch.set_num_threads, (1,))
+        self._batchers = {name: Batcher(one, limits, self._network, self._count_batches(name)) for name, one in models.items()}
         self._decoders = Decoders(decoders, limits)
-        self._threads = ThreadPoolExecutor(decoders + 1, "encode")
         self._room = asyncio.Semaphore(2 * limits.max_batch)  # decoded photos are large
         self.metrics.under_way.set_function(lambda: self.slots.taken)
 
@@ -68,7 +73,8 @@ class Service:
         await self._decoders.start()
         for batcher in self._batchers.values():
             batcher.start()
-            await self.run(batcher.predictor.predict, np.full((64, 64, 3), 128, np.uint8))
+            await batcher.predict(batcher.predictor.prepare(np.full((64, 64, 3), 128, np.uint8)))
+        release_team()
         self.ready = True
 
     async def close(self) -> None:
@@ -78,6 +84,8 @@ class Service:
             await batcher.close()
         self._decoders.close()
         self._threads.shutdown()
+        self._network.shutdown()
+        torch.set_num_threads(self._torch_threads)  # a pool's number became the default of later threads
 
     async def run(self, work: Callable[..., Made], *arguments: Any) -> Made:
         """Run `work` in a thread for encoding."""
