@@ -1,10 +1,11 @@
 """Train on six made-up sets of different kinds by the recipe from the data, and by fixed ones, for the same processor time.
 
-    python benchmarks/auto_recipe.py [KIND ...] [--seconds 30] [--out FILE]
+    python benchmarks/auto_recipe.py [KIND ...] [--seconds 30] [--seeds 2] [--out FILE]
 
-Fixed are the published recipe (input, anchors, sampling, rate and schedule of mask_rcnn_r50_fpn_1x_coco, its epochs scaled
-to the time) and the small row as it stands. All three train the network of that row from random weights: of a ResNet-50 a
-processor does a few steps in this time. What a kind gave is written at once, so that kinds may be run one after the other.
+Fixed are the published recipe (rate, schedule, sampling and limits of mask_rcnn_r50_fpn_1x_coco, its epochs scaled to the
+time, its input and anchors to the 256 pixels of the small row: of its own 800 a processor sees hardly any in this time) and the
+small row as it stands. All three train the network of that row from random weights, with the same mean of the weights. What
+a kind gave is written at once, so that kinds may be run one after the other.
 """
 
 import argparse
@@ -37,44 +38,56 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("kinds", nargs="*", default=list(KINDS), choices=[*KINDS, []], metavar="KIND")
     parser.add_argument("--seconds", type=float, default=30, help="processor time of each training")
+    parser.add_argument("--seeds", type=int, default=2, help="trainings of each, of which the mean is told")
     parser.add_argument("--out", type=Path, default=RESULTS)
     options = parser.parse_args()
     torch.set_num_threads(1)
     for kind in options.kinds:
         with tempfile.TemporaryDirectory() as folder:
-            found = compare(kind, Path(folder), options.seconds)
+            found = compare(kind, Path(folder), options.seconds, range(options.seeds))
         record = json.loads(options.out.read_text()) if options.out.exists() else {}
         record[kind] = found
         options.out.write_text(json.dumps({name: record[name] for name in KINDS if name in record}, indent=1) + "\n")
         print(kind, {name: arm["mask_ap"] for name, arm in found["arms"].items()}, flush=True)
 
 
-def compare(kind, folder, seconds):
+def compare(kind, folder, seconds, seeds):
     """Train by each recipe on one set, and return what they reached."""
     data = folder / "data"
     make_set(data, *KINDS[kind])
     plan = maskzoo.plan_training(data, hours=seconds / 3600)
+    averaged = {"ema": plan.settings.ema}
     recipes = {
-        "auto": (
-            plan.config,
-            plan.settings.model_dump(include={"ema", "repeat_rare"}) | {"precision": plan.settings.precision},
-        ),
-        "published": (make_published(plan.config.classes), {}),
-        "row": (read_row(ROW).model_copy(update={"classes": plan.config.classes}), {"ema": plan.settings.ema}),
+        "auto": (plan.config, averaged | plan.settings.model_dump(include={"repeat_rare", "precision"})),
+        "published": (make_published(plan.config.classes), averaged),
+        "row": (read_row(ROW).model_copy(update={"classes": plan.config.classes}), averaged),
     }
-    arms = {name: train(config, settings, data, seconds, folder / name) for name, (config, settings) in recipes.items()}
+    arms = {name: train_by_seed(*recipe, data, seconds, folder / name, seeds) for name, recipe in recipes.items()}
     return {"seconds": seconds, "decisions": [str(one) for one in plan.decisions if one.key != "training.epochs"], "arms": arms}
 
 
 def make_published(classes):
-    """The small row's network with all else as the published row has it."""
+    """The small row's network with all else as the published row has it, pixels scaled to those of the small row."""
     row, theirs = read_row(ROW), read_row(PUBLISHED)
-    anchors = row.network.anchors.model_copy(update={"sizes": theirs.network.anchors.sizes})
+    factor = row.input.short_side / theirs.input.short_side
+    sizes = tuple(tuple(size * factor for size in level) for level in theirs.network.anchors.sizes)
+    anchors = row.network.anchors.model_copy(update={"sizes": sizes})
     network = row.network.model_copy(update={"anchors": anchors})
-    recipe = theirs.training
+    long = round(theirs.input.long_side * factor)
+    sides = tuple(round(side * factor) for side in theirs.training.short_sides)
+    recipe = theirs.training.model_copy(update={"short_sides": sides, "long_side": long})
+    shape = theirs.input.model_copy(update={"short_side": row.input.short_side, "long_side": long})
     return row.model_copy(
-        update={"network": network, "input": theirs.input, "limits": theirs.limits, "training": recipe, "classes": classes}
+        update={"network": network, "input": shape, "limits": theirs.limits, "training": recipe, "classes": classes}
     )
+
+
+def train_by_seed(config, settings, data, seconds, out, seeds):
+    """Train with each seed; return what the first gave, with the mean AP and that of each seed."""
+    runs = [train(config, settings | {"seed": seed}, data, seconds, out.with_name(f"{out.name}-{seed}")) for seed in seeds]
+    kinds = {kind: [run[kind] for run in runs] for kind in ("mask_ap", "box_ap")}
+    means = {kind: round(sum(values) / len(values), 1) for kind, values in kinds.items()}
+    return runs[0] | means | {f"{kind}_by_seed": values for kind, values in kinds.items()}
 
 
 def train(config, settings, data, seconds, out):
@@ -82,7 +95,7 @@ def train(config, settings, data, seconds, out):
     photos = [str(path) for path in sorted((data / "train").glob("*.*g"))]
     each = time_image(config, photos, settings.get("precision", "float32"))
     epochs = max(1, round(seconds / (each * len(photos))))
-    changes = [f"run.{key}={value}" for key, value in settings.items() if value]
+    changes = [f"run.{key}={value}" for key, value in settings.items() if value is not None]
     changes.append("run.evaluate_every=100000")
     config = config.model_copy(update={"training": change_epochs(config.training, epochs)})
     model = out.with_suffix(".yml")
