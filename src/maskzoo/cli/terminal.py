@@ -38,7 +38,8 @@ def open_stderr() -> Console:
 
 
 def _open(terminal: bool, stderr: bool) -> Console:
-    width = None if terminal or "COLUMNS" in os.environ else PIPE_WIDTH
+    told = os.environ.get("COLUMNS")
+    width = None if (terminal or told is not None) and told != "0" else PIPE_WIDTH  # 0: a terminal that does not know
     return _Console(stderr=stderr, width=width, highlight=False, markup=False, emoji=False)
 
 
