@@ -7,7 +7,7 @@ import time
 import pytest
 
 from maskzoo.cli.progress import TrainingDisplay, show_progress
-from maskzoo.cli.terminal import open_stderr, open_stdout
+from maskzoo.cli.terminal import open_stderr, open_stdout, start_table
 from maskzoo.progress import ProgressEvent
 
 ROW = {"kind": "step", "iteration": 7, "lr": 0.01, "loss": 1.5, "rpn_class": 0.5, "mask": 1.0, "images_per_second": 3.0}
@@ -92,6 +92,15 @@ def test_a_terminal_that_cannot_move_its_cursor_gets_lines(seen, monkeypatch):
     display.add(ROW)
     display.tell(STEP)
     assert seen[-1].note.startswith("7/20 Training, epoch 1/2, loss 1.500")
+
+
+@pytest.mark.parametrize("columns", [20, 40, 60])
+def test_a_narrow_terminal_cuts_no_number_of_a_table(monkeypatch, capsys, columns):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    table = start_table("class", "objects", "box AP", "box AP50", "mask AP", "mask AP50")
+    table.add_row("rectangle", "12345", "63.5", "80.2", "55.1", "79.9")
+    open_stdout().print(table)
+    assert capsys.readouterr().out.splitlines()[-1].split() == ["rectangle", "12345", "63.5", "80.2", "55.1", "79.9"]
 
 
 def test_a_width_of_nothing_is_no_width(monkeypatch):

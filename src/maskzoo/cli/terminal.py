@@ -24,12 +24,15 @@ if TYPE_CHECKING:
 __all__ = ["open_stderr", "open_stdout", "print_error", "print_json", "start_table", "tabulate_classes", "tabulate_metrics"]
 
 
+LEAST_WIDTH = 80  # of what is printed: a narrower terminal wraps whole lines, where a table would cut its numbers
 PIPE_WIDTH = 120  # a file or a pipe has no width: room enough for every column of every table
 
 
 def open_stdout() -> Console:
     """Return the console of the results. Colours only on a terminal, none where NO_COLOR is set."""
-    return _open(sys.stdout.isatty(), stderr=False)
+    console = _open(sys.stdout.isatty(), stderr=False)
+    console.width = max(console.width, LEAST_WIDTH)
+    return console
 
 
 def open_stderr() -> Console:
