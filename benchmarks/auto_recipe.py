@@ -1,10 +1,12 @@
 """Train on six made-up sets of different kinds by the recipe from the data, and by fixed ones, for the same processor time.
 
-    python benchmarks/auto_recipe.py [KIND ...] [--seconds 30] [--out FILE]
+    python benchmarks/auto_recipe.py [KIND ...] [--seconds 30] [--seeds 2] [--arms auto row published] [--out FILE]
 
-Fixed are the published recipe (input, anchors, sampling, rate and schedule of mask_rcnn_r50_fpn_1x_coco, its epochs scaled
-to the time) and the small row as it stands. All three train the network of that row from random weights: of a ResNet-50 a
-processor does a few steps in this time. What a kind gave is written at once, so that kinds may be run one after the other.
+Fixed are the small row as it stands, and the published recipe: rate, schedule, sampling and limits of
+mask_rcnn_r50_fpn_1x_coco, its input and anchors scaled to the 256 pixels of the small row (of its own 800 a processor sees
+hardly any image in this time) and its epochs to those that the small row gets. All three train the network of that row
+from random weights, with the same mean of the weights. What a kind gave is written at once: kinds may be run one after
+the other, and --arms measures some again beside those that are in the file.
 """
 
 import argparse
@@ -29,6 +31,7 @@ from maskzoo.zoo.rows import read_row
 RESULTS = Path(__file__).parent / "results" / "auto_recipe.json"
 ROW, PUBLISHED = "maskzoo_r18_fpn_tiny", "mask_rcnn_r50_fpn_1x_coco"
 TRAIN, VAL = 64, 32  # pictures
+ARMS = ("auto", "row", "published")  # by the recipe from the data, the small row's, the published one
 BATCH = 4
 COLOURS = ((200, 70, 60), (60, 140, 200), (90, 190, 90))
 
@@ -37,52 +40,71 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("kinds", nargs="*", default=list(KINDS), choices=[*KINDS, []], metavar="KIND")
     parser.add_argument("--seconds", type=float, default=30, help="processor time of each training")
+    parser.add_argument("--seeds", type=int, default=2, help="trainings of each, of which the mean is told")
+    parser.add_argument("--arms", nargs="+", default=list(ARMS), choices=ARMS)
     parser.add_argument("--out", type=Path, default=RESULTS)
     options = parser.parse_args()
     torch.set_num_threads(1)
     for kind in options.kinds:
-        with tempfile.TemporaryDirectory() as folder:
-            found = compare(kind, Path(folder), options.seconds)
         record = json.loads(options.out.read_text()) if options.out.exists() else {}
-        record[kind] = found
+        before = record[kind]["arms"] if kind in record and len(options.arms) < len(ARMS) else {}
+        with tempfile.TemporaryDirectory() as folder:
+            found = compare(kind, Path(folder), options.seconds, range(options.seeds), options.arms, before)
+        record[kind] = record.get(kind, {}) | found if before else found
         options.out.write_text(json.dumps({name: record[name] for name in KINDS if name in record}, indent=1) + "\n")
         print(kind, {name: arm["mask_ap"] for name, arm in found["arms"].items()}, flush=True)
 
 
-def compare(kind, folder, seconds):
-    """Train by each recipe on one set, and return what they reached."""
+def compare(kind, folder, seconds, seeds, wanted, before):
+    """Train by each recipe that is wanted on one set, and return what they reached, beside what others did before."""
     data = folder / "data"
     make_set(data, *KINDS[kind])
     plan = maskzoo.plan_training(data, hours=seconds / 3600)
+    averaged = {"ema": plan.settings.ema}
     recipes = {
-        "auto": (
-            plan.config,
-            plan.settings.model_dump(include={"ema", "repeat_rare"}) | {"precision": plan.settings.precision},
-        ),
-        "published": (make_published(plan.config.classes), {}),
-        "row": (read_row(ROW).model_copy(update={"classes": plan.config.classes}), {"ema": plan.settings.ema}),
+        "auto": (plan.config, averaged | plan.settings.model_dump(include={"repeat_rare", "precision"})),
+        "published": (make_published(plan.config.classes), averaged),
+        "row": (read_row(ROW).model_copy(update={"classes": plan.config.classes}), averaged),
     }
-    arms = {name: train(config, settings, data, seconds, folder / name) for name, (config, settings) in recipes.items()}
-    return {"seconds": seconds, "decisions": [str(one) for one in plan.decisions if one.key != "training.epochs"], "arms": arms}
+    arms = dict(before)
+    for name in wanted:
+        epochs = arms["row"]["epochs"] if name == "published" else None
+        arms[name] = train_by_seed(*recipes[name], data, seconds, folder / name, seeds, epochs)
+    decisions = {"decisions": [str(one) for one in plan.decisions if one.key != "training.epochs"]} if "auto" in wanted else {}
+    return {"seconds": seconds, **decisions, "arms": {name: arms[name] for name in ARMS}}
 
 
 def make_published(classes):
-    """The small row's network with all else as the published row has it."""
+    """The small row's network with all else as the published row has it, pixels scaled to those of the small row."""
     row, theirs = read_row(ROW), read_row(PUBLISHED)
-    anchors = row.network.anchors.model_copy(update={"sizes": theirs.network.anchors.sizes})
+    factor = row.input.short_side / theirs.input.short_side
+    sizes = tuple(tuple(size * factor for size in level) for level in theirs.network.anchors.sizes)
+    anchors = row.network.anchors.model_copy(update={"sizes": sizes})
     network = row.network.model_copy(update={"anchors": anchors})
-    recipe = theirs.training
+    long = round(theirs.input.long_side * factor)
+    sides = tuple(round(side * factor) for side in theirs.training.short_sides)
+    recipe = theirs.training.model_copy(update={"short_sides": sides, "long_side": long})
+    shape = theirs.input.model_copy(update={"short_side": row.input.short_side, "long_side": long})
     return row.model_copy(
-        update={"network": network, "input": theirs.input, "limits": theirs.limits, "training": recipe, "classes": classes}
+        update={"network": network, "input": shape, "limits": theirs.limits, "training": recipe, "classes": classes}
     )
 
 
-def train(config, settings, data, seconds, out):
-    """Train for so much processor time, in whole epochs, and return the AP of the last weights."""
+def train_by_seed(config, settings, data, seconds, out, seeds, epochs):
+    """Train with each seed; return what the first gave, with the mean AP and that of each seed."""
+    places = {seed: out.with_name(f"{out.name}-{seed}") for seed in seeds}
+    runs = [train(config, settings | {"seed": seed}, data, seconds, place, epochs) for seed, place in places.items()]
+    kinds = {kind: [run[kind] for run in runs] for kind in ("mask_ap", "box_ap")}
+    means = {kind: round(sum(values) / len(values), 1) for kind, values in kinds.items()}
+    return runs[0] | means | {f"{kind}_by_seed": values for kind, values in kinds.items()}
+
+
+def train(config, settings, data, seconds, out, epochs=None):
+    """Train for so many epochs, or so much processor time in whole ones, and return the AP of the last weights."""
     photos = [str(path) for path in sorted((data / "train").glob("*.*g"))]
     each = time_image(config, photos, settings.get("precision", "float32"))
-    epochs = max(1, round(seconds / (each * len(photos))))
-    changes = [f"run.{key}={value}" for key, value in settings.items() if value]
+    epochs = epochs or max(1, round(seconds / (each * len(photos))))
+    changes = [f"run.{key}={value}" for key, value in settings.items() if value is not None]
     changes.append("run.evaluate_every=100000")
     config = config.model_copy(update={"training": change_epochs(config.training, epochs)})
     model = out.with_suffix(".yml")

@@ -223,6 +223,11 @@ def test_overrides_change_one_value_and_are_checked():
         ("limits.detection=1", r"unknown key 'limits\.detection'; did you mean detections\?"),
         ("training.lr=1", r"unknown key 'training\.lr'; did you mean learning_rate\?"),
         ("training.wd=1", r"did you mean weight_decay\?"),
+        ("training.short_side=1", r"did you mean short_sides\?"),
+        ("network.head=fpn", r"did you mean heads\?"),
+        ("network.backbone.group=2", r"did you mean groups\?"),
+        ("seed=1", r"unknown key 'seed'; did you mean --set run\.seed=VALUE\?"),
+        ("training.workers=1", r"did you mean --set run\.workers=VALUE\?"),
         ("training.batch_size=1", r"did you mean images_per_batch\?"),
         ("training.lr.warmup=1", r"no section 'training\.lr'; did you mean learning_rate\?"),
         ("lr=1", r"unknown key 'lr'; did you mean training\.learning_rate\?"),
@@ -235,6 +240,11 @@ def test_overrides_change_one_value_and_are_checked():
 def test_an_override_of_a_section_that_is_not_there_names_the_nearest(override, says):
     with pytest.raises(ConfigError, match=says):
         read_row(ROW, [override])
+
+
+def test_a_setting_that_is_the_recipes_is_named_there():
+    with pytest.raises(ConfigError, match=r"unknown key 'epochs'; did you mean training\.epochs\?"):
+        parse_settings(["epochs=3"])
 
 
 @pytest.mark.parametrize(

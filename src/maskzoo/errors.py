@@ -132,11 +132,11 @@ def count_words(number: int, noun: str) -> str:
 
 
 def suggest(name: str, known: Iterable[str], most: int = 3) -> str:
-    """Return "did you mean a, b or c?", of the known names that look most like `name`; "" if none does."""
+    """Return "did you mean a, b or c?", of the known names that look most like `name`, in capitals or not; "" if none does."""
     near = (
-        [word for word in known if len(word) <= 2 * LONGEST_NAME] if len(name) <= LONGEST_NAME else []
+        {word.casefold(): word for word in known if len(word) <= 2 * LONGEST_NAME} if len(name) <= LONGEST_NAME else {}
     )  # else it takes minutes
-    *close, last = difflib.get_close_matches(name, near, n=most, cutoff=0.5) or [""]
+    *close, last = [near[word] for word in difflib.get_close_matches(name.casefold(), near, n=most, cutoff=0.5)] or [""]
     return f"did you mean {', '.join(close)}{' or ' if close else ''}{last}?" if last else ""
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from maskzoo.config import ModelConfig, RunSettings
+from maskzoo.config import ModelConfig, RunSettings, Training
 from maskzoo.errors import ConfigError, list_some
 from maskzoo.schema import Section
 from maskzoo.system.yaml_text import CORE, parse_yaml_text
@@ -21,6 +21,7 @@ __all__ = ["dump_config", "dump_data", "parse_config", "parse_settings", "parse_
 
 MAX_MODEL_FILE_BYTES = 1 << 20  # the published files have about 6 KB
 LIKE = 0.75  # of a key's name, from which it may be what was meant
+NEXT = 0.8  # of a name in the same section, from which it is meant rather than any other
 _FOREIGN = re.compile(r"^(_BASE_\s*:\s*\[|(architecture|[A-Z]\w*Reader|OptimizerBuilder)\s*:)", re.MULTILINE)
 
 
@@ -156,11 +157,20 @@ def _shorten(text: str, most: int = 120) -> str:
 
 def _nearest(location: tuple[int | str, ...], schema: type[Section]) -> str:
     *parents, last = (str(part) for part in location)
+    if elsewhere := _find_elsewhere(last, schema):
+        return f"; did you mean {elsewhere}?"
     keys = _list_keys(schema)
     section: Any = keys
     for parent in parents:
         section = section.get(parent, {}) if isinstance(section, dict) else {}
     return "; " + (_suggest_key(".".join([*parents, last]), keys) or f"known here: {', '.join(section)}") if section else ""
+
+
+def _find_elsewhere(name: str, schema: type[Section]) -> str:
+    """Return the key of this very name among the run's settings, for a model file; in a model file's training, for a run."""
+    if schema is RunSettings:
+        return f"training.{name}" if name in Training.model_fields else ""
+    return f"--set run.{name}=VALUE" if name in RunSettings.model_fields else ""
 
 
 def _list_keys(schema: type[Section]) -> dict[str, Any]:
@@ -186,7 +196,8 @@ def _suggest_key(key: str, known: Mapping[str, Any]) -> str:
         parts = name.split("_")
         short = len(last) > 1 and last.replace("_", "") == "".join(part[0] for part in parts if part)  # lr, wd
         alike = difflib.SequenceMatcher(None, last, name).ratio()
-        return alike + (name == last) + short + 0.3 * bool(words & set(parts)) + 0.3 * (section == parent)
+        beside = (2 if alike >= NEXT else 0.3) * (section == parent)
+        return alike + (name == last) + short + 0.3 * bool(words & set(parts)) + beside
 
     best = max((path for path in _walk(known) if path != key), key=rate, default="")
     if not best or rate(best) < LIKE:

@@ -145,3 +145,19 @@ def test_no_control_character_of_a_text_reaches_the_terminal(capsys):
     out, err = capsys.readouterr()
     assert "a\\x1b[31mred" in out and "a\\x1b[31mred" in err and "\nsecond line" in err
     assert all(c.isprintable() or c == "\n" for c in out + err)
+
+
+def test_ctrl_c_while_the_command_is_imported_ends_it_without_a_word():
+    """Typer, which is imported first, is interrupted here, as by a signal that comes early."""
+    begin = """
+import runpy, sys
+class Interrupt:
+    def find_spec(self, name, *more):
+        if name == "typer":
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Interrupt())
+sys.argv = ["maskzoo", "doctor"]
+runpy.run_module("maskzoo", run_name="__main__")
+"""
+    done = subprocess.run([sys.executable, "-c", begin], capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")

@@ -28,6 +28,16 @@ def test_an_empty_folder_gets_the_help_alone(tmp_path, monkeypatch, capsys):
     assert end.value.code == 0 and "Usage: maskzoo" in out and "Next, in this folder" not in out
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="keeps the folder that it stands in")
+def test_a_folder_that_was_deleted_gets_the_help_alone(tmp_path, monkeypatch, capsys):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    with pytest.raises(SystemExit) as end:
+        main([])
+    assert end.value.code == 0 and "Usage: maskzoo" in capsys.readouterr().out
+
+
 def test_a_data_set_is_to_be_checked_and_trained_on(tmp_path, monkeypatch, capsys):
     write_data(tmp_path, train=1, val=1)
     monkeypatch.chdir(tmp_path)
@@ -77,8 +87,11 @@ def test_pictures_alone_are_to_be_predicted_and_another_format_converted(tmp_pat
     assert "  maskzoo data convert . coco" in list_next_steps(tmp_path)
 
 
-def test_a_shell_is_offered_completion():
-    environment = os.environ | {"_MASKZOO_COMPLETE": "complete_bash", "COMP_WORDS": "maskzoo pre", "COMP_CWORD": "1"}
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_is_offered_completion(shell):
+    asked = {"COMP_WORDS": "maskzoo pre", "COMP_CWORD": "1", "_TYPER_COMPLETE_ARGS": "maskzoo pre"}
+    asked["_TYPER_COMPLETE_FISH_ACTION"] = "get-args"
+    environment = os.environ | asked | {"_MASKZOO_COMPLETE": f"complete_{shell}"}
     command = [sys.executable, "-c", "import sys; sys.argv[0] = 'maskzoo'; from maskzoo.cli import main; main()"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
-    assert done.stdout.split() == ["predict"], done
+    assert "predict" in done.stdout and "train" not in done.stdout, done  # each shell in a form of its own

@@ -7,6 +7,7 @@ import time
 import pytest
 
 from maskzoo.cli.progress import TrainingDisplay, show_progress
+from maskzoo.cli.terminal import open_stderr, open_stdout, start_table
 from maskzoo.progress import ProgressEvent
 
 ROW = {"kind": "step", "iteration": 7, "lr": 0.01, "loss": 1.5, "rpn_class": 0.5, "mask": 1.0, "images_per_second": 3.0}
@@ -66,6 +67,45 @@ def test_the_line_of_a_run_holds_bar_step_loss_speed_and_time_left(monkeypatch, 
     assert re.search(
         rf"epoch {epochs}/{epochs}, loss 10\.125.* {16 * rate:.2f} images/s.* {bar} +{done}/{total} .*\d:\d\d:\d\d *$", line
     ), line
+
+
+@pytest.mark.parametrize("columns", [32, 40, 59, 60, 79])
+def test_a_narrow_terminal_keeps_loss_step_and_time_left_whole(monkeypatch, columns):
+    read = look(monkeypatch, columns)
+    with show_progress() as show:
+        display = TrainingDisplay(show)
+        display.add(ROW | {"loss": 10.125})
+        display.tell(ProgressEvent("Training, epoch 12/24", 4321, 9876, "steps", 0.9))
+        time.sleep(0.15)
+        show(ProgressEvent("Downloading mask_rcnn_r50_fpn_1x_coco.pdparams", 5_000_000, 170_000_000, "bytes", 2e6))
+        time.sleep(0.15)
+    lines = [line.rstrip() for line in read()]
+    assert all(len(line) <= columns for line in lines)
+    assert any(re.search(r"loss 10\.125.* 4321/9876 .*\d:\d\d:\d\d$", line) for line in lines), lines
+    assert any(line.startswith("Down") and " 5/170 MB 2.0 MB/s " in line for line in lines), lines
+
+
+def test_a_terminal_that_cannot_move_its_cursor_gets_lines(seen, monkeypatch):
+    look(monkeypatch, 80)
+    monkeypatch.setenv("TERM", "dumb")
+    display = TrainingDisplay(seen.append)
+    display.add(ROW)
+    display.tell(STEP)
+    assert seen[-1].note.startswith("7/20 Training, epoch 1/2, loss 1.500")
+
+
+@pytest.mark.parametrize("columns", [20, 40, 60])
+def test_a_narrow_terminal_cuts_no_number_of_a_table(monkeypatch, capsys, columns):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    table = start_table("class", "objects", "box AP", "box AP50", "mask AP", "mask AP50")
+    table.add_row("rectangle", "12345", "63.5", "80.2", "55.1", "79.9")
+    open_stdout().print(table)
+    assert capsys.readouterr().out.splitlines()[-1].split() == ["rectangle", "12345", "63.5", "80.2", "55.1", "79.9"]
+
+
+def test_a_width_of_nothing_is_no_width(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "0")
+    assert open_stderr().width == open_stdout().width == 120
 
 
 def test_speed_and_time_left_follow_the_clock_with_the_waiting_for_images_in_it(seen, monkeypatch):

@@ -100,6 +100,16 @@ def test_files_of_other_kinds_and_results_beside_them_do_not_disturb(tmp_path):
     assert find_splits(tmp_path) == {"val": tmp_path / "annotations" / "instances_val2017.json"}
 
 
+def test_what_was_predicted_into_the_folder_of_the_images_is_no_data_set(tmp_path):
+    """`maskzoo predict MODEL my-data/val --out my-data/val` leaves an index of images in COCO's form there."""
+    make_files(tmp_path, "val.json", "val/images.json")
+    (tmp_path / "val" / "predictions.json").write_text("[]")
+    assert find_splits(tmp_path) == {"val": tmp_path / "val.json"}
+    (tmp_path / "val" / "predictions.json").unlink()
+    with pytest.raises(SourceError, match="2 annotation files for val"):
+        find_splits(tmp_path)
+
+
 def test_a_damaged_file_is_found_if_its_name_says_its_split(tmp_path):
     (tmp_path / "train.json").write_text('{"images": [')
     assert find_splits(tmp_path) == {"train": tmp_path / "train.json"}

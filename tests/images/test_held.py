@@ -36,6 +36,23 @@ def test_an_open_file_is_read_from_its_beginning_and_stays_open(tmp_path):
         read_image(text)
 
 
+class Held:
+    """A path of another package, such as py.path's."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __fspath__(self):
+        return str(self.path)
+
+
+def test_whatever_stands_for_a_path_is_one(tmp_path):
+    (tmp_path / "photo.png").write_bytes(save().getvalue())
+    assert np.array_equal(read_image(Held(tmp_path / "photo.png")), PHOTO)
+    with pytest.raises(ImageError, match=r"^s3://bucket/a\.png: is an address"):
+        read_image(Held("s3://bucket/a.png"))
+
+
 def test_tilde_is_the_users_folder_unless_a_file_has_that_name(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("USERPROFILE", str(tmp_path))
@@ -71,6 +88,9 @@ def test_a_tensor_gives_the_same_pixels_whatever_its_order_of_axes(tensor):
         (torch.full((3, 20, 30), torch.nan), "expected 0 to 1"),
         (torch.zeros(3, 20, 30, dtype=torch.int64), r"found torch\.int64"),
         (torch.zeros(5, 20, 30, dtype=torch.uint8), "expected one image"),
+        (torch.zeros(3, 20, 30).to_sparse(), r"tensor: holds no plain numbers.*expected a dense tensor"),
+        (torch.zeros(3, 20, 30, device="meta"), r"tensor: holds no plain numbers.*meta"),
+        (torch.zeros(3, 0, 30), "has no pixels: 30 x 0"),
     ],
 )
 def test_a_tensor_that_is_no_photo_is_refused_with_the_way_out(tensor, words):

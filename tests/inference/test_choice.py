@@ -41,6 +41,11 @@ def test_only_the_named_classes_are_given_whatever_their_case(predictor, every):
     assert len(both) == len(every)
 
 
+def test_numbers_of_classes_are_refused_with_their_names(predictor):
+    with pytest.raises(ArgumentError, match=r"classes .*found 3; expected names of person, car"):
+        predictor.predict(make_photo(60, 90), classes=[3])
+
+
 @pytest.mark.parametrize("wrong", [{"classes": ["persn"]}, {"classes": "dog,persn"}])
 def test_a_class_that_the_model_does_not_have_is_refused_with_the_nearest(predictor, wrong):
     assert "person" in small_config().classes.values()

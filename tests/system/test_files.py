@@ -194,11 +194,20 @@ def test_an_address_is_quoted_as_it_was_given_with_what_to_do(source, advice):
     assert text.startswith(f"{source}: is an address ({source.partition(':')[0]})") and advice in text
 
 
+@pytest.mark.parametrize("begin", ["data:image/png;base64,", "data:,", "DATA:text/plain;charset=utf-8,"])
+def test_an_address_that_holds_its_data_is_called_so_without_them(begin):
+    text = describe_address(begin + 999_999 * "A")
+    assert text.startswith(f"{begin}...: is an address (data)") and len(text) < 200
+
+
 def test_a_path_that_was_made_of_an_address_has_its_slash_back():
     assert describe_address(Path("http://host/a.json")).startswith("http://host/a.json: is an address")
 
 
-@pytest.mark.parametrize("source", ["a.jpg", "/abs/a:b/c.jpg", "C:\\photos\\a.jpg", "a:b.jpg", "note: /x", "http:", ""])
+@pytest.mark.parametrize(
+    "source",
+    ["a.jpg", "/abs/a:b/c.jpg", "C:\\photos\\a.jpg", "a:b.jpg", "note: /x", "http:", "data:", "data: a,b.jpg", ""],
+)
 def test_a_path_is_no_address(source):
     assert describe_address(source) is None
 

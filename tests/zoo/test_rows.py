@@ -121,6 +121,17 @@ def test_a_name_without_its_library_is_answered_with_the_whole_one():
         row_text("mask_rcnn_R_50_FPN_3x")
 
 
+def test_a_name_in_capitals_is_answered_with_the_one_that_is_meant():
+    with pytest.raises(ConfigError, match=r"did you mean mask_rcnn_r50_fpn_1x_coco"):
+        row_text("MASK_RCNN_R50_FPN_1X_COCO")
+
+
+def test_a_file_that_is_no_model_is_not_called_absent(tmp_path):
+    (tmp_path / "photo.png").touch()
+    with pytest.raises(ConfigError, match=r"photo\.png: a file that is no model; expected \.yml"):
+        row_text(str(tmp_path / "photo.png"))
+
+
 def test_one_row_each_is_marked_for_its_size_and_for_its_work():
     rows = list_models()
     coco = [row for row in rows if row.data == "COCO val2017" and row.mask_ap]

@@ -85,7 +85,7 @@ def _start(
     """
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
-        if steps := list_next_steps(Path.cwd()):
+        if steps := list_next_steps(Path()):
             typer.echo("\n".join(["", "Next, in this folder:", *steps]))
 
 

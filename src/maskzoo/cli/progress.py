@@ -25,6 +25,9 @@ SHORT = {"rpn_class": "rpn cls", "rpn_box": "rpn box", "box_class": "cls", "box_
 SMOOTHING = 0.05  # share of a step in the shown loss
 RECENT = 100  # steps whose time says how long the others take
 BESIDE = 45  # columns that bar, count, time and the gaps between them want
+BAR = 4  # columns of it, at least
+NARROW = 60  # columns of a terminal that has no room for a bar
+CLOCK = 8  # columns of the time that is left, where rich reckons it
 
 
 @contextmanager
@@ -34,9 +37,10 @@ def show_progress(rank: int = 0) -> Iterator[OnProgress]:
     On a narrow terminal the bar gives way, never the numbers.
     """
     console = open_stderr()
+    bar = BarColumn(bar_width=None, table_column=Column(min_width=BAR, max_width=20))
     columns = (
         TextColumn("{task.description}"),
-        BarColumn(bar_width=None, table_column=Column(min_width=4, max_width=20)),
+        *([bar] if console.width >= NARROW else []),
         TextColumn("{task.fields[count]}"),
         TextColumn("{task.fields[rate]}"),
         _TimeLeft(compact=True, table_column=Column(no_wrap=True)),
@@ -59,11 +63,15 @@ def show_progress(rank: int = 0) -> Iterator[OnProgress]:
             progress.tasks[0].total = event.total  # update() takes None for no change; before it, or all may look done
             count, rate = _format_numbers(event)
             left = _format_time_left(event)
-            progress.update(
-                task, description=event.stage, completed=event.done, count=count, rate=rate, left=left, visible=True
-            )
+            beside = [count, rate, left or " " * CLOCK, *([" " * BAR] if console.width >= NARROW else [])]
+            stage = _shorten(event.stage, console.width - sum(len(text) + 1 for text in beside))
+            progress.update(task, description=stage, completed=event.done, count=count, rate=rate, left=left, visible=True)
 
         yield show
+
+
+def _shorten(text: str, room: int) -> str:
+    return text if len(text) <= room else text[: max(room - 1, 0)] + "\N{HORIZONTAL ELLIPSIS}"
 
 
 def _name_kind(event: ProgressEvent) -> str:
@@ -128,10 +136,13 @@ class TrainingDisplay:
         terms = ", ".join(f"{name} {self.smooth[key]:.3f}" for key, name in SHORT.items() if key in self.smooth)
         whole = ", ".join(filter(None, [loss, rate, terms, speed, f"{_measure_memory():.1f} GB"]))
         forms = [whole, f"{loss}, {rate}, {speed}", f"{loss}, {speed}", f"{loss}, {speed}".removeprefix("Training, ")]
+        if self.console.width < NARROW + BAR:
+            forms.append(loss.rpartition(", ")[2])
         room = self.console.width - BESIDE
         self.show(replace(event, stage=next((form for form in forms if len(form) <= room), forms[-1])))
         now = time.monotonic()
-        if not self.console.is_terminal and now - self.printed >= SECONDS_BETWEEN_LINES:
+        bare = not self.console.is_terminal or self.console.is_dumb_terminal  # which gets no bar
+        if bare and now - self.printed >= SECONDS_BETWEEN_LINES:
             self.printed = now
             self.show(ProgressEvent("Training", note=f"{event.done}/{event.total} {whole}, {_format_time_left(event)} left"))
 

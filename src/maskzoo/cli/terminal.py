@@ -24,12 +24,15 @@ if TYPE_CHECKING:
 __all__ = ["open_stderr", "open_stdout", "print_error", "print_json", "start_table", "tabulate_classes", "tabulate_metrics"]
 
 
+LEAST_WIDTH = 80  # of what is printed: a narrower terminal wraps whole lines, where a table would cut its numbers
 PIPE_WIDTH = 120  # a file or a pipe has no width: room enough for every column of every table
 
 
 def open_stdout() -> Console:
     """Return the console of the results. Colours only on a terminal, none where NO_COLOR is set."""
-    return _open(sys.stdout.isatty(), stderr=False)
+    console = _open(sys.stdout.isatty(), stderr=False)
+    console.width = max(console.width, LEAST_WIDTH)
+    return console
 
 
 def open_stderr() -> Console:
@@ -38,7 +41,8 @@ def open_stderr() -> Console:
 
 
 def _open(terminal: bool, stderr: bool) -> Console:
-    width = None if terminal or "COLUMNS" in os.environ else PIPE_WIDTH
+    told = os.environ.get("COLUMNS")
+    width = None if (terminal or told is not None) and told != "0" else PIPE_WIDTH  # 0: a terminal that does not know
     return _Console(stderr=stderr, width=width, highlight=False, markup=False, emoji=False)
 
 

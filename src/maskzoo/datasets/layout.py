@@ -12,7 +12,7 @@ from maskzoo.errors import SourceError, list_some
 from maskzoo.images.find import list_folder
 from maskzoo.system.files import describe_address
 
-__all__ = ["SPLITS", "find_splits", "list_passed_over", "name_split", "pick_split", "tell_split"]
+__all__ = ["INDEX", "RESULTS", "SPLITS", "find_splits", "list_passed_over", "name_split", "pick_split", "tell_split"]
 
 SPLITS = {
     "train": ("train", "training"),
@@ -21,6 +21,8 @@ SPLITS = {
 }
 IN_SPLIT_FOLDER = ("_annotations.coco.json", "annotations.json", "instances.json", "labels.json")
 OTHER_KINDS = ("captions_", "person_keypoints_", "panoptic_", "stuff_", "image_info_")  # COCO's files beside instances
+RESULTS = "predictions.json"  # what `maskzoo predict` writes, and beside it
+INDEX = "images.json"  # a COCO file without annotations that names the images and classes of its ids
 LOOKED_INTO = 500  # JSON files of a folder that has none in the usual places
 
 
@@ -106,7 +108,8 @@ def _list_json(folder: Path) -> list[Path]:
 
 
 def _is_candidate(file: Path) -> bool:
-    return file.suffix.lower() == ".json" and not file.name.startswith((*OTHER_KINDS, ".")) and file.is_file()
+    named = file.suffix.lower() == ".json" and not file.name.startswith((*OTHER_KINDS, "."))
+    return named and file.is_file() and not (file.name == INDEX and file.with_name(RESULTS).is_file())
 
 
 def _choose(folder: Path, split: str, candidates: list[Path]) -> Path:

@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from maskzoo.datasets.coco_reader import read_json
+from maskzoo.datasets.layout import INDEX, RESULTS
 from maskzoo.datasets.sifted import is_number
 from maskzoo.errors import ArgumentError, SourceError
 
 __all__ = ["INDEX", "RESULTS", "is_predictions", "read_predictions", "to_annotation"]
 
-RESULTS = "predictions.json"
-INDEX = "images.json"  # beside a result file: a COCO file without annotations that names the images and classes of its ids
 LOOKED_AT = 1 << 20  # bytes of a file that say whether it has results
 
 

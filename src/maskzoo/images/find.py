@@ -145,7 +145,7 @@ def _expand(source: str) -> list[Path]:
         if not images:
             raise SourceError(
                 f"{source}: the folder holds no image; expected files that end in {_list_suffixes()}. "
-                f"Subfolders are not searched: for these give the pattern '{path.as_posix()}/**/*'"
+                f"Subfolders are not searched: for these give the pattern '{(path / '**/*').as_posix()}'"
             )
         return images
     if video := describe_video(path):

@@ -44,7 +44,10 @@ def from_array(source: Any, order: Order) -> Pixels:
 def _from_tensor(tensor: Any) -> np.ndarray[Any, Any]:
     """An array of the tensor, channels last; numbers from 0 to 1, as torchvision's `to_tensor` gives them, become 0 to 255."""
     shape = tuple(tensor.shape)
-    array: np.ndarray[Any, Any] = (tensor.detach().float() if tensor.is_floating_point() else tensor.detach()).cpu().numpy()
+    try:
+        array: np.ndarray[Any, Any] = (tensor.detach().float() if tensor.is_floating_point() else tensor.detach()).cpu().numpy()
+    except (TypeError, NotImplementedError, RuntimeError) as error:  # sparse ones, those of the device meta
+        raise ImageError(f"tensor: holds no plain numbers: {error}; expected a dense tensor; see Tensor.to_dense()") from error
     first = len(shape) == 3 and shape[0] in CHANNELS
     if not (len(shape) == 2 or first or (len(shape) == 3 and shape[2] in CHANNELS)):
         raise ImageError(
@@ -52,8 +55,8 @@ def _from_tensor(tensor: Any) -> np.ndarray[Any, Any]:
             "batch as a list: list(tensor)"
         )
     array = array.transpose(1, 2, 0) if first else array
-    if array.dtype == np.float32 and array.size:
-        if not (array.min() >= 0 and array.max() <= 1):
+    if array.dtype == np.float32:
+        if array.size and not (array.min() >= 0 and array.max() <= 1):
             raise ImageError(
                 f"tensor: found numbers from {array.min():g} to {array.max():g}; expected 0 to 1, or uint8; undo what "
                 "normalised it, or give the photo as it was read"

@@ -7,6 +7,7 @@ size is checked against the header before a pixel is decoded, and whatever Pillo
 from __future__ import annotations
 
 import io
+import os
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -134,10 +135,11 @@ def read_image(source: ImageSource, *, max_pixels: int = MAX_PIXELS, order: Orde
         source = read_open_file(source)
     if isinstance(source, bytes | bytearray | memoryview):
         return _from_stream(io.BytesIO(source), f"image of {memoryview(source).nbytes} bytes", max_pixels, _to_upright_rgb)
-    if isinstance(source, (str, Path)):
-        if address := describe_address(source):
+    if isinstance(source, (str, os.PathLike)):
+        path = source if isinstance(source, str) else Path(os.fsdecode(source))
+        if address := describe_address(path):
             raise ImageError(address)
-        return _from_file(expand_home(Path(source)), max_pixels, _to_upright_rgb)
+        return _from_file(expand_home(Path(path)), max_pixels, _to_upright_rgb)
     raise ImageError(
         f"image: found an object of type {type(source).__name__}; expected a path, an open file or the bytes of one, "
         "a PIL image, or a uint8 RGB array (H, W, 3)"

@@ -30,13 +30,16 @@ class Choice:
             raise ArgumentError(f"score (--score): found {score}; expected 0 to 1")
         if classes is None:
             return cls(score, None)
+        shown = list_some(config.classes.values(), 10)
         known = [name.casefold() for name in config.classes.values()]
         whole = not isinstance(classes, str) or classes.casefold() in known
         names = ([classes] if whole else classes.split(",")) if isinstance(classes, str) else list(classes)
+        if wrong := [name for name in names if not isinstance(name, str)]:
+            raise ArgumentError(f"classes (--classes): found {wrong[0]!r}; expected names of {shown}")
         labels = []
         for name in (name.strip() for name in names):
             if name.casefold() not in known:
-                advice = suggest(name, config.classes.values()) or f"expected of {list_some(config.classes.values(), 10)}"
+                advice = suggest(name, config.classes.values()) or f"expected of {shown}"
                 raise ArgumentError(f"classes (--classes): {config.name} has no class {name!r}; {advice}")
             labels += [label for label, one in enumerate(known) if one == name.casefold()]
         return cls(score, tuple(labels))

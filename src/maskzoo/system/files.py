@@ -60,6 +60,7 @@ _ADVICE = {
     errno.ENAMETOOLONG: f"a name has at most {LONGEST_NAME} bytes: choose a shorter one",
 }
 _ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/+(?=.)")  # a Path keeps one of the slashes
+_DATA = re.compile(r"data:[\w/+.-]*(;[\w=.-]+)*,", re.IGNORECASE)  # an address that is its own content
 STREAMS = ("rtsp", "rtsps", "rtmp", "rtp", "udp", "srt", "mms")
 
 
@@ -213,11 +214,14 @@ def expand_home(path: Path) -> Path:
 
 
 def describe_address(source: str | Path) -> str | None:
-    """Say what to do with an address (https://, rtsp://, s3://) that stands where a file must; None for a path."""
+    """Say what to do with an address (https://, rtsp://, s3://, data:) that stands where a file must; None for a path."""
     text = str(source)
-    match = _ADDRESS.match(text)
-    if match is None or os.path.exists(source):  # noqa: PTH110 - False for a name too long
+    match, data = _ADDRESS.match(text), _DATA.match(text)
+    if not (match or data) or os.path.exists(source):  # noqa: PTH110 - False for a name too long
         return None
+    if data:
+        return f"{data[0]}...: is an address (data); expected a file: decode what follows the comma, and save it as one"
+    assert match is not None  # or there were data
     shown, kind = (_ADDRESS.sub(r"\1://", text) if isinstance(source, Path) else text), match[1].lower()
     if kind == "file":
         advice = "give the path alone, without file://"

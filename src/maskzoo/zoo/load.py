@@ -195,7 +195,7 @@ def _load_exported(path: Path, weights: str | Path | None, backend: str, dtype: 
     if weights is not None or overrides:
         raise ConfigError(f"{path}: an exported file holds its weights and settings; change the model and export it anew")
     if not path.is_file():
-        raise ConfigError(describe_address(path) or f"{path}: there is no such file")
+        raise ConfigError(describe_address(path) or f"{path}: no such file; expected an exported model; check the spelling")
     if path.suffix == ".xml":
         if backend not in ("auto", "openvino"):
             raise ConfigError(f"{path}: only OpenVINO reads it; choose backend openvino or auto")

@@ -178,6 +178,8 @@ def row_text(name: str, augmentation: str | None = None) -> str:
     """
     row = find_row(name)
     if row is None:
+        if Path(name).is_file():
+            raise ConfigError(f"{name}: a file that is no model; expected .yml, .safetensors or an exported file")
         alike = [known for known in names() if known.rpartition("/")[2] == name]  # its library was left out
         hint = suggest(name, alike or [*names(), *PADDLEX]) or "`maskzoo models` lists the names."
         raise ConfigError(f"{name}: no such model; {hint} A model file of your own is given by its path (my.yml)")

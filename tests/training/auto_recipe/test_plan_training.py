@@ -41,6 +41,16 @@ def test_more_time_is_more_epochs_and_with_enough_of_it_the_larger_network(data)
     assert find(long, "MODEL").value == "maskzoo_r18_fpn_small" and long.config.network.channels == 128
 
 
+def test_pixels_beyond_what_objects_need_are_for_runs_that_see_enough_images(tmp_path):
+    data = write_data(tmp_path, train=1, val=1, size=(640, 640))
+    content = json.loads((data / "train.json").read_text())
+    rows = [row | {"bbox": [0, 0, 48, 48], "segmentation": [[0, 0, 48, 0, 48, 48, 0, 48]]} for row in content["annotations"]]
+    (data / "train.json").write_text(json.dumps(content | {"annotations": rows}))
+    short, long = (find(plan_training(data, hours=hours), "input.short_side") for hours in (0.0001, 3))
+    assert (short.value, short.reason) == (224, "hurried-sizes")  # objects of 16 pixels
+    assert (long.value, long.reason) == (640, "object-sizes")  # of 48
+
+
 def test_what_cannot_be_planned_is_refused(data, tmp_path):
     with pytest.raises(ArgumentError, match=r"hours \(--hours\): found 0; expected a number above 0"):
         plan_training(data, hours=0)

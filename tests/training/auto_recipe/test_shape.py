@@ -28,6 +28,13 @@ def test_the_input_is_as_large_as_the_objects_want(small, middle, side, reason):
     assert min(config.training.short_sides) < side < max(config.training.short_sides) <= config.training.long_side
 
 
+@pytest.mark.parametrize(("small", "side"), [(0.1, 160), (0.6, 96), (0.02, 608)])
+def test_in_a_hurry_objects_get_the_pixels_that_they_need(small, side):
+    """However large half of them are: 16 pixels for a tenth."""
+    sizes = [decide_shape(ROW, make_facts(small, middle), hurried=True)[1][0].value for middle in (small, 0.6)]
+    assert sizes == [side, side]
+
+
 def test_a_published_row_gets_more_pixels_of_an_object():
     assert decide_shape(read_row("mask_rcnn_r50_fpn_1x_coco"), make_facts(0.1, 0.3))[0].input.short_side == 256  # 24 / 0.1: 240
 

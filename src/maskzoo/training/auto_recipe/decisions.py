@@ -19,6 +19,8 @@ SENTENCES = {
     "no-weights": "the network has no published weights, and its norms learn",
     "object-sizes": "so that a tenth of the objects is smaller than {small:.0f} pixels and half smaller than {middle:.0f}; "
     "images have {short_side:.0f}",
+    "hurried-sizes": "a tenth of the objects is smaller than {small:.0f} pixels and half smaller than {middle:.0f}, as they "
+    "need; more pixels would leave too few images in this time",
     "size-limit": "objects would want {wanted}; bounded by {limit} pixels, 1.5 times the images' own or what the network takes",
     "least-size": "objects are large: {wanted} would do; {limit} is the least",
     "image-shapes": "95 of 100 images are no longer than {aspect:.2f} times their short side",

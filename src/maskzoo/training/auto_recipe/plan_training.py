@@ -31,6 +31,8 @@ SEEN = {"none": 10_000, PUBLISHED: 4_000}  # images that a run should see, from 
 EPOCHS = 12, 200  # the fewest and the most, where no time is given
 MOST_TIMES = 5  # the epochs of a run without a time, where one is given
 HOURS = 1.0  # on a CPU, by which the network is chosen where none are given
+FEW = 0.1  # of the images that a run should see, below which they are worth more than pixels
+SOONER = 1.5  # times as fast, from which fewer pixels are worth it
 SHARE = 0.85  # of the hours that the steps take; the rest is for measuring
 CPU_BATCH, GPU_BATCH = 4, 16
 FASTER = 1.15  # times as fast, from which bfloat16 is worth it
@@ -159,24 +161,39 @@ class _Maker:
         here = find_fetched(read_row(PUBLISHED).source.weights) is not None
         if here or self.device.type == "cuda":
             self.decide("MODEL", PUBLISHED, "published-weights" if here else "gpu")
-            return self._shape(PUBLISHED), PUBLISHED, 0.0
-        shapes = {row: self._shape_row(row) for row in (TINY, SMALL)}
+            config, seconds = self._fit_size(PUBLISHED, PUBLISHED, photos, 0.0)
+            return config, PUBLISHED, seconds if self.device.type == "cpu" else 0.0  # a GPU's batch is another
+        shapes = {row: self._shape(row) for row in (TINY, SMALL)}
         tiny, small = (_count_work(shapes[row][0]) for row in (TINY, SMALL))
-        batch = min(CPU_BATCH, self.facts.images)
-        seconds = time_image(shapes[TINY][0], photos, batch, "float32", self.device)
+        seconds = self._time(shapes[TINY][0], photos)
         budget, minutes = (self.hours or HOURS) * SHARE * 60, seconds * SEEN["none"] / 60 * small / tiny
         row, reason = (TINY, "cpu-no-time") if minutes > budget else (SMALL, "cpu-time")
         self.decide("MODEL", row, reason, wanted=SEEN["none"], budget=budget, minutes=minutes)
-        return self._shape(row), "none", seconds if row == TINY else 0.0
+        config, seconds = self._fit_size(row, "none", photos, seconds if row == TINY else 0.0)
+        return config, "none", seconds
 
-    def _shape(self, row: str) -> ModelConfig:
-        config, decisions = self._shape_row(row)
+    def _fit_size(self, row: str, source: str, photos: list[str], seconds: float) -> tuple[ModelConfig, float]:
+        """Return a row's network at its input size, and the seconds of an image (0: not tried).
+
+        That is the size that objects want, or, where the given hours leave too few images of it, the one they need.
+        """
+        config, decisions = self._shape(row)
+        least, hurried = self._shape(row, hurried=True)
+        if self.hours is not None and least.input.short_side < config.input.short_side:
+            seconds = seconds or self._time(config, photos)
+            if self.hours * 3600 * SHARE < FEW * SEEN[source] * seconds:
+                quick = self._time(least, photos)
+                if seconds >= SOONER * quick:
+                    config, decisions, seconds = least, hurried, quick
         self.decisions += decisions
-        return config
+        return config, seconds
 
-    def _shape_row(self, row: str) -> tuple[ModelConfig, list[Decision]]:
-        config = read_row(row)
-        return decide_shape(config.model_copy(update={"classes": dict(self.classes)}), self.facts)
+    def _shape(self, row: str, *, hurried: bool = False) -> tuple[ModelConfig, list[Decision]]:
+        config = read_row(row).model_copy(update={"classes": dict(self.classes)})
+        return decide_shape(config, self.facts, hurried=hurried)
+
+    def _time(self, config: ModelConfig, photos: list[str]) -> float:
+        return time_image(config, photos, min(CPU_BATCH, self.facts.images), "float32", self.device)
 
     def _choose_batch(self, config: ModelConfig, photos: list[str]) -> int:
         batch, reason = CPU_BATCH, "cpu-batch"

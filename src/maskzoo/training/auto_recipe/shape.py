@@ -12,7 +12,8 @@ from maskzoo.training.auto_recipe.facts import DataFacts
 __all__ = ["decide_shape"]
 
 # Pixels of the input that a tenth of the objects, and half of them, may fall short of: of a small row, for which pixels are
-# dear, and of one with published weights, which saw such objects in them.
+# dear, and of one with published weights, which saw such objects in them. The first is what anchors and pyramid need to reach
+# an object at all, the second what makes its outline exact.
 SMALL, MIDDLE = (16, 24), (48, 64)
 STEP = 32  # pixels, of which an input size is a multiple
 LEAST = 96  # pixels
@@ -25,9 +26,12 @@ ROOM = 1.5  # detections by the objects of the fullest image
 PER_OBJECT = 3  # proposals for each
 
 
-def decide_shape(config: ModelConfig, facts: DataFacts) -> tuple[ModelConfig, list[Decision]]:
-    """Return a row's config with sizes, anchors and limits for the data, and the decisions."""
-    size = _decide_size(config, facts)
+def decide_shape(config: ModelConfig, facts: DataFacts, *, hurried: bool = False) -> tuple[ModelConfig, list[Decision]]:
+    """Return a row's config with sizes, anchors and limits for the data, and the decisions.
+
+    A `hurried` run, in which an input of the size that objects want would leave too few images, gets what they need.
+    """
+    size = _decide_size(config, facts, hurried)
     short = size.value
     aspect = min(max(facts.aspect, 1.0), LONGEST)
     long = Decision("input.long_side", -(-round(short * aspect) // STEP) * STEP, "image-shapes", {"aspect": facts.aspect})
@@ -55,17 +59,17 @@ def decide_shape(config: ModelConfig, facts: DataFacts) -> tuple[ModelConfig, li
     return _make_room(config, facts, decisions)
 
 
-def _decide_size(config: ModelConfig, facts: DataFacts) -> Decision:
+def _decide_size(config: ModelConfig, facts: DataFacts, hurried: bool) -> Decision:
     published = bool(config.source.weights)
-    wanted = max(SMALL[published] / facts.small, MIDDLE[published] / facts.middle)
+    wanted = max(SMALL[published] / facts.small, 0 if hurried else MIDDLE[published] / facts.middle)
     limit = min(LARGER * facts.short_side, max(MOST, config.input.short_side))
     short = round(min(max(wanted, LEAST), limit) / STEP) * STEP or STEP
     if wanted > limit:
         return Decision("input.short_side", short, "size-limit", {"wanted": round(wanted), "limit": round(limit)})
-    if wanted < LEAST:
+    if wanted < LEAST and not hurried:
         return Decision("input.short_side", short, "least-size", {"wanted": round(wanted), "limit": LEAST})
     sizes = {"small": facts.small * short, "middle": facts.middle * short, "short_side": facts.short_side}
-    return Decision("input.short_side", short, "object-sizes", sizes)
+    return Decision("input.short_side", short, "hurried-sizes" if hurried else "object-sizes", sizes)
 
 
 def _make_room(config: ModelConfig, facts: DataFacts, decisions: list[Decision]) -> tuple[ModelConfig, list[Decision]]:
