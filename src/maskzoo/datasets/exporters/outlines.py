@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from maskzoo.datasets.exporters.content import LabelledObject
 from maskzoo.datasets.mask_outlines import trace
 from maskzoo.datasets.polygons import CLOSE, simplify
-from maskzoo.datasets.rle import decode_runs, encode_polygons
+from maskzoo.datasets.rle import decode_crop, decode_runs, encode_polygons
 
 __all__ = ["Pixels", "draw_outline", "draw_polygons", "find_pixels", "join_parts", "measure"]
 
@@ -30,12 +30,8 @@ class Pixels(NamedTuple):
 
 def find_pixels(one: LabelledObject, size: tuple[int, int]) -> Pixels | None:
     """Return an object's pixels inside the picture of height, width `size` by COCO's rule, None if it has none."""
-    runs = _encode(one, size)
-    x, y, width, height = map(int, hotcoco.mask.to_bbox({"size": list(size), "counts": runs}))
-    if width == 0 or height == 0:
-        return None
-    mask = decode_runs(runs, size)
-    return Pixels(np.ascontiguousarray(mask[y : y + height, x : x + width]), x, y)
+    mask, (left, top) = decode_crop(_encode(one, size), size)
+    return Pixels(mask, left, top) if mask.size else None
 
 
 def _encode(one: LabelledObject, size: tuple[int, int]) -> bytes:
