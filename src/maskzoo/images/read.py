@@ -271,7 +271,8 @@ def _check_size(name: str, width: int, height: int, max_pixels: int) -> None:
 
 
 def _describe_damage(name: str, kind: str, error: Exception) -> str:
-    detail = "it ends within a header" if isinstance(error, struct.error) else str(error) or type(error).__name__
+    ended = any(isinstance(one, struct.error) for one in (error, *error.args))  # Pillow wraps it
+    detail = "it ends within a header" if ended else str(error) or type(error).__name__
     return f"{name}: the {kind} is damaged or truncated: {detail}; expected a whole file; copy or download it again"
 
 
