@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help demo browser test test-slow coverage lint docs docs-site dist lock parity bench reliability clean
+.PHONY: help demo browser test test-slow coverage lint docs docs-site dist extras lock parity bench reliability clean
 
 help:
 	@echo "make demo       offline, in minutes: make a data set, check it, train, measure, predict, report"
@@ -16,6 +16,7 @@ help:
 	@echo "make docs       write docs/zoo.md and the README's table anew from the model files"
 	@echo "make docs-site  build the documentation site into site/, English and Chinese"
 	@echo "make dist       build wheel and sdist into dist/ and check them; the licences and versions of all that is installed too"
+	@echo "make extras     install maskzoo with each extra alone, in new environments, and use it; EXTRAS=\"serve video\" for some"
 	@echo "make lock       write requirements.lock: every version with its hashes"
 	@echo "make parity     measure against the golden sets and write docs/parity.md's tables anew"
 	@echo "make bench      build the peers outside the checkout, measure maskzoo against them, and write docs/performance.md"
@@ -78,12 +79,15 @@ dist: $(STAMP)
 	$(BIN)/python -m twine check --strict dist/*.whl dist/*.tar.gz
 	$(BIN)/python -m cyclonedx_py environment --output-file dist/sbom.json $(BIN)/python
 
-EXTRAS := int8 serve hub video cvat tiff track
+extras: $(STAMP)
+	$(BIN)/python tools/extras.py $(EXTRAS)
+
+LOCKED := int8 serve hub video cvat tiff track
 # Not torch: which build fits is the machine's matter. Install it first, then: pip install --no-deps --require-hashes -r this.
 lock: $(STAMP)
 	$(BIN)/python -m piptools compile --quiet --generate-hashes --strip-extras --no-header --no-annotate --no-emit-index-url \
 		--no-emit-trusted-host --no-emit-find-links --unsafe-package torch --unsafe-package maskzoo \
-		--constraint constraints.txt $(addprefix --extra ,$(EXTRAS)) --output-file requirements.lock pyproject.toml
+		--constraint constraints.txt $(addprefix --extra ,$(LOCKED)) --output-file requirements.lock pyproject.toml
 	sed -i '/^# WARNING/,$$d' requirements.lock
 parity: $(STAMP)
 	rm -f benchmarks/results/parity.json

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from maskzoo.datasets.rle import encode_mask
-from maskzoo.inference.mask_runs import RunMasks, count_common, count_pixels, read_placed
+from maskzoo.datasets.rle import encode_mask, read_placed
+from maskzoo.inference.mask_runs import RunMasks, count_common, count_pixels
 from maskzoo.inference.prediction import Prediction
 from maskzoo.inference.predictor import Predictor
 from networks import FPN, small_predictor

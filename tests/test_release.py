@@ -16,6 +16,7 @@ import maskzoo
 from shared_data import ROOT
 
 sys.path.append(str(ROOT / "tools"))
+from extras import ALONE, ELSEWHERE, USES
 from licences import ALLOWED, tell_licences
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -81,6 +82,10 @@ def test_the_lock_has_hashes_and_the_versions_that_are_tested():
     tested = {re.sub(r"[-_.]+", "-", name).lower(): version for name, version in tested.items()}
     assert len(entries) > 20 and all("--hash=sha256:" in rest for _, _, rest in entries)
     assert {name: version for name, version, _ in entries if tested.get(name, version) != version} == {}
+
+
+def test_make_extras_tries_every_extra_alone():
+    assert USES.keys() - {ALONE} | ELSEWHERE == PROJECT["optional-dependencies"].keys()
 
 
 def test_the_version_stands_in_one_place():

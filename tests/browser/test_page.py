@@ -249,6 +249,26 @@ def test_several_photos_lie_in_a_strip_and_a_broken_one_says_why(page):
     assert len(read_saved(page, "#save-coco")["images"]) == 2
 
 
+def test_one_photo_of_the_strip_is_decoded_at_a_time(browser, server):
+    count = """() => { window.held = window.most = 0;
+        const [create, close] = [createImageBitmap, ImageBitmap.prototype.close];
+        window.createImageBitmap = async (...given) => {
+            const bitmap = await create(...given);
+            window.most = Math.max(window.most, ++window.held);
+            return bitmap;
+        };
+        ImageBitmap.prototype.close = function () { window.held -= 1; close.call(this); }; }"""
+    with visiting(browser, server.address, accept_downloads=True) as page:
+        page.evaluate(count)
+        drop(page, a_png=PHOTO, b_png=some_photo(90, 120, 1), c_png=some_photo(60, 90, 2))
+        expect(page.locator("#strip .waiting")).to_have_count(0)
+        for place, size in ((2, (90, 60)), (1, (120, 90)), (0, (160, 120))):
+            page.locator("#strip .photo").nth(place).click()
+            picture = Image.open(io.BytesIO(save(page, "#save-picture")[1]))
+            assert picture.size == size and len(set(picture.convert("L").tobytes())) > 50  # not on grey
+        assert page.evaluate("[window.held, window.most]") == [1, 1]
+
+
 def test_a_server_with_tokens_lets_the_page_ask_for_one(browser):
     with (
         running({"small": small_predictor()}, tokens=[TOKEN]) as server,

@@ -9,6 +9,7 @@ from pycocotools import mask as judge
 from coco_files import count_runs
 from maskzoo.datasets.rle import (
     compress,
+    decode_crop,
     decode_runs,
     encode_mask,
     encode_polygons,
@@ -101,3 +102,12 @@ def test_polygons_are_rasterised_as_the_judge_does_once_they_are_moved_and_scale
     ours = rasterize_polygons([polygon.tolist() for polygon in polygons], size, origin=origin, scale=scale)
     area = judge.area(expected)
     assert (ours.shape, ours.sum()) == (size, area) and decode_runs(expected["counts"], size).tolist() == ours.tolist()
+
+
+def test_a_crop_is_the_mask_and_the_rest_of_the_image_is_empty():
+    for mask in [*random_masks(60), np.zeros((5, 7), np.uint8), np.ones((5, 7), np.uint8)]:
+        crop, (x, y) = decode_crop(encode_mask(mask), mask.shape)
+        image = np.zeros(mask.shape, np.uint8)
+        image[y : y + crop.shape[0], x : x + crop.shape[1]] = crop
+        np.testing.assert_array_equal(image, mask)
+        assert crop.size == 0 or (crop[[0, -1]].any(axis=1).all() and crop[:, [0, -1]].any(axis=0).all())

@@ -322,6 +322,11 @@ def make_tiff(bands: int, bits: int, form: int = 1, planar: int = 1) -> bytes:
     return b"II*\0" + struct.pack("<I", 8 + len(pixels)) + pixels + struct.pack("<H", len(tags)) + entries + bytes(4) + many
 
 
+def test_a_file_that_ends_within_its_header_is_told_in_words():
+    with pytest.raises(ImageError, match=r"the PNG is damaged or truncated: it ends within a header; expected a whole file"):
+        read_image(b"\x89PNG\r\n\x1a\nno")
+
+
 @pytest.mark.parametrize(
     ("tiff", "message"),
     [

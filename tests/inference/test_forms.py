@@ -1,20 +1,32 @@
 """What a folder run found, in the forms of other programs, straight from `predict`."""
 
+import csv
+import glob
 import json
+import os
 import tarfile
+import tracemalloc
+from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
 
 import maskzoo
 from geotiffs import UTM, write_geotiff
-from labelled_sets import compare_sets, list_objects
+from labelled_sets import compare_sets, list_objects, make_masks
 from maskzoo.datasets.exporters.formats import EXPORTERS
 from maskzoo.datasets.importers.convert import convert_dataset
-from maskzoo.errors import ArgumentError, MaskzooError
+from maskzoo.datasets.polygons import Polygon, rasterize
+from maskzoo.datasets.predictions import to_annotation
+from maskzoo.datasets.rle import decode_runs, encode_polygons
+from maskzoo.errors import ArgumentError, MaskzooError, SourceError
+from maskzoo.inference.forms import write_forms
+from maskzoo.progress import say_nothing
 from maskzoo.weights.checkpoint import write_checkpoint
 from networks import FPN, make_photo, small_config, small_network
+from oracle import Oracle
 
 OBJECTS = 4  # at most of a photo: enough to differ
 
@@ -106,3 +118,117 @@ def test_where_no_image_can_be_read_no_form_is_written(predictor, photos, tmp_pa
     (tmp_path / "broken.png").write_bytes((photos / "a.png").read_bytes()[:100])
     run = predict(predictor, tmp_path / "broken.png", "csv")
     assert len(run.failed) == 1 and run.forms == () and not np.any([path.is_dir() for path in (tmp_path / "found").iterdir()])
+
+
+ODD_CLASSES = ("person, adult", '"car"', "train/tram", "猫 & <dog>", "it's #5%")
+READ_BACK = ("yolo", "labelme", "voc", "via", "cvat", "masks")
+
+
+def write_odd_photos(folder):
+    """Write photos of awkward objects in awkward files, whose colours are the objects' numbers; return the masks by name."""
+    numbers = np.zeros((40, 60), np.uint16)
+    for number, mask in enumerate(make_masks().values(), 1):
+        numbers[mask > 0] = number
+    scene = np.stack([numbers, np.zeros_like(numbers), numbers % 5 * (numbers > 0)], axis=2).astype(np.uint8)
+    (folder / "in dir").mkdir(parents=True)
+    alpha = np.zeros((40, 60, 1), np.uint8)
+    alpha[:, 30:] = 255
+    Image.fromarray(np.concatenate([scene, alpha], axis=2)).save(folder / 'a, "b" & <c>;d.png')
+    exif = Image.Exif()
+    exif[274] = 6  # stored lying on its side
+    Image.fromarray(scene).transpose(Image.Transpose.ROTATE_90).save(folder / "照片 é.png", exif=exif)
+    deep = scene.astype(np.uint16) << 8 | np.random.default_rng(0).integers(0, 256, scene.shape).astype(np.uint16)
+    place = [(33550, "d", 3, (0.5, 0.5, 0)), (33922, "d", 6, (0, 0, 0, 400000, 5800000, 0))]
+    place.append((34735, "H", 16, (1, 1, 0, 3, *(number for key, value in UTM for number in (key, 0, 1, value)))))
+    tifffile = pytest.importorskip("tifffile")
+    tifffile.imwrite(folder / "in dir/deep's.tif", deep, photometric="rgb", compression="zlib", extratags=place)
+    Image.new("RGB", (60, 40)).save(folder / "nothing #1%+.png")
+    return [(int(number) % 5, numbers == number) for number in np.unique(numbers[numbers > 0])]
+
+
+def test_awkward_objects_names_and_files_come_back_from_every_form(tmp_path, monkeypatch):
+    """Holes, parts, one pixel, corners, edges; commas, quotes, signs; alpha, EXIF, 16 bits; a photo without objects."""
+    monkeypatch.chdir(tmp_path)
+    objects = write_odd_photos(tmp_path / "photos")
+    named = dict(enumerate(ODD_CLASSES, 1))
+    run = predict(Oracle(f"classes={json.dumps(named, ensure_ascii=False)}"), ["photos", "photos/in dir"], *EXPORTERS)
+    stems = ('a, "b" & <c>;d', "照片 é", "deep's")
+    expected = [(stem, ODD_CLASSES[label], 0, {}, mask) for stem in stems for label, mask in objects]
+    assert run.failed == () and run.objects == len(expected)
+    for form in READ_BACK:
+        names = ODD_CLASSES if form == "via" else None
+        images = "photos" if form in ("via", "cvat") else None
+        back = convert_dataset(f"found/{form}", tmp_path / f"{form}.json", classes=names, images=images)
+        assert back.skipped == [], form
+        found = list_objects(tmp_path / f"{form}.json")
+        assert compare_sets(expected, found) == [] and len(found) == len(expected), form
+    tasks = json.loads((tmp_path / "found/labelstudio/tasks.json").read_text(encoding="utf-8"))
+    assert sum(len(task["predictions"][0]["result"]) for task in tasks) == len(expected)
+    coco = list_objects(tmp_path / "found/coco/train.json")
+    assert compare_sets(expected, coco, least=1) == [] and len(coco) == len(expected)
+    with (tmp_path / "found/csv/table.csv").open(encoding="utf-8", newline="") as stream:
+        rows = [row for row in csv.DictReader(stream) if row["id"]]
+    table = [(Path(row["file_name"]).stem, row["class"], 0, {}, decode_runs(row["runs"].encode(), (40, 60))) for row in rows]
+    assert compare_sets(expected, table, least=1) == [] and len(table) == len(expected)
+    with (tmp_path / "found/cutouts/cutouts.csv").open(encoding="utf-8", newline="") as stream:
+        cut = [_paste(tmp_path / "found/cutouts", row) for row in csv.DictReader(stream)]
+    assert compare_sets(expected, cut, least=1) == [] and len(cut) == len(expected)
+    classes = (tmp_path / "found/class_masks/class_names.txt").read_text(encoding="utf-8").splitlines()
+    for stem in stems:
+        (path,) = (tmp_path / "found/class_masks/masks").rglob(f"{glob.escape(stem)}.png")
+        pixels = np.asarray(Image.open(path))
+        for name in ODD_CLASSES:
+            whole = np.any([one[-1] for one in expected if one[:2] == (stem, name)] or [np.zeros((40, 60), bool)], axis=0)
+            assert np.array_equal(pixels == classes.index(name), whole)
+    features = json.loads((tmp_path / "found/geojson/objects.geojson").read_text(encoding="utf-8"))["features"]
+    placed = [("deep's", row["properties"]["class"], 0, {}, _rasterize(row["geometry"])) for row in features]
+    assert compare_sets([one for one in expected if one[0] == "deep's"], placed) == []
+
+
+def _paste(folder, row):
+    mask, place = np.zeros((40, 60), bool), [int(row[key]) for key in ("x", "y", "width", "height")]
+    mask[place[1] : place[1] + place[3], place[0] : place[0] + place[2]] = (
+        np.asarray(Image.open(folder / row["file"]))[..., 3] > 0
+    )
+    return Path(row["picture"]).stem, row["class"], 0, {}, mask
+
+
+def _rasterize(geometry):
+    """Return the mask of outlines on the map: half a metre a pixel, north up."""
+    parts = [[(np.array(ring) - (400000, 5800000)) * (2, -2) for ring in part] for part in geometry["coordinates"]]
+    return rasterize([Polygon(part[0], tuple(part[1:])) for part in parts], (40, 60))
+
+
+def test_a_file_name_that_no_form_can_hold_is_told_before_anything_is_predicted(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "photos").mkdir()
+    Image.new("RGB", (60, 40)).save(tmp_path / "photos" / os.fsdecode(b"caf\xe9.png"))
+    oracle = Oracle()
+    with pytest.raises(SourceError, match=r"'photos/caf\\udce9\.png': no form.*rename the file"):
+        predict(oracle, "photos", "json", "csv")
+    assert oracle.seen == 0 and predict(oracle, "photos", "json").images == 1
+
+
+def test_an_image_that_no_decoder_takes_as_a_whole_has_every_form_of_outlines(tmp_path):
+    """600 megapixels, in a small part of the memory that one mask as an array would take."""
+    size, angle = (30_000, 20_000), np.linspace(0, 2 * np.pi, 90, endpoint=False)
+    circle = np.stack([19_900 + 80 * np.cos(angle), 29_000 + 60 * np.sin(angle)], axis=1)
+    runs = {"size": list(size), "counts": encode_polygons([circle.ravel()], size).decode()}
+    write_geotiff(tmp_path / "city.tif", make_photo(8, 8), keys=UTM)
+    content = {
+        "images": [{"id": 1, "file_name": "city.tif", "height": size[0], "width": size[1]}],
+        "annotations": [to_annotation(0, {"image_id": 1, "category_id": 1, "segmentation": runs, "score": 0.5})],
+        "categories": [{"id": 1, "name": "roof"}],
+    }
+    tracemalloc.start()
+    forms = sorted(EXPORTERS.keys() - {"masks", "class_masks", "voc"})  # these are as large as the image
+    write_forms(tmp_path, forms, content, {"city.tif": tmp_path / "city.tif"}, "model", say_nothing)
+    assert tracemalloc.get_traced_memory()[1] < 30e6
+    tracemalloc.stop()
+    (feature,) = json.loads((tmp_path / "geojson/objects.geojson").read_text())["features"]
+    area = np.pi * 80 * 60
+    assert feature["properties"]["pixels"] == pytest.approx(area, rel=0.01)
+    ring = np.array(feature["geometry"]["coordinates"][0][0])
+    np.testing.assert_allclose(ring.mean(axis=0), (400000 + 19_900 / 2, 5800000 - 29_000 / 2), atol=2)
+    (shape,) = json.loads((tmp_path / "labelme/city.json").read_text())["shapes"]
+    assert cv2.contourArea(np.float32(shape["points"])) == pytest.approx(area, rel=0.01)

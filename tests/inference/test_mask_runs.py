@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from maskzoo.datasets.rle import encode_mask
-from maskzoo.inference.mask_runs import RunMasks, count_common, count_pixels, cut_runs, join_runs, read_placed, shrink_runs
+from maskzoo.datasets.rle import encode_mask, read_placed
+from maskzoo.inference.mask_runs import RunMasks, count_common, count_pixels, cut_runs, join_runs, shrink_runs
 
 SIZE = (50, 70)
 RANDOM = np.random.default_rng(0)

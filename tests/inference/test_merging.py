@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from maskzoo.datasets.rle import encode_mask
-from maskzoo.inference.mask_runs import read_placed
+from maskzoo.datasets.rle import encode_mask, read_placed
 from maskzoo.inference.merging import Piece, group_pieces
 
 HEIGHT, WIDTH = 60, 160

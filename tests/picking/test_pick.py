@@ -1,6 +1,7 @@
 """Photos picked of a made set: doubtful ones first, near duplicates never both, and unlike each other."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -133,3 +134,23 @@ def test_the_command_prints_reasons_writes_list_and_page_and_tells_what_cannot_b
     assert (
         rows["picked"][0]["nearest"] is None and rows["picked"][1]["reason"] and list(rows["failed"]) == ["photos/broken.png"]
     )
+
+
+def test_the_list_names_what_it_names_and_tells_of_what_no_list_can(predictor, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    odd = [" first, 'a' #1.png", "a\u2028b\x85c.png", "照片.png"]
+    cannot = ["broken\nline.png", os.fsdecode(b"caf\xe9.png")]
+    write_scenes(tmp_path / "photos", [*odd, *cannot])
+    for place in (tmp_path, tmp_path / "photos"):
+        found = maskzoo.pick_images(predictor, "photos", 10, out=place / "list.txt")
+        again = [path.resolve() for path in find_sources([f"@{place / 'list.txt'}"])]
+        assert (
+            sorted(again)
+            == sorted(tmp_path / "photos" / name for name in odd)
+            == sorted(one.path.resolve() for one in found.picked)
+        )
+        assert (
+            sorted(found.failed) == sorted(f"photos/{name}" for name in cannot)
+            and "rename" in found.failed[f"photos/{cannot[0]}"]
+        )
+    assert len(maskzoo.pick_images(predictor, "photos", 10).picked) == 5

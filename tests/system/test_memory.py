@@ -139,19 +139,26 @@ def test_the_bound_on_setups_is_set_once_and_a_value_of_the_users_stands(monkeyp
     assert bound_setups() == bound_setups() == MOST_SETUPS == int(os.environ[SETUPS])
 
 
-# Ten images, each of which leaves a block that pins a hole of another size, and prints what is in memory at the end.
+# Twelve images. Each takes 128 MB and leaves a hole that the next one's does not fit into: what pins it is in no memory.
 HOLES = """
-import sys
+import ctypes, sys
 from maskzoo.system.memory import KeptMemory, _measure_resident, keep_freed_memory
+
+reserve = ctypes.CDLL(None).malloc
+reserve.argtypes, reserve.restype = [ctypes.c_size_t], ctypes.c_void_p
+
+def fill(megabytes):
+    block = bytearray(megabytes << 20)
+    block[::4096] = bytes(len(block[::4096]))
+    return block
 
 if sys.argv[1] != "leave":
     keep_freed_memory()
 kept, pins, given, before = KeptMemory(), [], 0, _measure_resident()
-for image in range(10):
-    block = bytearray((64 << 20) + image * (32 << 20))
-    block[::4096] = bytes(len(block[::4096]))
-    pins.append(bytearray(1 << 20))
-    del block
+for image in range(12):
+    block, hole = fill(128), fill(40 + image)
+    pins.append(reserve(150 << 20))
+    del block, hole
     given += sys.argv[1] != "grow" and kept.bound()
 print(given, before, _measure_resident())
 """
@@ -166,5 +173,5 @@ def test_kept_memory_that_grows_from_image_to_image_is_given_back():
 
     given, grown = run_images("bound")
     most = run_images("grow")[1]
-    assert 0 < given < 10 and grown < 0.8 * most
+    assert 1 < given <= 7 and grown < 0.6 * most  # after the first image, and at most after every second one
     assert run_images("leave")[0] == 0

@@ -21,7 +21,7 @@ from maskzoo.images.find import IMAGE_SUFFIXES
 from maskzoo.images.read import MAX_PIXELS
 from maskzoo.system.json_text import parse_json
 
-__all__ = ["TABLES", "find_first", "pack_annotations", "read_annotations", "read_json", "sift", "sift_sound"]
+__all__ = ["TABLES", "find_first", "is_text", "pack_annotations", "read_annotations", "read_json", "sift", "sift_sound"]
 
 TABLES = ("images", "annotations", "categories")
 NAME_FIELDS = ("filename", "fileName", "image_name", "image_path", "path", "file", "name", "image")  # for file_name
@@ -55,14 +55,14 @@ def read_annotations(path: str | Path) -> AnnotationSet:
     return pack_annotations(read_json(path), str(path)) if sound is None else sound
 
 
-def pack_annotations(data: Any, source: str) -> AnnotationSet:
+def pack_annotations(data: Any, source: str, most: int = MAX_PIXELS) -> AnnotationSet:
     """Check and pack the content of a COCO instances file; `source` names it in faults. Raises AnnotationsError."""
-    return sift_sound(data, source).packed
+    return sift_sound(data, source, most).packed
 
 
-def sift_sound(data: Any, source: str) -> Sifted:
+def sift_sound(data: Any, source: str, most: int = MAX_PIXELS) -> Sifted:
     """Check the content of a COCO instances file as `sift` does. Raises AnnotationsError if it has a fault."""
-    sifted = sift(data, source)
+    sifted = sift(data, source, most=most)
     if sifted.faults:
         # Where a table is missing, most other faults follow from that.
         faults = [fault for fault in sifted.faults if not fault.table] or sifted.faults
@@ -70,8 +70,10 @@ def sift_sound(data: Any, source: str) -> Sifted:
     return sifted
 
 
-def sift(data: Any, source: str, split: str = "") -> Sifted:
+def sift(data: Any, source: str, split: str = "", most: int = MAX_PIXELS) -> Sifted:
     """Check the content of a COCO instances file and pack what is sound; `source` and `split` name it in faults.
+
+    An image has at most `most` pixels.
 
     Raises AnnotationsError if it has none of the tables.
     """
@@ -80,7 +82,7 @@ def sift(data: Any, source: str, split: str = "") -> Sifted:
         expected = "a COCO instances file: an object with the tables images, annotations and categories"
         raise _refuse(source, found, f"{expected}; `maskzoo data check FILE --fix OUT` takes these out of something else")
     _name_files(data["images"] if isinstance(data.get("images"), list) else [])
-    return _Sifter(source, split).sift(data)
+    return _Sifter(source, split, most).sift(data)
 
 
 def _name_files(images: Sequence[Any]) -> None:
@@ -104,8 +106,8 @@ def _names_picture(value: Any) -> bool:
 class _Sifter:
     """Walks a data set once, keeps flat columns, and notes faults instead of stopping at the first."""
 
-    def __init__(self, source: str, split: str) -> None:
-        self.source, self.split = source, split
+    def __init__(self, source: str, split: str, most: int) -> None:
+        self.source, self.split, self.most = source, split, most
         self.faults: list[Fault] = []
         self.row: dict[str, Any] = {}  # table, place, row and image of what is being looked at
         self.sizes: dict[int, tuple[int, int] | None] = {}  # None: unsound, so nothing can be checked against it
@@ -190,12 +192,12 @@ class _Sifter:
         for field, side in (("height", height), ("width", width)):
             if type(side) is not int or side < 1:
                 self._add("bad-size", field, side, "a whole number of pixels from 1 on")
-        if type(height) is int and type(width) is int and height * width > MAX_PIXELS:
-            self._add("bad-size", "width x height", Words("{} x {}", width, height), f"at most {MAX_PIXELS:,} pixels")
-        if not isinstance(name, str) or not name or "\0" in name or not _is_text(name):
+        if type(height) is int and type(width) is int and height * width > self.most:
+            self._add("bad-size", "width x height", Words("{} x {}", width, height), f"at most {self.most:,} pixels")
+        if not isinstance(name, str) or not name or "\0" in name or not is_text(name):
             self._add("bad-file-name", "file_name", name, "the name of a file")
             self.unnamed.add(number)
-        sound = type(height) is int and type(width) is int and 0 < height * width <= MAX_PIXELS
+        sound = type(height) is int and type(width) is int and 0 < height * width <= self.most
         self.sizes[number] = (height, width) if sound else None
         self.image_places[number] = place
 
@@ -293,5 +295,6 @@ def find_first(rows: Sequence[Any]) -> dict[int, int]:
     return first
 
 
-def _is_text(name: str) -> bool:
-    return not any("\ud800" <= character <= "\udfff" for character in name)  # JSON can hold half a character
+def is_text(name: str) -> bool:
+    """Say whether a name is one of whole characters: JSON can hold half a one, and so can a file's name that is no UTF-8."""
+    return not any("\ud800" <= character <= "\udfff" for character in name)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from maskzoo.datasets.mask_outlines import trace_edges
 from maskzoo.datasets.rle import rasterize_polygons
 
-__all__ = ["CLOSE", "Polygon", "find_polygons", "rasterize", "shorten", "smooth_steps"]
+__all__ = ["CLOSE", "Polygon", "find_polygons", "rasterize", "simplify"]
 
 Points = NDArray[np.float64]
 CLOSE = 0.99  # IoU at least of pixels and the outline with fewer points
@@ -46,7 +46,7 @@ def find_polygons(mask: NDArray[Any], offset: tuple[int, int] = (0, 0), toleranc
     exact = _group(mask, [ring for walk in trace_edges(mask) for ring in _split(walk.reshape(-1, 2))])
     found = exact
     for tried in (tolerance, tolerance / 2, tolerance / 4) if tolerance > 0 else ():
-        fewer = [Polygon(_simplify(part.exterior, tried), _simplify_holes(part, tried)) for part in exact]
+        fewer = [Polygon(simplify(part.exterior, tried), _simplify_holes(part, tried)) for part in exact]
         if _measure_iou(rasterize(fewer, mask.shape), mask != 0) >= CLOSE:
             found = fewer
             break
@@ -64,7 +64,20 @@ def rasterize(polygons: Sequence[Polygon], size: Sequence[int]) -> NDArray[np.bo
     return mask
 
 
-def smooth_steps(ring: Points) -> Points:
+def simplify(ring: Points, tolerance: float) -> Points:
+    """Return fewer points of a ring `[N 2]` along pixel edges: its steps smoothed, then left by at most `tolerance` pixels.
+
+    The ring itself where fewer than three points would be left: no part goes.
+    """
+    fewer = _shorten(_smooth_steps(ring), tolerance)
+    return fewer if len(fewer) > 2 else ring
+
+
+def _simplify_holes(part: Polygon, tolerance: float) -> tuple[Points, ...]:
+    return tuple(simplify(hole, tolerance) for hole in part.holes)
+
+
+def _smooth_steps(ring: Points) -> Points:
     """Return the middles of a ring's short edges along pixels, where the true outline is, and the ends of long ones."""
     side = np.roll(ring, -1, axis=0) - ring
     length = np.abs(side).sum(axis=1, keepdims=True)
@@ -74,20 +87,11 @@ def smooth_steps(ring: Points) -> Points:
     return np.asarray(points[(points != np.roll(points, 1, axis=0)).any(axis=1)], np.float64)
 
 
-def shorten(ring: Points, tolerance: float) -> Points:
+def _shorten(ring: Points, tolerance: float) -> Points:
     """Return fewer points of a ring, so that no line leaves it by more than `tolerance` pixels (Douglas and Peucker)."""
     import cv2  # takes a while
 
     return cv2.approxPolyDP(ring.reshape(-1, 1, 2).astype(np.float32), tolerance, True).astype(np.float64).reshape(-1, 2)
-
-
-def _simplify(ring: Points, tolerance: float) -> Points:
-    fewer = shorten(smooth_steps(ring), tolerance)
-    return fewer if len(fewer) > 2 else ring  # no part goes
-
-
-def _simplify_holes(part: Polygon, tolerance: float) -> tuple[Points, ...]:
-    return tuple(_simplify(hole, tolerance) for hole in part.holes)
 
 
 def _measure_iou(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:

@@ -18,12 +18,14 @@ from maskzoo.faults import Words
 
 __all__ = [
     "compress",
+    "decode_crop",
     "decode_runs",
     "encode_mask",
     "encode_polygons",
     "measure_runs",
     "rasterize_polygons",
     "read_counts",
+    "read_placed",
     "read_runs",
 ]
 
@@ -120,6 +122,24 @@ def read_counts(text: bytes) -> Integers:
     return counts
 
 
+def read_placed(text: str, size: Sequence[int], offset: tuple[int, int], height: int) -> Integers:
+    """Return the runs of compressed run lengths of a window of height, width `size`, in the image.
+
+    They are their first numbers and ends, int64 `[R 2]`; they ascend, and none leaves its column of pixels: the pixel x, y of
+    an image of height H has the number x * H + y. `offset` is the x, y of the window's first pixel, `height` the image's.
+    """
+    edges = np.cumsum(read_counts(text.encode("ascii")))
+    low, high = edges[: len(edges) // 2 * 2].reshape(-1, 2).T
+    low, high = low[high > low], high[high > low]
+    first = low // size[0]
+    columns = (high - 1) // size[0] - first + 1
+    owner = np.repeat(np.arange(len(low)), columns)
+    column = np.arange(len(owner)) - (np.cumsum(columns) - columns - first)[owner]
+    start, end = np.maximum(low[owner], column * size[0]), np.minimum(high[owner], (column + 1) * size[0])
+    moved = (column + offset[0]) * height + offset[1] - column * size[0]
+    return np.stack([start + moved, end + moved], axis=1)
+
+
 def read_runs(runs: Any, size: Sequence[int]) -> bytes | tuple[str, Any, str]:
     """Return the compressed text of the run lengths of an image of height, width `size`, as a file writes them.
 
@@ -151,6 +171,25 @@ def decode_runs(text: bytes, size: Sequence[int]) -> NDArray[np.uint8]:
     """Return the 0/1 mask uint8 `[H W]` of compressed run lengths that were checked before; `size` is height, width."""
     mask: NDArray[np.uint8] = hotcoco.mask.decode({"size": list(size), "counts": text})
     return mask
+
+
+def decode_crop(text: bytes, size: Sequence[int]) -> tuple[NDArray[np.uint8], tuple[int, int]]:
+    """Return the smallest 0/1 array uint8 `[h w]` that holds a mask, and the x, y of its first pixel; `[0 0]` of an empty one.
+
+    Arguments as for `decode_runs`; nothing has the size of the image.
+    """
+    runs = read_placed(text.decode("ascii"), size, (0, 0), size[0])
+    if len(runs) == 0:
+        return np.zeros((0, 0), np.uint8), (0, 0)
+    (column, row), length = np.divmod(runs[:, 0], size[0]), runs[:, 1] - runs[:, 0]
+    left, top = int(column[0]), int(row.min())
+    width, height = int(column[-1]) + 1 - left, int((row + length).max()) - top
+    first = (column - left) * height + row - top
+    steps = np.zeros(width * height + 1, np.int8)
+    steps[first] += 1
+    steps[first + length] -= 1
+    inside = np.cumsum(steps[:-1], dtype=np.int8).view(np.uint8)
+    return np.ascontiguousarray(inside.reshape(width, height).T), (left, top)
 
 
 def encode_mask(mask: ArrayLike) -> bytes:

@@ -36,13 +36,23 @@ from maskzoo.system.files import describe_address, expand_home
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["FORMATS", "MAX_PIXELS", "UNTRUSTED_PIXELS", "ImageSource", "check_untrusted", "read_image", "read_stored"]
+__all__ = [
+    "FORMATS",
+    "LARGEST",
+    "MAX_PIXELS",
+    "UNTRUSTED_PIXELS",
+    "ImageSource",
+    "check_untrusted",
+    "read_image",
+    "read_stored",
+]
 
 ImageSource: TypeAlias = "str | Path | bytes | bytearray | memoryview | IO[bytes] | Image.Image | np.ndarray[Any, Any] | Tensor"
 
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 Made = TypeVar("Made")
 MAX_PIXELS = 200_000_000  # 200 megapixels: above any camera of today, and about 2 GB while it is decoded
+LARGEST = (1 << 32) - 1  # pixels of an image that is read by parts: a run length has 32 bits
 
 UNTRUSTED_PIXELS = 50_000_000  # of a picture that somebody else chose: about a second and 500 MB
 
@@ -263,7 +273,8 @@ def _check_size(name: str, width: int, height: int, max_pixels: int) -> None:
 
 
 def _describe_damage(name: str, kind: str, error: Exception) -> str:
-    detail = str(error) or type(error).__name__
+    ended = any(isinstance(one, struct.error) for one in (error, *error.args))  # Pillow wraps it
+    detail = "it ends within a header" if ended else str(error) or type(error).__name__
     return f"{name}: the {kind} is damaged or truncated: {detail}; expected a whole file; copy or download it again"
 
 

@@ -99,7 +99,7 @@ def read_list(path: Path, images: Path | None = None) -> list[Path]:
             raise SourceError(f"{path}: no plain file; expected a text file with one path a line")
         if path.stat().st_size > MAX_LIST_BYTES:
             raise SourceError(f"{path}: {path.stat().st_size:,} bytes; a list has at most {MAX_LIST_BYTES:,}; split it")
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").split("\n")  # names may have other separators
     except (OSError, ValueError) as error:
         raise SourceError(
             f"{path}: cannot be read as a list of images: {error}; expected a UTF-8 text file with one path a line"

@@ -13,14 +13,13 @@ import numpy as np
 
 from maskzoo.errors import ImageError
 from maskzoo.images.held import Order
-from maskzoo.images.read import MAX_PIXELS, ImageSource, read_image
+from maskzoo.images.read import LARGEST, MAX_PIXELS, ImageSource, read_image
 from maskzoo.system.files import expand_home
 from maskzoo.system.packages import import_extra
 
 __all__ = ["DecodedImage", "ImageWindows", "open_windows", "shrink_image"]
 
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
-LARGEST = (1 << 32) - 1  # pixels of an image: a run length has 32 bits
 CACHE_BYTES = 256 << 20  # of decoded tiles or strips: a row of windows asks for the same ones again
 JPEG = 7  # TIFF's number of the compression
 TIFF_BYTES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # the last two are BigTIFF's

@@ -18,7 +18,7 @@ from maskzoo.drawing.fonts import check_font, explain_unwritten
 from maskzoo.errors import ArgumentError, count_words
 from maskzoo.inference.choice import SCORE, Choice
 from maskzoo.inference.folder_share import Work, predict_share
-from maskzoo.inference.forms import check_forms, write_forms
+from maskzoo.inference.forms import check_forms, check_names, write_forms
 from maskzoo.inference.journal import Journal, count_lines
 from maskzoo.inference.outputs import join_json, remove_drawn, write_results
 from maskzoo.inference.prediction_plan import PlannedImage, find_photos
@@ -170,6 +170,8 @@ def predict_folder(
         if forms:
             check_forms(Path(out), forms)
         found = find_photos([str(source) for source in given], folder, target, processes.count == 1, tell)
+        if forms:
+            check_names(name for name, _ in found.named)
         loaded: Predictor = predictor() if callable(predictor) else predictor
         written = found.match_classes(loaded.config)
         unwritten = explain_unwritten(loaded.config.classes.values(), font) if "image" in kinds else None

@@ -151,7 +151,7 @@ def predict_share(
     processes.barrier()  # all have looked before one begins to write
     share = [image for image in plan if image.number % processes.count == processes.rank and image.number not in done]
     stage = "Predicting" if processes.count == 1 else f"Predicting, share 1 of {processes.count}"
-    kept = KeptMemory()
+    kept = KeptMemory(workers)
     with JournalFile(folder, processes.rank, manifest) as part:
         began = last = time.perf_counter()
         if work.tiling is None:

@@ -7,14 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from maskzoo.datasets.coco_reader import sift_sound
+from maskzoo.datasets.coco_reader import is_text, sift_sound
 from maskzoo.datasets.converted import ConvertedDataset
 from maskzoo.datasets.exporters.export import Exportable, ExportOptions, check_options, export
-from maskzoo.errors import MaskzooError
+from maskzoo.errors import MaskzooError, SourceError
+from maskzoo.images.read import LARGEST
 from maskzoo.inference.journal import count_lines
 from maskzoo.progress import OnProgress
 
-__all__ = ["check_forms", "write_forms"]
+__all__ = ["check_forms", "check_names", "write_forms"]
 
 
 def check_forms(out: Path, forms: Iterable[str]) -> None:
@@ -25,6 +26,15 @@ def check_forms(out: Path, forms: Iterable[str]) -> None:
             raise MaskzooError(
                 f"{folder}: is not empty; labels there may have been corrected, so they stay; expected a new folder; "
                 "delete it, or choose another --out"
+            )
+
+
+def check_names(names: Iterable[str]) -> None:
+    """Raise SourceError if a photo's name is no UTF-8."""
+    for name in names:
+        if not is_text(name):
+            raise SourceError(
+                f"{name!a}: no form of results can hold this name; expected UTF-8; rename the file, or save image, json"
             )
 
 
@@ -48,7 +58,7 @@ def write_forms(
 
     Raises MaskzooError if something cannot be written.
     """
-    source = Exportable({"train": (sift_sound(content, "the results"), files.get)}, model)
+    source = Exportable({"train": (sift_sound(content, "the results", LARGEST), files.get)}, model)
     made = []
     for form in sorted(forms):
         options = ExportOptions(form, force=True, on_progress=on_progress)

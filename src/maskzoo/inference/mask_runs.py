@@ -12,10 +12,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from maskzoo.datasets.rle import read_counts
 from maskzoo.inference.prediction import Index, Masks, choose_places
 
-__all__ = ["RunMasks", "count_common", "count_pixels", "cut_runs", "join_runs", "read_placed", "shrink_runs"]
+__all__ = ["RunMasks", "count_common", "count_pixels", "cut_runs", "join_runs", "shrink_runs"]
 
 Runs = NDArray[np.int64]
 
@@ -36,23 +35,6 @@ class RunMasks(Masks):
         """Return the masks on an image whose sides are divided by `factor`, rounded up."""
         size = (-(-self.size[0] // factor), -(-self.size[1] // factor))
         return RunMasks([shrink_runs(one, self.size[0], factor) for one in self.runs()], size)
-
-
-def read_placed(text: str, size: Sequence[int], offset: tuple[int, int], height: int) -> Runs:
-    """Return the runs of compressed run lengths of a window of height, width `size`, in the image.
-
-    `offset` is the x, y of the window's first pixel, `height` the image's.
-    """
-    edges = np.cumsum(read_counts(text.encode("ascii")))
-    low, high = edges[: len(edges) // 2 * 2].reshape(-1, 2).T
-    low, high = low[high > low], high[high > low]
-    first = low // size[0]
-    columns = (high - 1) // size[0] - first + 1
-    owner = np.repeat(np.arange(len(low)), columns)
-    column = np.arange(len(owner)) - (np.cumsum(columns) - columns - first)[owner]
-    start, end = np.maximum(low[owner], column * size[0]), np.minimum(high[owner], (column + 1) * size[0])
-    moved = (column + offset[0]) * height + offset[1] - column * size[0]
-    return np.stack([start + moved, end + moved], axis=1)
 
 
 def cut_runs(runs: Runs, box: Sequence[int], height: int) -> Runs:

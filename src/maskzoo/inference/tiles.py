@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from maskzoo.config import Input, ModelConfig
+from maskzoo.datasets.rle import read_placed
 from maskzoo.errors import ArgumentError, ImageError
 from maskzoo.images.held import Order
 from maskzoo.images.read import ImageSource
@@ -19,7 +20,7 @@ from maskzoo.images.resize import find_factors
 from maskzoo.images.windows import DecodedImage, open_windows, shrink_image
 from maskzoo.inference.choice import Choice
 from maskzoo.inference.journal import Journal, JournalFile, hash_values
-from maskzoo.inference.mask_runs import RunMasks, join_runs, read_placed
+from maskzoo.inference.mask_runs import RunMasks, join_runs
 from maskzoo.inference.merging import Piece, Rectangle, group_pieces
 from maskzoo.inference.prediction import Prediction, draw_prediction
 from maskzoo.progress import OnProgress, ProgressEvent, say_nothing

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -112,7 +113,8 @@ def pick_images(
         on_progress: Is called for each image.
 
     Returns:
-        The photos in order, with reasons, and what was left out. Images that cannot be read raise nothing: `failed` has them.
+        The photos in order, with reasons, and what was left out. Images that cannot be read, or named in
+            a list, raise nothing: `failed` has them.
 
     Raises:
         ArgumentError: `count` is below 1, or the predictor is not run by PyTorch.
@@ -127,14 +129,15 @@ def pick_images(
     if target is not None:
         check_target(target)
     paths = _find_paths([sources] if isinstance(sources, str | Path) else sources, None if images is None else Path(images))
-    looked, failed = _look(predictor, predictor.backend, paths, on_progress)
+    unnamed = {} if target is None else {str(path): why for path in paths if (why := _explain_unnamed(path))}
+    named = [path for path in paths if str(path) not in unnamed]
+    looked, failed = _look(predictor, predictor.backend, named, on_progress)
     kept, duplicates = _drop_duplicates(looked)
     picked = _pick(kept, count)
     if target is not None:
         folder = target.parent.resolve()
-        lines = (f"{Path(os.path.relpath(one.path.resolve(), folder)).as_posix()}\n" for one in picked)
-        write_file(target, "".join(lines).encode())
-    return PickedImages(len(paths), picked, duplicates, failed, target)
+        write_file(target, "".join(f"{_name(one.path, folder)}\n" for one in picked).encode())
+    return PickedImages(len(paths), picked, duplicates, unnamed | failed, target)
 
 
 def _find_paths(sources: Sequence[str | Path], images: Path | None) -> list[Path]:
@@ -144,6 +147,20 @@ def _find_paths(sources: Sequence[str | Path], images: Path | None) -> list[Path
             raise SourceError(f"{found.archive}: is an archive, whose images no list can name; expected files; unpack it first")
         paths.append(found)
     return paths
+
+
+def _explain_unnamed(path: Path) -> str | None:
+    """Return why no line of a list can name a file; None if one can."""
+    name = str(path)
+    if name == name.rstrip() and not re.search("[\n\r\ud800-\udfff]", name):
+        return None
+    return f"{name!r}: no list can hold this name; expected UTF-8 without line breaks, and no space at its end; rename the file"
+
+
+def _name(path: Path, folder: Path) -> str:
+    """Return a file's line in a list in `folder`: readers take spaces off both ends of a line."""
+    line = Path(os.path.relpath(path.resolve(), folder)).as_posix()
+    return line if line == line.lstrip() else f"./{line}"
 
 
 def _look(

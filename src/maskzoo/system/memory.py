@@ -14,7 +14,7 @@ SWITCH = "MASKZOO_KEEP_MEMORY"  # 0 in the environment: the C library is never a
 # glibc's <malloc.h>
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
 TOP_PAD_BYTES = 64 << 20
-SPARE = 1.2  # of what one image takes: kept memory that grows beyond goes back
+SPARE = 1.2  # of what images take: kept memory that grows beyond goes back
 SETUPS = "ONEDNN_PRIMITIVE_CACHE_CAPACITY"  # oneDNN reads it when it first computes
 MOST_SETUPS = 256  # two canvases of R50-FPN and more; oneDNN's own 1,024 hold a gigabyte
 
@@ -35,25 +35,31 @@ def keep_freed_memory() -> bool:
 class KeptMemory:
     """Bounds what a long job keeps: images of changing sizes leave holes in the heap, and it grows from image to image.
 
-    Nothing happens unless `keep_freed_memory` agreed. Giving all back costs the next image a twentieth of its time, so that it
-    is done only once the process has grown by `SPARE` of what its first image took.
+    Nothing happens unless `keep_freed_memory` agreed. All is given back after the first image, which has set the network up:
+    what is there then is needed between images as well. From then on it is done again once `SPARE` times what images take
+    from there on is kept. Giving all back costs the next image a twentieth of its time. `workers`: images under way at once.
     """
 
-    def __init__(self) -> None:
-        self.before = _measure_resident()
-        self.most, self.fresh = 0, True
+    def __init__(self, workers: int = 1) -> None:
+        self.workers, self.images = workers, 0  # since memory was given back
+        self.least: int | None = None  # that is in memory after that
+        self.taken = 0  # beyond it by images, in the most that was seen
 
     def bound(self) -> bool:
         """Call this after each image; returns whether memory was given back."""
         if not _ask.cache_info().currsize:
             return False
-        grown = _measure_resident() - self.before
-        if self.fresh:  # the first image, or the first since memory was given back
-            self.most = max(self.most, grown)
-        self.fresh = grown > SPARE * self.most
-        if self.fresh:
-            ctypes.CDLL(None).malloc_trim(0)
-        return self.fresh
+        self.images += 1
+        if self.least is not None:
+            kept = _measure_resident() - self.least
+            if self.images <= self.workers:
+                self.taken = max(self.taken, kept)
+            if kept <= SPARE * self.taken:
+                return False
+        ctypes.CDLL(None).malloc_trim(0)
+        after = _measure_resident()
+        self.least, self.images = after if self.least is None else min(self.least, after), 0
+        return True
 
 
 def bound_setups() -> int | None:

@@ -183,7 +183,7 @@ export function cutHoles(rings) {
     const [x, y] = hole[0]; // below and right of it lies a pixel of the part that the hole is in
     const around = outlines.find(({ ring }) => encloses(ring, x + 0.5, y + 0.5));
     const distances = around.points.map(([left, top]) => Math.hypot(left - x, top - y));
-    const near = distances.indexOf(Math.min(...distances));
+    const near = distances.indexOf(distances.reduce((least, distance) => Math.min(least, distance)));
     around.points = [...around.points.slice(0, near + 1), ...hole, hole[0], ...around.points.slice(near)];
   }
   return outlines.map(({ points }) => points);

@@ -9,7 +9,7 @@ import { Stage } from "./stage.js";
 import { chooseLanguage, nextLanguage, say, switchLanguage, TEXTS } from "./texts.js";
 
 const find = (id) => document.getElementById(id);
-const photos = []; // {file, name, bitmap, thumbnail, item, width, height, detections, problem}
+const photos = []; // {file, name, bitmap, unseen, thumbnail, item, width, height, detections, problem}
 const view = { current: null, least: 0.5, hidden: new Set(), picked: null, hovered: null };
 const show = { masks: true, boxes: false, labels: true };
 let predictor = null;
@@ -34,7 +34,8 @@ function render() {
   const marked = view.hovered ?? view.picked;
   find("start").hidden = photos.length > 0;
   find("work").hidden = photos.length === 0;
-  stage.setScene(photo?.width ? { ...photo, detections: shown, show, marked } : null);
+  const decoded = photo?.bitmap || photo?.unseen;
+  stage.setScene(photo?.width && decoded ? { ...photo, detections: shown, show, marked } : null);
   find("canvas").ariaLabel = describe(photo, shown);
   const scored = (photo?.detections ?? []).filter(({ score }) => score >= view.least);
   listClasses(find("class-list"), scored, view.hidden, toggleClass);
@@ -43,7 +44,7 @@ function render() {
   renderNotes(photo, shown);
   listPhotos(find("strip"), photos, photo, { onSelect: select, onRemove: removePhoto });
   find("least-score").textContent = `${Math.round(view.least * 100)}%`;
-  for (const button of find("save").children) button.disabled = !photo?.detections;
+  for (const button of find("save").children) button.disabled = !photo?.detections || !decoded;
   find("save-cutouts").disabled = !shown.some(({ area }) => area > 0) || !photo.bitmap;
 }
 
@@ -73,9 +74,29 @@ function tell(key, values) {
 
 // What a person does
 
+/** Show a photo, or none. The pixels of the others are let go: a strip of large ones would fill a phone's memory. */
 function select(photo) {
+  for (const other of photos) if (other !== photo) dropPixels(other);
   Object.assign(view, { current: photo, picked: null, hovered: null });
   render();
+  if (photo) showPixels(photo);
+}
+
+async function showPixels(photo) {
+  if (photo.bitmap || photo.unseen) return;
+  const bitmap = await createImageBitmap(photo.file).catch(() => null);
+  if (photo !== view.current || photo.bitmap) {
+    bitmap?.close(); // another photo was chosen meanwhile
+    return;
+  }
+  Object.assign(photo, bitmap ? { bitmap, width: bitmap.width, height: bitmap.height } : { unseen: true });
+  if (photo.unseen && photo.detections) tell("no_preview");
+  render();
+}
+
+function dropPixels(photo) {
+  photo.bitmap?.close();
+  photo.bitmap = null;
 }
 
 function pick(detection) {
@@ -97,21 +118,18 @@ function toggleClass(name) {
 function removePhoto(photo) {
   const at = photos.indexOf(photo);
   photos.splice(at, 1);
-  photo.bitmap?.close();
   URL.revokeObjectURL(photo.thumbnail);
-  if (photo === view.current) view.current = photos[Math.min(at, photos.length - 1)] ?? null;
-  render();
+  if (photo === view.current) select(photos[Math.min(at, photos.length - 1)] ?? null);
+  else render();
+  dropPixels(photo);
   (view.current?.item.children[0] ?? document.querySelector("#start .choose")).focus();
 }
 
 function addFiles(files) {
-  for (const file of files) {
-    const photo = { file, name: file.name || "photo.png", thumbnail: URL.createObjectURL(file) };
-    photos.push(photo);
-    predictLater(photo);
-    if (!view.current || photo === photos.at(-files.length)) view.current = photo;
-  }
-  render();
+  const added = files.map((file) => ({ file, name: file.name || "photo.png", thumbnail: URL.createObjectURL(file) }));
+  photos.push(...added);
+  if (added.length) select(added[0]);
+  for (const photo of added) predictLater(photo);
 }
 
 // What is found
@@ -125,16 +143,15 @@ async function predictNow(photo) {
   const model = find("model").value;
   if (photo.detections && photo.model === model) return; // asked for twice
   delete photo.problem;
-  photo.bitmap ??= await createImageBitmap(photo.file).catch(() => null);
-  if (photo.bitmap) Object.assign(photo, { width: photo.bitmap.width, height: photo.bitmap.height });
   render();
   try {
     tell("computing", { name: photo.name });
     const found = await predictor.predict(photo.file, showProgress, model);
     const { width, height } = found;
     Object.assign(photo, { model, width, height, detections: prepareDetections(found.detections) });
-    tell("found", { name: photo.name, count: photo.detections.length });
-    if (!photo.bitmap) tell("no_preview");
+    const count = photo.detections.length;
+    tell(count === 1 ? "found_one" : "found", { name: photo.name, count });
+    if (photo.unseen) tell("no_preview");
   } catch (error) {
     if (!(error instanceof Refusal)) console.error(error);
     photo.problem = error;

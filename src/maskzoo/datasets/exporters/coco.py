@@ -13,6 +13,7 @@ from maskzoo.datasets.coco_writer import advise_on_images, find_common_folder, s
 from maskzoo.datasets.exporters.content import ExportJob, LabelledObject, LabelledPicture
 from maskzoo.datasets.exporters.outlines import measure
 from maskzoo.errors import SourceError
+from maskzoo.images.read import LARGEST
 from maskzoo.system.files import check_target
 
 __all__ = ["write_coco_files"]
@@ -46,7 +47,7 @@ def _write(job: ExportJob, split: str, file: Path) -> None:
         ids = dict(zip(known.labels, known.sifted.packed.classes.ids, strict=True))
         content["images"] = [_describe_picture(picture, root) for picture in pictures]
         content["annotations"] = [_describe_object(one, picture, ids) for picture in pictures for one in picture.objects]
-    packed = pack_annotations(content, str(file))
+    packed = pack_annotations(content, str(file), LARGEST)
     write_coco(file, content, force=job.force)
     first = next((picture for picture in pictures if picture.path is not None), None)
     if first is not None and first.path is not None:

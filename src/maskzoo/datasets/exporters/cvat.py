@@ -13,7 +13,7 @@ from xml.sax.saxutils import escape, quoteattr
 import numpy as np
 
 from maskzoo.datasets.exporters.content import ExportJob, LabelledObject, LabelledPicture, to_text
-from maskzoo.datasets.exporters.outlines import Pixels, draw_polygons, find_pixels, has_cut
+from maskzoo.datasets.exporters.outlines import Pixels, draw_outline, find_pixels
 from maskzoo.errors import MaskzooError
 from maskzoo.system.files import write_file
 
@@ -67,14 +67,14 @@ def _list_attributes(job: ExportJob) -> list[str]:
 
 
 def _write_object(job: ExportJob, one: LabelledObject, picture: LabelledPicture) -> str:
-    polygons = draw_polygons(one, picture.size)
+    outline = draw_outline(one, picture.size)
     about = f'label={quoteattr(job.classes[one.label])} source="{"auto" if job.model else "manual"}" occluded="0" z_order="0"'
     inner = "".join(
         f"      <attribute name={quoteattr(name)}>{escape(to_text(value))}</attribute>\n"
         for name, value in one.describe().items()
     )
-    if len(polygons) == 1 and not has_cut(polygons[0]):
-        points = ";".join(f"{x:.9g},{y:.9g}" for x, y in polygons[0].reshape(-1, 2).tolist())
+    if outline is not None:
+        points = ";".join(f"{x:.9g},{y:.9g}" for x, y in outline.reshape(-1, 2).tolist())
         return f'    <polygon {about} points="{points}">\n{inner}    </polygon>\n'
     pixels = find_pixels(one, picture.size)
     if pixels is None:

@@ -22,6 +22,7 @@ from maskzoo.datasets.predictions import read_predictions
 from maskzoo.datasets.sifted import Sifted
 from maskzoo.errors import AnnotationsError, ArgumentError, MaskzooError, SourceError
 from maskzoo.images.bounds import Bounds
+from maskzoo.images.read import LARGEST
 from maskzoo.progress import OnProgress, ProgressEvent, say_nothing
 from maskzoo.system.files import check_folder, check_target, make_folder
 
@@ -127,7 +128,7 @@ def read_prediction_source(
     read, below = read_predictions(source, data, least)
     contents, notes = _edit({"train": read}, edits)
     content = contents["train"]
-    sifted = sift(content, str(source))
+    sifted = sift(content, str(source), most=LARGEST)
     if sifted.faults:
         raise AnnotationsError(sifted.faults, "are these results of another data set? Give the one that was predicted: --data")
     names = _list_names(sifted)

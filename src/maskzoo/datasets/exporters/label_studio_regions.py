@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maskzoo.datasets.exporters.content import LabelledObject
-from maskzoo.datasets.exporters.outlines import draw_polygons, find_pixels, has_cut, join_parts
+from maskzoo.datasets.exporters.outlines import draw_outline, draw_polygons, find_pixels, join_parts
 
 __all__ = ["OUTLINES", "Region", "draw_rectangle", "draw_region", "encode_brush"]
 
@@ -53,9 +53,13 @@ def draw_region(one: LabelledObject, size: tuple[int, int], kinds: Collection[st
     parts and holes of an object into one polygon.
     """
     if "polygon" in kinds:
-        polygons = draw_polygons(one, size)
-        if polygons and ("brush" not in kinds or (len(polygons) == 1 and not has_cut(polygons[0]))):
-            points = join_parts(polygons, size).reshape(-1, 2) * 100 / np.array(size[::-1])
+        if "brush" in kinds:
+            outline = draw_outline(one, size)
+        else:
+            polygons = draw_polygons(one, size)
+            outline = join_parts(polygons, size) if polygons else None
+        if outline is not None:
+            points = outline.reshape(-1, 2) * 100 / np.array(size[::-1])
             return Region("polygon", {"points": points.tolist(), "closed": True})
     pixels = find_pixels(one, size)
     if pixels is None:

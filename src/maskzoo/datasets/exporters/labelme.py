@@ -6,6 +6,7 @@ Both keep what they do not know of a shape; X-AnyLabeling shows `score` and `att
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,8 @@ def write_labelme(job: ExportJob) -> dict[str, Path]:
             write_label(file, encode_json(content, file))
         advise_on_pictures(missing, names, str(folder), job.notes.append)
         write_file(folder / "labels.txt", "".join(f"{name}\n" for name in job.classes).encode())
-        job.notes.append(f"Open them with: labelme {folder} --labels {folder / 'labels.txt'}")
+        command = shlex.join(["labelme", str(folder), "--labels", str(folder / "labels.txt")])
+        job.notes.append(f"Open them with: {command}")
     return folders
 
 

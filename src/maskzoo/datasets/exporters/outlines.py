@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from maskzoo.datasets.exporters.content import LabelledObject
 from maskzoo.datasets.mask_outlines import trace
-from maskzoo.datasets.polygons import CLOSE, shorten, smooth_steps
-from maskzoo.datasets.rle import decode_runs, encode_polygons
+from maskzoo.datasets.polygons import CLOSE, simplify
+from maskzoo.datasets.rle import decode_crop, decode_runs, encode_polygons
 
-__all__ = ["Pixels", "draw_polygons", "find_pixels", "has_cut", "join_parts", "measure"]
+__all__ = ["Pixels", "draw_outline", "draw_polygons", "find_pixels", "join_parts", "measure"]
 
 Points = NDArray[np.float64]
 TOLERANCES = (2.0, 1.4, 1.0, 0.7, 0.5)  # pixels between a traced outline and one with fewer points
@@ -30,12 +30,8 @@ class Pixels(NamedTuple):
 
 def find_pixels(one: LabelledObject, size: tuple[int, int]) -> Pixels | None:
     """Return an object's pixels inside the picture of height, width `size` by COCO's rule, None if it has none."""
-    runs = _encode(one, size)
-    x, y, width, height = map(int, hotcoco.mask.to_bbox({"size": list(size), "counts": runs}))
-    if width == 0 or height == 0:
-        return None
-    mask = decode_runs(runs, size)
-    return Pixels(np.ascontiguousarray(mask[y : y + height, x : x + width]), x, y)
+    mask, (left, top) = decode_crop(_encode(one, size), size)
+    return Pixels(mask, left, top) if mask.size else None
 
 
 def _encode(one: LabelledObject, size: tuple[int, int]) -> bytes:
@@ -58,13 +54,34 @@ def draw_polygons(one: LabelledObject, size: tuple[int, int]) -> list[Points]:
     Polygons stay as they are. Those that leave the picture are cut off along its pixels, and run lengths are traced, with
     as few points as give an IoU of 0.99 with their pixels.
     """
-    if not isinstance(one.outline, bytes) and all(_is_inside(polygon, size) for polygon in one.outline):
-        return one.outline
+    given = _take_given(one, size)
+    return _simplify(_trace(one, size), size, _encode(one, size)) if given is None else given
+
+
+def draw_outline(one: LabelledObject, size: tuple[int, int]) -> Points | None:
+    """Return an object that is one polygon, with neither hole nor touching corners, as `draw_polygons` does; else None.
+
+    Whether it is one is asked before points go: what is left of a cut need not come twice to any point.
+    """
+    given = _take_given(one, size)
+    exact = _trace(one, size) if given is None else given
+    if len(exact) != 1 or _has_cut(exact[0]) or (given is not None and _has_hole(one, size)):
+        return None
+    return exact[0] if given is not None else _simplify(exact, size, _encode(one, size))[0]
+
+
+def _take_given(one: LabelledObject, size: tuple[int, int]) -> list[Points] | None:
+    """Return an object's own polygons where they can stay as they are."""
+    if isinstance(one.outline, bytes) or not all(_is_inside(polygon, size) for polygon in one.outline):
+        return None
+    return one.outline
+
+
+def _trace(one: LabelledObject, size: tuple[int, int]) -> list[Points]:
     pixels = find_pixels(one, size)
     if pixels is None:
         return []
-    exact = [polygon + np.tile([pixels.left, pixels.top], len(polygon) // 2) for polygon in trace(pixels.mask)]
-    return _simplify(exact, size, _encode(one, size))
+    return [polygon + np.tile([pixels.left, pixels.top], len(polygon) // 2) for polygon in trace(pixels.mask)]
 
 
 def _is_inside(polygon: Points, size: tuple[int, int]) -> bool:
@@ -73,12 +90,10 @@ def _is_inside(polygon: Points, size: tuple[int, int]) -> bool:
 
 
 def _simplify(exact: list[Points], size: tuple[int, int], runs: bytes) -> list[Points]:
-    smooth = [smooth_steps(polygon.reshape(-1, 2)) for polygon in exact]
-    for tolerance in TOLERANCES:
-        fewer = [shorten(polygon, tolerance).ravel() for polygon in smooth]
-        kept = [polygon for polygon in fewer if len(polygon) >= 6]
-        if kept and _compare(encode_polygons(kept, size), runs, size) >= CLOSE:
-            return kept
+    for tolerance in TOLERANCES if exact else ():
+        fewer = [simplify(polygon.reshape(-1, 2), tolerance).ravel() for polygon in exact]
+        if _compare(encode_polygons(fewer, size), runs, size) >= CLOSE:
+            return fewer
     return exact
 
 
@@ -87,10 +102,18 @@ def _compare(one: bytes, other: bytes, size: tuple[int, int]) -> float:
     return float(hotcoco.mask.iou(masks[:1], masks[1:], [False])[0][0])
 
 
-def has_cut(polygon: Points) -> bool:
+def _has_cut(polygon: Points) -> bool:
     """Say whether a polygon comes twice to a point: it has a hole, joined by a cut, or parts that touch at a corner."""
     points = polygon.reshape(-1, 2)
     return len(np.unique(points, axis=0)) < len(points)
+
+
+def _has_hole(one: LabelledObject, size: tuple[int, int]) -> bool:
+    """Say whether an object's pixels enclose others, as those of a polygon do whose cut has lost its exact points."""
+    import cv2  # takes a while
+
+    pixels = find_pixels(one, size)
+    return pixels is not None and cv2.connectedComponents(np.pad(1 - pixels.mask, 1, constant_values=1), connectivity=4)[0] > 2
 
 
 def join_parts(polygons: Sequence[Points], size: tuple[int, int]) -> Points:
