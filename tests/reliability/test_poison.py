@@ -59,7 +59,7 @@ def poison_batches(rounds):
 
 
 def test_seven_neighbours_of_a_poisoned_photo_are_answered():
-    poison_batches(12)
+    poison_batches(6)
 
 
 @pytest.mark.reliability
