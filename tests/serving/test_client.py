@@ -1,5 +1,5 @@
 import threading
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import numpy as np
@@ -89,12 +89,12 @@ def test_a_server_that_is_not_there_is_a_request_error():
 
 def test_a_busy_server_is_asked_again_when_it_says(server, client):
     slots = server.service.slots
-    slots.take(slots.most)
+    held = ExitStack()
+    held.enter_context(slots.hold(slots.limits.max_queue))
     with Client(server.address, token=TOKEN, patience=0) as hasty, pytest.raises(RequestError) as refused:
         hasty.predict(make_photo(60, 80))
     assert refused.value.status == 503 and refused.value.retry_after >= 1
-    slots.seconds_each = 0.0
-    threading.Timer(0.3, slots.give_back, (slots.most,)).start()
+    threading.Timer(0.3, held.close).start()
     assert len(client.predict(make_photo(60, 80))) > 0
 
 

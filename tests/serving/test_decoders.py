@@ -70,6 +70,22 @@ def test_a_picture_that_ends_its_process_fails_alone():
     assert run(work).shape == (30, 40, 3)
 
 
+def test_a_picture_that_nobody_waits_for_any_more_ends_no_process_and_is_nobody_elses():
+    async def work(decoders):
+        process = decoders._all[0]._process
+        os.kill(process.pid, signal.SIGSTOP)
+        left = asyncio.ensure_future(decoders.decode(encode(make_photo(20, 20))))
+        await asyncio.sleep(0.1)
+        left.cancel()
+        next_one = asyncio.ensure_future(decoders.decode(encode(make_photo(30, 40))))
+        await asyncio.sleep(0.1)
+        os.kill(process.pid, signal.SIGCONT)
+        assert (await next_one).shape == (30, 40, 3) and left.cancelled()
+        assert decoders._all[0]._process is process
+
+    run(work)
+
+
 def test_a_picture_that_takes_too_long_is_given_up():
     async def work(decoders):
         os.kill(decoders._all[0]._process.pid, signal.SIGSTOP)

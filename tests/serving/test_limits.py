@@ -1,10 +1,11 @@
 import time
+from contextlib import ExitStack
 
 import pytest
 
 from maskzoo.errors import ArgumentError, RequestError
 from maskzoo.serving.limits import Limits, Slots
-from servers import running, some_photo
+from servers import post, running, some_photo
 
 
 @pytest.mark.parametrize("wrong", [{"max_batch": 0}, {"max_queue": -1}, {"max_wait_ms": -1.0}, {"max_wait_ms": float("nan")}])
@@ -14,16 +15,18 @@ def test_a_limit_that_lets_nothing_through_is_refused_by_its_name(wrong):
 
 
 def test_slots_are_counted_and_the_next_caller_is_told_when_to_come_back():
-    slots = Slots(2)
-    slots.take(2)
-    with pytest.raises(RequestError, match="2 of 2 photos") as refused:
-        slots.take()
-    assert refused.value.status == 503 and refused.value.retry_after == 1
-    slots.give_back(1, seconds=100.0)
-    slots.take()
-    with pytest.raises(RequestError) as later:
-        slots.take()
-    assert later.value.retry_after > 10
+    slots = Slots(Limits(max_queue=2))
+    with slots.hold(2):
+        with pytest.raises(RequestError, match="2 of 2 photos") as refused, slots.hold():
+            raise AssertionError
+        assert refused.value.status == 503 and refused.value.retry_after == 1
+        slots.seconds = 10.1
+        with pytest.raises(RequestError) as later:
+            slots.check()
+        assert later.value.retry_after == 11
+    with slots.hold():
+        assert slots.taken == 1
+    assert slots.taken == 0 and slots.seconds < 10
 
 
 def send(socket, text, seconds=0.0):
@@ -49,6 +52,27 @@ def test_a_slow_sender_of_a_body_is_cut_and_its_place_is_free_again():
             assert answer.startswith(b"HTTP/1.1 408") and b"connection: close" in answer.lower()
             assert b"100 bytes arrived" in answer
         assert server.service.slots.taken == 0
+
+
+def test_what_has_come_fast_buys_no_pause_and_a_slow_sender_no_place():
+    """It would hold its memory for as long as all of it may take at the least pace: here 20 seconds."""
+    with running(patience_seconds=0.5, pace=10_000, max_queue=1) as server, server.http() as http, server.connect() as socket:
+        send(socket, b"POST /v1/predict HTTP/1.1\r\nHost: a\r\nContent-Length: 300000\r\n\r\n" + b"x" * 200_000, 0.1)
+        assert server.service.slots.arriving == 200_000
+        assert post(http, some_photo()).status_code == 200
+        start = time.monotonic()
+        assert read_all(socket).startswith(b"HTTP/1.1 408")
+        assert time.monotonic() - start < 5 and server.service.slots.arriving == 0
+
+
+def test_bodies_that_arrive_have_no_more_memory_than_photos_under_way():
+    with running(max_queue=2, max_bytes=100_000) as server, server.http() as http, ExitStack() as stack:
+        sockets = [stack.enter_context(server.connect()) for _ in range(3)]
+        for socket in sockets:
+            send(socket, b"POST /v1/predict HTTP/1.1\r\nHost: a\r\nContent-Length: 90000\r\n\r\n" + b"x" * 80_000, 0.2)
+        assert server.service.slots.arriving == 160_000
+        assert sockets[2].recv(65536).startswith(b"HTTP/1.1 503")
+        assert post(http, some_photo()).status_code == 200
 
 
 def test_a_sender_that_keeps_the_pace_is_not_cut():

@@ -1,11 +1,8 @@
 import json
-import os
 import signal
-import subprocess
-import sys
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import httpx
 import pytest
@@ -13,9 +10,8 @@ import pytest
 from maskzoo import ArgumentError, MaskzooError, serve
 from maskzoo.serving import server as serving
 from maskzoo.serving.server import _name_hosts, check_start
-from maskzoo.weights.checkpoint import write_checkpoint
-from networks import small_config, small_network, small_predictor
-from servers import post, running, some_photo
+from networks import small_predictor
+from servers import post, running, some_photo, started, write_small_model
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.5", "::", "example.org", ""])
@@ -55,6 +51,17 @@ def test_an_address_that_is_taken_is_named():
         serve(small_predictor(), port=server.port)
 
 
+def test_a_server_may_have_as_many_connections_as_the_system_allows():
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(256, before[1]), before[1]))
+        serving._allow_connections()
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (before[1], before[1])
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
 @pytest.mark.parametrize("wrong", [{"workers": 0}, {"models": {}}, {"max_queue": 0}])
 def test_a_server_of_nothing_is_refused(wrong):
     with pytest.raises(ArgumentError, match="expected"):
@@ -73,14 +80,63 @@ def test_a_sender_that_never_ends_its_header_is_cut(monkeypatch):
                 assert time.monotonic() - start < 9  # of a connection that has had an answer, uvicorn cuts a silent one in 5
 
 
-def test_what_is_no_http_is_a_problem_too():
-    with running() as server, server.connect() as socket:
-        socket.sendall(b"\x16\x03\x01 nonsense\r\n\r\n")
+def exchange(server, content):
+    """What the server answers until it closes the connection."""
+    with server.connect() as socket:
+        socket.sendall(content)
         answer = b""
         while part := socket.recv(65536):
             answer += part
-        assert answer.startswith(b"HTTP/1.1 400") and b"application/problem+json" in answer
-        assert json.loads(answer.partition(b"\r\n\r\n")[2])["status"] == 400
+    return answer
+
+
+def test_what_is_no_http_is_a_problem_too_and_has_an_id_that_the_log_has(caplog):
+    with running() as server:
+        answer = exchange(server, b"\x16\x03\x01 nonsense\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 400") and b"application/problem+json" in answer
+    problem = json.loads(answer.partition(b"\r\n\r\n")[2])
+    assert problem["status"] == 400 and b"X-Request-ID: %b\r\n" % problem["id"].encode() in answer
+    assert problem["id"] in [getattr(record, "fields", {}).get("id") for record in caplog.records]
+
+
+HIDDEN = b"GET /hidden HTTP/1.1\r\nHost: a\r\n\r\n"
+CHUNKS = b"0\r\n\r\n" + HIDDEN
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"POST /live HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: %d\r\n\r\n" % len(CHUNKS),
+        b"POST /live HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\nTransfer-Encoding: CHUNKED\r\n\r\n" % len(CHUNKS),
+        b"POST /live HTTP/1.0\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"POST /live HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nContent-Length: %d\r\n\r\n" % len(CHUNKS),
+    ],
+)
+def test_a_body_whose_end_two_programs_may_see_at_different_places_is_refused(head):
+    """A proxy before the server would take what follows for the body, and not look at who asks for what in it."""
+    with running() as server:
+        answer = exchange(server, head + CHUNKS)
+    assert answer.startswith(b"HTTP/1.1 400") and answer.count(b"HTTP/1.1") == 1
+
+
+def test_a_reader_that_takes_nothing_is_cut_and_holds_up_no_end(monkeypatch):
+    """What waits for it would stay in memory for good, and the server would wait for it when it is told to stop."""
+    monkeypatch.setattr(serving, "READER_SECONDS", 0.5)
+    photo = some_photo(1800, 1800)  # its picture is larger than what the system takes for both
+    head = b"POST /v1/predict?answer=png HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(photo)
+    with running() as server:
+        whole = exchange(server, head + photo)  # one that reads has everything
+        assert whole.endswith(b"IEND\xaeB`\x82")
+        with server.connect() as reader:
+            reader.sendall(head + photo)
+            received = len(reader.recv(1000))
+            server.server.handle_exit(signal.SIGTERM, None)
+            server.thread.join(20)
+            assert not server.thread.is_alive()
+            with suppress(ConnectionResetError):
+                while part := reader.recv(1_000_000):
+                    received += len(part)
+            assert received < len(whole)
 
 
 def test_a_body_follows_its_header_at_once():
@@ -127,41 +183,13 @@ def test_a_request_that_follows_the_signal_on_an_open_connection_is_answered():
         assert b"HTTP/1.1 503" in answer and b"stopping" in answer  # after what was left of the first answer
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    config = small_config()
-    path = tmp_path_factory.mktemp("model") / "small.safetensors"
-    write_checkpoint(path, small_network(config).state_dict(), config, {})
-    return path
-
-
-def test_the_command_serves_logs_json_and_stops_with_0(model):
-    command = [sys.executable, "-m", "maskzoo", "serve", "--model", f"mine={model}", "--port", "0", "--workers", "1"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    lines = []
-    ready = threading.Event()
-
-    def read():
-        for line in process.stderr:
-            lines.append(line)
-            if line.startswith("Listening on "):
-                ready.set()
-
-    thread = threading.Thread(target=read)
-    thread.start()
-    try:
-        assert ready.wait(100), lines
-        address = next(line for line in lines if line.startswith("Listening")).split()[2]
-        assert address.startswith("http://127.0.0.1:")
-        with httpx.Client(base_url=address, trust_env=False, timeout=60) as http:
+def test_the_command_serves_logs_json_and_stops_with_0(tmp_path):
+    program = ("-m", "maskzoo", "serve", "--workers", "1", "--model")
+    with started(f"mine={write_small_model(tmp_path)}", program=program) as server:
+        assert server.address.startswith("http://127.0.0.1:")
+        with httpx.Client(base_url=server.address, trust_env=False, timeout=60) as http:
             answer = post(http, some_photo(), score=0)
             assert answer.json()["model"] == "mine" and answer.json()["detections"]
-    finally:
-        os.kill(process.pid, signal.SIGTERM)
-        assert process.wait(60) == 0
-        thread.join(10)
-        process.stdout.close()
-        process.stderr.close()
-    entries = [json.loads(line) for line in lines if line.startswith("{")]
-    assert [entry["event"] for entry in entries] == ["listening", "request", "stopping", "stopped"]
-    assert entries[1]["id"] == answer.headers["x-request-id"]
+        assert server.stop() == 0
+    assert [entry["event"] for entry in server.log] == ["listening", "request", "stopping", "stopped"]
+    assert server.log[1]["id"] == answer.headers["x-request-id"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
@@ -22,7 +21,7 @@ from maskzoo.serving.gate import PAGE, Gate, describe_problem, hash_tokens, make
 from maskzoo.serving.labelling.label_studio import add_label_studio
 from maskzoo.serving.labelling.pictures import LabelStudio
 from maskzoo.serving.labelling.x_anylabeling import add_x_anylabeling
-from maskzoo.serving.limits import Held, Limits
+from maskzoo.serving.limits import Limits
 from maskzoo.serving.openapi import BATCH_DOCS, POSTED, PREDICT_DOCS, Docs, describe_problems
 from maskzoo.serving.presence import while_present
 from maskzoo.serving.schema import (
@@ -36,7 +35,7 @@ from maskzoo.serving.schema import (
     make_answer,
 )
 from maskzoo.serving.service import FAILED, Service, fail_alone
-from maskzoo.serving.uploads import read_photo, read_photos
+from maskzoo.serving.uploads import Content, read_photo, read_photos
 from maskzoo.system.machine import name_own_version
 
 __all__ = ["create_app"]
@@ -75,7 +74,8 @@ def create_app(
 
     # Recent versions report to whatever address OTEL_... in the environment names; older ones ignore `telemetry`.
     silent: Any = dict.fromkeys(("auto_configure", "tracing", "metrics", "logs"), False)
-    app = FastAPI(title="maskzoo", version=name_own_version(), lifespan=live, docs_url=None, redoc_url=None, telemetry=silent)
+    plain: Any = {"docs_url": None, "redoc_url": None, "redirect_slashes": False}  # a redirect would name what Host says
+    app = FastAPI(title="maskzoo", version=name_own_version(), lifespan=live, telemetry=silent, **plain)
     app.state.service, app.state.page = service, read_page("server")
     app.add_exception_handler(RequestError, _tell_refusal)
     app.add_exception_handler(ImageError, _tell_unreadable)
@@ -138,23 +138,22 @@ async def _predict(
     service: Service = request.app.state.service
     name = service.choose(model)
     choice = service.choose_objects(name, score, classes or ())
-    with service.slots.hold() as held:
-        content = await read_photo(request, service.limits)
-        return await while_present(request, _answer(request, name, content, choice, masks, answer, held))
+    service.slots.check()
+    content = await read_photo(request, service.slots)
+    with service.slots.hold():
+        return await while_present(request, _answer(request, name, content, choice, masks, answer))
 
 
 async def _answer(
-    request: Request, name: str, content: bytes, choice: Choice, masks: MaskKind, answer: AnswerKind, held: Held
+    request: Request, name: str, content: Content, choice: Choice, masks: MaskKind, answer: AnswerKind
 ) -> Response:
     service: Service = request.app.state.service
-    arrived = time.perf_counter()
     prediction = await service.predict(name, content, choice)
     request.scope["state"]["facts"] = {"model": name, "objects": len(prediction)}
     with service.measure(name, "encode"):
         if answer is not AnswerKind.json:
             return Response(await service.run(draw_answer, prediction, answer), media_type=f"image/{answer.value}")
         body = await service.run(lambda: service.to_json(make_answer(prediction, masks, request.state.id, name)))
-    held.seconds = time.perf_counter() - arrived
     return Response(body, media_type="application/json")
 
 
@@ -169,18 +168,18 @@ async def _predict_batch(
     name = service.choose(model)
     choice = service.choose_objects(name, score, classes or ())
 
-    async def predict(content: bytes) -> bytes:
+    async def predict(content: Content) -> bytes:
         prediction = await service.predict(name, content, choice)
         with service.measure(name, "encode"):
             return await service.run(lambda: service.to_json(make_answer(prediction, masks, request.state.id, name)))
 
-    with service.slots.hold() as held:
-        photos = await read_photos(request, service.limits)
-        held.add(len(photos) - 1)
+    service.slots.check()
+    photos = await read_photos(request, service.slots)
+    with service.slots.hold(len(photos)):
         work = asyncio.gather(*(fail_alone(predict(one), request.state.id) for one in photos))
         results = await while_present(request, work)
         failed = sum(isinstance(one, RequestError) for one in results)
-        request.scope["state"]["facts"] = {"model": name, "photos": held.number, "failed": failed}
+        request.scope["state"]["facts"] = {"model": name, "photos": len(photos), "failed": failed}
         told = [
             service.to_json(describe_problem(one, request.state.id)) if isinstance(one, RequestError) else one
             for one in results

@@ -45,22 +45,19 @@ class Decoders:
             process.kill()
         self._threads.shutdown()
 
-    async def decode(self, content: bytes) -> NDArray[np.uint8]:
-        """Return RGB pixels `[H W 3]`. Raises ImageError if there are none, or not within the limits."""
-        process = await self._idle.get()
-        try:
-            return await self._ask(process, content)
-        finally:
-            self._idle.put_nowait(process)
+    async def decode(self, content: bytes | bytearray) -> NDArray[np.uint8]:
+        """Return RGB pixels `[H W 3]`. Raises ImageError if there are none, or not within the limits.
 
-    async def _ask(self, process: _Process, content: bytes) -> NDArray[np.uint8]:
+        A picture that nobody waits for any more is finished all the same: its process would take longer to start again.
+        """
+        process = await self._idle.get()
+        answer = asyncio.ensure_future(self._ask(process, content))
+        answer.add_done_callback(lambda _: self._idle.put_nowait(process))
+        return await asyncio.shield(answer)
+
+    async def _ask(self, process: _Process, content: bytes | bytearray) -> NDArray[np.uint8]:
         answer = asyncio.get_running_loop().run_in_executor(self._threads, process.decode, content)
-        try:
-            done, _ = await asyncio.wait({answer}, timeout=self._limits.decode_seconds + process.delay)
-        except asyncio.CancelledError:
-            process.interrupt()  # or its answer would be taken for that to the next picture
-            await asyncio.wait({answer})
-            raise
+        done, _ = await asyncio.wait({answer}, timeout=self._limits.decode_seconds + process.delay)
         if not done:
             process.interrupt()
             await asyncio.wait({answer})
@@ -96,7 +93,7 @@ class _Process:
         )
         self._receive()
 
-    def decode(self, content: bytes) -> NDArray[np.uint8]:
+    def decode(self, content: bytes | bytearray) -> NDArray[np.uint8]:
         try:
             if self.delay:
                 self.kill()

@@ -31,7 +31,6 @@ PAGE = "/page/"  # what the page at / refers to
 OPEN = frozenset({"/", "/live", "/ready"})  # what asks for these, and for the page's files, has no token
 ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 LINGER = 2.0  # seconds for a refused sender to finish, so that it reads the answer instead of a broken connection
-READER = 120.0  # seconds that a reader of an answer may pause
 
 
 def describe_problem(error: RequestError, request_id: str) -> dict[str, Any]:
@@ -168,8 +167,7 @@ class _Visit:
             await self._send({**message, "more_body": True})
             await self._let_finish()
             message = {"type": "http.response.body", "body": b""}
-        async with asyncio.timeout(READER):
-            await self._send(message)
+        await self._send(message)
 
     async def _let_finish(self) -> None:
         """Read on for a moment what nobody wants, for many a client reads the answer only after it has sent everything."""
@@ -187,7 +185,7 @@ class _Visit:
         write_log(
             "request",
             id=self.id,
-            method=self._scope["method"],
+            method=self._scope["method"][:20],
             path=self._scope["path"][:200],
             status=self.status,
             ms=round(seconds * 1000, 1),

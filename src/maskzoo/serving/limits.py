@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
 from starlette.requests import Request
 
 from maskzoo.errors import ArgumentError, RequestError
 
-__all__ = ["Held", "Limits", "Slots", "read_body"]
+__all__ = ["Limits", "Slots"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +21,8 @@ class Limits:
 
     At most `max_batch` photos are computed together, after at most `max_wait_ms` of waiting for each other. `max_queue` photos
     may be under way; `max_bytes` are those of a request's body, `max_pixels` those of a photo. Reading one photo may take
-    `decode_seconds`. A sender has `patience_seconds`, and more for each `pace` bytes that have arrived, at a second each.
+    `decode_seconds`. A sender has `patience_seconds`, and one more for each `pace` bytes that have arrived, but never more than
+    `patience_seconds` ahead: what has come fast buys no pause.
     """
 
     max_batch: int = 8
@@ -41,81 +43,78 @@ class Limits:
                 raise ArgumentError(f"{name} is {getattr(self, name)}; expected 0 or more, and at most an hour")
 
 
-@dataclass(slots=True)
-class Held:
-    """The places of one request: how many, and the seconds that a photo of it took, if they are known."""
-
-    slots: Slots
-    number: int = 0
-    seconds: float | None = None
-
-    def add(self, number: int) -> None:
-        """Take `number` more places. Raises RequestError (503) if there are not as many."""
-        self.slots.take(number)
-        self.number += number
-
-
 class Slots:
-    """Counts the photos under way; one more than `most` is refused at once, before its body is read."""
+    """Counts the photos under way, and the bytes of the bodies that are still arriving; what is too much is refused."""
 
-    def __init__(self, most: int) -> None:
-        self.most, self.taken, self.seconds_each = most, 0, 0.1
+    def __init__(self, limits: Limits) -> None:
+        self.limits, self.taken, self.arriving, self.seconds = limits, 0, 0, 0.1
 
-    def take(self, number: int = 1) -> None:
-        """Count `number` more photos. Raises RequestError (503, with the seconds to wait) if they are too many."""
-        if self.taken + number > self.most:
-            raise RequestError(
-                f"{self.taken} of {self.most} photos are under way already; try again a little later",
-                503,
-                retry_after=1 + int(self.taken * self.seconds_each),
-            )
-        self.taken += number
-
-    def give_back(self, number: int, seconds: float | None = None) -> None:
-        """Count `number` photos as done; `seconds` each of them took tell the next refused caller how long to wait."""
-        self.taken -= number
-        if seconds is not None:
-            self.seconds_each += 0.1 * (seconds - self.seconds_each)
+    def check(self, number: int = 1) -> None:
+        """Raise RequestError (503, with the seconds to wait) if there are no places for `number` more photos."""
+        if self.taken + number > self.limits.max_queue:
+            raise self._refuse(f"{self.taken} of {self.limits.max_queue} photos are under way already")
 
     @contextmanager
-    def hold(self) -> Iterator[Held]:
-        """Take a place until the block ends, however it ends. Raises RequestError (503) if there is none."""
-        held = Held(self)
-        held.add(1)
+    def hold(self, number: int = 1) -> Iterator[None]:
+        """Take `number` places until the block ends, however it ends. Raises as `check` does.
+
+        Places are taken in turn, so the seconds of a block are about those after which there will be room again.
+        """
+        self.check(number)
+        self.taken += number
+        start = time.perf_counter()
         try:
-            yield held
+            yield
+            self.seconds += 0.1 * (time.perf_counter() - start - self.seconds)
         finally:
-            self.give_back(held.number, held.seconds)
+            self.taken -= number
 
+    def _refuse(self, found: str) -> RequestError:
+        return RequestError(f"{found}; try again a little later", 503, retry_after=1 + int(self.seconds))
 
-async def read_body(request: Request, limits: Limits) -> bytes:
-    """Return the body of a request.
+    @asynccontextmanager
+    async def receive(self, request: Request) -> AsyncIterator[bytearray]:
+        """Yield the body of a request; its bytes are counted as arriving until the block ends.
 
-    Raises RequestError: 413 as soon as it is known to be too large, from the header or while it arrives; 408 if it arrives too
-    slowly; 415 if it is compressed, for a small body may hide a huge one; 400 if the sender leaves.
-    """
-    if request.headers.get("content-encoding", "identity").lower() != "identity":
-        raise RequestError("the body is compressed; expected it as it is: leave out Content-Encoding", 415)
-    too_large = f"expected at most {limits.max_bytes:,} bytes; make the photo smaller, or send fewer at once"
-    declared = request.headers.get("content-length", "0")
-    if declared.isdecimal() and int(declared) > limits.max_bytes:
-        raise RequestError(f"the body has {int(declared):,} bytes; {too_large}", 413)
-    loop, body, more = asyncio.get_running_loop(), bytearray(), True
-    start = loop.time()
-    while more:
+        Raises RequestError: 413 as soon as it is known to be too large, from the header or while it arrives; 408 if it arrives
+        too slowly; 415 if it is compressed, for a small body may hide a huge one; 400 if the sender leaves; 503 if all bodies
+        that are arriving take more memory than those of `max_queue` photos may.
+        """
+        most = self.limits.max_bytes
+        if request.headers.get("content-encoding", "identity").lower() != "identity":
+            raise RequestError("the body is compressed; expected it as it is: leave out Content-Encoding", 415)
+        too_large = f"expected at most {most:,} bytes; make the photo smaller, or send fewer at once"
+        declared = request.headers.get("content-length", "0")
+        if declared.isdecimal() and int(declared) > most:
+            raise RequestError(f"the body has {int(declared):,} bytes; {too_large}", 413)
+        body, more = bytearray(), True
+        clock = asyncio.get_running_loop().time
+        due = clock() + self.limits.patience_seconds
         try:
-            async with asyncio.timeout_at(start + limits.patience_seconds + len(body) / limits.pace):
+            while more:
+                part, more = await self._read_part(request, due, len(body))
+                due = min(due + len(part) / self.limits.pace, clock() + self.limits.patience_seconds)
+                self.arriving += len(part)
+                body += part
+                if len(body) > most:
+                    raise RequestError(f"more than {most:,} bytes arrived; {too_large}", 413)
+                if self.arriving > self.limits.max_queue * most:
+                    raise self._refuse(f"{self.arriving:,} bytes of requests are arriving already")
+            yield body
+        finally:
+            self.arriving -= len(body)
+
+    async def _read_part(self, request: Request, due: float, read: int) -> tuple[bytes, bool]:
+        """Return the next bytes of a body, and whether more will come. Raises RequestError if none come until `due`."""
+        try:
+            async with asyncio.timeout_at(due):
                 message = await request.receive()
         except TimeoutError:
             raise RequestError(
-                f"{len(body):,} bytes arrived in {loop.time() - start:.0f} seconds; expected {limits.pace:,} bytes a second; "
-                "send a smaller photo, or use a faster connection",
+                f"{read:,} bytes arrived, and then too few; expected {self.limits.pace:,} bytes a second and no pause of "
+                f"{self.limits.patience_seconds:g} seconds; send a smaller photo, or use a faster connection",
                 408,
             ) from None
         if message["type"] == "http.disconnect":
             raise RequestError("the sender left before its request was complete", 400)
-        body += message.get("body", b"")
-        if len(body) > limits.max_bytes:
-            raise RequestError(f"more than {limits.max_bytes:,} bytes arrived; {too_large}", 413)
-        more = message.get("more_body", False)
-    return bytes(body)
+        return message.get("body", b""), message.get("more_body", False)

@@ -67,10 +67,14 @@ def write_log(event: str, level: int = logging.INFO, *, error: BaseException | N
 
 
 def log_as_json() -> None:
-    """Send the log, and what uvicorn and the reader of forms say, to standard error; for the process of `maskzoo serve`."""
+    """Send the log, and what uvicorn, asyncio and the reader of forms say, to standard error, as `maskzoo serve` does."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_JsonLines())
-    form = logging.getLogger("python_multipart")  # a warning for each damaged form, of which the request's own line tells
-    for logger, level in ((LOG, logging.INFO), (logging.getLogger("uvicorn"), logging.WARNING), (form, logging.ERROR)):
+    # Below an error uvicorn and the reader of forms tell of strange requests, of which there is a line of our own.
+    for name, level in (
+        (LOG.name, logging.INFO),
+        *((name, logging.ERROR) for name in ("uvicorn", "asyncio", "python_multipart")),
+    ):
+        logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [handler], False
         logger.setLevel(level)

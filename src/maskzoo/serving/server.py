@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import logging
+import secrets
 import socket
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -29,6 +32,8 @@ __all__ = ["check_start", "serve"]
 
 HEADER_SECONDS = 10.0  # for a request's header to arrive
 LOCAL_NAMES = ("localhost", "127.0.0.1", "[::1]")
+READER_SECONDS = 60.0  # in which a reader takes an answer, or as much of it:
+READER_BYTES = 500_000
 LAST_SECONDS = 0.5  # after the signal to stop, for requests that are on their way
 
 
@@ -91,10 +96,20 @@ async def _run(app: ASGIApp, service: Service, host: str, port: int, on_start: C
         why = error.strerror or str(error)
         raise MaskzooError(f"cannot listen on {host}, port {port}: {why}; choose another by --host and --port") from error
     log_as_json()
+    _allow_connections()
     address = _name_address(host, listener.getsockname()[1])
     server = DrainingServer(app, service, lambda: on_start(address) if on_start else None)
     await server.serve([listener])
     write_log("stopped")
+
+
+def _allow_connections() -> None:
+    """Let this process have as many open sockets as it may: many systems begin with 1,024."""
+    with suppress(ImportError, OSError, ValueError):  # no such limit here, or not ours to change
+        import resource
+
+        most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def check_start(host: str, token_file: str | Path | None, open_to_all: bool) -> list[str]:
@@ -177,16 +192,33 @@ class DrainingServer(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-class PromptProtocol(H11Protocol):
-    """uvicorn's HTTP, with a limit on the time that a header may take, and errors as JSON."""
+class _Connection(h11.Connection):
+    """h11's, which reads no request whose end two programs could see at different places."""
 
-    _timer: asyncio.TimerHandle | None = None
+    def next_event(self) -> Any:
+        event = super().next_event()
+        if isinstance(event, h11.Request):
+            names = {name for name, _ in event.headers}
+            if b"transfer-encoding" in names and (b"content-length" in names or event.http_version == b"1.0"):
+                raise h11.RemoteProtocolError("Transfer-Encoding beside Content-Length, or in HTTP 1.0")
+        return event
+
+
+class PromptProtocol(H11Protocol):
+    """uvicorn's HTTP, with limits on the time that a header and the reader of an answer may take, and errors as JSON."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.conn = _Connection(h11.SERVER, self.config.h11_max_incomplete_event_size or 0)
+        self._header_timer: asyncio.TimerHandle | None = None
+        self._reader_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         # asyncio does it for sockets that were made for TCP by name only. Without it an answer's body, which is written after
         # its header, waits until the client has confirmed the header: 40 ms by most systems.
         transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        transport.set_write_buffer_limits(high=0)  # `pause_writing` tells of each byte that is not taken
         self._watch()
 
     def data_received(self, data: bytes) -> None:
@@ -196,6 +228,15 @@ class PromptProtocol(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
         self._stop_watching()
+        self._stop_watching_reader()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._watch_reader()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._stop_watching_reader()
 
     def shutdown(self) -> None:
         """Close the connection after its answer, and a silent one a little later: a request may be on its way."""
@@ -204,22 +245,47 @@ class PromptProtocol(H11Protocol):
         else:
             super().shutdown()
 
+    def _should_upgrade(self) -> bool:
+        return False  # and no advice to install what would
+
     def _watch(self) -> None:
         if self.conn.their_state is not h11.IDLE or self.transport.is_closing():
             self._stop_watching()
-        elif self._timer is None:
-            self._timer = self.loop.call_later(HEADER_SECONDS, self.transport.close)
+        elif self._header_timer is None:
+            self._header_timer = self.loop.call_later(HEADER_SECONDS, self.transport.close)
 
     def _stop_watching(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        if self._header_timer is not None:
+            self._header_timer.cancel()
+            self._header_timer = None
+
+    def _watch_reader(self) -> None:
+        """Cut the connection unless enough is taken of what waits in memory, which would stay there for good."""
+        most = max(0, self.transport.get_write_buffer_size() - READER_BYTES)
+        self._reader_timer = self.loop.call_later(READER_SECONDS, self._check_reader, most)
+
+    def _check_reader(self, most: int) -> None:
+        if self.transport.get_write_buffer_size() > most:
+            self.transport.abort()
+        else:
+            self._watch_reader()
+
+    def _stop_watching_reader(self) -> None:
+        if self._reader_timer is not None:
+            self._reader_timer.cancel()
+            self._reader_timer = None
 
     def send_400_response(self, msg: str) -> None:
-        """Answer what is no HTTP."""
+        """Answer what is no HTTP. A request that it interrupts has no other answer: its sender counts as gone."""
+        if self.cycle is not None:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        request_id = secrets.token_hex(8)
         error = RequestError("this is no HTTP that the server reads; see /openapi.json", 400)
-        body = Service.to_json(describe_problem(error, "none"))
+        body = Service.to_json(describe_problem(error, request_id))
         headers = [("Content-Type", PROBLEM), ("Content-Length", str(len(body))), ("Connection", "close")]
+        headers.append(("X-Request-ID", request_id))
+        write_log("no HTTP", logging.WARNING, id=request_id, status=400)
         try:
             for event in (h11.Response(status_code=400, headers=headers), h11.Data(data=body), h11.EndOfMessage()):
                 self.transport.write(self.conn.send(event) or b"")

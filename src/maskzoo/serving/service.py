@@ -23,6 +23,7 @@ from maskzoo.serving.decoders import Decoders
 from maskzoo.serving.limits import Limits, Slots
 from maskzoo.serving.metrics import Metrics, write_log
 from maskzoo.serving.schema import ModelFacts, ModelList
+from maskzoo.serving.uploads import Content
 from maskzoo.system.waiting import release_team
 
 __all__ = ["FAILED", "Service", "fail_alone"]
@@ -49,7 +50,7 @@ class Service:
     """Models by name, the first being the default, and what they share: limits, decoding processes, threads, counters."""
 
     def __init__(self, models: Mapping[str, Predictor], limits: Limits, decoders: int) -> None:
-        self.limits, self.metrics, self.slots = limits, Metrics(), Slots(limits.max_queue)
+        self.limits, self.metrics, self.slots = limits, Metrics(), Slots(limits)
         self.models = dict(models)
         self.ready = self.draining = False
         # One thread has all of torch's for itself, whichever model is asked; the others share out the photos instead.
@@ -107,7 +108,7 @@ class Service:
         except ArgumentError as error:
             raise RequestError(str(error), 422) from None
 
-    async def predict(self, name: str, content: bytes, choice: Choice) -> Prediction:
+    async def predict(self, name: str, content: Content, choice: Choice) -> Prediction:
         """Return what is on one photo. Raises ImageError if it cannot be read within the limits."""
         batcher = self._batchers[name]
         async with self._room:

@@ -33,7 +33,7 @@ class _Task(BaseModel):
 
 
 class _Question(BaseModel):
-    tasks: list[_Task]
+    tasks: list[_Task] = Field(max_length=10_000)
     label_config: str = Field(description="The project's labelling interface, XML.")
 
 
@@ -83,21 +83,21 @@ class _Backend:
         return _Health(model_class=self._name)
 
     async def set_up(self, request: Request) -> _Version:
-        asked = await read_json(request, self._service.limits, _Setup)
+        asked = await read_json(request, self._service.slots, _Setup)
         return _Version(model_version=self._name, note=(await self._read_controls(asked.schema_)).note)
 
     async def hear(self, request: Request) -> _Heard:
         """Answer an event: nothing is trained here."""
-        await read_json(request, self._service.limits, _Event)
+        await read_json(request, self._service.slots, _Event)
         return _Heard()
 
     async def predict(self, request: Request) -> Response:
         service = self._service
-        with service.slots.hold() as held:
-            asked = await read_json(request, service.limits, _Question)
+        service.slots.check()
+        asked = await read_json(request, service.slots, _Question)
+        together = max(1, min(len(asked.tasks), service.limits.max_batch, service.limits.max_queue))
+        with service.slots.hold(together):
             controls = await self._read_controls(asked.label_config)
-            together = max(1, min(len(asked.tasks), service.limits.max_batch, service.limits.max_queue))
-            held.add(together - 1)
             answer = await while_present(request, self._predict_all(asked.tasks, controls, together, request.state.id))
         facts = {"model": self._name, "photos": len(asked.tasks), "left_out": answer.left_out, "failed": answer.failed}
         request.scope["state"]["facts"] = facts | ({"note": controls.note} if controls.note else {})

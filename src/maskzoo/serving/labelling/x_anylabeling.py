@@ -88,10 +88,11 @@ async def _list_models(request: Request) -> _Models:
 
 async def _predict(request: Request) -> Response:
     service: Service = request.app.state.service
+    service.slots.check()
+    asked = await read_json(request, service.slots, _Question)
+    name = service.choose(asked.model)
+    choice = service.choose_objects(name, asked.params.conf_threshold, asked.params.filter_classes)
     with service.slots.hold():
-        asked = await read_json(request, service.limits, _Question)
-        name = service.choose(asked.model)
-        choice = service.choose_objects(name, asked.params.conf_threshold, asked.params.filter_classes)
         return await while_present(request, _answer(request, name, decode_data_uri(asked.image), choice))
 
 
