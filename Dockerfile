@@ -2,7 +2,7 @@
 # Neither a compiler nor a package manager's cache is in the image; docs/deploy.md says how to run it with fewer rights still.
 FROM python:3.11-slim-bookworm AS build
 WORKDIR /source
-COPY pyproject.toml README.md constraints.txt ./
+COPY pyproject.toml README.md LICENSE constraints.txt ./
 COPY src src
 RUN pip wheel --no-cache-dir --no-deps --wheel-dir /wheels --constraint constraints.txt .
 

@@ -5,11 +5,14 @@ A page is followed from its first block to its last, in a folder with small stan
 
 import ast
 import re
+import shlex
 import shutil
 from pathlib import Path
 
 import pytest
+import typer
 
+from maskzoo.cli import app
 from maskzoo.zoo import rows as zoo_rows
 from pages import SLOW, read_blocks, reading
 from shared_data import ROOT
@@ -85,6 +88,20 @@ def test_code_stands_in_blocks_and_what_is_left_out_is_there(page):
         for beginning, why in block.left_out.items():
             assert any(line.startswith(beginning) for line in block.list_lines()) and len(why) > 10, (block.place, beginning)
         assert "" in block.left_out or block.list_run(), block.place
+
+
+@pytest.mark.parametrize("page", [*PAGES, *CHINESE], ids=lambda page: page.name)
+def test_a_verb_has_a_place_for_every_word_that_it_is_given(page):
+    lines = [line for block in read_blocks(page) if block.language == "sh" for line in block.list_lines()]
+    assert [line for line in lines if line.startswith("maskzoo ") and list_surplus(line)] == []
+
+
+def list_surplus(line):
+    """The words of a command that its verb has no place for; an option that it does not have is an error."""
+    command, words = typer.main.get_command(app), shlex.split(line)[1:]
+    while words and words[0] in getattr(command, "commands", {}):
+        command = command.commands[words.pop(0)]
+    return command.make_parser(command.context_class(command)).parse_args(words)[1]
 
 
 @pytest.mark.parametrize("page", CHINESE, ids=lambda page: page.name)

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import tomllib
 from pathlib import Path
 
 import yaml
@@ -43,6 +44,13 @@ def test_everything_that_is_copied_reaches_the_builder():
             if name == "COPY" and not rest.startswith("--from"):
                 *sources, _ = shlex.split(rest)
                 assert set(sources) <= kept and all((ROOT / source).exists() for source in sources)
+
+
+def test_the_wheel_in_the_image_has_the_text_and_the_licence_that_its_metadata_name():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    first, *_ = read_stages()
+    copied = " ".join(rest for name, rest in first if name == "COPY").split()
+    assert {project["readme"], *project["license-files"]} <= set(copied)
 
 
 def test_the_service_has_a_read_only_file_system_and_a_health_check():

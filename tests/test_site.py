@@ -1,6 +1,8 @@
 """The documentation site is built without a warning, takes every page up, and brings all that it shows."""
 
+import json
 import os
+import re
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -80,3 +82,27 @@ def test_the_api_page_has_arguments_and_errors_of_every_function(site):
     page = (site / "api" / "index.html").read_text()
     assert 'id="maskzoo.load"' in page and 'id="maskzoo.train"' in page
     assert "Raises" in page and "Parameters" in page
+
+
+def test_a_word_inside_a_chinese_sentence_is_found(site):
+    separator = json.loads((site / "search" / "search_index.json").read_text())["config"]["separator"]
+    assert list(filter(None, re.split(separator, "图片较少时数据增强 on-line"))) == [*"图片较少时数据增强", "on", "line"]
+
+
+def test_the_navigation_and_what_has_no_chinese_page_say_so_in_chinese(site):
+    text = (ROOT / "mkdocs.yml").read_text()
+    names = re.findall(r"^ *- ([^:\n]+):", text.partition("\nnav:")[2], re.MULTILINE)
+    known = re.findall(
+        r"^ {8}([^:\n]+): .", text.partition("nav_translations:")[2].partition("- mkdocstrings")[0], re.MULTILINE
+    )
+    assert set(names) == set(known) and len(names) > 30
+    notice = "本页只有英文版"
+    assert notice in (site / "zh" / "training" / "index.html").read_text()
+    assert notice not in (site / "zh" / "quickstart" / "index.html").read_text()
+    assert notice not in (site / "training" / "index.html").read_text()
+
+
+def test_no_page_is_called_by_its_file(site):
+    pages = {path: path.read_text() for path in site.rglob("*.html")}
+    assert sum("Faults, full disks and hostile files</a>" in text for text in pages.values()) == 2  # English and Chinese
+    assert [path for path, text in pages.items() if re.search(r"\.md</a>", text)] == []

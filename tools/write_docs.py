@@ -182,8 +182,9 @@ def recipes() -> str:
         "\n## Recipes\n",
         "SGD, momentum 0.9, weight decay 0.0001 (0.00004 for LSJ). Other rows than PaddleDetection's name no ImageNet weights:",
         "begin with `--from` a row. `torchvision/maskrcnn_resnet50_fpn_v2` has the recipe of the row before it here; what was",
-        "published is of 400 epochs of large-scale jitter (`--recipe lsj`).\n",
-        "| model | epochs | learning rate | images a step | / 10 after | short sides | warm-up | ImageNet weights |",
+        "published is of 400 epochs of large-scale jitter (`--recipe lsj`). The rate is divided by 10 after these epochs; a",
+        "warm-up is its steps, and the part of the rate that it begins with.\n",
+        "| model | epochs | learning rate | images a step | ÷ 10 after | short sides | warm-up | ImageNet weights |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for name in names():

@@ -12,8 +12,9 @@ from PIL import Image
 
 import maskzoo
 from maskzoo.cli import main
-from maskzoo.errors import ConfigError
+from maskzoo.errors import ConfigError, ExportError
 from maskzoo.exporting.program import OUTPUTS
+from maskzoo.exporting.runtimes import RUNTIMES
 from maskzoo.weights.checkpoint import write_checkpoint
 from networks import C4, FPN, THIN, make_photo, small_config, small_network, sure_network
 
@@ -51,7 +52,7 @@ def assert_equal(first, second):
 def test_runtimes_predict_what_eager_predicts_and_the_network_is_exported_once(scene, home):
     eager = maskzoo.load(scene / "thin.safetensors")
     assert eager.backend.name == "eager" and "eager" in repr(eager)
-    for name in ("onnxruntime", "openvino"):
+    for name in RUNTIMES:
         other = maskzoo.load(scene / "thin.safetensors", backend=name)
         assert other.backend.name == name and name in repr(other)
         assert_equal(eager, other)
@@ -118,10 +119,27 @@ def test_the_command_makes_a_package_and_a_program_that_uses_it(scene, photos, c
     assert_equal(maskzoo.load(scene / "sure.safetensors"), maskzoo.load(out))
 
 
+@pytest.mark.parametrize(
+    ("name", "to", "there"),
+    [
+        ("a.onnx", "onnx", "a.onnx"),
+        ("a.onnx", "onnx", "a_example.json"),
+        ("a.xml", "openvino", "a.bin"),
+        ("a.pt2", "torch", "a_example.cpp"),
+    ],
+)
+def test_nothing_that_is_there_is_overwritten(scene, tmp_path, name, to, there):
+    (tmp_path / there).write_text("mine")
+    with pytest.raises(ExportError, match=f"{there}: exists already"):
+        maskzoo.export(scene / "thin.safetensors", tmp_path / name, to=to)
+    assert [path.name for path in tmp_path.iterdir()] == [there] and (tmp_path / there).read_text() == "mine"
+
+
 def test_types_and_backends_that_are_not_there_are_refused(scene):
     model = scene / "thin.safetensors"
-    with pytest.raises(ConfigError, match="expected auto, eager, compile, openvino or onnxruntime"):
-        maskzoo.load(model, backend="tensorrt")
+    for name in ("tensorrt", "torch package"):
+        with pytest.raises(ConfigError, match="expected one of auto, eager, compile, openvino, onnxruntime"):
+            maskzoo.load(model, backend=name)
     with pytest.raises(ConfigError, match="onnxruntime cannot run bfloat16"):
         maskzoo.load(model, backend="onnxruntime", dtype="bfloat16")
     with pytest.raises(ConfigError, match="int8 needs photos to calibrate on"):

@@ -17,16 +17,7 @@ import torch
 from maskzoo.bench.measured import BenchmarkRun, compare
 from maskzoo.bench.page import render_page
 from maskzoo.bench.processes import run_process, write_result
-from maskzoo.bench.settings import (
-    BACKENDS,
-    DTYPES,
-    TRAINED,
-    Setting,
-    fix_size,
-    list_settings,
-    make_photo,
-    write_random_weights,
-)
+from maskzoo.bench.settings import TRAINED, Setting, fix_size, list_settings, make_photo, write_random_weights
 from maskzoo.errors import ArgumentError, BenchmarkError, count_words
 from maskzoo.images.find import find_images
 from maskzoo.models.packing import has_fast_bfloat16
@@ -34,6 +25,7 @@ from maskzoo.progress import OnProgress, ProgressEvent, say_nothing
 from maskzoo.system.files import check_folder, write_file
 from maskzoo.system.machine import BackendFacts, inspect_backends, inspect_gpus, inspect_processor
 from maskzoo.system.processes import Device
+from maskzoo.zoo.backend_choice import BACKENDS, DTYPES
 from maskzoo.zoo.load import load_network
 from maskzoo.zoo.rows import BENCHMARK_SIZE, read_model_config
 

@@ -20,10 +20,8 @@ from maskzoo.system.machine import BackendFacts
 from maskzoo.weights.checkpoint import write_checkpoint
 from maskzoo.zoo.first_weights import make_first_weights
 
-__all__ = ["BACKENDS", "DTYPES", "TRAINED", "Setting", "fix_size", "list_settings", "make_photo", "write_random_weights"]
+__all__ = ["TRAINED", "Setting", "fix_size", "list_settings", "make_photo", "write_random_weights"]
 
-BACKENDS = ("eager", "compile", "openvino", "onnxruntime")
-DTYPES = ("float32", "bfloat16", "float16", "int8")
 TRAINED = ("float32", "bfloat16")
 PROBE = 256  # pixels of the photo that random scores are spread on
 SPREAD = 2.0  # of random class logits: some hundred candidates of 1,000 proposals pass a threshold of 0.05

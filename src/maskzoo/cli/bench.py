@@ -11,6 +11,7 @@ from maskzoo.cli.options import Batch, DeviceOption, Model, Overrides, Weights, 
 from maskzoo.cli.progress import show_progress
 from maskzoo.cli.terminal import open_stderr, open_stdout, print_json, start_table
 from maskzoo.progress import ProgressEvent
+from maskzoo.zoo.backend_choice import BACKENDS, DTYPES
 
 if TYPE_CHECKING:
     from maskzoo.bench.measured import BenchmarkRun
@@ -27,10 +28,10 @@ def bench(
     ] = None,
     images: Annotated[Path | None, typer.Option(metavar="DIR", help="Predict these images in turn, not a made one.")] = None,
     backends: Annotated[
-        str | None, typer.Option(metavar="A,B", help="Of eager, compile, openvino, onnxruntime; else all that are installed.")
+        str | None, typer.Option(metavar="A,B", help=f"Of {', '.join(BACKENDS)}; else all that are installed.")
     ] = None,
     dtypes: Annotated[
-        str | None, typer.Option(metavar="A,B", help="Of float32, bfloat16, float16, int8; else float32, and bfloat16 if fast.")
+        str | None, typer.Option(metavar="A,B", help=f"Of {', '.join(DTYPES)}; else float32, and bfloat16 if fast.")
     ] = None,
     threads: Annotated[
         str | None, typer.Option(metavar="N,M", help="Numbers of threads; else as many as can compute at once.")

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -21,11 +20,6 @@ if TYPE_CHECKING:
     from maskzoo.zoo.conversion import Conversion
 
 __all__ = ["convert"]
-
-
-class Style(StrEnum):
-    caffe = "caffe"
-    pytorch = "pytorch"
 
 
 def convert(
@@ -51,7 +45,9 @@ def convert(
     part: Annotated[
         str | None, typer.Option(metavar="KEY", help="Which part of a checkpoint is taken, such as ema_state_dict.")
     ] = None,
-    style: Annotated[Style | None, typer.Option(help="Of mmdetection's ResNets, where IN does not say it.")] = None,
+    style: Annotated[
+        Literal["caffe", "pytorch"] | None, typer.Option(help="Of mmdetection's ResNets, where IN does not say it.")
+    ] = None,
     option: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME=VALUE", help="An argument of torchvision's function, as min_size=600; again for more."),
@@ -87,7 +83,7 @@ def convert(
         config=config,
         classes=classes,
         part=part,
-        style=None if style is None else style.value,
+        style=style,
         options=option or (),
         overrides=overrides or (),
     )

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from enum import StrEnum
 from pathlib import Path
+from typing import Literal
 
 from maskzoo.cli.terminal import open_stdout, print_json
 from maskzoo.errors import ArgumentError, count_words
 
 __all__ = ["ToLibrary", "convert_back", "find_library"]
 
-
-class ToLibrary(StrEnum):
-    paddledetection = "paddledetection"
-    torchvision = "torchvision"
-    detectron2 = "detectron2"
-    mmdetection = "mmdetection"
+ToLibrary = Literal["paddledetection", "torchvision", "detectron2", "mmdetection"]
 
 
 def find_library(out: Path, to: ToLibrary | None) -> ToLibrary | None:
@@ -29,7 +24,7 @@ def find_library(out: Path, to: ToLibrary | None) -> ToLibrary | None:
         raise ArgumentError(
             f"{out}: files of several libraries are named so; say whose it will be with --to, or name OUT .safetensors"
         )
-    return ToLibrary.paddledetection if to is None and out.suffix == ".pdparams" else to
+    return "paddledetection" if to is None and out.suffix == ".pdparams" else to
 
 
 def convert_back(
@@ -57,7 +52,7 @@ def convert_back(
         written = convert_to(
             source if model is None else model,
             out,
-            library.value,
+            library,
             None if model is None else source,
             overrides=overrides,
             on_progress=show,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -14,7 +13,10 @@ from maskzoo.errors import list_some
 
 __all__ = ["Format", "convert_data"]
 
-
+Format = Literal[  # of what is read, in the order of FORMATS, which takes too long to import here
+    "auto", "yolo", "labelme", "supervisely", "datumaro", "fiftyone", "cvat", "via", "labelstudio", "isat", "labelbox",
+    "cityscapes", "panoptic", "voc", "voc_xml", "masks", "coco", "predictions",
+]  # fmt: skip
 Boxes = Literal["masks", "crowds", "skip"]
 Pictures = Literal["link", "copy", "none"]
 Target = Literal[
@@ -23,31 +25,10 @@ Target = Literal[
 Parts = Literal["one", "each"]
 
 
-class Format(StrEnum):
-    auto = "auto"
-    yolo = "yolo"
-    labelme = "labelme"
-    supervisely = "supervisely"
-    datumaro = "datumaro"
-    fiftyone = "fiftyone"
-    cvat = "cvat"
-    via = "via"
-    labelstudio = "labelstudio"
-    isat = "isat"
-    labelbox = "labelbox"
-    cityscapes = "cityscapes"
-    panoptic = "panoptic"
-    voc = "voc"
-    voc_xml = "voc_xml"
-    masks = "masks"
-    coco = "coco"
-    predictions = "predictions"
-
-
 def convert_data(
     source: Annotated[Path, typer.Argument(metavar="SOURCE", help="A data set's folder or file, or a folder of predictions.")],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="The file to write, or a folder.")],
-    kind: Annotated[Format, typer.Option("--from", help="What SOURCE is; auto looks at its files.")] = Format.auto,
+    kind: Annotated[Format, typer.Option("--from", help="What SOURCE is; auto looks at its files.")] = "auto",
     to: Annotated[Target, typer.Option(help="What OUT is.")] = "coco",
     classes: Annotated[
         str | None,
@@ -105,7 +86,7 @@ def convert_data(
     from maskzoo.datasets.exporters.content import describe_losses
     from maskzoo.datasets.importers.convert import convert_dataset
 
-    given = None if kind is Format.auto else kind.value
+    given = None if kind == "auto" else kind
     with show_progress() as on_progress:
         made = convert_dataset(
             source,

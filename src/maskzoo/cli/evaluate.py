@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from maskzoo.cli.options import (
-    BackendName,
     BackendOption,
     Batch,
     Calibrate,
     Classes,
     DeviceOption,
-    Dtype,
     DtypeOption,
     Model,
     Overrides,
@@ -45,8 +43,8 @@ def evaluate(
     ] = None,
     batch: Batch = 1,
     device: DeviceOption = "auto",
-    backend: BackendOption = BackendName.auto,
-    dtype: DtypeOption = Dtype.auto,
+    backend: BackendOption = "auto",
+    dtype: DtypeOption = "auto",
     calibrate: Calibrate = None,
     override: Overrides = None,
     limit: Annotated[int | None, typer.Option(min=1, metavar="N", help="Run and score the first N images only.")] = None,
@@ -110,8 +108,8 @@ def evaluate(
             images=None if from_predictions and page else images,  # of which only the page has need then
             batch=batch,
             device=device,
-            backend=backend.value,
-            dtype=dtype.value,
+            backend=backend,
+            dtype=dtype,
             calibrate=calibrate,
             overrides=override or (),
             limit=limit,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,18 +9,17 @@ import typer
 
 from maskzoo.progress import OnProgress, ProgressEvent
 from maskzoo.system.collecting import for_good
+from maskzoo.zoo.backend_choice import BACKENDS, BackendChoice, DtypeChoice
 
 if TYPE_CHECKING:
     from maskzoo.inference.predictor import Predictor
 
 __all__ = [
-    "BackendName",
     "BackendOption",
     "Batch",
     "Calibrate",
     "Classes",
     "DeviceOption",
-    "Dtype",
     "DtypeOption",
     "FontFile",
     "Model",
@@ -30,22 +28,6 @@ __all__ = [
     "load_predictor",
     "parse_size",
 ]
-
-
-class BackendName(StrEnum):
-    auto = "auto"
-    eager = "eager"
-    compile = "compile"
-    openvino = "openvino"
-    onnxruntime = "onnxruntime"
-
-
-class Dtype(StrEnum):
-    auto = "auto"
-    float32 = "float32"
-    bfloat16 = "bfloat16"
-    float16 = "float16"
-    int8 = "int8"
 
 
 Model = Annotated[
@@ -67,15 +49,15 @@ DeviceOption = Annotated[
     ),
 ]
 BackendOption = Annotated[
-    BackendName,
+    BackendChoice,
     typer.Option(
         "--backend",
         metavar="NAME",
-        help="What runs the network: eager, compile, openvino, onnxruntime, or auto, what was measured as the fastest.",
+        help=f"What runs the network: {', '.join(BACKENDS)}, or auto, what was measured as the fastest.",
     ),
 ]
 DtypeOption = Annotated[
-    Dtype,
+    DtypeChoice,
     typer.Option(
         "--dtype",
         metavar="TYPE",

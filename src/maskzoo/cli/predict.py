@@ -11,12 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from maskzoo.cli.options import (
-    BackendName,
     BackendOption,
     Batch,
     Calibrate,
     DeviceOption,
-    Dtype,
     DtypeOption,
     FontFile,
     Model,
@@ -78,8 +76,8 @@ def predict(
     ] = None,
     batch: Batch = 1,
     device: DeviceOption = "auto",
-    backend: BackendOption = BackendName.auto,
-    dtype: DtypeOption = Dtype.auto,
+    backend: BackendOption = "auto",
+    dtype: DtypeOption = "auto",
     calibrate: Calibrate = None,
     override: Overrides = None,
     workers: Annotated[
@@ -141,7 +139,7 @@ def predict(
     def load(show: OnProgress, device: str = device) -> Predictor:
         from maskzoo.inference.augmented import augment as augment_predictor
 
-        options = {"device": device, "backend": backend.value, "dtype": dtype.value}
+        options = {"device": device, "backend": backend, "dtype": dtype}
         loaded = load_predictor(model, weights, show, calibrate=calibrate, overrides=override or (), **options)
         return augment_predictor(loaded, **ways)
 

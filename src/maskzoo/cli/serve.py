@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from maskzoo.cli.options import BackendName, BackendOption, DeviceOption, Dtype, DtypeOption, Weights, load_predictor
+from maskzoo.cli.options import BackendOption, DeviceOption, DtypeOption, Weights, load_predictor
 from maskzoo.cli.progress import show_progress
 from maskzoo.cli.terminal import open_stderr
 from maskzoo.errors import ArgumentError
@@ -51,8 +51,8 @@ def serve(
         float, typer.Option(min=0, max=1, metavar="P", help="Label Studio gets objects from this score on.")
     ] = 0.5,
     device: DeviceOption = "auto",
-    backend: BackendOption = BackendName.auto,
-    dtype: DtypeOption = Dtype.auto,
+    backend: BackendOption = "auto",
+    dtype: DtypeOption = "auto",
     max_batch: Annotated[int, typer.Option(min=1, metavar="N", help="Photos of one canvas computed together.")] = 8,
     max_wait_ms: Annotated[float, typer.Option(min=0, metavar="MS", help="A photo's wait for others being decoded.")] = 5.0,
     max_queue: Annotated[int, typer.Option(min=1, metavar="N", help="Photos under way; more are refused.")] = 64,
@@ -91,7 +91,7 @@ def serve(
     predictors = {}
     with show_progress() as show:
         for name, one in named:
-            found = load_predictor(one, weights, show, device=device, backend=backend.value, dtype=dtype.value)
+            found = load_predictor(one, weights, show, device=device, backend=backend, dtype=dtype)
             predictors[name or found.config.name] = found
     run(
         predictors,

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -23,16 +22,13 @@ __all__ = ["verify"]
 DIFFERS = 3  # the exit code
 
 
-class RunLibrary(StrEnum):
-    torchvision = "torchvision"
-    detectron2 = "detectron2"
-    mmdetection = "mmdetection"
-
-
 def verify(
     model: Model,
     photos: Annotated[list[str], typer.Argument(metavar="PHOTOS", help="Photos, folders of them, or patterns in quotes.")],
-    against: Annotated[RunLibrary, typer.Option("--against", help="The library to run beside maskzoo.")],
+    against: Annotated[
+        Literal["torchvision", "detectron2", "mmdetection"],
+        typer.Option("--against", help="The library to run beside maskzoo."),
+    ],
     python: Annotated[
         Path | None,
         typer.Option("--python", metavar="FILE", help="The Python in which it is installed, as [bold]venv/bin/python[/]."),
@@ -56,9 +52,7 @@ def verify(
     from maskzoo.zoo.counterparts.verify import verify as compare
 
     with show_progress() as show:
-        found = compare(
-            model, photos, against.value, python=python, weights=weights, overrides=override or (), on_progress=show
-        )
+        found = compare(model, photos, against, python=python, weights=weights, overrides=override or (), on_progress=show)
     if json:
         print_json(found.to_dict())
     else:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,7 @@ from maskzoo.inference.outputs import write_results
 from maskzoo.progress import OnProgress, ProgressEvent, say_nothing
 from maskzoo.system.files import check_folder, make_folder, write_file
 from maskzoo.system.processes import Device, Processes, join_processes
+from maskzoo.zoo.backend_choice import BackendChoice, DtypeChoice
 from maskzoo.zoo.load import load
 from maskzoo.zoo.rows import read_model_config
 
@@ -102,8 +103,8 @@ def evaluate(
     images: str | Path | None = None,
     batch: int = 1,
     device: Device = "auto",
-    backend: Literal["auto", "eager", "compile", "openvino", "onnxruntime"] = "auto",
-    dtype: Literal["auto", "float32", "bfloat16", "float16", "int8"] = "auto",
+    backend: BackendChoice = "auto",
+    dtype: DtypeChoice = "auto",
     calibrate: str | Path | None = None,
     overrides: Sequence[str] = (),
     limit: int | None = None,

@@ -132,4 +132,4 @@ class TorchPackage(_Exported):
         return found
 
 
-RUNTIMES: dict[str, type[OnnxRuntime] | type[OpenVino]] = {"openvino": OpenVino, "onnxruntime": OnnxRuntime}
+RUNTIMES: dict[str, type[OpenVino | OnnxRuntime]] = {"openvino": OpenVino, "onnxruntime": OnnxRuntime}  # by their package

@@ -105,7 +105,7 @@ def export(
     path = Path(f"{stem}{SUFFIXES[to]}" if out is None else out)
     if to not in FOLDERS and path.suffix != SUFFIXES[to]:
         raise ArgumentError(f"out (--out): found {str(path)!r}; expected a name that ends in {SUFFIXES[to]}")
-    whole = list_files(to, path, stem) if to in FOLDERS else [path, *(_name_example(path, ending) for ending in EXAMPLES[to])]
+    whole = list_files(to, path, stem) if to in FOLDERS else _list_written(to, path)
     for target in whole:
         check_target(target, force=force, kind=ExportError)
     make_folder(path if to in FOLDERS else path.parent)
@@ -149,6 +149,12 @@ def export(
     found = find_images([str(verify)])
     own = load(model, weights, device="cpu", overrides=overrides)
     return Exported(path, example, hold_against(own, load(path), found, on_progress))
+
+
+def _list_written(to: str, path: Path) -> list[Path]:
+    """The exported file, its example, and what else is written beside it."""
+    weights = [path.with_suffix(".bin")] if to == "openvino" else []
+    return [path, *(_name_example(path, ending) for ending in EXAMPLES[to]), *weights]
 
 
 def _round_up(side: int) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
 
 import torch
 from torch import Tensor
@@ -35,19 +34,12 @@ from maskzoo.weights.libraries import to_ours
 from maskzoo.weights.paddledetection import list_renames
 from maskzoo.weights.pdparams import read_pdparams
 from maskzoo.weights.rename import Rename, rename, to_arrays
-from maskzoo.zoo.backend_choice import choose_backend
+from maskzoo.zoo.backend_choice import BACKENDS, COMPUTED, DTYPES, BackendChoice, DtypeChoice, choose_backend
 from maskzoo.zoo.download import fetch
 from maskzoo.zoo.rows import find_weights, read_model_config
 
 __all__ = ["EXPORTED_SUFFIXES", "build_empty", "list_shapes", "load", "load_network", "note_rule", "read_weights"]
 
-DTYPES = {  # that a backend computes in
-    "eager": ("float32", "bfloat16", "float16"),
-    "compile": ("float32", "bfloat16", "float16"),
-    "openvino": ("float32", "bfloat16", "int8"),
-    "onnxruntime": ("float32",),
-    "torch package": ("float32",),
-}
 LIBRARY_SUFFIXES = (".pth", ".pt", ".pkl")  # of torchvision's, detectron2's and mmdetection's weights
 EXPORTED_SUFFIXES = (".onnx", ".xml", ".pt2")  # of the files that `maskzoo export` writes
 
@@ -57,8 +49,8 @@ def load(
     weights: str | Path | None = None,
     *,
     device: str = "auto",
-    backend: Literal["auto", "eager", "compile", "openvino", "onnxruntime"] = "auto",
-    dtype: Literal["auto", "float32", "bfloat16", "float16", "int8"] = "auto",
+    backend: BackendChoice = "auto",
+    dtype: DtypeChoice = "auto",
     calibrate: str | Path | None = None,
     overrides: Sequence[str] = (),
     on_progress: OnProgress = say_nothing,
@@ -72,9 +64,9 @@ def load(
         weights: A `.safetensors` file, or another library's, as for `convert`. None: a row's published file, downloaded at the
             first use. Weights of ours bring their `input.resize` along, which they were trained with; an override is stronger.
         device: "auto" is the NVIDIA or AMD GPU where there is one; or as PyTorch names it: cpu, cuda:1, mps, xpu ...
-        backend: "auto" is what was measured as the fastest for the type; the predictor's repr says why. A runtime other
-            than PyTorch exports the network at the first use and keeps the file.
-        dtype: "auto" is float32; float16 is for GPUs.
+        backend: "eager" and "compile" are PyTorch, "openvino" and "onnxruntime" export the network at the first use and keep
+            the file. "auto" is what was measured as the fastest for the type; the predictor's repr says why.
+        dtype: "float32", which "auto" is, "bfloat16", "float16" (for GPUs) or "int8" (OpenVINO's).
         calibrate: A folder of photos from which int8 takes its ranges; some dozens do.
         overrides: Values of the model file to change, `key.path=value` texts.
         on_progress: Is called with the bytes of a download, and with whatever else takes time.
@@ -92,10 +84,10 @@ def load(
     """
     check_threads(torch_alone=True)
     model = find_weights(model, on_progress)
-    if dtype not in ("auto", "float32", "bfloat16", "float16", "int8"):
-        raise ConfigError(f"dtype is {dtype!r}; expected auto, float32, bfloat16, float16 or int8")
-    if backend not in ("auto", *DTYPES):
-        raise ConfigError(f"backend is {backend!r}; expected auto, eager, compile, {' or '.join(RUNTIMES)}")
+    if dtype not in ("auto", *DTYPES):
+        raise ConfigError(f"dtype is {dtype!r}; expected one of auto, {', '.join(DTYPES)}")
+    if backend not in ("auto", *BACKENDS):
+        raise ConfigError(f"backend is {backend!r}; expected one of auto, {', '.join(BACKENDS)}")
     if Path(model).suffix in EXPORTED_SUFFIXES:
         return _load_exported(Path(model), weights, backend, dtype, overrides)
     place = choose_device(device)
@@ -180,8 +172,8 @@ def _check_backend(backend: str, dtype: str, device: torch.device, calibrate: st
     if (dtype == "int8") != (calibrate is not None):
         fault = "int8 needs photos to calibrate on" if dtype == "int8" else f"only int8 is calibrated, and dtype is {dtype}"
         raise ConfigError(f"{fault}; give both dtype=int8 and calibrate=FOLDER (--dtype int8 --calibrate FOLDER), or neither")
-    if dtype not in DTYPES[backend]:
-        raise ConfigError(f"{backend} cannot run {dtype} here; it takes {', '.join(DTYPES[backend])}")
+    if dtype not in COMPUTED[backend]:
+        raise ConfigError(f"{backend} cannot run {dtype} here; it takes {', '.join(COMPUTED[backend])}")
     if dtype == "float16" and device.type == "cpu":
         raise ConfigError("dtype is float16, which is for GPUs, and the device is the CPU; choose float32 or bfloat16")
     if backend == "compile" and (remedy := inspect_compiler(device.type)):
@@ -214,7 +206,7 @@ def _load_exported(path: Path, weights: str | Path | None, backend: str, dtype: 
         raise ConfigError(f"{path}: made for one canvas, {height}x{width}, and photos fill many; export it without --fixed")
     stored = facts.provenance.get("dtype", "float32")
     wanted = stored if dtype == "auto" else dtype
-    if wanted != stored and (stored == "int8" or wanted not in DTYPES[chosen] or wanted == "int8"):
+    if wanted != stored and (stored == "int8" or wanted not in COMPUTED[chosen] or wanted == "int8"):
         raise ConfigError(f"{path}: holds {stored}, and {chosen} cannot run it as {dtype}; leave dtype out")
     note_rule(facts.config, path, "export them anew")
     runtime = RUNTIMES.get(chosen, TorchPackage)
