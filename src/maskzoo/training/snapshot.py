@@ -142,7 +142,7 @@ def _parse(path: Path, content: bytes) -> tuple[dict[str, Tensor], dict[str, Any
             )
         tensors: dict[str, Tensor] = load(content)
         return {name: tensor.clone() for name, tensor in tensors.items()}, json.loads(metadata["state"])
-    except (ValueError, KeyError, TypeError, SafetensorError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError, SafetensorError) as error:
         raise SnapshotError(f"{path}: cannot be read as a snapshot: {error!r}; start the run anew") from error
 
 
@@ -154,10 +154,7 @@ def _read_manifest(folder: Path) -> list[dict[str, Any]] | None:
         sound = (
             isinstance(rows, list)
             and rows
-            and all(
-                Path(row["file"]).name == row["file"] and _DIGEST.fullmatch(row["sha256"]) and row["iteration"] >= 0
-                for row in rows
-            )
+            and all(_NAME.fullmatch(row["file"]) and _DIGEST.fullmatch(row["sha256"]) and row["iteration"] >= 0 for row in rows)
         )
     except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
         return None
