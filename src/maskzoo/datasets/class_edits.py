@@ -15,6 +15,7 @@ from maskzoo.datasets.classes import ClassMap
 from maskzoo.errors import ArgumentError, ConfigError, list_some, suggest
 from maskzoo.model_file import parse_yaml
 from maskzoo.progress import OnProgress, ProgressEvent
+from maskzoo.system.files import read_regular
 
 __all__ = [
     "ClassEdits",
@@ -188,11 +189,9 @@ def _check_name(value: Any, origin: str) -> str:
 
 def _read_yaml(path: Path) -> Any:
     try:
-        if path.exists() and not path.is_file():  # to open a pipe would wait for its writer
-            raise ConfigError(f"{path}: not a file; expected a class map (--classes): {FORM}")
         if path.stat().st_size > LARGEST_FILE:
             raise ConfigError(f"{path}: {path.stat().st_size:,} bytes; a class map has at most {LARGEST_FILE:,}")
-        return parse_yaml(path.read_text(encoding="utf-8-sig"), str(path))
+        return parse_yaml(read_regular(path).decode("utf-8-sig"), str(path))
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file; expected a class map (--classes): {FORM}") from None
     except (OSError, ValueError) as error:

@@ -13,6 +13,7 @@ import stat
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from maskzoo.errors import MaskzooError
 from maskzoo.system.locks import close_locked, open_locked
@@ -29,7 +30,9 @@ __all__ = [
     "home",
     "is_taken",
     "make_folder",
+    "open_regular",
     "own_folder",
+    "read_regular",
     "remove_dead_parts",
     "replacing",
     "write_file",
@@ -292,7 +295,25 @@ def home() -> Path:
         ) from error
 
 
+def open_regular(path: Path) -> BinaryIO:
+    """Open a file to read its bytes. Raises OSError, for a pipe, a socket or a device too: to read one may never end."""
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    mode = os.fstat(handle).st_mode
+    if stat.S_ISREG(mode):
+        return os.fdopen(handle, "rb")
+    os.close(handle)
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    raise OSError(errno.EINVAL, "a pipe or a device where a file is expected", str(path))
+
+
+def read_regular(path: Path) -> bytes:
+    """Return the bytes of a file. Raises OSError as `open_regular` does."""
+    with open_regular(path) as stream:
+        return stream.read()
+
+
 def hash_file(path: Path) -> str:
     """Return the SHA-256 of a file in hexadecimal."""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -15,7 +15,7 @@ import yaml
 
 from maskzoo.errors import ConfigError
 from maskzoo.model_file import MAX_MODEL_FILE_BYTES
-from maskzoo.system.files import expand_home
+from maskzoo.system.files import expand_home, read_regular
 from maskzoo.system.yaml_text import MAX_DEPTH
 from maskzoo.zoo.python_values import MAX_VALUES, Unread, copy_plain, read_assignments
 
@@ -126,12 +126,10 @@ def _find_base(path: Path, base: str, key: str) -> Path:
 
 def _read_text(path: Path, above: Sequence[Path]) -> str:
     try:
-        if path.exists() and not path.is_file():  # to open a pipe would wait for its writer
-            raise ConfigError(f"{path}: not a file; expected the config of the toolkit that trained the model")
         if path.resolve() in above:
             raise ConfigError(f"{path}: stands on itself by way of {above[-1]}; expected files that do not go in a circle")
         _check_size(path.stat().st_size, str(path))
-        return path.read_text(encoding="utf-8-sig")
+        return read_regular(path).decode("utf-8-sig")
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file; expected the config of the toolkit that trained the model") from None
     except (OSError, ValueError) as error:
