@@ -66,7 +66,7 @@ def try_name(folder, number):
 
 
 def test_no_pipe_in_a_data_set_is_waited_for(tmp_path):
-    assert sum(watch(lambda number: try_name(tmp_path, number), len(NAMES), tmp_path, longest=20)) > 5 * len(NAMES)
+    assert sum(watch(lambda number: try_name(tmp_path, number), len(NAMES), tmp_path)) > 5 * len(NAMES)
 
 
 def test_no_pipe_is_waited_for_by_name(tmp_path):
@@ -92,4 +92,4 @@ def test_no_pipe_is_waited_for_by_name(tmp_path):
         with pytest.raises(maskzoo.MaskzooError, match=r"pipe|expected"):
             works[number]()
 
-    watch(work, len(works), tmp_path, longest=20)
+    watch(work, len(works), tmp_path)
