@@ -57,6 +57,9 @@ def try_rows(folder, number):
         "categories": lambda: {place for place, row in enumerate(data[table]) if _has_class(row, packed)},
     }[table]()
     assert named | sound == {*range(ROWS)}, f"neither named nor used: {table} at {sorted({*range(ROWS)} - named - sound)[:5]}"
+    side = packed.sizes[packed.image_index][:, ::-1].max(axis=1)
+    assert (np.abs(packed.bbox).max(axis=1, initial=0) <= 3 * side).all() and np.isfinite(packed.area).all()
+    assert (np.abs(packed.polygons.values) <= 2 * max(WIDTH, HEIGHT)).all()  # False for a NaN
     for row in range(len(packed.ids)):
         outline = encode_outline(packed, row)
         assert decode_runs(outline["counts"], outline["size"]).shape == tuple(outline["size"])
@@ -99,6 +102,7 @@ def read_rows(rows, packed, path):
 
 
 def score(packed, results):
+    assert np.isfinite(results.scores).all() and np.isfinite(results.boxes).all() and (results.boxes[:, 2:] >= 0).all()
     evaluation = compute_metrics(packed, results)
     for metrics in evaluation.kinds.values():
         assert all(value is None or 0 <= value <= 1 for value in metrics.values)
