@@ -209,3 +209,16 @@ def test_outlines_are_nested_rightly(shape):
         row["segmentation"] = {"flat": points, "pairs": pairs, "deep": [[points]], "text": str([points])}[shape]
     after, changes = rewrite(content)
     assert after == make_truth() and changes == {"outline whose numbers are nested otherwise: nested as polygons": 5}
+
+
+@pytest.mark.parametrize("field", ["file_name", "id", "name", "image_id", "category_id", "height"])
+@pytest.mark.parametrize("value", [[], {}, [[1]], {"a": []}, None, float("nan"), 10**400, "\0", "\ud800", True])
+def test_a_value_of_any_kind_is_left_or_rewritten(field, value):
+    content = make_truth()
+    for rows in content.values():
+        for row in rows[:2]:
+            if field in row:
+                row[field] = value
+    for row in content["images"][:1]:
+        row["id"] = None
+    rewrite_tables(content)

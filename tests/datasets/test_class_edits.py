@@ -1,6 +1,8 @@
 """A class map renames, merges, drops and reorders classes, wherever it is given, and refuses what is not clear."""
 
 import json
+import os
+import time
 
 import numpy as np
 import pytest
@@ -69,6 +71,20 @@ def test_a_map_that_is_not_clear_is_refused_with_the_file_and_what_to_write(text
     with pytest.raises(ConfigError) as error:
         resolve(text, tmp_path)
     assert said in str(error.value) and str(error.value).startswith(str(tmp_path / "map.yml"))
+
+
+def test_a_map_of_very_many_names_is_read_at_once(tmp_path):
+    (tmp_path / "map.yml").write_text("a:\n" + "".join(f"- n{number}\n" for number in range(40_000)))
+    began = time.process_time()
+    assert len(read_class_edits(tmp_path / "map.yml").sources["a"]) == 40_000
+    assert time.process_time() - began < 5  # names compared with all before them took half a minute
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="makes a pipe")
+def test_a_pipe_is_no_map(tmp_path):
+    os.mkfifo(tmp_path / "map.yml")
+    with pytest.raises(ConfigError, match=r"map\.yml: cannot be read as .* a pipe"):
+        read_class_edits(tmp_path / "map.yml")
 
 
 def test_what_is_no_map_is_refused(tmp_path):

@@ -106,3 +106,10 @@ def test_a_deep_nest_ends():
     for _ in range(500):
         outline = [outline]
     assert nest(outline) is None and describe_nesting(outline) is None
+
+
+@pytest.mark.parametrize("number", [10**400, -(10**400), 2**1024])
+def test_a_whole_number_that_no_float_holds_is_no_coordinate(number):
+    flat = [number, *FLAT[1:]]
+    assert describe_nesting([flat]) is None and nest([flat]) is None and nest(flat) is None
+    assert join_columns([[number, 20, 30], [20, 30, 40]], [20, 20, 10, 20]) is None

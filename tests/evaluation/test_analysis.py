@@ -1,5 +1,7 @@
 """What is behind the AP, held against pycocotools and against matching done the plain way on whole masks."""
 
+import json
+
 import numpy as np
 import pytest
 from hotcoco import mask as dense_masks
@@ -25,6 +27,17 @@ def made(request):
 
 def without(rows, key):
     return [{name: value for name, value in row.items() if name != key} for row in rows]
+
+
+@pytest.mark.parametrize("score", [-2.5, 1.5, 2147483647])
+def test_scores_that_are_no_probabilities_have_no_calibration(score):
+    data = make_data()
+    rows = disturb(data)
+    rows[0]["score"] = score
+    annotations, results = load(data, rows)
+    calibration = analyze(annotations, results).errors.calibration
+    assert calibration.error is None and calibration.bins == () and calibration.by_class == (None,) * len(data["categories"])
+    json.dumps(analyze(annotations, results).to_dict(annotations), allow_nan=False)
 
 
 @pytest.mark.parametrize(("kind", "left_out"), [("segm", None), ("bbox", "segmentation")])

@@ -19,6 +19,7 @@ from maskzoo.system.files import (
     home,
     is_taken,
     make_folder,
+    read_regular,
     write_file,
     write_whole,
 )
@@ -228,3 +229,14 @@ def test_a_home_of_no_user_is_an_error_of_ours(monkeypatch, chosen):
     monkeypatch.setenv("MASKZOO_HOME", chosen)
     with pytest.raises(MaskzooError, match="no home folder is found"):
         home()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="makes a pipe")
+def test_only_a_regular_file_is_opened(tmp_path):
+    (tmp_path / "a").write_bytes(b"text")
+    (tmp_path / "link").symlink_to("a")
+    os.mkfifo(tmp_path / "pipe")
+    assert read_regular(tmp_path / "a") == read_regular(tmp_path / "link") == b"text"
+    for path, kind in (("pipe", OSError), (".", IsADirectoryError), ("none", FileNotFoundError), ("/dev/zero", OSError)):
+        with pytest.raises(kind):
+            read_regular(tmp_path / path)

@@ -74,7 +74,9 @@ def test_without_a_sound_snapshot_the_error_says_what_was_found(tmp_path):
         read_newest_snapshot(tmp_path)
 
 
-BROKEN = ["", "[", "{}", "[]", "null", "7", "[1]", '[{"file": "../x", "sha256": "a", "iteration": 1}]', "[" * 9000]
+ELSEWHERE = ("../x", "..", ".", "", "a\\u0000b", "\\ud800", "a" * 5000, "snapshots.json")
+BROKEN = ["", "[", "{}", "[]", "null", "7", "[1]", "[" * 9000]
+BROKEN += [f'[{{"file": "{name}", "sha256": "{64 * "a"}", "iteration": 1}}]' for name in ELSEWHERE]
 
 
 @pytest.mark.parametrize("text", BROKEN)

@@ -1,5 +1,7 @@
 """Configs of other toolkits are read as data, with the files that they stand on."""
 
+import os
+
 import pytest
 
 from maskzoo.errors import ConfigError
@@ -164,6 +166,10 @@ def test_a_python_config_stands_over_its_bases_and_may_delete(tmp_path):
         "a = \0",
         "a = (",
         "a = 1\n" * 300_000,
+        "a = 10\n" + "a = a * a\n" * 60,
+        "a = [" + "0, " * 90_000 + "]\n" + "".join(f"a{i} = a + a\n" for i in range(300)),
+        "a = '" + "x" * 90_000 + "'\n" + "".join(f"a{i} = a + a\n" for i in range(300)),
+        "a = []\n" + "a = [a]\n" * 3000,
     ],
 )
 def test_hostile_python_ends_soon_in_an_error_or_is_named(text):
@@ -189,6 +195,46 @@ def test_hostile_yaml_ends_soon_in_an_error(tmp_path):
         path.write_bytes(text if isinstance(text, bytes) else text.encode())
         with pytest.raises(ConfigError, match=r"a\.yml: "):
             read_yaml_config(path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["!!bool xyz", "!!int ''", "!!int abc", "!!float ''", "!!map a", "!!binary abc", "!!set {a}", "!!omap [a: 1]", "=",
+     "&a [*a]", "[" * 100_000, "{a: " * 100_000, "[" * 101 + "]" * 101, "[" + "1, " * 210_000 + "]", "{<<: {b: 1}}"],
+    ids=lambda text: text[:9],
+)  # fmt: skip
+def test_values_of_yaml_that_are_not_what_they_say_are_refused(tmp_path, text):
+    (tmp_path / "a.yml").write_text(f"a: {text}\n")
+    with pytest.raises(ConfigError, match=r"a\.yml: "):
+        read_yaml_config(tmp_path / "a.yml")
+
+
+@pytest.mark.parametrize("text", ["2026-13-01", "2026-01-01", "'{[1]: 2}'", "'1+2j'", "'...'", "'{b\"x\": 1}'"])
+def test_what_no_config_has_is_text(tmp_path, text):
+    (tmp_path / "a.yml").write_text(f"a: {text}\n")
+    assert read_yaml_config(tmp_path / "a.yml") == {"a": text.strip("'")}
+
+
+@pytest.mark.parametrize("base", ["~nosuchuser/x", "a" * 5000, '"a\\0b"', "/dev/zero", "/dev/stdin", "."])
+def test_a_base_that_is_no_file_is_refused(tmp_path, base):
+    (tmp_path / "a.yml").write_text(f"_BASE_: {base}\n")
+    with pytest.raises(ConfigError, match=r"a\.yml: _BASE_ names"):
+        read_yaml_config(tmp_path / "a.yml")
+
+
+def test_files_that_name_each_other_many_times_are_not_read_for_ever(tmp_path):
+    for place in range(8):
+        (tmp_path / f"{place}.yml").write_text(f"_BASE_: [{', '.join([f'{place + 1}.yml'] * 20)}]\n")
+    (tmp_path / "8.yml").write_text("a: 1\n")
+    with pytest.raises(ConfigError, match="on more than 50 files by _BASE_"):
+        read_yaml_config(tmp_path / "0.yml")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="makes a pipe")
+def test_a_pipe_is_no_config(tmp_path):
+    os.mkfifo(tmp_path / "a.yml")
+    with pytest.raises(ConfigError, match=r"a\.yml: cannot be read as a config: a pipe"):
+        read_yaml_config(tmp_path / "a.yml")
 
 
 def test_what_is_not_read_has_a_place_and_a_text():

@@ -98,7 +98,8 @@ class _Rewriter:
             (number for *_, (_, one) in rows if (number := _to_id(one)) is not None and number <= LARGEST_COMMON), default=0
         )
         for place, row, raw in rows:
-            if raw in ids or (raw[1] is None and row.get("file_name") not in named):
+            name = row.get("file_name")
+            if raw in ids or (raw[1] is None and not (isinstance(name, str) and name in named)):
                 continue  # told as given twice; or nothing that an object could name
             number = _to_id(raw[1])
             if number is None or number in taken:

@@ -44,7 +44,7 @@ def _collect(rows: Any, ids: NDArray[np.int64]) -> dict[str, NDArray[np.int64]]:
     place = {number: row for row, number in enumerate(ids.tolist())}
     found: dict[tuple[str, str], list[int]] = defaultdict(list)
     for row in rows if isinstance(rows, list) else []:
-        if isinstance(row, dict) and row.get("id") in place:
+        if isinstance(row, dict) and type(row.get("id")) is int and row["id"] in place:
             for pair in _list_values(row):
                 found[pair].append(place[row["id"]])
     values: dict[str, int] = defaultdict(int)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from maskzoo.datasets.classes import ClassMap
 from maskzoo.errors import ArgumentError, ConfigError, list_some, suggest
 from maskzoo.model_file import parse_yaml
 from maskzoo.progress import OnProgress, ProgressEvent
+from maskzoo.system.files import read_regular
 
 __all__ = [
     "ClassEdits",
@@ -168,7 +170,7 @@ def read_class_edits(given: GivenClasses) -> ClassEdits:
         raise ConfigError(f"{origin}: {empty!r} has no old class; expected the names of one or more behind the colon")
     drop = _list_names(content.get(DROP), origin, ())
     names = [*(name for old in sources.values() for name in old), *drop]
-    if twice := [name for place, name in enumerate(names) if name in names[:place]]:
+    if twice := [name for name, times in Counter(names).items() if times > 1]:
         raise ConfigError(f"{origin}: {twice[0]!r} goes to two places; expected each old name once")
     return ClassEdits(origin, sources, drop, rest)
 
@@ -189,10 +191,10 @@ def _read_yaml(path: Path) -> Any:
     try:
         if path.stat().st_size > LARGEST_FILE:
             raise ConfigError(f"{path}: {path.stat().st_size:,} bytes; a class map has at most {LARGEST_FILE:,}")
-        return parse_yaml(path.read_text(encoding="utf-8-sig"), str(path))
+        return parse_yaml(read_regular(path).decode("utf-8-sig"), str(path))
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file; expected a class map (--classes): {FORM}") from None
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise ConfigError(f"{path}: cannot be read as a class map: {error}; expected a UTF-8 text file") from error
 
 

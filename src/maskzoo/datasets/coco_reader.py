@@ -19,6 +19,7 @@ from maskzoo.errors import AnnotationsError, tell_plainly
 from maskzoo.faults import NOUNS, Fault, Words
 from maskzoo.images.find import IMAGE_SUFFIXES
 from maskzoo.images.read import MAX_PIXELS
+from maskzoo.system.files import read_regular
 from maskzoo.system.json_text import parse_json
 
 __all__ = ["TABLES", "find_first", "is_text", "pack_annotations", "read_annotations", "read_json", "sift", "sift_sound"]
@@ -31,7 +32,7 @@ LARGEST_ID = 2**63 - 1  # ids are kept in 64 bits
 def read_json(path: str | Path) -> Any:
     """Read a JSON file. Raises AnnotationsError, with the place, if it is not there or `parse_json` refuses it."""
     try:
-        content = Path(path).read_bytes()
+        content = read_regular(Path(path))
     except OSError as error:
         reason = "no such file" if isinstance(error, FileNotFoundError) else tell_plainly(str(error))
         raise _refuse(path, Words(reason), "a JSON file that can be read") from None

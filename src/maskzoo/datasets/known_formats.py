@@ -15,6 +15,7 @@ from pathlib import Path
 
 from maskzoo.errors import count_words, list_some
 from maskzoo.images.find import IMAGE_SUFFIXES, is_hidden
+from maskzoo.system.files import open_regular
 
 __all__ = [
     "CONVERT",
@@ -134,7 +135,7 @@ def name_format(file: Path) -> tuple[str, str] | None:
 def holds_tables(file: Path) -> bool:
     """Say whether the names of COCO's three tables stand somewhere in a file, without reading it as JSON."""
     try:
-        with file.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as text:
+        with open_regular(file) as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as text:
             return all(text.find(table) >= 0 for table in TABLES)
     except (OSError, ValueError):  # ValueError: an empty file cannot be mapped
         return False
@@ -143,7 +144,7 @@ def holds_tables(file: Path) -> bool:
 def _read_pages(file: Path) -> str:
     """Return the first and last pages of a text, whatever its encoding; nothing if it cannot be read."""
     try:
-        with file.open("rb") as stream:
+        with open_regular(file) as stream:
             first = stream.read(PAGE)
             stream.seek(max(PAGE, file.stat().st_size - PAGE))
             return (first + stream.read(PAGE)).replace(b"\0", b"").decode("latin-1")

@@ -8,6 +8,7 @@ import re
 from typing import Any
 
 from maskzoo.datasets.run_forms import fit_box, unwrap_runs
+from maskzoo.datasets.sifted import LARGEST_NUMBER
 
 __all__ = ["describe_nesting", "join_columns", "nest"]
 
@@ -108,7 +109,7 @@ def _read_text(text: str) -> list[list[float]] | None:
 
 
 def _to_number(value: Any) -> float | None:
-    if type(value) is int or type(value) is float:
+    if type(value) is float or (type(value) is int and abs(value) < LARGEST_NUMBER):
         return value
     try:
         number = float(value) if isinstance(value, str) else math.nan

@@ -10,6 +10,7 @@ from maskzoo.datasets.coco_reader import read_json
 from maskzoo.datasets.layout import INDEX, RESULTS
 from maskzoo.datasets.sifted import is_number
 from maskzoo.errors import ArgumentError, SourceError
+from maskzoo.system.files import open_regular
 
 __all__ = ["INDEX", "RESULTS", "is_predictions", "read_predictions", "to_annotation"]
 
@@ -22,7 +23,7 @@ def is_predictions(source: Path) -> bool:
         return (source / RESULTS).is_file() and (source / INDEX).is_file()
     if source.suffix.lower() != ".json" or not source.is_file():
         return False
-    with source.open("rb") as stream:
+    with open_regular(source) as stream:
         head = stream.read(LOOKED_AT)
     return head.lstrip().startswith(b"[") and all(key in head for key in (b'"image_id"', b'"category_id"', b'"score"'))
 

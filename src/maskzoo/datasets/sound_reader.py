@@ -23,6 +23,7 @@ from maskzoo.datasets.rle import measure_runs, read_runs
 from maskzoo.datasets.sifted import LARGEST_NUMBER, Columns, Sifted, check_numbers, find_order, pack_columns
 from maskzoo.images.read import MAX_PIXELS
 from maskzoo.system.collecting import without_collecting
+from maskzoo.system.files import read_regular
 from maskzoo.system.json_text import UNUSUAL, has_keys
 
 __all__ = ["read_sound"]
@@ -91,7 +92,7 @@ def _require(sound: object) -> None:
 
 def _read_file(path: Path) -> _File:
     """Refuse a key that may stand twice in one object: each stands as often as there are rows that have it."""
-    content = path.read_bytes()
+    content = read_regular(path)
     file = _FILE.decode(content)
     rows = file.annotations
     counts = {field: len(rows) for field in ("image_id", "category_id", "area", "bbox", "segmentation")}

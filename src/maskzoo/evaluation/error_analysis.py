@@ -43,7 +43,8 @@ class Calibration:
     """How far scores are from the share of right detections (IoU 0.5): 0 is honest.
 
     `error` is the expected calibration error, the mean gap weighted by detections, in ten bins of the score, None without
-    a detection; `by_class` by label. `bins` has mean score, share of right ones and count, of bins that hold any.
+    a detection and where a score is below 0 or above 1; `by_class` by label. `bins` has mean score, share of right ones and
+    count, of bins that hold any.
     """
 
     error: float | None
@@ -126,7 +127,10 @@ def _explain_errors(evaluator: COCOeval) -> TideErrors:
 
 def _measure_calibration(evaluator: COCOeval, names: tuple[str, ...]) -> Calibration:
     """Measure how honest scores are, after the evaluator has matched; `names` are those of the labels."""
-    found = evaluator.calibration(n_bins=BINS)
+    try:
+        found = evaluator.calibration(n_bins=BINS)
+    except ValueError:  # of a score below 0 or above 1, which files of other tools have
+        return Calibration(None, (None,) * len(names), ())
     bins = [(one["avg_confidence"], one["avg_accuracy"], int(one["count"])) for one in found["bins"] if one["count"]]
     by_class = tuple(found["per_category"].get(name) for name in names)
     return Calibration(float(found["ece"]) if bins else None, by_class, tuple(bins))

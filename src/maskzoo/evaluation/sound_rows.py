@@ -19,6 +19,7 @@ from maskzoo.datasets.rle import measure_runs
 from maskzoo.datasets.sifted import LARGEST_NUMBER
 from maskzoo.evaluation.numbering import Numbering
 from maskzoo.system.collecting import without_collecting
+from maskzoo.system.files import read_regular
 from maskzoo.system.json_text import UNUSUAL, has_keys
 
 __all__ = ["SoundRows", "read_sound_rows"]
@@ -61,7 +62,7 @@ class SoundRows:
 def read_sound_rows(path: Path, annotations: AnnotationSet, numbering: Numbering) -> SoundRows | None:
     """Return the rows of a result file, or None unless all are sound, have the same fields, and fit the data set."""
     try:
-        content = path.read_bytes()
+        content = read_regular(path)
         with without_collecting():
             rows = _ROWS.decode(content)
             return _pack(rows, annotations, numbering) if rows and _have_same_keys(rows, content) else None

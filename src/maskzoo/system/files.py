@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import io
 import os
 import re
 import secrets
@@ -29,7 +30,9 @@ __all__ = [
     "home",
     "is_taken",
     "make_folder",
+    "open_regular",
     "own_folder",
+    "read_regular",
     "remove_dead_parts",
     "replacing",
     "write_file",
@@ -296,7 +299,25 @@ def home() -> Path:
         ) from error
 
 
+def open_regular(path: Path) -> io.BufferedReader:
+    """Open a file to read its bytes. Raises OSError, for a pipe, a socket or a device too: to read one may never end."""
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    mode = os.fstat(handle).st_mode
+    if stat.S_ISREG(mode):
+        return os.fdopen(handle, "rb")
+    os.close(handle)
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    raise OSError(errno.EINVAL, "a pipe or a device where a file is expected", str(path))
+
+
+def read_regular(path: Path) -> bytes:
+    """Return the bytes of a file. Raises OSError as `open_regular` does."""
+    with open_regular(path) as stream:
+        return stream.read()
+
+
 def hash_file(path: Path) -> str:
     """Return the SHA-256 of a file in hexadecimal."""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-__all__ = ["CORE", "parse_yaml_text"]
+__all__ = ["CORE", "MAX_DEPTH", "parse_yaml_text"]
 
 MAX_DEPTH = 100
 MAX_DIGITS = 400  # above any number that a float holds

@@ -15,7 +15,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from maskzoo.errors import SnapshotError
-from maskzoo.system.files import explained, hash_file, remove_dead_parts, write_whole
+from maskzoo.system.files import explained, hash_file, read_regular, remove_dead_parts, write_whole
 from maskzoo.system.json_text import parse_json
 
 __all__ = ["MANIFEST", "Snapshot", "list_snapshots", "read_newest_snapshot", "tidy_snapshots", "write_snapshot"]
@@ -71,7 +71,7 @@ def read_newest_snapshot(folder: Path) -> Snapshot:
     for row in list_snapshots(folder):
         path = folder / row["file"]
         try:
-            content = path.read_bytes()
+            content = read_regular(path)
         except OSError as error:
             notes.append(f"{path}: cannot be read ({error.strerror})")
             continue
@@ -142,7 +142,7 @@ def _parse(path: Path, content: bytes) -> tuple[dict[str, Tensor], dict[str, Any
             )
         tensors: dict[str, Tensor] = load(content)
         return {name: tensor.clone() for name, tensor in tensors.items()}, json.loads(metadata["state"])
-    except (ValueError, KeyError, TypeError, SafetensorError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError, SafetensorError) as error:
         raise SnapshotError(f"{path}: cannot be read as a snapshot: {error!r}; start the run anew") from error
 
 
@@ -150,14 +150,11 @@ def _read_manifest(folder: Path) -> list[dict[str, Any]] | None:
     """Return the rows of the manifest; None if there is none, or it is damaged."""
     path = folder / MANIFEST
     try:
-        rows = parse_json(path.read_bytes())
+        rows = parse_json(read_regular(path))
         sound = (
             isinstance(rows, list)
             and rows
-            and all(
-                Path(row["file"]).name == row["file"] and _DIGEST.fullmatch(row["sha256"]) and row["iteration"] >= 0
-                for row in rows
-            )
+            and all(_NAME.fullmatch(row["file"]) and _DIGEST.fullmatch(row["sha256"]) and row["iteration"] >= 0 for row in rows)
         )
     except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
         return None

@@ -13,6 +13,7 @@ from maskzoo.errors import ConfigError
 __all__ = ["MAX_VALUES", "Unread", "copy_plain", "find_unread", "read_assignments"]
 
 MAX_VALUES = 200_000  # aliases and sums can make a small file large
+LARGEST = 10**300  # of a whole number that is computed
 _OPERATORS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
@@ -42,19 +43,20 @@ def read_assignments(text: str, origin: str) -> dict[str, Any]:
     Raises:
         ConfigError: It is not Python.
     """
+    left = [MAX_VALUES]
     try:
-        values = _read_statements(ast.parse(text).body, origin)
+        values = _read_statements(ast.parse(text).body, origin, [MAX_VALUES])
+        return {name: copy_plain(value, origin, left) for name, value in values.items()}
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise ConfigError(f"{origin}: not a config in Python: {error or type(error).__name__}") from None
-    return {name: copy_plain(value, origin, [MAX_VALUES]) for name, value in values.items()}
+        raise ConfigError(f"{origin}: not a config in Python: {str(error) or type(error).__name__}") from None
 
 
-def _read_statements(body: Sequence[ast.stmt], origin: str) -> dict[str, Any]:
+def _read_statements(body: Sequence[ast.stmt], origin: str, left: list[int]) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for statement in body:
         match statement:
             case ast.Assign(targets=[ast.Name(id=name)], value=value) | ast.AnnAssign(target=ast.Name(id=name), value=value):
-                values[name] = None if value is None else _evaluate(value, values, origin)
+                values[name] = None if value is None else _evaluate(value, values, origin, left)
             case ast.Expr(value=ast.Constant()) | ast.Pass():
                 pass
             case _:
@@ -87,11 +89,14 @@ def _leave(node: ast.AST, origin: str) -> Unread:
     return Unread(text if len(text) < 80 else text[:77] + "...", f"{origin}, line {getattr(node, 'lineno', '?')}")
 
 
-def _evaluate(node: ast.expr, names: Mapping[str, Any], origin: str) -> Any:
-    """Return the value of an expression of plain values, tuples as lists; `Unread` for any other."""
+def _evaluate(node: ast.expr, names: Mapping[str, Any], origin: str, left: list[int]) -> Any:
+    """Return the value of an expression of plain values, tuples as lists; `Unread` for any other.
+
+    `left` counts down how much sums may still make of the file's texts and lists.
+    """
 
     def of(inner: ast.expr) -> Any:
-        return _evaluate(inner, names, origin)
+        return _evaluate(inner, names, origin, left)
 
     match node:
         case ast.Constant(value=value) if isinstance(value, str | int | float | bool | None):
@@ -112,8 +117,9 @@ def _evaluate(node: ast.expr, names: Mapping[str, Any], origin: str) -> Any:
             value = of(inner)
             if type(value) in (int, float):
                 return -value if isinstance(sign, ast.USub) else value
-        case ast.BinOp(left=left, op=sign, right=right) if type(sign) in _OPERATORS:
-            return _calculate(of(left), _OPERATORS[type(sign)], of(right), node, origin)
+        case ast.BinOp(left=one, op=sign, right=other) if type(sign) in _OPERATORS:
+            result = _calculate(of(one), _OPERATORS[type(sign)], of(other), left)
+            return _leave(node, origin) if result is None else result
         case ast.Subscript(value=inner, slice=index):
             value, key = of(inner), of(index)
             return _pick(value, key, node, origin)
@@ -137,17 +143,18 @@ def _join(pairs: Sequence[tuple[Any, Any]], node: ast.expr, origin: str) -> Any:
     return made
 
 
-def _calculate(left: Any, operation: Callable[[Any, Any], Any], right: Any, node: ast.expr, origin: str) -> Any:
-    """Numbers are added, multiplied and divided; lists and texts only added."""
-    numbers = type(left) in (int, float) and type(right) in (int, float)
-    if not numbers and not (operation is operator.add and type(left) is type(right) and type(left) in (list, str)):
-        return _leave(node, origin)
-    if not numbers and len(left) + len(right) > MAX_VALUES:
-        return _leave(node, origin)
-    try:
-        return operation(left, right)
-    except ArithmeticError:
-        return _leave(node, origin)
+def _calculate(one: Any, operation: Callable[[Any, Any], Any], other: Any, left: list[int]) -> Any:
+    """Add, multiply and divide numbers, add lists and texts; None for all else, and for what grows too large."""
+    if type(one) in (int, float) and type(other) in (int, float):
+        try:
+            number = operation(one, other)
+        except ArithmeticError:
+            return None
+        return number if abs(number) < LARGEST or type(number) is float else None  # products of products soon fill a machine
+    if operation is operator.add and type(one) is type(other) and type(one) in (list, str):
+        left[0] -= len(one) + len(other)
+        return one + other if left[0] >= 0 else None
+    return None
 
 
 def _pick(value: Any, key: Any, node: ast.expr, origin: str) -> Any:

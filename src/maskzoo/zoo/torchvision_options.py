@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import yaml
-
 from maskzoo.errors import ConfigError, suggest
+from maskzoo.model_file import parse_yaml
 from maskzoo.zoo.choices import Draft, Settings
 
 __all__ = ["translate_torchvision"]
@@ -79,8 +78,4 @@ def _parse(option: str) -> tuple[str, Any]:
     name, equals, value = option.partition("=")
     if not equals or not name:
         raise ConfigError(f"--option {option}: expected an argument of torchvision's function, such as min_size=600")
-    try:
-        found = yaml.safe_load(value.strip().replace("(", "[").replace(")", "]"))
-    except yaml.YAMLError as error:
-        raise ConfigError(f"--option {option}: the value is not valid: {error}") from None
-    return name.strip(), found
+    return name.strip(), parse_yaml(value.strip().replace("(", "[").replace(")", "]"), f"--option {option:.200}")

@@ -22,6 +22,7 @@ from maskzoo.images.find import find_pictures
 from maskzoo.images.read import read_image
 from maskzoo.progress import OnProgress, ProgressEvent, say_nothing
 from maskzoo.system.encodings import describe_encoding
+from maskzoo.system.files import read_regular
 
 __all__ = [
     "BOXES",
@@ -283,7 +284,7 @@ def read_text(path: Path) -> str:
         size = path.stat().st_size
         if size > LARGEST_TEXT:
             raise SourceError(f"{path}: {size:,} bytes; expected a text file of at most {LARGEST_TEXT:,}")
-        content = path.read_bytes()
+        content = read_regular(path)
         return content.decode("utf-16" if content.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "utf-8-sig")
     except UnicodeDecodeError as error:
         raise SourceError(f"{path}: cannot be read as text: {describe_encoding(content, error)}") from error

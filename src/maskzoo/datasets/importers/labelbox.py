@@ -19,6 +19,7 @@ from maskzoo.datasets.importers.drawn_shapes import Points, draw_rectangle, read
 from maskzoo.datasets.importers.labelled import Labels
 from maskzoo.datasets.importers.labelled_pictures import LabelledPicture, LabelledShape, Size
 from maskzoo.errors import MaskzooError
+from maskzoo.system.files import open_regular
 from maskzoo.system.json_text import parse_json
 
 __all__ = ["has_labelbox_rows", "is_labelbox", "read_labelbox"]
@@ -41,7 +42,7 @@ def has_labelbox_rows(source: Path) -> bool:
 
 
 def _begins_as_labelbox(path: Path) -> bool:
-    with suppress(OSError, ValueError), path.open("rb") as file:
+    with suppress(OSError, ValueError), open_regular(path) as file:
         return is_labelbox(parse_json(file.readline(HEAD)))
     return False
 

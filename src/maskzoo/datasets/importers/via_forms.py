@@ -17,6 +17,7 @@ from typing import Any
 
 from maskzoo.datasets.importers.builder import read_text
 from maskzoo.errors import SourceError
+from maskzoo.system.files import open_regular
 
 __all__ = ["ViaContent", "is_via", "is_via_csv", "read_csv", "read_via_content"]
 
@@ -64,7 +65,7 @@ def is_via_csv(path: Path) -> bool:
     """Say whether a file begins as VIA's CSV does."""
     if path.suffix.lower() != ".csv" or not path.is_file():
         return False
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         first = file.read(1000).decode("utf-8", "replace").lstrip("\ufeff").splitlines()[:1]
     columns = first[0].lstrip("#").replace('"', "").split(_find_separator(first[0])) if first else []
     return bool(first) and (set(columns) >= CSV_COLUMNS or "VGG Image Annotator" in first[0])

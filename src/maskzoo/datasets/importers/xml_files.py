@@ -15,6 +15,7 @@ from maskzoo.datasets.importers.labelled_pictures import Size
 from maskzoo.datasets.known_formats import name_format
 from maskzoo.errors import SourceError
 from maskzoo.images.find import find_pictures
+from maskzoo.system.files import open_regular
 
 __all__ = ["list_xml", "parse_xml", "read_numbers", "read_roots", "read_size", "read_whole", "read_xml"]
 
@@ -49,7 +50,7 @@ def read_xml(path: Path) -> Element:
     try:
         if path.stat().st_size > LARGEST_FILE:
             raise SourceError(f"{path}: {path.stat().st_size:,} bytes; expected at most {LARGEST_FILE:,}; export it in parts")
-        with path.open("rb") as stream:
+        with open_regular(path) as stream:
             return parse_xml(stream, path)
     except (OSError, ValueError) as error:
         raise SourceError(f"{path}: cannot be read: {error}") from error

@@ -17,6 +17,7 @@ from maskzoo.datasets.importers.yolo_labels import NO_LABELS, LabelFiles, has_pi
 from maskzoo.datasets.layout import SPLITS
 from maskzoo.errors import MaskzooError, SourceError, count_words, list_some
 from maskzoo.images.find import find_pictures, is_hidden
+from maskzoo.system.files import open_regular
 
 __all__ = ["is_yolo", "read_yolo"]
 
@@ -47,7 +48,7 @@ def _find_texts(folder: Path) -> list[Path]:
 
 def _looks_like_labels(path: Path) -> bool:
     """Say whether the first row of a text is numbers after a whole one, as every row of YOLO's is; True if it is empty."""
-    with path.open("rb") as stream:
+    with open_regular(path) as stream:
         row = _split_row(stream.readline(LONGEST_ROW).decode("utf-8-sig", "replace"))
     return not row or (row[0].isdigit() and re.fullmatch(r"[-+.\de]+", "".join(row[1:5]), re.ASCII) is not None)
 
