@@ -26,9 +26,9 @@ INTRODUCTION = """# Licences of what comes along
 maskzoo is under Apache-2.0. These packages come with it or with one of its extras, by their own metadata
 (`python tools/licences.py > docs/licences.md`); a test refuses a licence that would put a duty on your code. Wheels may hold
 libraries of others: PyAV's hold x264, under the GPL ([videos](video.md#what-reads-and-writes)); leave the extra `video` out,
-or build PyAV against another FFmpeg, where that matters. torch's builds for CUDA bring triton (MIT), and NVIDIA's libraries under NVIDIA's
-terms: they are not listed, and the build for CPUs has none. `make dist` writes the list with versions as CycloneDX:
-`dist/sbom.json`.
+or build PyAV against another FFmpeg, where that matters. torch's builds for CUDA bring triton (MIT), and NVIDIA's libraries
+under NVIDIA's terms: they are not listed, and the build for CPUs has none. `make dist` writes the list with versions as
+CycloneDX: `dist/sbom.json`.
 
 | package | licence |
 |---|---|
