@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help demo browser test test-slow coverage lint docs docs-site dist extras lock parity bench reliability clean
+.PHONY: help demo browser test test-slow coverage lint docs docs-site dist extras lock audit versions mutants parity bench reliability clean
 
 help:
 	@echo "make demo       offline, in minutes: make a data set, check it, train, measure, predict, report"
@@ -18,6 +18,9 @@ help:
 	@echo "make dist       build wheel and sdist into dist/ and check them; the licences and versions of all that is installed too"
 	@echo "make extras     install maskzoo with each extra alone, in new environments, and use it; EXTRAS=\"serve video\" for some"
 	@echo "make lock       write requirements.lock: every version with its hashes"
+	@echo "make audit      known faults of the locked versions, by pip-audit"
+	@echo "make versions   tests with the oldest release of every dependency; RESOLUTION=highest: the newest; TOLD: which tests"
+	@echo "make mutants    how many small faults in operators, weights, data and config the tests notice"
 	@echo "make parity     measure against the golden sets and write docs/parity.md's tables anew"
 	@echo "make bench      build the peers outside the checkout, measure maskzoo against them, and write docs/performance.md"
 	@echo "make reliability  the long forms of attacks and faults, whose figures docs/reliability.md has"
@@ -82,13 +85,31 @@ dist: $(STAMP)
 extras: $(STAMP)
 	$(BIN)/python tools/extras.py $(EXTRAS)
 
-LOCKED := int8 serve hub video cvat tiff track
+LOCKED := int8 serve hub video cvat tiff track wandb mlflow
 # Not torch: which build fits is the machine's matter. Install it first, then: pip install --no-deps --require-hashes -r this.
+# Where the default index has torch with CUDA, its packages would be locked too: make lock UV_INDEX=https://download.pytorch.org/whl/cpu
 lock: $(STAMP)
-	$(BIN)/python -m piptools compile --quiet --generate-hashes --strip-extras --no-header --no-annotate --no-emit-index-url \
-		--no-emit-trusted-host --no-emit-find-links --unsafe-package torch --unsafe-package maskzoo \
-		--constraint constraints.txt $(addprefix --extra ,$(LOCKED)) --output-file requirements.lock pyproject.toml
-	sed -i '/^# WARNING/,$$d' requirements.lock
+	$(BIN)/uv pip compile --quiet --generate-hashes --no-header --no-annotate --no-emit-package torch --no-emit-package maskzoo \
+		--python $(BIN)/python --constraint constraints.txt $(addprefix --extra ,$(LOCKED)) --output-file requirements.lock pyproject.toml
+
+# The newest faults that are known of what is locked; asks the package index for each version.
+audit: $(STAMP)
+	$(BIN)/uv tool run pip-audit --strict --requirement requirements.lock --no-deps --disable-pip
+
+# The oldest releases that the metadata allows, or with RESOLUTION=highest the newest there are, outside the checkout's environment.
+RESOLUTION ?= lowest-direct
+VERSIONS := .venv-$(RESOLUTION)
+TOLD := tests/reliability/test_imports.py tests/reliability/test_silence.py tests/ops tests/images tests/video tests/serving/test_app.py
+versions: $(STAMP)
+	$(BIN)/uv venv --quiet --clear --python $(PYTHON) $(VERSIONS)
+	$(BIN)/uv pip install --quiet --python $(VERSIONS)/bin/python --resolution $(RESOLUTION) --editable ".[$(shell echo $(LOCKED) | tr ' ' ,)]"
+	$(BIN)/uv pip install --quiet --python $(VERSIONS)/bin/python pytest pytest-timeout hypothesis pycocotools schemathesis packaging
+	$(VERSIONS)/bin/python -m pytest -o filterwarnings=default $(TOLD)
+
+mutants: $(STAMP)
+	$(PIP) install --quiet cosmic-ray
+	OMP_NUM_THREADS=1 $(BIN)/python tools/mutants.py
+
 parity: $(STAMP)
 	rm -f benchmarks/results/parity.json
 	MASKZOO_PARITY_REPORT=benchmarks/results/parity.json $(BIN)/python -m pytest tests/parity -m "slow or not slow"
@@ -112,4 +133,4 @@ bench: $(STAMP)
 	$(BIN)/python tools/write_docs.py
 
 clean:
-	rm -rf $(VENV) dist site .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage demo-out
+	rm -rf $(VENV) .venv-* dist site .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage demo-out

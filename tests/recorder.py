@@ -41,8 +41,8 @@ def can_trace() -> bool:
     return subprocess.run(probe, check=False, capture_output=True).returncode == 0
 
 
-def record(folder: Path, *arguments: object, **environment: str) -> Recording:
-    """Run Python in `folder` with an empty home in it."""
+def record(folder: Path, *arguments: object, asked: str = "", **environment: str) -> Recording:
+    """Run Python in `folder` with an empty home in it; attempts to reach `asked`, host:port, are recorded but let through."""
     home, log, trace = (folder / "recorded" / name for name in ("home", "log", "trace"))
     shutil.rmtree(home.parent, ignore_errors=True)
     home.mkdir(parents=True)
@@ -55,6 +55,7 @@ def record(folder: Path, *arguments: object, **environment: str) -> Recording:
         "PYTHONPATH": os.pathsep.join((str(HOOK), str(SOURCE))),
         "PYTHONDONTWRITEBYTECODE": "1",
         "NETWORK_LOG": str(log),
+        "NETWORK_ASKED": asked,
         "OMP_NUM_THREADS": "1",
         "CUDA_VISIBLE_DEVICES": "",
     }

@@ -104,13 +104,6 @@ def test_tensorboard_gets_a_file_of_events(inputs, tmp_path):
     assert b"step/rpn_class" in events.read_bytes() and b"evaluation/mask_ap" in events.read_bytes()
 
 
-@pytest.mark.skipif(importlib.util.find_spec("tensorboard") is not None, reason="the extra track is installed")
-def test_without_tensorboard_the_error_says_how_to_install_it(inputs, tmp_path):
-    model, data = inputs
-    said = train(model, data, "--from", "none", "--track", "tensorboard", "--out", tmp_path / "run", code=1)
-    assert "pip install 'maskzoo[track]'" in said
-
-
 def test_classes_of_a_map_are_trained_measured_and_kept_with_the_run(inputs, tmp_path):
     model, data = inputs
     (tmp_path / "map.yml").write_text("round: disk\ndrop: square\n")

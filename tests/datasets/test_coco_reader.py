@@ -26,6 +26,15 @@ def spoil(**values):
     return data
 
 
+def test_runs_of_an_image_of_a_size_that_is_refused_are_not_counted():
+    data = make_data()
+    image = data["images"][0]
+    image.update(height=20_000, width=20_000)
+    runs = {"size": [20_000, 20_000], "counts": [4]}  # too few, which would be told as well
+    data["annotations"] = [{**data["annotations"][0], "image_id": image["id"], "iscrowd": 1, "segmentation": runs}]
+    assert faults_of(data) == [(f"image {image['id']}", "width x height")]
+
+
 def test_everything_in_the_file_is_packed_as_it_stands(tmp_path):
     data = make_data()
     packed = read_annotations(write(tmp_path / "a.json", data))

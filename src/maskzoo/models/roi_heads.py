@@ -289,4 +289,4 @@ def _predict_boxes(predictor: nn.Module, feature: Tensor, boxes: Tensor) -> tupl
 
 def _images(boxes: Tensor) -> Tensor:
     """Image index `[B*N]` of each of the boxes `[B N 4]`."""
-    return torch.arange(boxes.shape[0], device=boxes.device).repeat_interleave(boxes.shape[1])
+    return torch.arange(boxes.shape[0], device=boxes.device)[:, None].expand(boxes.shape[:2]).flatten()

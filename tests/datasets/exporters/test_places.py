@@ -60,3 +60,12 @@ def test_a_link_that_leads_elsewhere_is_replaced(tmp_path):
     link.symlink_to(tmp_path / "b.png")
     assert place_picture(tmp_path / "a.png", link, "link")
     assert link.read_text() == "a" and (tmp_path / "b.png").read_text() == "b"
+
+
+def test_without_pictures_none_is_placed_and_what_stands_there_is_told(tmp_path):
+    picture, target = tmp_path / "a.png", tmp_path / "out" / "a.png"
+    picture.write_bytes(b"a picture")
+    assert not place_picture(picture, target, "none") and not place_picture(None, target, "copy")
+    assert not target.parent.exists()
+    assert place_picture(picture, target, "copy") and target.read_bytes() == b"a picture"
+    assert place_picture(None, target, "copy") and place_picture(picture, target, "none")
