@@ -1,7 +1,7 @@
 """The command line, one file per verb: parse, call, print.
 
 Exit codes: 0 done, 1 an error that says what to do, 2 a wrong call, 3 some images could not be read, or `verify` found
-a difference, 130 Ctrl-C.
+a difference, 130 Ctrl-C, 143 SIGTERM.
 Whatever is slow to import (torch, OpenCV) is imported inside the verb that needs it, so that help appears at once.
 """
 
@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -95,9 +98,10 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         sys.stdout.reconfigure(errors="backslashreplace")  # a file's name may not be text in this terminal's encoding
     code: int | str | None = 0
     try:
-        app(arguments, prog_name="maskzoo")
+        with _softened_sigterm() as received:
+            app(arguments, prog_name="maskzoo")
     except SystemExit as end:
-        code = end.code
+        code = 128 + received[0] if received else end.code
     except MaskzooError as error:
         print_error(error)
         code = 2 if isinstance(error, ArgumentError) else 1
@@ -110,6 +114,29 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
     sys.exit(code)
+
+
+@contextmanager
+def _softened_sigterm() -> Iterator[list[int]]:
+    """Let SIGTERM end a verb as Ctrl-C does, so that nothing half written and no temporary folder is left; yield what came.
+
+    A second one ends the process at once.
+    """
+    received: list[int] = []
+
+    def interrupt(number: int, frame: object) -> None:
+        received.append(number)
+        signal.signal(number, signal.SIG_DFL)
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield received
+        return
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield received
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _name_verb(arguments: Sequence[str]) -> str:
