@@ -97,17 +97,21 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a file's name may not be text in this terminal's encoding
     code: int | str | None = 0
+    received: list[int] = []
     try:
-        with _softened_sigterm() as received:
+        with _softened_sigterm(received):
             app(arguments, prog_name="maskzoo")
     except SystemExit as end:
-        code = 128 + received[0] if received else end.code
+        code = end.code
+    except KeyboardInterrupt:  # before the verb has begun
+        code = 128 + signal.SIGINT
     except MaskzooError as error:
         print_error(error)
         code = 2 if isinstance(error, ArgumentError) else 1
         if code == 2:
             verb = _name_verb(sys.argv[1:] if arguments is None else arguments)
             open_stderr().print(f"Usage: {verb} --help", soft_wrap=True)
+    code = 128 + received[0] if received else code
     try:
         sys.stdout.flush()
     except BrokenPipeError:  # the reader (`| head`) has gone; let the flush at exit find an open file
@@ -117,12 +121,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 @contextmanager
-def _softened_sigterm() -> Iterator[list[int]]:
-    """Let SIGTERM end a verb as Ctrl-C does, so that nothing half written and no temporary folder is left; yield what came.
-
-    A second one ends the process at once.
-    """
-    received: list[int] = []
+def _softened_sigterm(received: list[int]) -> Iterator[None]:
+    """Let SIGTERM end a verb as Ctrl-C does, so that nothing half written and no temporary folder is left, and add it to
+    `received`. A second one ends the process at once."""
 
     def interrupt(number: int, frame: object) -> None:
         received.append(number)
@@ -130,13 +131,13 @@ def _softened_sigterm() -> Iterator[list[int]]:
         raise KeyboardInterrupt
 
     if threading.current_thread() is not threading.main_thread():
-        yield received
+        yield
         return
     before = signal.signal(signal.SIGTERM, interrupt)
     try:
-        yield received
+        yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
 
 
 def _name_verb(arguments: Sequence[str]) -> str:
