@@ -60,7 +60,8 @@ class Injection:
         self.active = self.number == batch.image_ids[0]
         if self.active and self.kind == "pixel":
             batch = replace(batch, images=replace(batch.images, pixels=self.change(batch.images.pixels)))
-        if self.active and self.kind == "box":
+        if self.active and self.kind == "box":  # finite ones are cut at the picture when they are read
+            self.value = torch.nan
             batch = replace(batch, truth=replace(batch.truth, boxes=self.change(batch.truth.boxes)))
         return self.compute(batch)
 
@@ -136,11 +137,12 @@ def count_drops(folder, count):
 
 
 def test_what_is_not_finite_never_reaches_weights_or_average_and_its_images_are_named(tmp_path):
-    dropped, _ = count_drops(tmp_path, 8)
+    dropped, _ = count_drops(tmp_path, 6)
     assert dropped >= 2
 
 
 @pytest.mark.reliability
+@pytest.mark.timeout(3600)
 def test_hundreds_of_places(tmp_path):
     dropped, overflown = count_drops(tmp_path, COUNT)
     print(f"{dropped} of {COUNT} steps were dropped, {overflown} counted as float16's overflow")
