@@ -88,7 +88,7 @@ def evaluate_layouts(count):
 
 
 def test_names_and_ap_are_the_same_in_any_layout():
-    evaluate_layouts(50)
+    evaluate_layouts(20)
 
 
 @pytest.mark.reliability
@@ -161,7 +161,7 @@ def follow_models(folder, count, exported=0):
 
 
 def test_a_model_in_any_layout_finds_says_and_begins_with_the_same(tmp_path):
-    follow_models(tmp_path, 2)
+    follow_models(tmp_path, 1)
 
 
 @pytest.mark.reliability

@@ -72,11 +72,6 @@ def kill_often(inputs, folder, count):
     raise AssertionError(f"only {len(times)} of {3 * count} runs were still at work")
 
 
-@linux
-def test_a_worker_and_a_rank_that_are_killed_are_named_and_the_run_goes_on(inputs, tmp_path):
-    kill_often(inputs, tmp_path, 2)
-
-
 @pytest.mark.reliability
 @pytest.mark.timeout(3600)
 @linux
