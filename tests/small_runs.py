@@ -11,7 +11,9 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import torch
 from PIL import Image
+from safetensors.torch import load_file
 
 from maskzoo.model_file import dump_config
 from maskzoo.zoo.rows import read_row
@@ -132,3 +134,18 @@ def read_rows(run: Path, kind: str = "step") -> list[dict]:
     lines = path.read_text().splitlines(keepends=True) if path.exists() else []
     rows = [json.loads(line) for line in lines if line.endswith("\n")]
     return [row for row in rows if row["kind"] == kind]
+
+
+def describe_run(run: Path) -> tuple[list[dict], dict[str, dict[str, torch.Tensor]]]:
+    """Return the steps and evaluations of a run but for the time they took, and its weights."""
+    rows = [row for kind in ("step", "evaluation") for row in read_rows(run, kind)]
+    rows = [{key: value for key, value in row.items() if key != "images_per_second"} for row in rows]
+    return rows, {name: load_file(run / name) for name in ("last.safetensors", "best.safetensors")}
+
+
+def assert_equal_runs(ours: tuple[list, dict], theirs: tuple[list, dict]) -> None:
+    """Hold two runs, as `describe_run` gives them, against each other bit for bit."""
+    assert ours[0] == theirs[0]
+    for name, tensors in theirs[1].items():
+        assert ours[1][name].keys() == tensors.keys()
+        assert all(torch.equal(ours[1][name][key], tensors[key]) for key in tensors), name

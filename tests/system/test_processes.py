@@ -136,11 +136,9 @@ def test_an_error_of_this_process_is_not_called_a_lost_process(tmp_path, outside
     ],
 )
 def test_what_the_libraries_say_of_another_process_is_told_from_the_rest(says, lost):
-    def fail():
+    kind, said = (MaskzooError, "lost another process") if lost else (RuntimeError, re.escape(says))
+    with pytest.raises(kind, match=said), Processes(0, 2).explained():
         raise RuntimeError(says)
-
-    with pytest.raises(MaskzooError if lost else RuntimeError, match="lost another process" if lost else re.escape(says)):
-        Processes(0, 2)._exchange(fail)
 
 
 def test_a_process_alone_has_no_group_and_imports_nothing_for_it(tmp_path, outside):

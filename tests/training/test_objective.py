@@ -42,6 +42,15 @@ def test_a_cascade_learns_of_an_image_without_objects_that_all_is_background():
     assert losses.box_class > 0 and losses.box_delta == 0 and losses.total.isfinite()
 
 
+def test_a_cascade_whose_boxes_are_no_numbers_has_a_loss_that_is_none_either():
+    config = small_config(CASCADE_GN, *THIN)
+    network, batch = small_network(config).train(), make_batch([make_photo(64, 96)], config.input)
+    with torch.no_grad():
+        network.heads.stages[0].box.delta.bias[0] = torch.nan
+    truth = make_truth([[5.0, 5.0, 40.0, 40.0], [30.0, 10.0, 90.0, 60.0]])
+    assert not Objective(network, config.training, 5)(batch, truth, [in_order]).total.isfinite()
+
+
 def test_boxes_without_area_are_left_out_unless_an_image_has_no_other():
     truth = make_truth([[0.0, 0.0, 10.0, 10.0]], batch=2)
     flat, good, far = [3.0, 3.0, 3.0, 9.0], [0.0, 0.0, 10.0, 8.0], [50.0, 50.0, 60.0, 60.0]

@@ -9,6 +9,7 @@ import pytest
 BUSY = """
 import sys, time, torch
 from pathlib import Path
+from maskzoo.errors import SnapshotError
 from maskzoo.training.termination import Terminator
 torch.set_num_threads(1)
 a = torch.randn(12000, 12000)
@@ -16,6 +17,8 @@ def save():
     Path(sys.argv[1]).write_text("saved")
     if sys.argv[2] == "fail":
         raise OSError("no space")
+    if sys.argv[2] == "refuse":
+        raise SnapshotError("snapshots: cannot be written (No space left on device); make room there")
 with Terminator(save):
     print("ready", flush=True)
     {work}
@@ -49,6 +52,14 @@ def test_a_save_that_fails_shows_its_traceback_and_ends_with_1(tmp_path):
     _, errors = process.communicate(timeout=30)
     assert process.returncode == 1
     assert "no space" in errors
+
+
+def test_a_snapshot_that_cannot_be_written_is_one_sentence(tmp_path):
+    process = start(tmp_path / "state", "time.sleep(60)", "refuse")
+    process.terminate()
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert errors == "Error: snapshots: cannot be written (No space left on device); make room there\n"
 
 
 def test_leaving_it_gives_the_signals_back(tmp_path):

@@ -1,5 +1,6 @@
 import contextlib
 import json
+import math
 import sys
 
 import pytest
@@ -28,6 +29,25 @@ def test_a_step_without_a_finite_loss_changes_nothing_and_leaves_its_inputs(tmp_
         assert content.get_tensor("pixels").isnan().sum() == 1
     (row,) = [row for row in rows if row["kind"] == "step"]
     assert row["dropped"] and "loss" not in row
+
+
+def test_a_running_variance_that_overflows_drops_the_step_although_its_losses_are_finite(tmp_path):
+    config = make_config("training.epochs=1", "training.milestones=[1]", "training.warmup.iterations=0")
+    bright = make_batch(1)
+    bright.images.pixels.mul_(1e25)
+    trainer, rows = make_trainer(tmp_path, [bright], "ema=0.9", config=config)
+    before = copy_state(trainer)
+    trainer.train()
+    assert is_equal(trainer.model.state_dict(), before) and trainer.state.position.dropped == 1
+    assert all(tensor.isfinite().all() for tensor in trainer.state.tensors().values())
+    (note,) = [row["text"] for row in rows if row["kind"] == "note"]
+    assert note.startswith(
+        "step 1: a loss or running statistic is not finite with images 101; dropped, its inputs are in nonfinite-"
+    )
+    (file,) = tmp_path.glob("nonfinite-*.safetensors")
+    with safe_open(file, "pt") as content:
+        found = {name: float(value) for name, value in json.loads(content.metadata()["losses"]).items()}
+    assert found.pop("largest_statistic") == torch.inf and all(map(math.isfinite, found.values()))
 
 
 def test_training_goes_on_after_a_dropped_step_as_if_it_had_not_been(tmp_path):

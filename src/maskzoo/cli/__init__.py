@@ -1,7 +1,7 @@
 """The command line, one file per verb: parse, call, print.
 
 Exit codes: 0 done, 1 an error that says what to do, 2 a wrong call, 3 some images could not be read, or `verify` found
-a difference, 130 Ctrl-C.
+a difference, 130 Ctrl-C, 143 SIGTERM.
 Whatever is slow to import (torch, OpenCV) is imported inside the verb that needs it, so that help appears at once.
 """
 
@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -94,22 +97,47 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a file's name may not be text in this terminal's encoding
     code: int | str | None = 0
+    received: list[int] = []
     try:
-        app(arguments, prog_name="maskzoo")
+        with _softened_sigterm(received):
+            app(arguments, prog_name="maskzoo")
     except SystemExit as end:
         code = end.code
+    except KeyboardInterrupt:  # before the verb has begun
+        code = 128 + signal.SIGINT
     except MaskzooError as error:
         print_error(error)
         code = 2 if isinstance(error, ArgumentError) else 1
         if code == 2:
             verb = _name_verb(sys.argv[1:] if arguments is None else arguments)
             open_stderr().print(f"Usage: {verb} --help", soft_wrap=True)
+    code = 128 + received[0] if received else code
     try:
         sys.stdout.flush()
     except BrokenPipeError:  # the reader (`| head`) has gone; let the flush at exit find an open file
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
     sys.exit(code)
+
+
+@contextmanager
+def _softened_sigterm(received: list[int]) -> Iterator[None]:
+    """Let SIGTERM end a verb as Ctrl-C does, so that nothing half written and no temporary folder is left, and add it to
+    `received`. A second one ends the process at once."""
+
+    def interrupt(number: int, frame: object) -> None:
+        received.append(number)
+        signal.signal(number, signal.SIG_DFL)
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
 
 
 def _name_verb(arguments: Sequence[str]) -> str:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import timedelta
 from functools import cached_property
 from types import TracebackType
@@ -84,7 +85,8 @@ class Processes:
         import torch.distributed as group
 
         parts: list[Any] | None = [None] * self.count if self.rank == 0 else None
-        self._exchange(lambda: group.gather_object(value, parts, dst=0))
+        with self.explained():
+            group.gather_object(value, parts, dst=0)
         return parts
 
     def broadcast(self, value: Value) -> Value:
@@ -94,7 +96,8 @@ class Processes:
         import torch.distributed as group
 
         values = [value]
-        self._exchange(lambda: group.broadcast_object_list(values, src=0))
+        with self.explained():
+            group.broadcast_object_list(values, src=0)
         return values[0]
 
     def all_reduce_mean(self, tensor: torch.Tensor) -> torch.Tensor:
@@ -104,7 +107,8 @@ class Processes:
         import torch.distributed as group
 
         total = tensor.clone()
-        self._exchange(lambda: group.all_reduce(total))
+        with self.explained():
+            group.all_reduce(total)
         return total / self.count
 
     def barrier(self) -> None:
@@ -122,11 +126,13 @@ class Processes:
             if group.is_initialized():
                 group.destroy_process_group()
 
-    def _exchange(self, call: Callable[[], object]) -> None:
+    @contextmanager
+    def explained(self) -> Iterator[None]:
+        """Raise MaskzooError for a RuntimeError inside that says that another process is lost."""
         try:
-            call()
+            yield
         except RuntimeError as error:
-            if not _LOST.search(str(error)):
+            if self.count == 1 or not _LOST.search(str(error)):
                 raise
             raise MaskzooError(
                 f"process {self.rank} of {self.count} lost another process, whose own error says why "

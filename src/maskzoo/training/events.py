@@ -73,9 +73,6 @@ class RunEvents:
         elif row["kind"] == "evaluation":
             self.tell(ProgressEvent("Training", note=_describe(row, self.epochs)))
         elif row["kind"] == "step":
-            if row.get("dropped"):
-                text = f"step {row['iteration']}: the loss is not finite; dropped, its inputs are in the run's folder"
-                self.tell(ProgressEvent("Training", note=text))
             self._tell_step(row["epoch"], row["iteration"], row["images_per_second"] / self.images_per_step)
 
     def end(self, text: str) -> None:

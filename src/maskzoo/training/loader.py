@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import multiprocessing
 import os
 import signal
 import sys
 import threading
 import warnings
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.utils.data import DataLoader, Dataset
 
 from maskzoo.config import ModelConfig, RunSettings
 from maskzoo.datasets.annotations import AnnotationSet
 from maskzoo.errors import ConfigError, MaskzooError, TrainingError
 from maskzoo.images.batch import make_batch
 from maskzoo.structures import GroundTruth, ImageBatch
+from maskzoo.system.take_ahead import take_ahead
 from maskzoo.training.augment import AnnotatedImage
 from maskzoo.training.samples import Replaced, Sample, SampleMaker, count_positions, order_images
 
@@ -100,29 +103,12 @@ class TrainingLoader:
     def _make_all(self, batches: _Batches, start: int) -> Generator[list[Sample], None, None]:
         places = range(start, len(batches))
         workers = min(self._settings.workers, len(places))
-        if workers == 0:
-            yield from (_unwrap(batches[place]) for place in places)
-            return
-        try:
-            made = _start_workers(batches, places, workers)
-        except OSError as error:  # of the semaphores or the fork itself
-            raise TrainingError(
-                f"{workers} processes that read images cannot be started ({error.strerror or error}); expected room in "
-                "/dev/shm for their semaphores, and leave to start processes; give the container more of both, or let the run "
-                "read its images itself (run.workers=0)"
-            ) from error
-        try:
+        made = _make_in_workers(batches, places, workers) if workers else (batches[place] for place in places)
+        with contextlib.closing(made):
             for samples in made:
-                yield _unwrap(samples)
-        except RuntimeError as error:
-            if "DataLoader worker" not in str(error):
-                raise
-            raise TrainingError(
-                f"a process that reads images was ended from outside: {error}; expected them to live as long as the run; "
-                "if memory ran short, use fewer of them (run.workers=1)"
-            ) from error.with_traceback(None)  # its frames would keep the other workers
-        finally:
-            del made  # the last reference: the workers are told to end, and waited for
+                if isinstance(samples, MaskzooError):
+                    raise samples
+                yield samples
 
     def _collate(self, samples: list[Sample]) -> TrainingBatch:
         images = [sample.image for sample in samples]
@@ -138,10 +124,10 @@ class TrainingLoader:
         )
 
 
-class _Batches(Dataset[list[Sample] | MaskzooError]):
+class _Batches:
     """The batches of one process in an epoch, by their number: `order` int64 `[batches batch]` has their images.
 
-    An error of ours is returned, because torch would wrap one that is raised in a worker into a traceback's text.
+    An error of ours is returned, because one that is raised in a worker would end it.
     """
 
     def __init__(self, maker: SampleMaker, epoch: int, order: NDArray[np.int64], rank: int, processes: int) -> None:
@@ -159,61 +145,73 @@ class _Batches(Dataset[list[Sample] | MaskzooError]):
             return error.with_traceback(None)
 
 
-def _unwrap(samples: list[Sample] | MaskzooError) -> list[Sample]:
-    if isinstance(samples, MaskzooError):
-        raise samples
-    return samples
+def _make_in_workers(
+    batches: _Batches, places: Sequence[int], workers: int
+) -> Generator[list[Sample] | MaskzooError, None, None]:
+    """Yield the batches of `places`, made in turn by so many processes, which end with the generator.
 
-
-def _start_workers(batches: _Batches, places: Iterable[int], workers: int) -> Iterator[list[Sample] | MaskzooError]:
-    """Start processes that make the batches, in order. They share the packed annotations where processes can fork.
-
-    Samples travel as uint8 pixels through pipes: a quarter of the normalised batch, and no shared memory, of which
-    containers often have 64 MB only.
+    They share the packed annotations where processes can fork. Each has a pipe of its own, whose end tells at once that its
+    process has ended: of a common queue (torch's DataLoader has one) one that is killed while it writes leaves half a batch,
+    for whose rest the reader waits as long as any other may write it. Samples travel as uint8 pixels: a quarter of the
+    normalised batch, and no shared memory, of which containers often have 64 MB only.
     """
     context = multiprocessing.get_context("fork" if sys.platform == "linux" else None)
-    del [context.Lock() for _ in range(8 + 3 * workers)][:]  # as many as torch takes: where there is no room it would begin
-    with warnings.catch_warnings(), _keep_child_handler():
-        warnings.filterwarnings("ignore", message="This DataLoader will create", category=UserWarning)  # more than cores
-        # Python 3.12 warns of locks that other threads may hold at the fork; the workers take none but the allocator's,
-        # which survives it: they run one thread each of numpy, Pillow, OpenCV and hotcoco.
-        warnings.filterwarnings("ignore", message=".*multi-threaded, use of fork", category=DeprecationWarning)
-        loader = DataLoader(
-            batches,
-            batch_size=None,
-            sampler=places,
-            num_workers=workers,
-            collate_fn=_pass,
-            worker_init_fn=_prepare_worker,
-            multiprocessing_context=context,
-            generator=torch.Generator(),  # else it would draw from the run's
-        )
-        return iter(loader)
+    with contextlib.ExitStack() as ended:
+        started = []
+        try:
+            for number in range(workers):
+                reader, writer = context.Pipe(duplex=False)
+                ended.callback(reader.close)
+                with writer, warnings.catch_warnings():
+                    # Python 3.12 warns of locks that other threads may hold at the fork; the workers take none but the
+                    # allocator's, which survives it: they run numpy, Pillow, OpenCV and hotcoco, each on one thread.
+                    warnings.filterwarnings("ignore", message=".*multi-threaded, use of fork", category=DeprecationWarning)
+                    process = context.Process(target=_work, args=(batches, places[number::workers], writer), daemon=True)
+                    process.start()
+                ended.callback(_end, process)
+                started.append((process, reader))
+        except OSError as error:
+            raise TrainingError(
+                f"{workers} processes that read images cannot be started ({error.strerror or error}); expected leave to start "
+                "processes and to open pipes; allow more of both, or let the run read its images itself (run.workers=0)"
+            ) from error
+        for _, (process, reader) in zip(places, itertools.cycle(started), strict=False):
+            try:
+                samples = reader.recv()
+            except (EOFError, OSError) as error:
+                raise TrainingError(_describe_end(process)) from error
+            yield samples
 
 
-@contextlib.contextmanager
-def _keep_child_handler() -> Iterator[None]:
-    """Remove the signal handler that torch sets: when a worker dies it raises in the middle of whatever the process is
-    doing, which may be an update of the weights. Without it the next batch says so."""
-    if sys.platform == "win32" or threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.getsignal(signal.SIGCHLD)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGCHLD, before or signal.SIG_DFL)
+def _work(batches: _Batches, places: Sequence[int], writer: Connection) -> None:
+    """Make batches and send them: one is in the pipe, one waits, one is being made."""
+    _prepare_worker()
+    with contextlib.closing(take_ahead((batches[place] for place in places), 1)) as made:
+        for samples in made:
+            writer.send(samples)
 
 
-def _pass(samples: list[Sample] | MaskzooError) -> list[Sample] | MaskzooError:
-    return samples
+def _end(process: BaseProcess) -> None:
+    process.kill()  # it holds nothing, and may be waiting for room in its pipe
+    process.join()
 
 
-def _prepare_worker(number: int) -> None:
-    """Make a process that was just forked a quiet one: a single thread, deaf to Ctrl-C, and gone with its parent."""
+def _describe_end(process: BaseProcess) -> str:
+    process.join()
+    code = process.exitcode or 0
+    how = f"was ended from outside by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
+    return (
+        f"process {process.pid}, which reads images, {how}; expected it to live as long as the run; if memory ran short, use "
+        "fewer of them (run.workers=1); what it said itself stands above; --resume goes on from the newest snapshot"
+    )
+
+
+def _prepare_worker() -> None:
+    """Make a process that was just started a quiet one: one thread for each library, deaf to Ctrl-C, gone with its parent."""
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
     signal.set_wakeup_fd(-1)  # it is the parent's: signals of this process must not reach it
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all; the parent ends its workers
     parent = multiprocessing.parent_process()
     if parent is not None:

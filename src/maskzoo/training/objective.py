@@ -72,7 +72,8 @@ class Objective(nn.Module):
         if isinstance(heads, CascadeRoiHeads):
             for place, iou in enumerate(self.recipe.boxes.later_ious, 1):
                 with torch.no_grad():
-                    boxes = heads.move(samples.boxes, found[1], sizes)
+                    # A box that is no number has no area: it is left out, and the loss that moved it says what is wrong.
+                    boxes = heads.move(samples.boxes, found[1], sizes).nan_to_num(0.0)
                     samples = assign_boxes(boxes, samples, truth, iou, self.classes)
                 found = heads.boxes(table, samples.boxes, place)
                 losses.append(_box_losses(*found, samples, truth, place + 1))

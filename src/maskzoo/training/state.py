@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.utils import get_total_norm
 
 from maskzoo.config import RunSettings, Training
 from maskzoo.errors import SnapshotError
@@ -88,6 +89,7 @@ class State:
         self.position = Position()
         self.names: dict[Tensor, str] = {parameter: name for name, parameter in model.named_parameters()}
         self.statistics = {name: buffer for name, buffer in model.named_buffers() if name.rpartition(".")[2] in STATISTICS}
+        self._zero = torch.zeros((), device=device)
         self._settled = {name: buffer.clone() for name, buffer in self.statistics.items()}
         self.decay = settings.ema
         trained = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
@@ -126,6 +128,11 @@ class State:
             weight = finite * share  # of 0 changes nothing
             for average, value in zip(self.average.values(), self._averaged, strict=True):
                 average.lerp_(value, weight)
+
+    def find_largest_statistic(self) -> Tensor:
+        """Return the largest running statistic, float32, a scalar: not finite as soon as one is not."""
+        found = list(self.statistics.values())
+        return get_total_norm(found, torch.inf) if found else self._zero
 
     def averaged(self) -> MaskRCNN:
         """Return a copy of the model with the moving average's weights, or its own where none is kept."""

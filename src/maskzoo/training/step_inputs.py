@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -29,7 +29,7 @@ def move(batch: TrainingBatch, device: torch.device) -> tuple[ImageBatch, Ground
     return ImageBatch(send(images.pixels, device), send(images.sizes, device)), moved
 
 
-def write_inputs(path: Path, batch: TrainingBatch, losses: Sequence[float] = ()) -> None:
+def write_inputs(path: Path, batch: TrainingBatch, losses: Mapping[str, float]) -> None:
     """Write the inputs of a batch whose `losses` or (then without any) gradients are not finite, for a look at them.
 
     Raises TrainingError if they cannot be written.
@@ -39,6 +39,6 @@ def write_inputs(path: Path, batch: TrainingBatch, losses: Sequence[float] = ())
         "sizes": batch.images.sizes,
         **{name: getattr(batch.truth, name) for name in ("boxes", "labels", "valid")},
     }
-    terms = dict(zip(TERMS, map(str, losses), strict=False))
+    terms = {name: str(loss) for name, loss in losses.items()}
     metadata = {"image_ids": json.dumps(batch.image_ids), "seeds": json.dumps(batch.seeds), "losses": json.dumps(terms)}
     write_file(path, save(tensors, metadata), TrainingError)

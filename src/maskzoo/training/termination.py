@@ -10,6 +10,8 @@ import traceback
 from collections.abc import Callable
 from types import TracebackType
 
+from maskzoo.errors import MaskzooError
+
 __all__ = ["Terminator"]
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -49,6 +51,9 @@ class Terminator:
                 code = 128 + received[0]
                 try:
                     self.save()
+                except MaskzooError as error:
+                    print(f"Error: {error}", file=sys.stderr)
+                    code = 1
                 except Exception:
                     traceback.print_exc()
                     code = 1

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 
 from maskzoo.config import ModelConfig, RunSettings
-from maskzoo.errors import TrainingError
+from maskzoo.errors import TrainingError, list_some
 from maskzoo.models.mask_rcnn import MaskRCNN
 from maskzoo.structures import Losses
 from maskzoo.system.devices import explained_operators
@@ -37,13 +37,15 @@ __all__ = ["Metrics", "Row", "Trainer"]
 Row = Mapping[str, Any]
 Metrics = Mapping[str, float | None]  # of an evaluation; mask_ap decides which weights are the best
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+FIGURES = (*TERMS, "largest_statistic")  # of each batch: a variance overflows before a loss does
 BEHIND = 2  # steps: how far the host's reading may stay behind a GPU; each holds its batches until it is read
 
 
 @dataclass(frozen=True, slots=True)
 class _Outcome:
     """How a step ends, bool scalars, and its `figures` float64: these two, then means over batches and processes of the
-    terms and of how many images were replaced, then the terms of each batch of this process. On the device."""
+    terms, of the largest running statistic and of how many images were replaced, then the terms and that statistic of each
+    batch of this process. On the device."""
 
     finite: Tensor
     overflow: Tensor
@@ -110,7 +112,8 @@ class Trainer:
             warnings.filterwarnings("ignore", "Grad strides do not match bucket view strides", UserWarning)
             # torch 2.13 has another name for it; older ones do not know that name.
             warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated", FutureWarning)
-            self.objective = DistributedDataParallel(objective, places, broadcast_buffers=False)
+            with processes.explained():
+                self.objective = DistributedDataParallel(objective, places, broadcast_buffers=False)
         self.lock = threading.RLock()  # held while the state changes; who holds it may take a snapshot
         self.steps_per_epoch = loader.batches_per_epoch // settings.accumulate
         self.images_per_step = settings.batch * settings.accumulate * processes.count
@@ -183,7 +186,7 @@ class Trainer:
         batches = self.loader.epoch(epoch, step * size)
         with contextlib.closing(batches):  # its workers end with it
             while not self._is_late() and (group := list(islice(batches, size))):
-                with explained_operators(self.device):
+                with explained_operators(self.device), self.processes.explained():
                     self._take_step(group)
                 if self._find_place().iteration % self.settings.snapshot_every == 0:
                     self._catch_up()
@@ -227,20 +230,28 @@ class Trainer:
         if step.ready is not None:
             step.ready.synchronize()
         values = iter(step.figures.tolist())
-        finite, overflow, *means = islice(values, 2 + len(TERMS))
-        replaced = round(next(values))
-        name = f"nonfinite-{self.state.position.iteration:08d}-process{self.processes.rank}.safetensors"
-        for batch in step.batches:
-            terms = list(islice(values, len(TERMS)))
-            if not all(map(math.isfinite, terms)):
-                write_inputs(self.folder.path / name, batch, terms)
-        if not finite and all(map(math.isfinite, means)):  # the gradients it was
-            write_inputs(self.folder.path / name, step.batches[-1])
-        position = self.state.position.after_step(self.steps_per_epoch, dropped=not finite, replaced=replaced)
+        finite, overflow, *means, replaced = islice(values, 3 + len(FIGURES))
+        own = [list(islice(values, len(FIGURES))) for _ in step.batches]
+        if not finite:
+            self._write_inputs(step.batches, own, all(map(math.isfinite, means)))
+        position = self.state.position.after_step(self.steps_per_epoch, dropped=not finite, replaced=round(replaced))
         self.state.position, self._last = position, step.batches
         if position.dropped_in_row >= DROPPED_IN_ROW:
             self._unread.clear()  # the device has taken none of them
-        self._report_step(step, dict(zip(TERMS, means, strict=True)), bool(finite), bool(overflow))
+        self._report_step(step, dict(zip(TERMS, means, strict=False)), bool(finite), bool(overflow))
+
+    def _write_inputs(self, batches: Sequence[TrainingBatch], own: Sequence[Sequence[float]], gradients: bool) -> None:
+        """Write the batches for which a dropped step has no finite loss, and tell their images; all if it was the gradients."""
+        iteration = self.state.position.iteration
+        for number, (batch, figures) in enumerate(zip(batches, own, strict=True), 1):
+            if gradients or not all(map(math.isfinite, figures)):
+                which = f"-batch{number}" if len(batches) > 1 else ""
+                name = f"nonfinite-{iteration:08d}-process{self.processes.rank}{which}.safetensors"
+                write_inputs(self.folder.path / name, batch, {} if gradients else dict(zip(FIGURES, figures, strict=True)))
+                ids = list_some(map(str, batch.image_ids))
+                what = "a gradient" if gradients else "a loss or running statistic"
+                text = f"step {iteration + 1}: {what} is not finite with images {ids}; dropped, its inputs are in {name}"
+                self.report({"kind": "note", "iteration": iteration + 1, "text": text})
 
     def _run(self, batches: Sequence[TrainingBatch]) -> _Outcome:
         """Forward and backward of all batches of a step: gradients are there, nothing has changed yet."""
@@ -249,8 +260,9 @@ class Trainer:
             with self._wait_for(number == len(batches)):
                 losses = self._compute(batch)
                 self.state.scale.multiply(losses.total / len(batches)).backward()
-            own.append(torch.stack([getattr(losses, term).detach().to(self.exact) for term in TERMS]))
-        terms = sum((term / len(batches) for term in own), torch.zeros_like(own[0]))
+            figures = *(getattr(losses, term).detach() for term in TERMS), self.state.find_largest_statistic()
+            own.append(torch.stack([figure.to(self.exact) for figure in figures]))
+        terms = sum((figures / len(batches) for figures in own), torch.zeros_like(own[0]))
         replaced = sum(len(batch.replaced) for batch in batches) * self.processes.count
         means = self.processes.all_reduce_mean(torch.cat([terms, terms.new_full((1,), replaced)]))
         broken = ~self._bound_gradients().isfinite()
