@@ -30,6 +30,7 @@ __all__ = ["FAILED", "Service", "fail_alone"]
 
 Made = TypeVar("Made")
 
+WARM = (480, 640, 3)  # what most cameras make: oneDNN orders the weights for the first canvas, and is slower with others
 FAILED = "the server failed; its log has the reason under this id"
 
 
@@ -74,7 +75,7 @@ class Service:
         await self._decoders.start()
         for batcher in self._batchers.values():
             batcher.start()
-            await batcher.predict(batcher.predictor.prepare(np.full((64, 64, 3), 128, np.uint8)))
+            await batcher.predict(batcher.predictor.prepare(np.full(WARM, 128, np.uint8)))
         release_team()
         self.ready = True
 
