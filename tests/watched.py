@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 import traceback
 import warnings
@@ -10,9 +12,25 @@ from dataclasses import dataclass
 
 import pytest
 
+ALONE = "MASKZOO_TEST_ALONE"
 LONGEST = 120  # seconds without an answer, on a machine that may be busy: the child is ended
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="forks the process that is watched")
+
+
+def is_alone(request):
+    """Whether this process was started for this test alone; if not, the test is run in such a process, and must pass there.
+
+    A fork loses the threads that hotcoco began for a test before this one, and would wait for them for ever.
+    """
+    name = f"{request.path}::{request.node.name}"
+    if os.environ.get(ALONE) == name:
+        return True
+    command = [sys.executable, "-m", "pytest", "-s", "-m", "reliability or not reliability", "-p", "no:cacheprovider", name]
+    done = subprocess.run(command, env=os.environ | {ALONE: name}, capture_output=True, text=True, check=False)
+    print(done.stdout)
+    assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-2000:]
+    return False
 
 
 @dataclass(frozen=True, slots=True)

