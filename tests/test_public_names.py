@@ -45,6 +45,7 @@ OWN_CONVERSIONS = {
     "datasets/importers/via.py": "the importer names the region that it skips",
     "datasets/sound_reader.py": "the other reader names what is wrong",
     "datasets/importers/yolo.py": "the importer names the line that it skips",
+    "zoo/toolkit_configs.py": "the config is named with what is no YAML, or read as a text",
     "system/json_text.py": "every reader says which file is no JSON",
     "system/yaml_text.py": "every reader says which file is no YAML",
     "system/files.py": "`explained` says what helps",

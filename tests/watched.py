@@ -21,7 +21,8 @@ needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="forks the proce
 def is_alone(request):
     """Whether this process was started for this test alone; if not, the test is run in such a process, and must pass there.
 
-    A fork loses the threads that hotcoco began for a test before this one, and would wait for them for ever.
+    What tests before it have left would count as its own: threads that hotcoco began, for which a fork would wait for ever,
+    objects of other threads, how this process keeps memory.
     """
     name = f"{request.path}::{request.node.name}"
     if os.environ.get(ALONE) == name:
