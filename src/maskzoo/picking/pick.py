@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from maskzoo.dataset_checks.near_duplicates import find_earlier_duplicates, make_thumbnail
+from maskzoo.datasets.coco_reader import is_text
 from maskzoo.errors import ArgumentError, ImageError, SourceError
 from maskzoo.images.read import read_image
 from maskzoo.images.sources import find_sources
@@ -152,7 +153,7 @@ def _find_paths(sources: Sequence[str | Path], images: Path | None) -> list[Path
 def _explain_unnamed(path: Path) -> str | None:
     """Return why no line of a list can name a file; None if one can."""
     name = str(path)
-    if name == name.rstrip() and not re.search("[\n\r\ud800-\udfff]", name):
+    if name == name.rstrip() and is_text(name) and not re.search("[\n\r]", name):
         return None
     return f"{name!r}: no list can hold this name; expected UTF-8 without line breaks, and no space at its end; rename the file"
 
