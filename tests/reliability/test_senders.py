@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import random
 import threading
 import time
 import tracemalloc
@@ -31,15 +32,15 @@ OPENINGS = {  # what a slow sender begins with, and what it adds each second
 async def send_too_much(port, chunk=b"10000\r\n" + b"x" * 65536 + b"\r\n"):
     """Send a body without an end, and return the server's answer."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    answer = asyncio.ensure_future(reader.read(65536))  # beside the sending: once the pipe breaks, nothing is read any more
     try:
         writer.write(HEAD + b"Transfer-Encoding: chunked\r\n\r\n")
         with suppress(ConnectionError):
-            for _ in range(100_000):
+            while not answer.done():
                 writer.write(chunk)
                 await writer.drain()
-                if reader._buffer:
-                    break
-        return await reader.read(65536)
+                await asyncio.sleep(0)  # which `drain` leaves out where there is room
+        return await answer
     finally:
         writer.close()
 
@@ -52,6 +53,7 @@ async def send_slowly(port, opening, more, closed):
     async def trickle():
         with suppress(ConnectionError):
             writer.write(opening)
+            await asyncio.sleep(random.random())  # a thousand do not keep step
             while True:
                 await asyncio.sleep(1)
                 writer.write(more)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import ipaddress
 import logging
 import secrets
@@ -179,6 +180,8 @@ class DrainingServer(uvicorn.Server):
     async def startup(self, sockets: list[Any] | None = None) -> None:
         """Start the service, then listen."""
         await super().startup(sockets)
+        gc.collect()
+        gc.freeze()  # what is there stays: to look for garbage among torch's objects would stop all answers for 0.1 s and more
         write_log("listening", models=list(self._service.models))
         self._on_start()
 
@@ -190,6 +193,7 @@ class DrainingServer(uvicorn.Server):
         """Stop to listen, and answer what was accepted."""
         write_log("stopping", photos=self._service.slots.taken)
         await super().shutdown(sockets)
+        gc.unfreeze()
 
 
 class _Connection(h11.Connection):

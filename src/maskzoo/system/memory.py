@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
@@ -12,9 +13,11 @@ __all__ = ["SWITCH", "KeptMemory", "bound_setups", "find_allocator", "keep_freed
 
 SWITCH = "MASKZOO_KEEP_MEMORY"  # 0 in the environment: the C library is never asked
 # glibc's <malloc.h>
-M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
+M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD, M_MMAP_MAX = -1, -2, -3, -4
 TOP_PAD_BYTES = 64 << 20
 SPARE = 1.2  # of what images take: kept memory that grows beyond goes back
+LARGE_BYTES = 16 << 20  # a block of more than this is not kept for images of changing sizes
+MOST_LARGE = 65536  # blocks, glibc's own bound
 SETUPS = "ONEDNN_PRIMITIVE_CACHE_CAPACITY"  # oneDNN reads it when it first computes
 MOST_SETUPS = 256  # two canvases of R50-FPN and more; oneDNN's own 1,024 hold a gigabyte
 
@@ -35,12 +38,16 @@ def keep_freed_memory() -> bool:
 class KeptMemory:
     """Bounds what a long job keeps: images of changing sizes leave holes in the heap, and it grows from image to image.
 
-    Nothing happens unless `keep_freed_memory` agreed. All is given back after the first image, which has set the network up:
-    what is there then is needed between images as well. From then on it is done again once `SPARE` times what images take
-    from there on is kept. Giving all back costs the next image a twentieth of its time. `workers`: images under way at once.
+    Nothing happens unless `keep_freed_memory` agreed. The largest blocks, which leave the largest holes, go back as soon as
+    they are free, from here on: 2 % of an image's time. The rest is given back after the first image, which has set the
+    network up: what is there then is needed between images as well. From then on it is done again once `SPARE` times what
+    images take from there on is kept. Giving all back costs the next image a twentieth of its time. `workers`: images under
+    way at once.
     """
 
     def __init__(self, workers: int = 1) -> None:
+        if _ask.cache_info().currsize:
+            _set({M_MMAP_THRESHOLD: LARGE_BYTES, M_MMAP_MAX: MOST_LARGE})
         self.workers, self.images = workers, 0  # since memory was given back
         self.least: int | None = None  # that is in memory after that
         self.taken = 0  # beyond it by images, in the most that was seen
@@ -86,10 +93,13 @@ def find_allocator() -> str:
 
 @cache
 def _ask() -> bool:
+    return _set({M_MMAP_MAX: 0, M_TRIM_THRESHOLD: (1 << 31) - 1, M_TOP_PAD: TOP_PAD_BYTES})
+
+
+def _set(settings: Mapping[int, int]) -> bool:
+    """Set some of malloc's switches; returns whether it took them all."""
     mallopt = _find_mallopt()
-    settings = ((M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, (1 << 31) - 1), (M_TOP_PAD, TOP_PAD_BYTES))
-    answers = [mallopt(option, value) for option, value in settings] if mallopt is not None else [0]
-    return all(answer == 1 for answer in answers)
+    return mallopt is not None and all([mallopt(option, value) == 1 for option, value in settings.items()])
 
 
 def _measure_resident() -> int:
