@@ -50,7 +50,8 @@ def soak_predictions(folder, count, backend):
     config, path, draw = small_config(FPN, *THIN), folder / "small.safetensors", random.Random(26)
     write_checkpoint(path, small_network(config).state_dict(), config, {"source": "random"})
     if backend != "eager":
-        path = maskzoo.export(path, folder / {"openvino": "small.xml", "onnxruntime": "small.onnx"}[backend]).file
+        to, suffix = {"openvino": ("openvino", ".xml"), "onnxruntime": ("onnx", ".onnx")}[backend]
+        path = maskzoo.export(path, folder / f"small{suffix}", to=to).file
     predictor, found = maskzoo.load(path, device="cpu"), []
     for number in range(1, count + 1):
         predictor.predict(make_photo(draw.randint(30, 120), draw.randint(30, 120), number % 50), score=0)
