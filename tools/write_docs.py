@@ -164,13 +164,13 @@ def auto_recipe_table() -> str:
     record = json.loads(AUTO_RECIPE.read_text(encoding="utf-8"))
     arms = ("auto", "row", "published")
     lines = [
-        "| set | input | images seen | from the data | the row's recipe | the published recipe (its pixels) |",
+        "| set | input | images seen | from the data | the row's recipe | the published recipe |",
         "|---|---|---|---|---|---|",
     ]
     reached = [[one["arms"][arm]["mask_ap"] for arm in arms] for one in record.values()]
     for (kind, one), row in zip(record.items(), reached, strict=True):
         chosen = one["arms"]["auto"]
-        figures = " | ".join(map(str, row)) + f" ({one['arms']['published']['short_side']})"
+        figures = " | ".join(map(str, row))
         lines.append(f"| {kind} ({one['seconds']:g} s) | {chosen['short_side']} | {chosen['images_seen']} | {figures} |")
     means = " | ".join(f"{sum(column) / len(reached):.1f}" for column in zip(*reached, strict=True))
     return "\n".join([*lines, f"| mean | | | {means} |"]) + "\n"
