@@ -1,3 +1,4 @@
+import gc
 import json
 import signal
 import time
@@ -193,3 +194,10 @@ def test_the_command_serves_logs_json_and_stops_with_0(tmp_path):
         assert server.stop() == 0
     assert [entry["event"] for entry in server.log] == ["listening", "request", "stopping", "stopped"]
     assert server.log[1]["id"] == answer.headers["x-request-id"]
+
+
+def test_a_search_for_garbage_passes_over_what_was_there_at_the_start():
+    assert gc.get_freeze_count() == 0
+    with running():
+        assert gc.get_freeze_count() > 100_000  # torch's objects
+    assert gc.get_freeze_count() == 0
