@@ -1,6 +1,7 @@
 """NaN, infinity and overflow anywhere in a training step: nothing of it reaches the weights, and its images are named."""
 
 import json
+import math
 import os
 import random
 from dataclasses import replace
@@ -117,13 +118,14 @@ def train_with_one_place(folder, draw):
     trainer.train()
     dropped = [row["iteration"] - 1 for row in rows if row.get("dropped")]
     overflown = [row["iteration"] - 1 for row in rows if row.get("overflow")]
-    assert dropped in ([], [step]), case
+    # A value that is finite is learnt from, and may make the weights of later steps so large that these overflow.
+    assert dropped in ([], [step]) or (math.isfinite(value) and all(one > step for one in dropped)), case
     files = [json.loads(safe_open(path, "pt").metadata()["image_ids"]) for path in folder.glob("nonfinite-*")]
     notes = [row["text"] for row in rows if row["kind"] == "note"]
-    if dropped:
+    if step in dropped:
         assert [injection.number] in files, case
         assert any("not finite with images" in text and str(injection.number) in text for text in notes), case
-    else:
+    elif not dropped:
         assert files == []
     return bool(dropped), bool(overflown)
 
