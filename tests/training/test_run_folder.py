@@ -60,6 +60,14 @@ def test_rewinding_keeps_what_a_resumed_run_does_not_write_again(folder):
     assert list(folder.rows()) == []
 
 
+def test_a_line_that_is_no_row_is_named(folder):
+    folder.append(NOTE)
+    for line in ('{"kind": "step", {"kind"', "7", "{}"):
+        folder.metrics.write_text(json.dumps(NOTE) + "\n" + line + "\n")
+        with pytest.raises(TrainingError, match=r"metrics.jsonl, line 2: found .*remove the line"):
+            list(folder.rows())
+
+
 def test_a_line_that_was_cut_short_is_left_out(folder):
     folder.append(NOTE)
     with folder.metrics.open("a") as file:

@@ -67,3 +67,14 @@ def test_leaving_it_gives_the_signals_back(tmp_path):
     process.communicate(timeout=30)
     assert process.returncode == 3
     assert not (tmp_path / "state").exists()
+
+
+def test_a_signal_leaves_no_half_of_a_file_that_the_main_thread_was_writing(tmp_path):
+    content = "iter(lambda: time.sleep(0.01) or b'x', b'')"
+    work = f"from maskzoo.system.files import write_file; write_file(Path(sys.argv[1] + '.html'), {content})"
+    process = start(tmp_path / "state", work)
+    while not list(tmp_path.glob(".*.part")):
+        time.sleep(0.01)
+    process.terminate()
+    process.communicate(timeout=30)
+    assert [path.name for path in tmp_path.iterdir()] == ["state"]

@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import IO, Any
 
 from maskzoo.errors import SourceError
-from maskzoo.system.files import explained
+from maskzoo.system.files import append_whole, explained
 
 __all__ = ["Journal", "JournalFile", "count_lines", "hash_values"]
 
@@ -49,9 +49,7 @@ class JournalFile:
             self._write({"n": number, **record})
 
     def _write(self, value: dict[str, Any]) -> None:
-        line = memoryview(json.dumps(value, allow_nan=False).encode("ascii") + b"\n")
-        while line:  # a disk that fills up takes a part
-            line = line[self._file.write(line) :]
+        append_whole(self._file, json.dumps(value, allow_nan=False).encode("ascii") + b"\n")
 
     def __enter__(self) -> JournalFile:
         return self

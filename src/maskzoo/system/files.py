@@ -20,6 +20,8 @@ from maskzoo.system.locks import close_locked, open_locked
 
 __all__ = [
     "STREAMS",
+    "abandon_parts",
+    "append_whole",
     "check_folder",
     "check_target",
     "choose_name",
@@ -44,6 +46,7 @@ LONGEST_NAME = 255  # bytes of a name, whatever the file system says: one may co
 LOCK = ".maskzoo.lock"  # in a folder that has an owner
 _PART = re.compile(r"\..+\.[0-9a-f]{8}\.part", re.DOTALL)  # of a file that is being written
 TRIED = 10_000  # names in a row that may be taken
+_written: set[Path] = set()  # the parts of this process
 
 _ROOM = "make room there, or choose another place"
 _RIGHTS = "change the rights of the folder, or choose another place"
@@ -254,6 +257,7 @@ def write_whole(path: Path, content: bytes | Iterable[bytes]) -> None:
 def replacing(path: Path) -> Iterator[tuple[Path, int]]:
     """Yield the name and the open, locked file of what becomes `path`, on the disk, if the block ends well. Raises OSError."""
     part = path.parent / fit_name(f".{path.name}", f".{secrets.token_hex(4)}.part", path.parent)
+    _written.add(part)
     try:
         handle, _ = open_locked(part, os.O_EXCL)
         try:
@@ -268,6 +272,21 @@ def replacing(path: Path) -> Iterator[tuple[Path, int]]:
         _flush_folder(path.parent)
     finally:
         with contextlib.suppress(OSError):  # it is gone when all went well; an unwritable folder was reported above
+            part.unlink()
+        _written.discard(part)
+
+
+def append_whole(file: io.RawIOBase, content: bytes) -> None:
+    """Append all of `content` to a file without a buffer, of which a disk that fills up takes a part. Raises OSError."""
+    rest = memoryview(content)
+    while rest:
+        rest = rest[file.write(rest) or 0 :]
+
+
+def abandon_parts() -> None:
+    """Remove what this process is writing, whichever thread does: for one that `os._exit` ends at once."""
+    for part in tuple(_written):
+        with contextlib.suppress(OSError):
             part.unlink()
 
 

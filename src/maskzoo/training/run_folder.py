@@ -15,7 +15,16 @@ from maskzoo.config import RunSettings
 from maskzoo.errors import TrainingError
 from maskzoo.faults import make_printable
 from maskzoo.model_file import dump_config, read_config
-from maskzoo.system.files import check_folder, choose_name, explained, make_folder, own_folder, write_file, write_whole
+from maskzoo.system.files import (
+    append_whole,
+    check_folder,
+    choose_name,
+    explained,
+    make_folder,
+    own_folder,
+    write_file,
+    write_whole,
+)
 from maskzoo.system.json_text import parse_json
 from maskzoo.training.auto_recipe.decisions import Decision
 from maskzoo.training.plan import Plan
@@ -107,7 +116,7 @@ class RunFolder:
 
     def undo(self) -> None:
         """Take back what `begin` wrote, if the run has taken no step: a call that failed leaves nothing behind."""
-        with contextlib.suppress(OSError):  # the error that ended the run is the one to tell
+        with contextlib.suppress(OSError, TrainingError):  # the error that ended the run is the one to tell
             if self._has_steps():
                 return
             for name in ("run.json", "model.yml", "metrics.jsonl"):
@@ -144,16 +153,29 @@ class RunFolder:
 
     def append(self, row: Mapping[str, Any]) -> None:
         """Add one row of metrics, one line of JSON. Raises TrainingError, and ValueError for a number that is not finite."""
-        line = json.dumps(row, allow_nan=False)
-        with explained(self.metrics, TrainingError), self.metrics.open("a", encoding="utf-8") as file:
-            file.write(line + "\n")
+        line = json.dumps(row, allow_nan=False).encode() + b"\n"  # at once, without a buffer that is written again at the end
+        with explained(self.metrics, TrainingError), self.metrics.open("ab", buffering=0) as file:
+            size = file.tell()
+            try:
+                append_whole(file, line)
+            except OSError:
+                with contextlib.suppress(OSError):
+                    file.truncate(size)  # the next row would be on the line of this one's half
+                raise
 
     def rows(self) -> Iterator[dict[str, Any]]:
-        """Yield the rows of metrics; a last line that was cut short by a kill is left out."""
-        with self.metrics.open(encoding="utf-8") as file:
-            for line in file:
+        """Yield the rows of metrics; a last line that was cut short by a kill is left out. Raises TrainingError for others."""
+        with self.metrics.open(encoding="utf-8", errors="replace") as file:
+            for number, line in enumerate(file, 1):
                 if line.endswith("\n"):
-                    yield json.loads(line)
+                    try:
+                        row = json.loads(line)
+                    except ValueError:
+                        row = None
+                    if not isinstance(row, dict) or "kind" not in row:
+                        found = f"line {number}: found {line[:60].strip()!r}; expected a row that maskzoo train wrote"
+                        raise TrainingError(f"{self.metrics}, {found}; remove the line")
+                    yield row
 
     def rewind(self, iteration: int, evaluated: int = 0) -> None:
         """Drop the rows after `iteration`, and evaluations after `evaluated` epochs: a resumed run writes them again."""

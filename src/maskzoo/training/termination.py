@@ -11,6 +11,7 @@ from collections.abc import Callable
 from types import TracebackType
 
 from maskzoo.errors import MaskzooError
+from maskzoo.system.files import abandon_parts
 
 __all__ = ["Terminator"]
 
@@ -57,6 +58,7 @@ class Terminator:
                 except Exception:
                     traceback.print_exc()
                     code = 1
+                abandon_parts()  # of a report, say
                 sys.stdout.flush()
                 sys.stderr.flush()
                 os._exit(code)  # the main thread may be deep in a step; nothing of it is worth waiting for
