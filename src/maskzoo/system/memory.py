@@ -13,7 +13,7 @@ __all__ = ["SWITCH", "KeptMemory", "bound_setups", "find_allocator", "keep_freed
 
 SWITCH = "MASKZOO_KEEP_MEMORY"  # 0 in the environment: the C library is never asked
 # glibc's <malloc.h>
-M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD, M_MMAP_MAX = -1, -2, -3, -4
+M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX = -1, -2, -3, -4, -8
 TOP_PAD_BYTES = 64 << 20
 SPARE = 1.2  # of what images take: kept memory that grows beyond goes back
 LARGE_BYTES = 16 << 20  # a block of more than this is not kept for images of changing sizes
@@ -93,7 +93,8 @@ def find_allocator() -> str:
 
 @cache
 def _ask() -> bool:
-    return _set({M_MMAP_MAX: 0, M_TRIM_THRESHOLD: (1 << 31) - 1, M_TOP_PAD: TOP_PAD_BYTES})
+    # One heap for all threads: those of other threads are in pieces of 64 MB, and each goes back as soon as it is empty.
+    return _set({M_MMAP_MAX: 0, M_TRIM_THRESHOLD: (1 << 31) - 1, M_TOP_PAD: TOP_PAD_BYTES, M_ARENA_MAX: 1})
 
 
 def _set(settings: Mapping[int, int]) -> bool:
