@@ -1,6 +1,7 @@
 """What every test may rely on: nothing of the user's machine, and no network."""
 
 import http.server
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -8,6 +9,10 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A script that starts the tests in the background has it ignored, and so would every process that they interrupt.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

@@ -172,7 +172,7 @@ def test_an_error_of_a_worker_arrives_as_it_was_raised(tmp_path, workers):
 def test_closing_early_ends_the_workers(data):
     batches = make_loader(data, workers=3).epoch(0)
     next(batches)
-    assert len(multiprocessing.active_children()) == 3
+    assert multiprocessing.active_children()  # those of three that have batches left to make
     began = time.monotonic()
     batches.close()
     assert not multiprocessing.active_children()
