@@ -161,3 +161,13 @@ runpy.run_module("maskzoo", run_name="__main__")
 """
     done = subprocess.run([sys.executable, "-c", begin], capture_output=True, text=True, check=False, timeout=60)
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+def test_ctrl_c_that_comes_as_an_error_of_c_code_is_ctrl_c(monkeypatch):
+    def interrupted(*arguments, **options):
+        raise RuntimeError("unflatten got an unexpected error:\nKeyboardInterrupt: <EMPTY MESSAGE>\n\nAt:\n  basic.py(725)")
+
+    monkeypatch.setattr("maskzoo.cli.app", interrupted)
+    with pytest.raises(SystemExit) as end:
+        main(["export", "my.safetensors"])
+    assert end.value.code == 130

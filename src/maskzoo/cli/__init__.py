@@ -111,6 +111,10 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         if code == 2:
             verb = _name_verb(sys.argv[1:] if arguments is None else arguments)
             open_stderr().print(f"Usage: {verb} --help", soft_wrap=True)
+    except Exception as error:
+        if not received and "KeyboardInterrupt: <EMPTY MESSAGE>" not in str(error):
+            raise
+        code = 128 + signal.SIGINT  # it came while C++, which makes another error of it, called Python
     code = 128 + received[0] if received else code
     try:
         sys.stdout.flush()
